@@ -1,0 +1,97 @@
+"""Command lines: typed list flags, and errors in one line with exit status 1.
+
+Flags live in a ``FlagValues`` of their own, not in absl's global one: libraries
+that define flags there cannot collide with ours, and a test can parse as often
+as it likes.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from absl import flags
+
+from normlab.errors import UserError
+
+
+class ListOf(flags.ListParser):
+    """A comma list of one type: ``--lr=1e-4,1e-3``.
+
+    A list given later replaces an earlier one whole (absl's ``DEFINE_multi_*``
+    would append), so the command line can override a flagfile.
+    """
+
+    def __init__(self, item: Callable[[str], Any], noun: str):
+        super().__init__()
+        self._item, self._noun = item, noun
+
+    def parse(self, argument) -> list:
+        if isinstance(argument, list | tuple):
+            return list(argument)
+        values = []
+        for text in super().parse(argument):
+            try:
+                values.append(self._item(text))
+            except ValueError:
+                raise ValueError(f"{text!r} is not {self._noun}") from None
+        if not values:
+            raise ValueError("it needs at least one value")
+        return values
+
+
+def one_line(error: BaseException) -> str:
+    """The message of an error, folded into one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _help(program: str, doc: str, values: flags.FlagValues) -> str:
+    lines = [doc.strip(), "", f"flags of python -m {program}:"]
+    for name in sorted(values):
+        flag = values[name]
+        text = " ".join((flag.help or "").split())
+        lines.append(f"  --{name}  {text}")
+        if flag.default_as_str is not None:
+            lines.append(f"      default: {flag.default_as_str}")
+    lines.append("  --flagfile  Read more flags from this file (one a line).")
+    return "\n".join(lines)
+
+
+def run(
+    main: Callable[[flags.FlagValues], int | None],
+    values: flags.FlagValues,
+    *,
+    program: str,
+    doc: str,
+    argv: Sequence[str] | None = None,
+) -> None:
+    """Parses ``argv`` into ``values``, calls ``main(values)`` and exits.
+
+    Args:
+      main: the command; what it returns is the exit status (None is 0).
+      values: flags defined with ``flag_values=values``.
+      program: the module's name, for messages (``normlab.sweep``).
+      doc: the text above the flags in ``--help``.
+      argv: the words after the program's name; ``sys.argv[1:]`` by default.
+
+    A wrong flag, a missing flagfile, a stray word or a `UserError` out of
+    ``main`` ends in one line on standard error and exit status 1.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if {"--help", "-h", "-help", "--helpfull"} & set(words):
+        print(_help(program, doc, values))
+        sys.exit(0)
+    try:
+        try:
+            rest = values([program, *words])[1:]
+        except (flags.Error, UnicodeError, OSError) as error:
+            raise UserError(one_line(error)) from error
+        if rest:
+            raise UserError(
+                f"unexpected word {rest[0]!r}: every setting is --name=value, one a "
+                "line in a flagfile"
+            )
+        status = main(values)
+    except UserError as error:
+        print(f"{program}: error: {one_line(error)}", file=sys.stderr)
+        sys.exit(1)
+    sys.exit(status or 0)

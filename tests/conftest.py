@@ -1,0 +1,18 @@
+"""Strict JAX for every test: rank promotion raises, figures draw off screen."""
+
+import os
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import jax
+import pytest
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture
+def x64():
+    """Float64 for one test; the float32 default is restored after it."""
+    with jax.enable_x64(True):
+        yield
