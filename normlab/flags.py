@@ -5,13 +5,15 @@ that define flags there cannot collide with ours, and a test can parse as often
 as it likes.
 """
 
+import dataclasses
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from absl import flags
 
 from normlab.errors import UserError
+from normlab.serialize import item_type
 
 
 class ListOf(flags.ListParser):
@@ -37,6 +39,76 @@ class ListOf(flags.ListParser):
         if not values:
             raise ValueError("it needs at least one value")
         return values
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError(text)
+    return text.lower() == "true"
+
+
+_ITEMS: dict[type, tuple[Callable[[str], Any], str]] = {
+    str: (str, "a word"),
+    int: (int, "a whole number"),
+    float: (float, "a number"),
+    bool: (_boolean, "true or false"),
+}
+_SCALARS = {
+    str: flags.DEFINE_string,
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    bool: flags.DEFINE_boolean,
+}
+
+
+def define(kind: type, values: flags.FlagValues) -> None:
+    """One flag for every field of the dataclass ``kind``; tuples are comma lists."""
+    for spec in dataclasses.fields(kind):
+        item, is_list = item_type(kind, spec.name)
+        text = spec.metadata["help"]
+        if not is_list:
+            _SCALARS[item](spec.name, spec.default, text, flag_values=values)
+            continue
+        flags.DEFINE(
+            ListOf(*_ITEMS[item]),
+            spec.name,
+            list(spec.default),
+            text,
+            flag_values=values,
+            serializer=flags.ListSerializer(","),
+        )
+
+
+T = TypeVar("T")
+
+
+def read(kind: type[T], values: flags.FlagValues) -> T:
+    """The dataclass ``kind`` from the flags that `define` made; checks apply."""
+    found = {}
+    for spec in dataclasses.fields(kind):  # type: ignore[arg-type]
+        value = values[spec.name].value
+        found[spec.name] = tuple(value) if isinstance(value, list) else value
+    return kind(**found)
+
+
+def write(settings: Any) -> list[str]:
+    """The flagfile lines that `read` turns back into ``settings``."""
+    lines = []
+    for spec in dataclasses.fields(settings):
+        value = getattr(settings, spec.name)
+        items = value if isinstance(value, tuple) else (value,)
+        words = [str(x).lower() if isinstance(x, bool) else str(x) for x in items]
+        lines.append(f"--{spec.name}={','.join(words)}")
+    return lines
+
+
+def flagfile_of(words: Sequence[str]) -> str | None:
+    """The first ``--flagfile=`` among the words of a command line."""
+    for word in words:
+        name, _, value = word.lstrip("-").partition("=")
+        if name == "flagfile" and word.startswith("-"):
+            return value
+    return None
 
 
 def one_line(error: BaseException) -> str:

@@ -1,0 +1,1 @@
+"""What a run says: summaries over seeds, with intervals."""

@@ -1,0 +1,156 @@
+"""Medians over seeds with intervals, final values, best points."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from normlab.config import STATIC_AXES
+
+DYNAMIC_AXES = ("lr", "momentum", "weight_decay")
+
+
+class Interval(NamedTuple):
+    """A median with its confidence interval.
+
+    Attributes:
+      median: the sample median.
+      low: lower end.
+      high: upper end.
+      n: how many values.
+      coverage: the confidence that [low, high] holds the population's median.
+    """
+
+    median: float
+    low: float
+    high: float
+    n: int
+    coverage: float
+
+    @property
+    def text(self) -> str:
+        return f"{self.median:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def median_interval(values, level: float = 0.95) -> Interval:
+    """The median and its distribution-free interval from order statistics.
+
+    [x_(k), x_(n+1-k)] holds the median with probability 1 - 2 P(Binomial(n, 1/2) < k),
+    whatever the distribution (David & Nagaraja 2003, section 7.1). k is the largest
+    that keeps ``level``; below six values none does, and the interval is the range,
+    of lower ``coverage`` (3 values: 0.75; 5: 0.9375). NaNs are left out.
+    """
+    x = np.sort(np.asarray(values, float))
+    x = x[~np.isnan(x)]
+    n = len(x)
+    if n == 0:
+        return Interval(math.nan, math.nan, math.nan, 0, 0.0)
+    k, coverage = 1, _coverage(n, 1)
+    while 2 * (k + 1) <= n and _coverage(n, k + 1) >= level:
+        k += 1
+        coverage = _coverage(n, k)
+    return Interval(float(np.median(x)), float(x[k - 1]), float(x[n - k]), n, coverage)
+
+
+def _coverage(n: int, k: int) -> float:
+    tail = sum(math.comb(n, i) for i in range(k)) / 2**n
+    return max(0.0, 1 - 2 * tail)
+
+
+def interval_name(n: int) -> str:
+    """How to call the interval of ``n`` seeds in a caption."""
+    if n < 2:
+        return "one seed, no interval"
+    if n < 6:
+        return f"range of {n} seeds ({_coverage(n, 1):.0%} interval of the median)"
+    return f"95% interval of the median of {n} seeds"
+
+
+def static_columns(frame: pd.DataFrame) -> list[str]:
+    """The static axes along which the cells of a run differ, norm and groups apart."""
+    cells = frame.drop_duplicates("cell")
+    names = [name for name in STATIC_AXES if name not in ("norm", "groups")]
+    return [name for name in names if cells[name].nunique(dropna=False) > 1]
+
+
+def dynamic_columns(frame: pd.DataFrame) -> list[str]:
+    """``lr``, and momentum and weight decay where a run varies them."""
+    names = [name for name in DYNAMIC_AXES if frame[name].nunique() > 1]
+    return names if "lr" in names else ["lr", *names]
+
+
+def settings_label(frame: pd.DataFrame) -> pd.Series:
+    """For every row what sets its cell apart: ``group (G=4), batch_size 50``."""
+    label = frame["label"].astype(str)
+    for name in static_columns(frame):
+        label = label + f", {name} " + frame[name].astype(str)
+    return label
+
+
+def final_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """The row of every member at its last step; unfinished members have none."""
+    return frame[frame["step"] == frame["steps"]]
+
+
+def summarize(frame: pd.DataFrame, metric: str = "test_accuracy") -> pd.DataFrame:
+    """The final value of ``metric``, over seeds.
+
+    Args:
+      frame: what `normlab.store.load` returned.
+
+    Returns:
+      A row a (setting, learning rate, ...): ``setting``, the dynamic axes,
+      ``median``, ``low``, ``high``, ``n``, and ``diverged``, the number of seeds
+      that diverged; those count in the median with the value they ended at.
+    """
+    final = final_rows(frame).assign(setting=settings_label)
+    keys = ["setting", *dynamic_columns(frame)]
+    groups = final.groupby(keys, sort=False)
+    table = groups[metric].apply(median_interval).apply(pd.Series)
+    table.columns = list(Interval._fields)
+    table["n"] = table["n"].astype(int)
+    table["diverged"] = groups["diverged"].sum().astype(int)
+    return table.reset_index()
+
+
+def best(table: pd.DataFrame, higher: bool = True) -> pd.DataFrame:
+    """The row of `summarize`'s table with the best median, for every setting."""
+    order = table.sort_values("median", ascending=not higher, kind="stable")
+    found = order.drop_duplicates("setting").set_index("setting")
+    return found.loc[list(dict.fromkeys(table["setting"]))].reset_index()
+
+
+def best_point(steps, values, higher: bool = True) -> tuple[int, float]:
+    """(step, value) of the best point of a curve, the first of equals; NaNs lose."""
+    steps, values = np.asarray(steps), np.asarray(values, float)
+    if np.isnan(values).all():
+        raise ValueError("no value was measured on this curve")
+    at = int(np.nanargmax(values) if higher else np.nanargmin(values))
+    return int(steps[at]), float(values[at])
+
+
+def text_table(table: pd.DataFrame, metric: str = "test_accuracy") -> str:
+    """`summarize`'s table for people: settings down, learning rates across."""
+    dynamic = [c for c in (*DYNAMIC_AXES,) if c in table.columns]
+
+    def words(row) -> str:
+        text = f"{row['median']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+        lost = int(row["diverged"])
+        return f"{text} ({lost} diverged)" if lost else text
+
+    def point(row) -> str:
+        return ", ".join(f"{name} {row[name]:g}" for name in dynamic)
+
+    cells = table.assign(text=table.apply(words, axis=1), at=table.apply(point, axis=1))
+    rows, columns = dict.fromkeys(cells["setting"]), list(dict.fromkeys(cells["at"]))
+    grid = {(r["setting"], r["at"]): r["text"] for _, r in cells.iterrows()}
+    lines = [["norm", *columns]]
+    lines += [[s, *(grid.get((s, c), "-") for c in columns)] for s in rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    body = "\n".join(
+        "  ".join(w.ljust(n) for w, n in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+    n = int(table["n"].max())
+    return f"final {metric}: median [{interval_name(n)}]\n{body}"

@@ -1,0 +1,75 @@
+"""A cell: one compiled program, and the members that run through it."""
+
+import hashlib
+from dataclasses import dataclass
+
+from normlab.serialize import to_json
+
+
+@dataclass(frozen=True)
+class CellConfig:
+    """One static configuration: one compiled program.
+
+    ``steps``, ``eval_every`` and ``train_size`` are resolved numbers here; in a
+    `SweepConfig` they may still be 0, which stands for the default.
+    """
+
+    dataset: str
+    train_size: int
+    standardize: str
+    augment: str
+    model: str
+    init: str
+    norm: str
+    groups: int | None
+    epsilon: float
+    norm_momentum: float
+    norm_scale: bool
+    norm_bias: bool
+    optimizer: str
+    batch_size: int
+    steps: int
+    eval_every: int
+    path_every: int
+    train_eval_size: int
+    eval_batch_size: int
+    bn_eval: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        """A name for folders: readable, and unique by the hash of all fields."""
+        digest = hashlib.sha256(to_json(self).encode()).hexdigest()[:8]
+        norm = self.norm if self.groups is None else f"{self.norm}{self.groups}"
+        return f"{self.dataset}-{self.model}-{norm}-b{self.batch_size}-{digest}"
+
+    @property
+    def label(self) -> str:
+        """The norm as figures and tables call it: ``group (G=4)``."""
+        return norm_label(self.norm, self.groups)
+
+
+def norm_label(norm: str, groups: int | None) -> str:
+    """``"group (G=4)"`` for a norm with a group count, else its name."""
+    return norm if groups is None else f"{norm} (G={groups})"
+
+
+@dataclass(frozen=True)
+class Member:
+    """One point of a cell's dynamic axes: data to the program, never a recompile."""
+
+    seed: int
+    lr: float
+    momentum: float
+    weight_decay: float
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A static configuration and its members, in a fixed order."""
+
+    config: CellConfig
+    members: tuple[Member, ...]
+
+    @property
+    def id(self) -> str:
+        return self.config.id

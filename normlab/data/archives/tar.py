@@ -1,0 +1,99 @@
+"""Reads chosen members of a ``.tar.gz`` into memory; writes nothing to disk."""
+
+import gzip
+import io
+import tarfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+from normlab.data.spec import Spec
+from normlab.errors import UserError
+
+_CUT_OR_ALTERED = (EOFError, OSError, zlib.error, tarfile.TarError, ValueError)
+
+
+class _Capped(io.RawIOBase):
+    """A stream that refuses to give more than ``limit`` bytes."""
+
+    def __init__(self, stream: gzip.GzipFile, limit: int):
+        self._stream, self._left = stream, limit
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._stream.read(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise UserError("it unpacks to far more than the published archive")
+        return data
+
+
+def largest_member(spec: Spec) -> int:
+    """More bytes than any member of a published archive has.
+
+    A batch file is an image and a label a row, plus a name of some 30 bytes in the
+    pickled kind; the PNG sheets are smaller than the pixels.
+    """
+    return spec.rows * (spec.image_bytes + 128) + 65_536
+
+
+def _cap(spec: Spec) -> int:
+    """Bytes that the whole archive may unpack to: one large member to spare."""
+    return (spec.train_files + 2) * largest_member(spec)
+
+
+def read_members(path: Path, wanted: frozenset[str], spec: Spec) -> dict[str, bytes]:
+    """The contents of the wanted members, those that are there.
+
+    The archive is read once, to its end, so the checksum of the whole is checked too.
+
+    Raises:
+      UserError: the file is not there or no gzip file, it is cut short or altered, or
+        a member, wanted or not, has no business in a data archive.
+    """
+    if not path.is_file():
+        raise UserError("there is no such file")
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise UserError(f"it cannot be read ({error.strerror})") from error
+    with file, gzip.open(file) as unzipped:
+        try:
+            return _read(_Capped(unzipped, _cap(spec)), wanted, spec)
+        except UserError:
+            raise
+        except _CUT_OR_ALTERED as error:
+            raise UserError(f"it is truncated or altered ({error})") from error
+
+
+def _read(stream: _Capped, wanted: frozenset[str], spec: Spec) -> dict[str, bytes]:
+    contents: dict[str, bytes] = {}
+    # "r|" asks for the next bytes only: no seeking, so the cap sees everything.
+    with tarfile.open(fileobj=stream, mode="r|") as archive:
+        for member in archive:
+            _check(member, spec)
+            if member.name in contents:
+                raise UserError(f"{member.name} is in it twice")
+            if member.name in wanted:
+                contents[member.name] = _content(archive, member)
+    while stream.read(1 << 20):  # to the end, where gzip keeps its checksum
+        pass
+    return contents
+
+
+def _check(member: tarfile.TarInfo, spec: Spec) -> None:
+    path = PurePosixPath(member.name)
+    if path.is_absolute() or ".." in path.parts:
+        raise UserError(f"the path of its member {member.name!r} leads out of it")
+    if not (member.isdir() or member.isreg()) or member.issparse():
+        raise UserError(f"its member {member.name!r} is no plain file")
+    if member.size > largest_member(spec):
+        raise UserError(f"its member {member.name!r} is far too large")
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = archive.extractfile(member)
+    if file is None:
+        raise UserError(f"its member {member.name!r} is no plain file")
+    return file.read()

@@ -1,0 +1,37 @@
+"""CIFAR-10 (Krizhevsky, 2009), memory-mapped from a folder prepared once.
+
+Loading needs NumPy alone; `normlab.data.prepare` makes the folder.
+"""
+
+import shlex
+from pathlib import Path
+
+from normlab.data import cache, folders
+from normlab.data.dataset import Dataset
+from normlab.data.spec import CIFAR10, Spec
+from normlab.errors import UserError
+
+
+def load(data_dir: Path | None = None, spec: Spec = CIFAR10) -> Dataset:
+    """The prepared dataset; the images stay on disk until they are touched.
+
+    Args:
+      data_dir: the data folder; by default `folders.data_dir` finds it.
+      spec: what the folder must hold.
+
+    Raises:
+      UserError: it is not prepared, or damaged; the message has the command.
+    """
+    command = f"python -m normlab.data --prepare={spec.name}"
+    if data_dir is not None:
+        command += f" --data_dir={shlex.quote(str(data_dir))}"
+    folder = folders.data_dir(data_dir) / spec.name
+    if not cache.is_there(folder):
+        raise UserError(
+            f"{spec.name} is not prepared in {folder}; this prepares it: {command}"
+        )
+    try:
+        arrays = cache.read(folder, spec)
+    except UserError as error:
+        raise UserError(f"{error}; this mends it: {command}") from error
+    return Dataset(name=spec.name, classes=spec.classes, **arrays)

@@ -1,0 +1,58 @@
+"""What every dataset is: two splits of uint8 images with their labels."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from normlab.errors import UserError
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Images and labels, in a fixed order.
+
+    Attributes:
+      name: the key in `normlab.data.DATASETS`.
+      train_x: uint8 [N, H, W, C]; may be memory-mapped and read-only.
+      train_y: uint8 [N], the index of the class.
+      test_x: uint8 [M, H, W, C].
+      test_y: uint8 [M].
+      classes: the name of each class, by index.
+    """
+
+    name: str
+    train_x: np.ndarray
+    train_y: np.ndarray
+    test_x: np.ndarray
+    test_y: np.ndarray
+    classes: tuple[str, ...]
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of one image."""
+        height, width, channels = self.train_x.shape[1:]
+        return height, width, channels
+
+
+def subset(dataset: Dataset, train_size: int | None) -> Dataset:
+    """The dataset with its first ``train_size`` training images only.
+
+    The order is the dataset's own, so a larger subset contains a smaller one. The
+    test split stays whole. None keeps every image.
+
+    Raises:
+      UserError: ``train_size`` is below 1 or above the number of images.
+    """
+    if train_size is None:
+        return dataset
+    available = len(dataset.train_x)
+    if not 1 <= train_size <= available:
+        raise UserError(
+            f"a training set of {train_size} images was asked for, but {dataset.name} "
+            f"has {available}: choose between 1 and {available}"
+        )
+    return replace(
+        dataset,
+        train_x=dataset.train_x[:train_size],
+        train_y=dataset.train_y[:train_size],
+    )

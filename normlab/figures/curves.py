@@ -1,0 +1,125 @@
+"""Training loss and test accuracy along training, a column a learning rate."""
+
+import math
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from normlab.analysis.summary import (
+    Interval,
+    dynamic_columns,
+    interval_name,
+    median_interval,
+    settings_label,
+)
+from normlab.figures.style import band, looks, style
+
+_BINS = 60
+_MOST_COLUMNS = 6
+_ROWS = {"batch_loss": "batch loss (nats)", "test_accuracy": "test accuracy"}
+
+
+def _points(frame: pd.DataFrame) -> pd.Series:
+    """A name for each row's point of the dynamic axes: ``lr 0.001``."""
+    words = [
+        f"{name} " + frame[name].map("{:g}".format) for name in dynamic_columns(frame)
+    ]
+    point = words[0]
+    for word in words[1:]:
+        point = point + ", " + word
+    return point
+
+
+def _over_seeds(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+    keys = ["setting", "point", "epoch"]
+    found = rows.groupby(keys, sort=False)[metric].apply(median_interval)
+    values = pd.DataFrame(list(found), columns=list(Interval._fields))
+    return pd.concat([found.index.to_frame(index=False), values], axis=1)
+
+
+def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
+    """What `draw` draws: medians over seeds, by epoch.
+
+    Returns:
+      A row a (metric, setting, point of the dynamic axes, epoch) with `Interval`'s
+      columns. The batch loss of each member is first averaged over bins of
+      ``steps_averaged`` steps, ``epoch`` then being the bin's middle. Members leave
+      the median when they diverge; ``n`` says how many remain.
+    """
+    frame = frame.assign(
+        setting=settings_label(frame),
+        point=_points(frame),
+        epoch=frame["step"] * frame["batch_size"] / frame["train_size"],
+    )
+    width = max(1, math.ceil(frame["steps"].max() / _BINS))
+    bins = (frame["step"] // width).rename("bin")
+    keys = ["setting", "point", "member", bins]
+    losses = frame[frame["batch_loss"].notna()].groupby(keys, sort=False)
+    losses = losses[["epoch", "batch_loss"]].mean().reset_index()
+    accuracies = frame[frame["test_accuracy"].notna()]
+    tables = (
+        _over_seeds(losses, "batch_loss").assign(
+            metric="batch_loss", steps_averaged=width
+        ),
+        _over_seeds(accuracies, "test_accuracy").assign(
+            metric="test_accuracy", steps_averaged=1
+        ),
+    )
+    dataset = ", ".join(frame["dataset"].unique())
+    return pd.concat(tables, ignore_index=True).assign(dataset=dataset)
+
+
+def _columns(points: list[str]) -> list[str]:
+    """At most six points, the first and the last among them."""
+    if len(points) <= _MOST_COLUMNS:
+        return points
+    picked = np.linspace(0, len(points) - 1, _MOST_COLUMNS).round().astype(int)
+    return [points[i] for i in picked]
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """Losses above, accuracies below; one line a setting, with its band."""
+    points = list(dict.fromkeys(table["point"]))
+    columns = _columns(points)
+    styles = looks(table["setting"])
+    with style():
+        figure = Figure(figsize=(1.2 + 2.1 * len(columns), 4.6), layout="constrained")
+        axes = figure.subplots(
+            len(_ROWS), len(columns), sharex=True, sharey="row", squeeze=False
+        )
+        for ax_row, (metric, name) in zip(axes, _ROWS.items(), strict=True):
+            ax_row[0].set_ylabel(name)
+            for ax, point in zip(ax_row, columns, strict=True):
+                rows = table[(table["metric"] == metric) & (table["point"] == point)]
+                for label, look in styles.items():
+                    mine = rows[rows["setting"] == label]
+                    marker = look["marker"] if metric == "test_accuracy" else ""
+                    look = look | {"marker": marker}
+                    band(ax, mine["epoch"], mine, look=look, label=label)
+        losses = table.loc[table["metric"] == "batch_loss"]
+        axes[0, 0].set_ylim(*_loss_limits(losses))
+        for ax, point in zip(axes[0], columns, strict=True):
+            ax.set_title(point)
+        for ax in axes[-1]:
+            ax.set_xlabel("epoch")
+        shown = "" if columns == points else f"; {len(columns)} of {len(points)} shown"
+        width = int(losses["steps_averaged"].max())
+        figure.suptitle(
+            f"{table['dataset'].iloc[0]}: median over seeds, band: "
+            f"{interval_name(int(table['n'].max()))}; "
+            f"losses averaged over {width} steps{shown}",
+            fontsize=9,
+        )
+        handles, labels = axes[-1, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=4)
+    return figure
+
+
+def _loss_limits(losses: pd.DataFrame) -> tuple[float, float]:
+    """A range that one diverging setting cannot blow up."""
+    values = losses["median"].to_numpy()
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return 0.0, 1.0
+    return 0.0, 1.1 * min(float(values.max()), 2 * float(np.percentile(values, 90)))

@@ -1,0 +1,46 @@
+"""Final test accuracy against the learning rate, for every norm."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from normlab.analysis.summary import interval_name, summarize
+from normlab.figures.style import band, looks, style
+
+
+def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
+    """What `draw` draws: `summarize` of the final test accuracy."""
+    table = summarize(frame, "test_accuracy")
+    line = table["setting"]
+    for name in ("momentum", "weight_decay"):
+        if name in table:
+            line = line + f", {name} " + table[name].map("{:g}".format)
+    dataset = ", ".join(frame["dataset"].unique())
+    return table.assign(line=line, dataset=dataset).sort_values("lr", kind="stable")
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """One line a setting; a cross marks where seeds diverged."""
+    order = dict.fromkeys(table.sort_index()["line"])
+    with style():
+        figure = Figure(figsize=(5.6, 3.8), layout="constrained")
+        ax = figure.subplots()
+        for line, look in looks(order).items():
+            rows = table[table["line"] == line]
+            band(ax, rows["lr"], rows, look=look, label=line)
+            lost = rows[rows["diverged"] > 0]
+            ax.plot(lost["lr"], lost["median"], "x", color="red", markersize=9)
+        if (table["lr"] > 0).all():
+            ax.set_xscale("log")
+        ax.set_xlabel("learning rate")
+        ax.set_ylabel("final test accuracy")
+        ax.set_title(
+            f"{table['dataset'].iloc[0]}: median over seeds; band: "
+            f"{interval_name(int(table['n'].max()))}"
+        )
+        handles, labels = ax.get_legend_handles_labels()
+        if (table["diverged"] > 0).any():
+            cross = Line2D([], [], color="red", marker="x", linestyle="")
+            handles, labels = [*handles, cross], [*labels, "some seeds diverged"]
+        ax.legend(handles, labels)
+    return figure

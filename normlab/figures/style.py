@@ -1,0 +1,76 @@
+"""How every figure looks, and how it is saved."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import matplotlib
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe & Ito 2008: told apart by colour-blind readers too.
+PALETTE = (
+    "#000000",
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#F0E442",
+)
+MARKERS = "osD^vP*X"
+
+_RC = {
+    "figure.dpi": 100,
+    "savefig.dpi": 160,
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+    "pdf.fonttype": 42,  # text stays text in the PDF
+}
+
+
+@contextlib.contextmanager
+def style() -> Iterator[None]:
+    """The project's matplotlib settings, for one figure and not for the process."""
+    with matplotlib.rc_context(_RC):
+        yield
+
+
+def looks(labels) -> dict[str, dict]:
+    """Label -> colour and marker, by order of appearance."""
+    return {
+        label: {
+            "color": PALETTE[i % len(PALETTE)],
+            "marker": MARKERS[i % len(MARKERS)],
+        }
+        for i, label in enumerate(dict.fromkeys(labels))
+    }
+
+
+def band(ax: Axes, x, table: pd.DataFrame, *, look: dict, label: str) -> None:
+    """A median line over its interval; ``table`` has median, low and high."""
+    ax.fill_between(
+        x, table["low"], table["high"], color=look["color"], alpha=0.18, linewidth=0
+    )
+    ax.plot(x, table["median"], label=label, markersize=3.5, **look)
+
+
+def save(figure: Figure, table: pd.DataFrame, folder: Path, name: str) -> list[Path]:
+    """Writes ``name`` as .png and .pdf, and what it plots as .csv."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{name}.{kind}" for kind in ("png", "pdf", "csv")]
+    with style():
+        for path in paths[:2]:
+            figure.savefig(path)
+    table.to_csv(paths[2], index=False)
+    return paths

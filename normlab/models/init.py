@@ -1,0 +1,42 @@
+"""Initialisers by name: how a model's kernels and biases start."""
+
+import math
+from typing import NamedTuple
+
+import jax
+from jax.nn.initializers import Initializer, he_normal, zeros
+
+from normlab.errors import UserError
+
+
+class Init(NamedTuple):
+    kernel: Initializer
+    bias: Initializer
+
+
+def report_xavier(key, shape, dtype=float, out_sharding=None) -> jax.Array:
+    """The report's ``xavier_initializer(uniform=False)`` of tf.contrib.
+
+    A normal truncated at two standard deviations, of variance 1.3/n before the
+    truncation, n the mean of fan-in and fan-out; a bias of length n has both fans
+    equal to n, so it starts random too (science: the report drew biases as well).
+    """
+    del out_sharding
+    receptive = math.prod(shape[:-2])
+    fan_in, fan_out = receptive * shape[-2:][0], receptive * shape[-1]
+    draw = jax.random.truncated_normal(key, -2.0, 2.0, shape, dtype)
+    return draw * math.sqrt(1.3 / ((fan_in + fan_out) / 2))
+
+
+INITS: dict[str, Init] = {
+    # He et al. 2015, the usual choice in front of ReLU.
+    "standard": Init(kernel=he_normal(), bias=zeros),
+    "report": Init(kernel=report_xavier, bias=report_xavier),
+}
+
+
+def find_init(name: str) -> Init:
+    """The entry of `INITS`; an unknown name raises `UserError`."""
+    if name not in INITS:
+        raise UserError(f"--init={name}: unknown; known: {', '.join(INITS)}")
+    return INITS[name]

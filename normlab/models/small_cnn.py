@@ -1,0 +1,67 @@
+"""The report's network, for images of any size."""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+
+from normlab.models.conv import conv_general_dilated
+from normlab.models.init import Init
+from normlab.models.pool import max_pool_2x2
+
+
+class SmallCNN(nn.Module):
+    """Two 3x3 convolutions, each normalised and pooled, and two dense layers.
+
+    conv 16 -> norm -> ReLU -> 2x2 max pool -> conv 32 -> norm -> ReLU -> pool ->
+    dense 256 -> ReLU -> dense ``classes``; 532202 parameters without a norm for
+    32x32x3 images and ten classes (the report, section III).
+
+    Attributes:
+      norm: name -> ``normalise(x, statistics=..., mask=...)``, made by
+        `normlab.norms.make_norm`; the model never learns which norm it is.
+      initializers: of every kernel and bias.
+      classes: the number of logits.
+    """
+
+    norm: Callable
+    initializers: Init
+    classes: int
+
+    @nn.compact
+    def __call__(
+        self, x_NHWC: jax.Array, *, statistics: str, mask: jax.Array | None = None
+    ) -> jax.Array:
+        """Logits of shape (N, classes).
+
+        Args:
+          x_NHWC: images, shape (N, H, W, C), float.
+          statistics: ``"batch"`` or ``"running"``, for batch norm.
+          mask: shape (N, 1, 1, 1); zero marks padding, which batch statistics
+            leave out.
+        """
+        x = x_NHWC
+        for i, features in enumerate((16, 32), start=1):
+            x = nn.Conv(
+                features,
+                (3, 3),
+                padding="SAME",
+                kernel_init=self.initializers.kernel,
+                bias_init=self.initializers.bias,
+                conv_general_dilated=conv_general_dilated,
+                name=f"conv{i}",
+            )(x)
+            x = self.norm(f"norm{i}")(x, statistics=statistics, mask=mask)
+            # ReLU is monotone, so it may follow the pool: a quarter of the work.
+            x = nn.relu(max_pool_2x2(x))
+        x = x.reshape(x.shape[0], -1)
+        x = nn.relu(self._dense(256, "dense1")(x))
+        return self._dense(self.classes, "dense2")(x)
+
+    def _dense(self, features: int, name: str) -> nn.Dense:
+        return nn.Dense(
+            features,
+            kernel_init=self.initializers.kernel,
+            bias_init=self.initializers.bias,
+            name=name,
+        )

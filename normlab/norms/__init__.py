@@ -1,0 +1,95 @@
+"""Normalization layers, by name.
+
+A model takes a norm as a field and never knows its name. In a compact method it writes
+
+    x = self.norm("norm1")(x, statistics=statistics, mask=mask)
+
+and finds the variables, where the norm has any, at ``params["norm1"]["scale"]``,
+``batch_stats["norm1"]["mean"]`` and so on. To add a norm: one file with a function like
+``none`` in no_norm.py, and one line in ``NORMS``.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any, get_args
+
+from jax import Array
+
+from normlab.errors import UserError
+from normlab.norms.batch_norm import BatchNorm, batch
+from normlab.norms.group_norm import GroupNorm, group
+from normlab.norms.instance_norm import instance
+from normlab.norms.layer_norm import layer
+from normlab.norms.no_norm import none
+from normlab.norms.options import NormOptions, Statistics
+
+__all__ = [
+    "NORMS",
+    "BatchNorm",
+    "GroupNorm",
+    "Norm",
+    "NormOptions",
+    "Statistics",
+    "make_norm",
+]
+
+NORMS: dict[str, Callable[..., Array]] = {
+    "none": none,
+    "batch": batch,
+    "group": group,
+    "layer": layer,
+    "instance": instance,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Norm:
+    """A norm, ready to be a field of a Linen module: compared and hashed by value.
+
+    ``norm(name)`` is the layer called ``name``, a function
+
+        (x, *, statistics, mask=None) -> y of x's shape
+
+    to be called in the model's compact method. ``statistics="batch"`` normalizes by the
+    statistics of x, in which the elements where ``mask`` (broadcastable to x) is 0 do
+    not count; it updates the running averages exactly when the caller makes
+    ``batch_stats`` mutable, so evaluation with batch statistics is the same call
+    without ``mutable``. ``statistics="running"`` normalizes by the running averages.
+    Norms that look at one example at a time need neither argument and ignore both.
+    """
+
+    kind: str
+    options: NormOptions
+
+    def __call__(self, name: str) -> Callable[..., Array]:
+        return functools.partial(_apply, self, name)
+
+
+def make_norm(kind: str, **options: Any) -> Norm:
+    """The norm called ``kind``, with the fields of ``NormOptions`` as options.
+
+    Raises UserError for an unknown norm, and for group norm without a positive number
+    of groups. That the groups divide the channels is checked where x is known.
+    """
+    if kind not in NORMS:
+        raise UserError(f"unknown norm {kind!r}; known norms: {', '.join(NORMS)}")
+    norm = Norm(kind, NormOptions(**options))
+    groups = norm.options.groups
+    if kind == "group" and (groups is None or groups <= 0):
+        raise UserError(f"norm 'group' needs a positive number of groups, not {groups}")
+    return norm
+
+
+def _apply(
+    norm: Norm,
+    name: str,
+    x: Array,
+    *,
+    statistics: Statistics,
+    mask: Array | None = None,
+) -> Array:
+    if statistics not in get_args(Statistics):
+        known = " or ".join(map(repr, get_args(Statistics)))
+        raise ValueError(f"statistics must be {known}, not {statistics!r}")
+    return NORMS[norm.kind](norm.options, name, x, statistics, mask)

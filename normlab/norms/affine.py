@@ -1,0 +1,32 @@
+"""The learned scale and bias of the Linen norms, and the dtype of their output."""
+
+from typing import Any
+
+import jax.numpy as jnp
+from flax.linen.dtypes import canonicalize_dtype
+from jax import Array
+
+
+def affine(layer: Any, shape: tuple[int, ...]) -> tuple[Array | None, Array | None]:
+    """``(scale, bias)`` of ``shape``; None for one that ``layer`` does not use.
+
+    Called in the layer's compact method. Scale comes first, as in flax.linen, whose
+    random initialisers then draw the same values.
+    """
+    scale = bias = None
+    if layer.use_scale:
+        scale = layer.param("scale", layer.scale_init, shape, layer.param_dtype)
+    if layer.use_bias:
+        bias = layer.param("bias", layer.bias_init, shape, layer.param_dtype)
+    return scale, bias
+
+
+def compute_input(x: Any, dtype: Any) -> Array:
+    """``x`` in a precision no lower than that of ``dtype``."""
+    x = jnp.asarray(x)
+    return x if dtype is None else x.astype(jnp.promote_types(x.dtype, dtype))
+
+
+def output_dtype(dtype: Any, x: Any, *params: Array | None) -> Any:
+    """``dtype``, or when it is None the floating type that x and params promote to."""
+    return canonicalize_dtype(x, *(p for p in params if p is not None), dtype=dtype)

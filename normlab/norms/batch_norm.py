@@ -1,0 +1,103 @@
+"""Batch normalization as a Linen module that stands in for flax.linen.BatchNorm."""
+
+from typing import Any
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import Array
+from jax.nn import initializers
+
+from normlab.norms import functional
+from normlab.norms.affine import affine, compute_input, output_dtype
+from normlab.norms.options import NormOptions, Statistics
+
+
+class BatchNorm(nn.Module):
+    """Normalizes each feature over the batch (Ioffe & Szegedy 2015, Algorithm 1).
+
+    Takes the arguments of ``flax.linen.BatchNorm`` and keeps the same variables:
+    ``scale`` and ``bias`` in ``params``, ``mean`` and ``var`` in ``batch_stats``, each
+    of the shape of x along ``axis``. The running averages follow
+    ``r <- momentum * r + (1 - momentum) * batch``, with the biased variance. Three
+    things are fixed or differ:
+
+    - the variance always comes from the corrected two-pass algorithm and every
+      reduction runs in float32 or wider: ``use_fast_variance`` and
+      ``force_float32_reductions`` are accepted and change nothing;
+    - batch statistics need no ``mutable=["batch_stats"]``: without it the running
+      averages stay as they are, where Linen raises;
+    - under ``axis_name`` every unmasked element weighs the same, where Linen averages
+      the shards' own means.
+    """
+
+    use_running_average: bool | None = None
+    axis: functional.Axes = -1
+    momentum: float = 0.99
+    epsilon: float = 1e-5
+    dtype: Any = None
+    param_dtype: Any = jnp.float32
+    use_bias: bool = True
+    use_scale: bool = True
+    bias_init: initializers.Initializer = initializers.zeros
+    scale_init: initializers.Initializer = initializers.ones
+    axis_name: str | None = None
+    axis_index_groups: Any = None
+    use_fast_variance: bool = True
+    force_float32_reductions: bool = True
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Array,
+        use_running_average: bool | None = None,
+        *,
+        mask: Array | None = None,
+    ) -> Array:
+        """Returns x normalized, of x's shape.
+
+        ``use_running_average`` must be given here or to the constructor, not to both.
+        ``mask``, broadcastable to x, is 0 where an element does not count.
+        """
+        use_running_average = nn.merge_param(
+            "use_running_average", self.use_running_average, use_running_average
+        )
+        wide = compute_input(x, self.dtype)
+        shape = functional.feature_shape(x, self.axis)
+        # As wide as what updates them, so that a scan can carry them.
+        dtype = jnp.result_type(wide, jnp.float32, self.param_dtype)
+        mean = self.variable("batch_stats", "mean", jnp.zeros, shape, dtype)
+        var = self.variable("batch_stats", "var", jnp.ones, shape, dtype)
+        scale, bias = affine(self, shape)
+        if use_running_average:
+            y = functional.normalize_by(
+                wide, mean.value, var.value, scale, bias, self.epsilon, axis=self.axis
+            )
+        else:
+            initializing = self.is_initializing()  # when axis_name is not yet bound
+            y, *batch = functional.batch_norm(
+                wide,
+                scale,
+                bias,
+                self.epsilon,
+                axis=self.axis,
+                mask=mask,
+                axis_name=None if initializing else self.axis_name,
+                axis_index_groups=self.axis_index_groups,
+            )
+            if self.is_mutable_collection("batch_stats") and not initializing:
+                for running, new in zip((mean, var), batch, strict=True):
+                    old = running.value
+                    running.value = self.momentum * old + (1 - self.momentum) * new
+        return y.astype(output_dtype(self.dtype, x, scale, bias))
+
+
+def batch(
+    options: NormOptions,
+    name: str,
+    x: Array,
+    statistics: Statistics,
+    mask: Array | None,
+) -> Array:
+    """Batch norm, the layer of a model called ``name``."""
+    layer = BatchNorm(name=name, momentum=options.momentum, **options.affine)
+    return layer(x, use_running_average=statistics == "running", mask=mask)

@@ -1,0 +1,239 @@
+"""Batch and group normalization as pure functions of arrays.
+
+A norm cuts its input x into blocks of m elements and standardizes each block:
+
+    mean = 1/m sum x,    var = 1/m sum (x - mean)^2,
+    y = scale * (x - mean) / sqrt(var + epsilon) + bias
+
+with scale and bias per channel. For batch norm a block is one channel over the
+batch and all positions (Ioffe & Szegedy 2015, Algorithm 1); for group norm it is
+one example's group of C/G consecutive channels over all positions (Wu & He 2018,
+equations 1 to 7). The variance is biased, as in both papers.
+
+The moments come from the corrected two-pass algorithm (Chan, Golub & LeVeque 1983):
+the second pass runs on d = x - shift, with the first pass's mean as the shift, and
+corrects for the shift's rounding error; E[x^2] - E[x]^2 would lose every digit at a
+mean of 1e4. No result depends on the shift, at any order of differentiation, so no
+derivative flows through it: autodiff then finds the backward pass with two
+reductions, and jvp, vjp and their compositions hold without custom rules.
+
+Everything is computed in float32 or, for wider inputs, in the inputs' precision.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jax import Array, lax
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from normlab.errors import UserError
+from normlab.norms.blocks import BlockMean, block_mean
+
+Axes = int | Sequence[int]
+
+
+class Normalized(NamedTuple):
+    """A norm's output and the statistics it used.
+
+    Without scale and bias, ``y`` is the standardized input itself.
+    """
+
+    y: Array
+    mean: Array
+    var: Array
+
+
+def moments(
+    x: Array,
+    axes: Axes,
+    *,
+    mask: Array | None = None,
+    axis_name: str | None = None,
+    axis_index_groups: Any = None,
+) -> tuple[Array, Array]:
+    """Mean and biased variance of ``x`` over ``axes``.
+
+    Args:
+      x: real array of any shape.
+      axes: the axes to reduce.
+      mask: broadcastable to ``x``; where it is false (0) an element does not count.
+      axis_name: a mapped axis (vmap, shard_map, pmap) to reduce over as well. Each
+        element weighs the same, however the mask is spread over the axis.
+      axis_index_groups: reduce within these groups of the mapped axis.
+
+    Returns:
+      ``(mean, var)``, each of ``x``'s shape without ``axes``, at least float32.
+    """
+    x, axes = _at_least_float32(x), _axes(axes, x.ndim)
+    mean = block_mean(x.shape, axes, None, mask, axis_name, axis_index_groups)
+    shift, _, offset, var = _shifted_moments(x, mean)
+    return (shift + offset).squeeze(axes), var.squeeze(axes)
+
+
+def batch_norm(
+    x: Array,
+    scale: Array | None,
+    bias: Array | None,
+    epsilon: float,
+    *,
+    axis: Axes = -1,
+    mask: Array | None = None,
+    axis_name: str | None = None,
+    axis_index_groups: Any = None,
+) -> Normalized:
+    """Normalizes each feature of ``x`` by its mean and variance over the batch.
+
+    Args:
+      x: real array; every axis but ``axis`` is reduced, so (N, H, W, C) by default.
+      scale, bias: None, or of the shape of ``x`` along ``axis``: (C,) by default.
+      epsilon: added to the variance.
+      axis: the feature axis or axes.
+      mask, axis_name, axis_index_groups: as in ``moments``. All elements of ``x`` are
+        normalized, the masked ones by statistics in which they do not count.
+
+    Returns:
+      ``y`` of ``x``'s shape, ``mean`` and ``var`` of the features' shape.
+    """
+    x, features = _at_least_float32(x), _axes(axis, x.ndim)
+    axes = tuple(a for a in range(x.ndim) if a not in features)
+    mean = block_mean(x.shape, axes, None, mask, axis_name, axis_index_groups)
+    shift, d, offset, var = _shifted_moments(x, mean)
+    y = _standardize(d, offset, var, scale, bias, epsilon, features)
+    return Normalized(y, (shift + offset).squeeze(axes), var.squeeze(axes))
+
+
+def normalize_by(
+    x: Array,
+    mean: Array,
+    var: Array,
+    scale: Array | None,
+    bias: Array | None,
+    epsilon: float,
+    *,
+    axis: Axes = -1,
+) -> Array:
+    """``scale * (x - mean) / sqrt(var + epsilon) + bias`` with given statistics.
+
+    ``mean``, ``var``, ``scale`` and ``bias`` have the shape of ``x`` along ``axis``;
+    the last two may be None.
+    """
+    x, features = _at_least_float32(x), _axes(axis, x.ndim)
+    d = x - _along(mean, features, x.ndim)
+    var = _along(var, features, x.ndim)
+    return _standardize(d, None, var, scale, bias, epsilon, features)
+
+
+def group_norm(
+    x: Array,
+    num_groups: int,
+    scale: Array | None,
+    bias: Array | None,
+    epsilon: float,
+    *,
+    reduction_axes: Axes | None = None,
+    mask: Array | None = None,
+    axis_name: str | None = None,
+    axis_index_groups: Any = None,
+) -> Normalized:
+    """Normalizes each group of consecutive channels of each example by itself.
+
+    Args:
+      x: real array (N, ..., C).
+      num_groups: G, a divisor of C. G = 1 is layer norm over all but N, G = C is
+        instance norm.
+      scale, bias: (C,) or None.
+      epsilon: added to the variance.
+      reduction_axes: axes that a block spans, the last among them; all but the first
+        by default.
+      mask, axis_name, axis_index_groups: as in ``batch_norm``.
+
+    Returns:
+      ``y`` of ``x``'s shape; ``mean`` and ``var`` of ``x``'s shape without
+      ``reduction_axes``, followed by G: (N, G) by default.
+
+    Raises:
+      UserError (a ValueError): if G does not divide C.
+      ValueError: if ``reduction_axes`` leaves out the last axis.
+    """
+    check_groups(num_groups, x.shape[-1])
+    if reduction_axes is None:
+        reduction_axes = (*range(1, x.ndim - 1), -1)
+    x, axes = _at_least_float32(x), _axes(reduction_axes, x.ndim)
+    if x.ndim - 1 not in axes:
+        raise ValueError(
+            f"reduction axes {axes} leave out the last axis, {x.ndim - 1}: "
+            "it holds the channels, and a group spans some of them"
+        )
+    axes = tuple(a for a in axes if a != x.ndim - 1)
+    mean = block_mean(x.shape, axes, num_groups, mask, axis_name, axis_index_groups)
+    shift, d, offset, var = _shifted_moments(x, mean)
+    y = _standardize(d, offset, var, scale, bias, epsilon, (x.ndim - 1,))
+    first = slice(None, None, x.shape[-1] // num_groups)  # one channel of each group
+    mean_NG = (shift + offset).squeeze(axes)[..., first]
+    return Normalized(y, mean_NG, var.squeeze(axes)[..., first])
+
+
+def feature_shape(x: Array, axis: Axes) -> tuple[int, ...]:
+    """The shape of ``x`` along ``axis``."""
+    return tuple(x.shape[a] for a in _axes(axis, x.ndim))
+
+
+def check_groups(num_groups: int, channels: int) -> None:
+    """Raises UserError (a ValueError) unless ``num_groups`` divides ``channels``."""
+    if num_groups <= 0 or channels % num_groups:
+        raise UserError(f"{num_groups} groups do not divide {channels} channels")
+
+
+def _shifted_moments(x: Array, mean: BlockMean) -> tuple[Array, Array, Array, Array]:
+    """``(shift, d, offset, var)``: d = x - shift has mean ``offset``, variance var."""
+    (shift,) = mean(lax.stop_gradient(x))
+    d = x - shift
+    offset, square = mean(d, jnp.square(d))
+    var = square - jnp.square(offset)
+    # Rounding may leave a constant block a little below 0. Only the value is lifted:
+    # a clip would also cut the variance's derivatives, which are right as they are.
+    return shift, d, offset, var - lax.stop_gradient(jnp.minimum(var, 0))
+
+
+def _standardize(
+    d: Array,
+    offset: Array | None,
+    var: Array,
+    scale: Array | None,
+    bias: Array | None,
+    epsilon: float,
+    features: tuple[int, ...],
+) -> Array:
+    """``scale * (d - offset) / sqrt(var + epsilon) + bias``.
+
+    One multiply and one add per element: every reduction of the backward pass is
+    then one that the gradients of scale and bias need anyway. It costs no accuracy,
+    because d is already centred but for its rounding.
+    """
+    multiplier = lax.rsqrt(var + epsilon)
+    if scale is not None:
+        multiplier = multiplier * _along(scale, features, d.ndim)
+    y = d * multiplier
+    constant = None if offset is None else -offset * multiplier
+    if bias is not None:
+        bias = _along(bias, features, d.ndim)
+        constant = bias if constant is None else bias + constant
+    return y if constant is None else y + constant
+
+
+def _along(v: Array, features: tuple[int, ...], ndim: int) -> Array:
+    """``v``, one value per feature, as an array of rank ``ndim``."""
+    sizes = dict(zip(features, v.shape, strict=True))
+    return v.reshape([sizes.get(axis, 1) for axis in range(ndim)])
+
+
+def _axes(axes: Axes, ndim: int) -> tuple[int, ...]:
+    return tuple(sorted(normalize_axis_tuple(axes, ndim)))
+
+
+def _at_least_float32(x: Array) -> Array:
+    dtype = jnp.promote_types(jnp.result_type(x), jnp.float32)
+    if jnp.issubdtype(dtype, jnp.complexfloating):
+        raise TypeError(f"norms are defined here for real arrays, not {dtype}")
+    return jnp.asarray(x, dtype)

@@ -1,0 +1,90 @@
+"""Group normalization as a Linen module that stands in for flax.linen.GroupNorm."""
+
+from typing import Any
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import Array
+from jax.nn import initializers
+
+from normlab.errors import UserError
+from normlab.norms import functional
+from normlab.norms.affine import affine, compute_input, output_dtype
+from normlab.norms.options import NormOptions, Statistics
+
+
+class GroupNorm(nn.Module):
+    """Normalizes groups of channels of each example (Wu & He 2018, equations 1 to 7).
+
+    Takes the arguments of ``flax.linen.GroupNorm`` and keeps the same variables:
+    ``scale`` and ``bias`` in ``params``, each (C,). One default differs: ``epsilon``
+    is 1e-5, as for every norm here, where Linen's GroupNorm has 1e-6. As in
+    ``BatchNorm`` the variance and the precision of the reductions are fixed, whatever
+    ``use_fast_variance`` and ``force_float32_reductions``, and every unmasked element
+    weighs the same under ``axis_name``.
+    """
+
+    num_groups: int | None = 32
+    group_size: int | None = None
+    epsilon: float = 1e-5
+    dtype: Any = None
+    param_dtype: Any = jnp.float32
+    use_bias: bool = True
+    use_scale: bool = True
+    bias_init: initializers.Initializer = initializers.zeros
+    scale_init: initializers.Initializer = initializers.ones
+    reduction_axes: functional.Axes | None = None
+    axis_name: str | None = None
+    axis_index_groups: Any = None
+    use_fast_variance: bool = True
+    force_float32_reductions: bool = True
+
+    @nn.compact
+    def __call__(self, x: Array, *, mask: Array | None = None) -> Array:
+        """Returns x (N, ..., C) normalized, of x's shape.
+
+        ``mask``, broadcastable to x, is 0 where an element does not count.
+
+        Raises ValueError unless exactly one of ``num_groups`` and ``group_size`` is
+        given, if it does not divide C, or if ``reduction_axes`` leaves out the last.
+        """
+        wide = compute_input(x, self.dtype)
+        scale, bias = affine(self, (x.shape[-1],))
+        y, _, _ = functional.group_norm(
+            wide,
+            self._groups(x.shape[-1]),
+            scale,
+            bias,
+            self.epsilon,
+            reduction_axes=self.reduction_axes,
+            mask=mask,
+            # While initializing, axis_name is not yet bound.
+            axis_name=None if self.is_initializing() else self.axis_name,
+            axis_index_groups=self.axis_index_groups,
+        )
+        return y.astype(output_dtype(self.dtype, x, scale, bias))
+
+    def _groups(self, channels: int) -> int:
+        if (self.num_groups is None) == (self.group_size is None):
+            raise ValueError(
+                "give either num_groups or group_size, and None for the other; "
+                f"got {self.num_groups} and {self.group_size}"
+            )
+        if self.num_groups is not None:
+            return self.num_groups
+        size = self.group_size or 0
+        if size <= 0 or channels % size:
+            raise UserError(f"groups of {size} do not divide {channels} channels")
+        return channels // size
+
+
+def group(
+    options: NormOptions,
+    name: str,
+    x: Array,
+    statistics: Statistics,
+    mask: Array | None,
+) -> Array:
+    """Group norm, the layer of a model called ``name``; takes no batch statistics."""
+    layer = GroupNorm(name=name, num_groups=options.groups, **options.affine)
+    return layer(x)

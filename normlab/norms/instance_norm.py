@@ -1,0 +1,22 @@
+"""Instance norm: group norm with one channel a group."""
+
+import dataclasses
+
+from jax import Array
+
+from normlab.norms.group_norm import group
+from normlab.norms.options import NormOptions, Statistics
+
+
+def instance(
+    options: NormOptions,
+    name: str,
+    x: Array,
+    statistics: Statistics,
+    mask: Array | None,
+) -> Array:
+    """Instance norm of x (N, ..., C): each channel of each example by itself."""
+    channels = x.shape[-1]
+    return group(
+        dataclasses.replace(options, groups=channels), name, x, statistics, mask
+    )

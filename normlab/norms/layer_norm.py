@@ -1,0 +1,19 @@
+"""Layer norm over positions and channels: group norm with one group."""
+
+import dataclasses
+
+from jax import Array
+
+from normlab.norms.group_norm import group
+from normlab.norms.options import NormOptions, Statistics
+
+
+def layer(
+    options: NormOptions,
+    name: str,
+    x: Array,
+    statistics: Statistics,
+    mask: Array | None,
+) -> Array:
+    """Layer norm of x (N, ..., C) over all axes but N, with scale and bias (C,)."""
+    return group(dataclasses.replace(options, groups=1), name, x, statistics, mask)

@@ -1,0 +1,34 @@
+"""What a norm is built from."""
+
+import dataclasses
+from typing import Any, Literal
+
+from jax.nn import initializers
+
+# Which statistics batch norm normalizes by: those of the batch at hand, or the running
+# averages. The other norms have the first kind only, per example.
+Statistics = Literal["batch", "running"]
+
+
+@dataclasses.dataclass(frozen=True)
+class NormOptions:
+    """Options of every norm; a norm reads those that it has.
+
+    ``groups`` is the number of groups of group norm, ``momentum`` the decay of batch
+    norm's running averages. ``epsilon`` is the same for every norm, lest a comparison
+    of norms compare epsilons.
+    """
+
+    groups: int | None = None
+    epsilon: float = 1e-5
+    momentum: float = 0.99
+    use_scale: bool = True
+    use_bias: bool = True
+    scale_init: initializers.Initializer = initializers.ones
+    bias_init: initializers.Initializer = initializers.zeros
+
+    @property
+    def affine(self) -> dict[str, Any]:
+        """The options that BatchNorm and GroupNorm share, as keyword arguments."""
+        names = ("epsilon", "use_scale", "use_bias", "scale_init", "bias_init")
+        return {name: getattr(self, name) for name in names}

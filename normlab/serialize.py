@@ -1,0 +1,39 @@
+"""Frozen dataclasses as JSON and back, refusing what does not fit."""
+
+import dataclasses
+import json
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from normlab.errors import UserError
+
+T = TypeVar("T")
+
+
+def to_json(config: Any) -> str:
+    """A dataclass as JSON: keys in the order of its fields."""
+    return json.dumps(dataclasses.asdict(config), indent=2)
+
+
+def from_dict(kind: type[T], values: dict[str, Any]) -> T:
+    """The dataclass ``kind`` from what `to_json` wrote.
+
+    Raises:
+      UserError: a field is missing or unknown.
+    """
+    hints = get_type_hints(kind)
+    names = {spec.name for spec in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    if names != set(values):
+        odd = ", ".join(sorted(names ^ set(values)))
+        raise UserError(
+            f"not a {kind.__name__} of this version of normlab: fields {odd}"
+        )
+    is_tuple = {name: get_origin(hints[name]) is tuple for name in names}
+    return kind(**{k: tuple(v) if is_tuple[k] else v for k, v in values.items()})
+
+
+def item_type(kind: type, name: str) -> tuple[type, bool]:
+    """The type of a field, and whether the field is a tuple of it."""
+    hint = get_type_hints(kind)[name]
+    if get_origin(hint) is tuple:
+        return get_args(hint)[0], True
+    return hint, False

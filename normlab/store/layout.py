@@ -1,0 +1,147 @@
+"""Where everything in a run directory is, and files that are whole or absent.
+
+::
+
+    RUN/sweep.json  flags.txt
+        cells/<id>/cell.json
+                   metrics/part-<step>.parquet
+                   checkpoints/<step>/     resumable states, the last few
+                   path/<step>/            parameters and statistics along training
+        summary.csv  figures/
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from normlab.errors import UserError
+
+
+@dataclass(frozen=True)
+class CellPaths:
+    """The files of one cell."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        return self.root / "cell.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.root / "metrics"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.root / "checkpoints"
+
+    @property
+    def path(self) -> Path:
+        return self.root / "path"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "lock"
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """The files of one run. ``root`` is absolute: Orbax refuses relative paths."""
+
+    root: Path
+
+    @classmethod
+    def at(cls, folder: str | Path) -> "RunPaths":
+        return cls(Path(folder).expanduser().resolve())
+
+    @property
+    def sweep(self) -> Path:
+        return self.root / "sweep.json"
+
+    @property
+    def flags(self) -> Path:
+        return self.root / "flags.txt"
+
+    @property
+    def figures(self) -> Path:
+        return self.root / "figures"
+
+    @property
+    def summary(self) -> Path:
+        return self.root / "summary.csv"
+
+    @property
+    def cells(self) -> Path:
+        return self.root / "cells"
+
+    def cell(self, cell_id: str) -> CellPaths:
+        return CellPaths(self.cells / cell_id)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary name to write to; at the end it becomes ``path``, whole.
+
+    The data is on the disk before the rename, so a crash leaves the old file or
+    the new one. An error removes the temporary.
+
+    Raises:
+      UserError: the disk is full, or the folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a whole file, or none of it."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a whole JSON file, or none of it."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+      UserError: the file is missing, damaged, or holds something else.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise UserError(f"{path} is damaged: {error}") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{path} is damaged: not a JSON object")
+    return value
+
+
+def numbered(folder: Path, prefix: str = "", suffix: str = "") -> dict[int, Path]:
+    """Step -> entry of ``folder`` named ``<prefix><step><suffix>``, by step."""
+    found = {}
+    if folder.is_dir():
+        for entry in folder.iterdir():
+            name = entry.name
+            middle = name[len(prefix) : len(name) - len(suffix)]
+            whole = name == f"{prefix}{middle}{suffix}"
+            if whole and middle.isascii() and middle.isdigit():
+                found[int(middle)] = entry
+    return dict(sorted(found.items()))

@@ -1,0 +1,119 @@
+"""Metrics as immutable Parquet parts: a row a (member, step)."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from normlab.errors import UserError
+from normlab.store.layout import numbered, replacing
+
+_PREFIX, _SUFFIX = "part-", ".parquet"
+
+
+class Recorder:
+    """Collects metrics between two checkpoints and makes one table of them.
+
+    Row (member, t) holds what was measured at the parameters after t updates:
+    the batch metrics of update t, and the evaluation, where there was one.
+
+    Args:
+      start: the first step.
+    """
+
+    def __init__(self, start: int):
+        self._start = start
+        self._stop = start
+        self._blocks: list[dict[str, np.ndarray]] = []
+        self._evaluations: dict[int, dict[str, np.ndarray]] = {}
+
+    def steps(self, metrics_Mk: dict[str, np.ndarray]) -> None:
+        """Adds the batch metrics of the next k steps, each of shape (M, k)."""
+        self._blocks.append(metrics_Mk)
+        self._stop += next(iter(metrics_Mk.values())).shape[1]
+
+    def evaluation(self, step: int, metrics_M: dict[str, np.ndarray]) -> None:
+        """Adds an evaluation at ``step``, each metric of shape (M,)."""
+        self._evaluations[step] = metrics_M
+
+    def table(self) -> pa.Table:
+        """All rows so far; null where a metric was not measured at a step."""
+        steps = set(range(self._start, self._stop)) | set(self._evaluations)
+        order = np.array(sorted(steps), np.int32)
+        some = next(iter(self._blocks or self._evaluations.values()))
+        members = next(iter(some.values())).shape[0]
+        columns: dict[str, pa.Array] = {
+            "member": pa.array(
+                np.repeat(np.arange(members, dtype=np.int32), len(order))
+            ),
+            "step": pa.array(np.tile(order, members)),
+        }
+        trained = (order >= self._start) & (order < self._stop)
+        for name in self._blocks[0] if self._blocks else ():
+            values = np.concatenate([block[name] for block in self._blocks], axis=1)
+            columns[name] = _column(values, trained)
+        for name in dict.fromkeys(k for e in self._evaluations.values() for k in e):
+            at = sorted(s for s, found in self._evaluations.items() if name in found)
+            values = np.stack([self._evaluations[s][name] for s in at], axis=1)
+            columns[name] = _column(values, np.isin(order, at))
+        return pa.table(columns)
+
+
+def _column(values_Mk: np.ndarray, measured_L: np.ndarray) -> pa.Array:
+    """A float32 column of M x L rows, null where ``measured_L`` is false."""
+    members, length = values_Mk.shape[0], len(measured_L)
+    full = np.zeros((members, length), np.float32)
+    full[:, measured_L] = values_Mk
+    absent = np.tile(~measured_L, members)
+    return pa.array(full.reshape(-1), mask=absent)
+
+
+def write_part(folder: Path, step: int, table: pa.Table) -> None:
+    """Writes the part that ends at ``step``, whole or not at all."""
+    with replacing(folder / f"{_PREFIX}{step:08d}{_SUFFIX}") as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def drop_after(folder: Path, step: int) -> None:
+    """Removes the parts that end after ``step``: they will be computed again."""
+    for end, path in numbered(folder, _PREFIX, _SUFFIX).items():
+        if end > step:
+            path.unlink()
+
+
+def read_parts(folder: Path) -> pa.Table | None:
+    """All parts in order, or None where there are none.
+
+    Raises:
+      UserError: a part is damaged; the message names it.
+    """
+    tables = []
+    for path in numbered(folder, _PREFIX, _SUFFIX).values():
+        try:
+            tables.append(pq.read_table(path))
+        except (pa.ArrowException, OSError) as error:
+            reason = " ".join(str(error).split())
+            raise UserError(f"{path} is damaged ({reason}); remove it") from error
+    if not tables:
+        return None
+    return pa.concat_tables(tables, promote_options="default")
+
+
+def to_frame(table: pa.Table) -> pd.DataFrame:
+    """The table for pandas, with ``diverged``.
+
+    ``diverged`` is true from the first step on at which a member's loss was
+    measured and was not finite; a metric that was not measured is NaN.
+    """
+    frame = table.to_pandas()
+    bad = np.zeros(len(frame), bool)
+    for name in table.column_names:
+        if name.endswith("_loss"):
+            measured = np.asarray(table[name].is_valid())
+            bad |= measured & ~np.isfinite(frame[name].to_numpy())
+    frame["diverged"] = bad
+    frame = frame.sort_values(["member", "step"], ignore_index=True)
+    frame["diverged"] = frame.groupby("member")["diverged"].cummax()
+    return frame

@@ -1,0 +1,56 @@
+"""Where a number came from: versions, revision, device, time."""
+
+import datetime
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jax
+
+import normlab
+
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+
+
+def now() -> str:
+    """The time in UTC, to the second, ISO 8601."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def versions() -> dict[str, str]:
+    """Versions of normlab, Python and the packages that make the numbers."""
+    found = {"normlab": normlab.__version__, "python": platform.python_version()}
+    return found | {name: metadata.version(name) for name in _PACKAGES}
+
+
+def revision() -> str | None:
+    """The git revision of the code, ``-dirty`` if it was changed; None outside git."""
+    folder = Path(normlab.__file__).parent
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=10, check=True
+        )
+        tracked = subprocess.run(
+            ["git", "ls-files", "--error-unmatch", "__init__.py"],
+            cwd=folder,
+            capture_output=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    # An installed copy may lie inside another project's checkout.
+    return done.stdout.strip() if tracked.returncode == 0 else None
+
+
+def session() -> dict[str, Any]:
+    """What one start of a run is stamped with."""
+    device = jax.devices()[0]
+    return {
+        "started": now(),
+        "device": f"{device.platform}: {device.device_kind}",
+        "revision": revision(),
+        "versions": versions(),
+    }

@@ -1,0 +1,151 @@
+"""A run directory: made, reopened, refused; and read back as one table."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from normlab.cell import Cell, CellConfig, Member
+from normlab.config import SweepConfig
+from normlab.errors import UserError
+from normlab.serialize import from_dict, to_json
+from normlab.store.layout import CellPaths, RunPaths, read_json, write_json, write_text
+from normlab.store.metrics import read_parts, to_frame
+
+FORMAT = 1
+
+
+def open_run(
+    paths: RunPaths,
+    config: SweepConfig,
+    flag_lines: list[str],
+    session: dict[str, Any] | None,
+) -> None:
+    """Makes the run directory, or reopens the one of the same configuration.
+
+    Args:
+      flag_lines: a flagfile that replays the run.
+      session: what this start is stamped with (`normlab.store.provenance`); None
+        only checks, where there is nothing left to run.
+
+    Raises:
+      UserError: the directory holds another configuration, or cannot be written.
+    """
+    record = {"format": FORMAT, "config": json.loads(to_json(config)), "sessions": []}
+    if paths.sweep.exists():
+        found = read_json(paths.sweep)
+        _check_same(paths, found, record)
+        record = found
+    elif _has_files(paths.root):
+        raise UserError(
+            f"--out={paths.root} holds files that are not a run's; choose another --out"
+        )
+    if session is None:
+        return
+    record["sessions"].append(session)
+    write_text(paths.flags, "\n".join(flag_lines) + "\n")
+    write_json(paths.sweep, record)
+
+
+def _has_files(folder: Path) -> bool:
+    try:
+        return folder.exists() and any(folder.iterdir())
+    except OSError as error:
+        raise UserError(f"cannot use --out={folder}: {error.strerror}") from error
+
+
+def _check_same(paths: RunPaths, found: dict, wanted: dict) -> None:
+    if found.get("format") != FORMAT:
+        raise UserError(
+            f"{paths.sweep} has format {found.get('format')}; this normlab reads "
+            f"{FORMAT}"
+        )
+    old, new = found.get("config", {}), wanted["config"]
+    odd = [k for k in {**old, **new} if old.get(k) != new.get(k)]
+    if odd:
+        name = odd[0]
+        raise UserError(
+            f"--out={paths.root} holds another configuration (--{name}: "
+            f"{old.get(name)} there, {new.get(name)} asked for); choose another --out"
+        )
+
+
+def write_cell(paths: CellPaths, cell: Cell, status: str, **notes: Any) -> None:
+    """Writes cell.json: configuration, members, status, and notes on the run."""
+    value = {
+        "config": dataclasses.asdict(cell.config),
+        "members": [dataclasses.asdict(member) for member in cell.members],
+        "status": status,
+        **notes,
+    }
+    write_json(paths.config, value)
+
+
+def cell_status(paths: CellPaths) -> str:
+    """``absent``, ``running`` (begun, not finished) or ``complete``."""
+    if not paths.config.exists():
+        return "absent"
+    return str(read_json(paths.config).get("status"))
+
+
+def read_cell(paths: CellPaths) -> Cell:
+    """The cell that `write_cell` wrote.
+
+    Raises:
+      UserError: cell.json is missing, damaged, or of another version.
+    """
+    value = read_json(paths.config)
+    try:
+        members = tuple(from_dict(Member, member) for member in value["members"])
+        return Cell(from_dict(CellConfig, value["config"]), members)
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{paths.config} is damaged: {error}") from error
+
+
+def load(run: str | Path) -> pd.DataFrame:
+    """A run as one tidy table: a row a (cell, member, step).
+
+    Columns: ``cell`` and ``member``; every static setting (``norm``, ``groups``,
+    ``batch_size``, ...) and ``label``, the norm with its groups; ``seed``, ``lr``,
+    ``momentum``, ``weight_decay``; ``step``; the metrics (``batch_loss``,
+    ``train_loss``, ``test_accuracy``, ``gradient_norm``, ...; losses in nats), NaN
+    where not measured at that step; and ``diverged``, true from the first step with
+    a loss that is not finite. Metrics of step t are at the parameters after t
+    updates. What is unfinished is there as far as it was stored.
+
+    Raises:
+      UserError: ``run`` is no run directory, nothing is stored in it yet, or a file
+        in it is damaged.
+    """
+    paths = RunPaths.at(run)
+    if not paths.sweep.exists():
+        raise UserError(f"{paths.root} is not a run directory: it has no sweep.json")
+    frames = [
+        _cell_frame(paths.cell(folder.name))
+        for folder in sorted(paths.cells.glob("*/"))
+        if paths.cell(folder.name).config.exists()
+    ]
+    frames = [frame for frame in frames if frame is not None]
+    if not frames:
+        raise UserError(f"nothing is stored in {paths.root} yet")
+    return pd.concat(frames, ignore_index=True)
+
+
+def _cell_frame(paths: CellPaths) -> pd.DataFrame | None:
+    cell = read_cell(paths)
+    table = read_parts(paths.metrics)
+    if table is None:
+        return None
+    frame = to_frame(table)
+    members = pd.DataFrame([dataclasses.asdict(member) for member in cell.members])
+    settings: dict[str, Any] = {"cell": cell.id, "label": cell.config.label}
+    for name, value in dataclasses.asdict(cell.config).items():
+        settings[name] = ",".join(value) if isinstance(value, tuple) else value
+    settings["groups"] = (
+        float("nan") if cell.config.groups is None else cell.config.groups
+    )
+    head = pd.DataFrame(settings, index=frame.index)
+    own = members.loc[frame["member"]].reset_index(drop=True)
+    return pd.concat([head, own, frame], axis=1)

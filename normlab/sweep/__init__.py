@@ -1,0 +1,1 @@
+"""A sweep: from the axes of a flagfile to finished cells in a run directory."""

@@ -1,0 +1,110 @@
+"""Trains a grid of networks: norms, learning rates, seeds; then table and figures.
+
+    python -m normlab.sweep --flagfile=experiments/quickstart.flags
+
+Comma lists are axes: each combination of dataset, model, norm, batch size and the
+like is one compiled program; learning rates, momenta, weight decays and seeds are
+its members and run through it together. The same command again resumes, or says
+that all is done.
+"""
+
+import logging
+import sys
+from pathlib import Path
+
+import jax
+from absl import flags
+
+from normlab import data
+from normlab.analysis.summary import summarize, text_table
+from normlab.config import RunOptions, SweepConfig
+from normlab.errors import UserError
+from normlab.figures import draw_all
+from normlab.flags import define, flagfile_of, read, run, write
+from normlab.store import RunPaths, load
+from normlab.store.layout import write_text
+from normlab.store.provenance import session
+from normlab.store.run import cell_status, open_run
+from normlab.sweep.execute import run_cell
+from normlab.sweep.plan import Plan, make_plan, run_folder
+from normlab.sweep.progress import SweepProgress
+
+PROGRAM = "normlab.sweep"
+
+
+def _use_compilation_cache(options: RunOptions) -> None:
+    """Compiled programs outlive the process: the second start compiles nothing."""
+    folder = options.compilation_cache
+    if folder == "none":
+        return
+    if folder == "auto":
+        folder = str(data.data_dir(options.data_dir or None) / "compiled")
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return  # a read-only home costs the cache, not the run
+    jax.config.update("jax_compilation_cache_dir", folder)
+
+
+def _execute(plan: Plan, paths: RunPaths, options: RunOptions) -> None:
+    total = sum(len(p.cell.members) * p.cell.config.steps for p in plan.cells)
+    progress = SweepProgress(total, len(plan.cells))
+    for cell_plan in plan.cells:
+        cell = cell_plan.cell
+        cell_paths = paths.cell(cell.id)
+        if cell_status(cell_paths) == "complete":
+            progress.skip(len(cell.members) * cell.config.steps)
+            continue
+        run_cell(cell_plan, cell_paths, options, progress)
+    progress.close()
+
+
+def _report(paths: RunPaths) -> None:
+    frame = load(paths.root)
+    table = summarize(frame)
+    print(text_table(table))
+    write_text(paths.summary, table.to_csv(index=False))
+    try:
+        written = draw_all(frame, paths.figures)
+    except OSError as error:
+        raise UserError(f"cannot write {paths.figures}: {error.strerror}") from error
+    for path in written:
+        if path.suffix == ".png":
+            print(f"figure: {path} (and .pdf, .csv)")
+
+
+def main(values: flags.FlagValues) -> int:
+    config, options = read(SweepConfig, values), read(RunOptions, values)
+    _use_compilation_cache(options)
+    plan = make_plan(config, options)
+    paths = RunPaths.at(run_folder(options, flagfile_of(sys.argv[1:])))
+    print(plan.text)
+    print(f"out: {paths.root}", flush=True)
+    if options.dry_run:
+        return 0
+    lines = [*write(config), f"--out={paths.root}"]
+    complete = all(cell_status(paths.cell(p.cell.id)) == "complete" for p in plan.cells)
+    open_run(paths, config, lines, None if complete else session())
+    if complete and paths.summary.exists():
+        print("complete: nothing is left to run")
+        print(text_table(summarize(load(paths.root))))
+        return 0
+    try:
+        _execute(plan, paths, options)
+    except KeyboardInterrupt:
+        print(f"{PROGRAM}: stopped; the same command resumes", file=sys.stderr)
+        return 130
+    _report(paths)
+    return 0
+
+
+def _flags() -> flags.FlagValues:
+    values = flags.FlagValues()
+    define(SweepConfig, values)
+    define(RunOptions, values)
+    return values
+
+
+if __name__ == "__main__":
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    run(main, _flags(), program=PROGRAM, doc=__doc__ or "")

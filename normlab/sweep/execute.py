@@ -1,0 +1,200 @@
+"""Runs a cell from wherever it stands to its end, through the store."""
+
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from normlab.config import RunOptions
+from normlab.store import checkpoints, metrics, path
+from normlab.store.layout import CellPaths
+from normlab.store.lock import only_writer
+from normlab.store.run import cell_status, write_cell
+from normlab.sweep.plan import CellPlan
+from normlab.sweep.population import Metrics, Population, to_device
+from normlab.train.program import data_arrays
+
+# A call on the device should last about this long, so that progress is shown and
+# checkpoints can be taken; the number of steps in it follows.
+_CALL_SECONDS = 5.0
+# A checkpoint may take at most this share of the time since the one before.
+_CHECKPOINT_SHARE = 0.02
+# Path points waiting in memory are written out at this size.
+_PATH_BYTES = 2**28
+
+
+class Progress(Protocol):
+    """What a run tells of itself while it works."""
+
+    def begin(self, name: str, steps: int, step: int, members: int) -> None: ...
+    def note(self, text: str) -> None: ...
+    def advance(self, steps: int, losses_M: np.ndarray) -> None: ...
+    def end(self) -> None: ...
+
+
+@dataclass
+class _Timer:
+    """Decides when a checkpoint is due: not too often, and not at a high cost."""
+
+    least: float
+    last: float = 0.0
+    cost: float = 0.0
+
+    def due(self) -> bool:
+        wait = max(self.least, self.cost / _CHECKPOINT_SHARE)
+        return time.monotonic() - self.last >= wait
+
+    def done(self, started: float) -> None:
+        self.last = time.monotonic()
+        self.cost = self.last - started
+
+
+def run_cell(
+    plan: CellPlan, paths: CellPaths, options: RunOptions, progress: Progress
+) -> None:
+    """Trains every member of a cell to its last step; resumes what was begun.
+
+    The cell's folder is whole at any moment: parts and checkpoints appear under
+    their names when they are complete, and what was computed after the newest
+    checkpoint is computed again, to the same bits.
+
+    Raises:
+      UserError: another process is at work on the cell, or the disk is full.
+    """
+    with only_writer(paths.lock):
+        if cell_status(paths) == "complete":
+            return
+        write_cell(paths, plan.cell, "running")
+        _CellRun(plan, paths, options, progress).run()
+
+
+class _CellRun:
+    """One pass over a cell: train between stops, evaluate and record at them."""
+
+    def __init__(
+        self,
+        plan: CellPlan,
+        paths: CellPaths,
+        options: RunOptions,
+        progress: Progress,
+    ):
+        self._plan, self._paths = plan, paths
+        self._options, self._progress = options, progress
+        self._config = plan.cell.config
+        self._population = Population(
+            plan.program,
+            plan.cell,
+            to_device(data_arrays(plan.dataset)),
+            mode=plan.mode,
+            chunk=plan.chunk,
+            room=options.chunk_steps,
+        )
+        self._step_seconds = 0.0
+
+    def run(self) -> None:
+        started = time.monotonic()
+        step = self._restore()
+        first = step
+        members = len(self._plan.cell.members)
+        self._progress.begin(self._plan.name, self._config.steps, step, members)
+        recorder = metrics.Recorder(step)
+        points = path.PathRecorder(self._paths.path)
+        timer = _Timer(self._options.checkpoint_seconds, last=time.monotonic())
+        while step < self._config.steps:
+            self._stop(step, recorder, points)
+            count = self._count(step)
+            recorder.steps(self._train(step, count))
+            step += count
+            full = points.nbytes > _PATH_BYTES
+            if step < self._config.steps and (timer.due() or full):
+                begun = time.monotonic()
+                self._save(step, recorder, points)
+                timer.done(begun)
+                recorder = metrics.Recorder(step)
+        if first < step:  # else it was all done before, but for the last word
+            self._stop(step, recorder, points)
+            self._save(step, recorder, points)
+        self._progress.end()
+        seconds = time.monotonic() - started
+        compiling = self._population.compile_seconds
+        write_cell(
+            self._paths,
+            self._plan.cell,
+            "complete",
+            execution=self._plan.mode,
+            member_chunk=self._plan.chunk,
+            compile_seconds=round(compiling, 3),
+            run_seconds=round(seconds - compiling, 3),
+            steps_run=step - first,
+        )
+
+    def _restore(self) -> int:
+        """Takes up the newest sound checkpoint; returns its step."""
+        like = self._population.shapes()
+        found = checkpoints.load_newest(self._paths.checkpoints, like)
+        step = 0
+        if found is not None:
+            step, state = found
+            self._population.restore(state)
+        metrics.drop_after(self._paths.metrics, step)
+        if step < self._config.steps:
+            path.drop_from(self._paths.path, step)
+        return step
+
+    def _stop(
+        self, step: int, recorder: metrics.Recorder, points: path.PathRecorder
+    ) -> None:
+        """Measures and records at the parameters after ``step`` updates."""
+        config = self._config
+        last = step == config.steps
+        if step % config.eval_every == 0 or last:
+            compiled = self._population.compile_seconds
+            recorder.evaluation(step, self._population.evaluate())
+            self._note_compile(compiled, "evaluation")
+        if config.path_every and (step % config.path_every == 0 or last):
+            state = self._population.state()
+            variables = {"params": state.params, "batch_stats": state.batch_stats}
+            points.add(step, variables)
+
+    def _count(self, step: int) -> int:
+        """Steps until something else is due, or the call would last too long."""
+        config = self._config
+        ends = [config.steps, step + self._options.chunk_steps]
+        for every in (config.eval_every, config.path_every):
+            if every:
+                ends.append((step // every + 1) * every)
+        if self._step_seconds:
+            ends.append(step + max(1, int(_CALL_SECONDS / self._step_seconds)))
+        else:
+            ends.append(step + 1)  # the first call tells how long a step takes
+        return min(ends) - step
+
+    def _train(self, step: int, count: int) -> Metrics:
+        compiled = self._population.compile_seconds
+        started = time.monotonic()
+        found = self._population.train(step, count)
+        took = time.monotonic() - started
+        spent = self._population.compile_seconds - compiled
+        self._note_compile(compiled, "training")
+        self._step_seconds = max(took - spent, 1e-9) / count
+        self._progress.advance(count, found["batch_loss"][:, -1])
+        return found
+
+    def _note_compile(self, before: float, what: str) -> None:
+        spent = self._population.compile_seconds - before
+        if spent:
+            self._progress.note(f"{self._plan.name}: compiled {what} in {spent:.1f} s")
+
+    def _save(
+        self, step: int, recorder: metrics.Recorder, points: path.PathRecorder
+    ) -> None:
+        """Makes everything up to ``step`` permanent; the checkpoint comes last."""
+        metrics.write_part(self._paths.metrics, step, recorder.table())
+        points.flush()
+        checkpoints.save(
+            self._paths.checkpoints,
+            step,
+            self._population.state(),
+            keep=self._options.keep_checkpoints,
+        )

@@ -1,0 +1,113 @@
+"""From a sweep's axes to its cells and their members."""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Mapping
+
+from normlab.cell import Cell, CellConfig, Member
+from normlab.config import STATIC_AXES, SweepConfig
+from normlab.errors import UserError
+from normlab.norms import NORMS
+
+# The sweep's name of a norm option -> the option's name in `NormOptions`.
+_NORM_AXES = {
+    "groups": "groups",
+    "epsilon": "epsilon",
+    "norm_momentum": "momentum",
+    "norm_scale": "use_scale",
+    "norm_bias": "use_bias",
+}
+
+
+def expand(config: SweepConfig, sizes: Mapping[str, int]) -> tuple[Cell, ...]:
+    """The cells of a sweep, in the order of its axes.
+
+    A norm's options that it does not read (the group count of batch norm, say) do
+    not multiply cells: they take the first value of their axis, groups None.
+
+    Args:
+      config: the sweep.
+      sizes: dataset -> how many training images it has.
+
+    Raises:
+      UserError: an unknown norm, or a batch or subset larger than the data.
+    """
+    axes = [getattr(config, name) for name in STATIC_AXES]
+    cells: dict[CellConfig, None] = {}  # ordered, and each once
+    for point in itertools.product(*axes):
+        static = dict(zip(STATIC_AXES, point, strict=True))
+        cells[_resolve(config, static, sizes[static["dataset"]])] = None
+    return tuple(Cell(cell, _members(config, cell)) for cell in cells)
+
+
+def _resolve(config: SweepConfig, static: dict, available: int) -> CellConfig:
+    """The static point with its defaults and its length in steps filled in."""
+    norm = static["norm"]
+    if norm not in NORMS:
+        raise UserError(f"--norm={norm}: unknown; known: {', '.join(NORMS)}")
+    for axis, option in _NORM_AXES.items():
+        if option not in _reads(norm):
+            static[axis] = None if axis == "groups" else getattr(config, axis)[0]
+    train_size = static["train_size"] or available
+    if train_size > available:
+        raise UserError(
+            f"--train_size={train_size}: {static['dataset']} has {available} "
+            "training images"
+        )
+    batch_size = static["batch_size"]
+    if batch_size > train_size:
+        raise UserError(
+            f"--batch_size={batch_size}: larger than the {train_size} training "
+            f"images of {static['dataset']}"
+        )
+    static["train_size"] = train_size
+    # Rounded first: 0.1 epochs of 1000 images in batches of 10 are 10 steps, not 11.
+    steps = config.steps or math.ceil(round(config.epochs * train_size / batch_size, 6))
+    bn_eval = config.bn_eval if "momentum" in _reads(norm) else config.bn_eval[:1]
+    return CellConfig(
+        **static,
+        steps=steps,
+        eval_every=config.eval_every or math.ceil(train_size / batch_size),
+        path_every=config.path_every,
+        train_eval_size=min(config.train_eval_size, train_size),
+        eval_batch_size=config.eval_batch_size,
+        bn_eval=bn_eval,
+    )
+
+
+def _members(config: SweepConfig, cell: CellConfig) -> tuple[Member, ...]:
+    """Seed by seed, so that members with the same batches stand together."""
+    momentum = config.momentum if cell.optimizer == "momentum" else (0.0,)
+    seeds = range(config.seed, config.seed + config.num_seeds)
+    return tuple(
+        Member(*point)
+        for point in itertools.product(seeds, config.lr, momentum, config.weight_decay)
+    )
+
+
+def plan_size(cells: tuple[Cell, ...]) -> tuple[int, int]:
+    """(members, member-steps) of all cells together."""
+    members = sum(len(cell.members) for cell in cells)
+    return members, sum(len(cell.members) * cell.config.steps for cell in cells)
+
+
+def describe(config: CellConfig, others: tuple[CellConfig, ...]) -> str:
+    """What sets a cell apart from the sweep's others: ``group (G=4), batch 50``."""
+    words = [config.label]
+    for spec in dataclasses.fields(config):
+        values = {getattr(other, spec.name) for other in others}
+        if spec.name in STATIC_AXES and len(values) > 1:
+            if spec.name in ("norm", "groups"):
+                continue
+            words.append(f"{spec.name} {getattr(config, spec.name)}")
+    return ", ".join(words)
+
+
+def _reads(norm):
+    all_ = ("groups", "epsilon", "momentum", "use_scale", "use_bias")
+    return {
+        "none": (),
+        "batch": all_[1:],
+        "group": ("groups", "epsilon", "use_scale", "use_bias"),
+    }.get(norm, ("epsilon", "use_scale", "use_bias"))

@@ -1,0 +1,153 @@
+"""All members of a cell, on the device as many at once as fit."""
+
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from normlab.cell import Cell
+from normlab.data.batches import batch_indices
+from normlab.sweep.members import OverMembers
+from normlab.train.optimizers import HYPERPARAMETERS
+from normlab.train.program import Program
+from normlab.train.state import TrainState
+
+Metrics = dict[str, np.ndarray]
+
+
+class Population:
+    """The states of a cell's members, in chunks of equal size.
+
+    The last chunk is padded by repeating its last member, so every chunk runs the
+    same compiled program; padding never leaves this class. A single chunk stays on
+    the device; several take turns, and wait in the host's memory.
+
+    Args:
+      program: what one member does.
+      cell: whose members.
+      data: the arrays of the dataset, on the device.
+      mode: ``vmap``, ``map`` or ``loop``.
+      chunk: members on the device at once.
+      room: the most steps of one call of `train`.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        cell: Cell,
+        data: dict[str, jax.Array],
+        *,
+        mode: str,
+        chunk: int,
+        room: int,
+    ):
+        self._cell, self._data, self._room = cell, data, room
+        count = len(cell.members)
+        starts = range(0, count, chunk)
+        self._chunks = [
+            [min(i, count - 1) for i in range(start, start + chunk)] for start in starts
+        ]
+        self._init = OverMembers(program.init, (True, True), "vmap")
+        self._train = OverMembers(
+            program.chunk, (True, True, False, False), mode, donate=(0,)
+        )
+        self._evaluate = OverMembers(program.evaluate, (True, False), mode)
+        self._states: list[Any] = []
+
+    @property
+    def compile_seconds(self) -> float:
+        """Seconds spent compiling so far."""
+        parts = (self._init, self._train, self._evaluate)
+        return sum(part.compile_seconds for part in parts)
+
+    def start(self) -> None:
+        """Initialises every member."""
+        for chunk in self._chunks:
+            members = [self._cell.members[i] for i in chunk]
+            seeds = jnp.array([member.seed for member in members], jnp.int32)
+            values = {
+                name: jnp.array([getattr(m, name) for m in members], jnp.float32)
+                for name in HYPERPARAMETERS
+            }
+            self._keep(self._init(seeds, values))
+
+    def _keep(self, state: TrainState) -> None:
+        alone = len(self._chunks) == 1
+        self._states.append(state if alone else jax.device_get(state))
+
+    def shapes(self) -> TrainState:
+        """The whole cell's state as shapes and types, for restoring."""
+        count = len(self._cell.members)
+        if not self._states:
+            self.start()
+
+        def whole(leaf):
+            return jax.ShapeDtypeStruct((count, *leaf.shape[1:]), leaf.dtype)
+
+        return jax.tree.map(whole, self._states[0])
+
+    def state(self) -> TrainState:
+        """The whole cell's state as numpy arrays with a leading member axis."""
+        return self._gather([jax.device_get(state) for state in self._states])
+
+    def restore(self, state: TrainState) -> None:
+        """Replaces every member's state by what `state` once returned."""
+        self._states = []
+        for chunk in self._chunks:
+
+            def take(leaf, chunk=chunk):
+                return leaf[np.array(chunk)]
+
+            part = jax.tree.map(take, state)
+            self._keep(jax.tree.map(jnp.asarray, part))
+
+    def train(self, step: int, count: int) -> Metrics:
+        """Takes ``count`` steps, at most ``room``, from ``step`` on.
+
+        Returns:
+          The batch metrics, each of shape (members, count).
+        """
+        found, states, self._states = [], self._states, []
+        for chunk, state in zip(self._chunks, states, strict=True):
+            indices = jnp.asarray(self._indices(chunk, step, count))
+            state = jax.tree.map(jnp.asarray, state)
+            state, metrics = self._train(state, indices, jnp.int32(count), self._data)
+            self._keep(state)
+            found.append({k: np.asarray(v)[:, :count] for k, v in metrics.items()})
+        return self._gather(found)
+
+    def evaluate(self) -> Metrics:
+        """Evaluates every member; each metric has shape (members,)."""
+        found = []
+        for state in self._states:
+            state = jax.tree.map(jnp.asarray, state)
+            found.append(jax.device_get(self._evaluate(state, self._data)))
+        return self._gather(found)
+
+    def _indices(self, chunk: list[int], step: int, count: int) -> np.ndarray:
+        """int32 (members, room, batch size); rows from ``count`` on are not read."""
+        config = self._cell.config
+        size = config.train_size
+
+        @lru_cache
+        def of_seed(seed: int) -> np.ndarray:
+            rows = batch_indices(seed, step, count, config.batch_size, size)
+            return np.pad(rows, ((0, self._room - count), (0, 0)))
+
+        return np.stack([of_seed(self._cell.members[i].seed) for i in chunk])
+
+    def _gather(self, parts: list[Any]) -> Any:
+        """Chunks' trees as one tree over the members, without padding."""
+        count = len(self._cell.members)
+
+        def join(*leaves):
+            return np.concatenate([np.asarray(leaf) for leaf in leaves])[:count]
+
+        return jax.tree.map(join, *parts)
+
+
+def to_device(arrays: dict[str, np.ndarray]) -> dict[str, jax.Array]:
+    """The dataset on the device."""
+    return {name: jnp.asarray(x) for name, x in arrays.items()}

@@ -1,0 +1,100 @@
+"""How far a sweep is: a bar on a terminal, a line now and then elsewhere."""
+
+import sys
+import time
+from typing import TextIO
+
+import numpy as np
+from tqdm import tqdm
+
+_LINE_SECONDS = 30.0
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+class SweepProgress:
+    """Follows the member-steps of a whole sweep.
+
+    Args:
+      total: member-steps of all cells.
+      cells: how many cells.
+      stream: where to write; a terminal gets a bar, anything else at most one line
+        every 30 seconds.
+    """
+
+    def __init__(self, total: int, cells: int, stream: TextIO | None = None):
+        self._stream = sys.stderr if stream is None else stream
+        self._total, self._cells = total, cells
+        self._cell = 0
+        self._done = self._skipped = 0
+        self._name, self._steps, self._step, self._members = "", 0, 0, 0
+        self._started = self._last = time.monotonic()
+        self._compiling = 0.0
+        self._bar = None
+        if self._stream.isatty():
+            self._bar = tqdm(
+                total=total,
+                file=self._stream,
+                unit="member-step",
+                unit_scale=True,
+                dynamic_ncols=True,
+            )
+
+    def skip(self, member_steps: int) -> None:
+        """Counts work that an earlier run did."""
+        self._skipped += member_steps
+        self._cell += 1
+        if self._bar is not None:
+            self._bar.update(member_steps)
+
+    def begin(self, name: str, steps: int, step: int, members: int) -> None:
+        """A cell starts, at ``step`` of ``steps``."""
+        self._cell += 1
+        self._name, self._steps, self._step, self._members = name, steps, step, members
+        self._skipped += step * members
+        if self._bar is not None:
+            self._bar.update(step * members)
+        if step:
+            self.note(f"{name}: goes on from step {step} of {steps}")
+
+    def note(self, text: str) -> None:
+        """A line of its own."""
+        if self._bar is not None:
+            self._bar.write(text, file=self._stream)
+        else:
+            print(text, file=self._stream, flush=True)
+
+    def advance(self, steps: int, losses_M: np.ndarray) -> None:
+        """``steps`` more steps of the current cell; its members' latest losses."""
+        self._step += steps
+        self._done += steps * self._members
+        finite = losses_M[np.isfinite(losses_M)]
+        loss = f"{np.median(finite):.3f}" if finite.size else "not finite"
+        where = f"cell {self._cell}/{self._cells} {self._name}"
+        where = f"{where}, step {self._step}/{self._steps}, median loss {loss}"
+        if self._bar is not None:
+            self._bar.set_description_str(where, refresh=False)
+            self._bar.update(steps * self._members)
+        elif time.monotonic() - self._last >= _LINE_SECONDS:
+            self._last = time.monotonic()
+            self.note(f"{where}, {self._pace()}")
+
+    def _pace(self) -> str:
+        spent = time.monotonic() - self._started
+        rate = self._done / max(spent, 1e-9)
+        left = self._total - self._skipped - self._done
+        return f"{rate:.0f} member-steps/s, {_clock(left / max(rate, 1e-9))} left"
+
+    def end(self) -> None:
+        """The current cell is finished."""
+        seconds = _clock(time.monotonic() - self._started)
+        self.note(f"{self._name}: done ({seconds} since the start)")
+
+    def close(self) -> None:
+        """The sweep is finished."""
+        if self._bar is not None:
+            self._bar.close()

@@ -1,0 +1,1 @@
+"""One member of a sweep, as pure functions: start, step, chunk of steps, evaluate."""

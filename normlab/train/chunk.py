@@ -1,0 +1,42 @@
+"""Many steps under one jit, however many: the trip count is an argument."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from normlab.train.state import TrainState
+from normlab.train.step import STEP_METRICS, Step
+
+
+def make_chunk(step: Step) -> Callable:
+    """``chunk(state, indices_KB, count, images, labels) -> (state, metrics)``.
+
+    It takes the first ``count`` of K batches; one compiled program serves every
+    ``count`` up to K, so stops for evaluation cost no compilation.
+
+    Args:
+      step: what `normlab.train.step.make_step` made.
+
+    Returns:
+      A function of one member. ``indices_KB`` (int32) picks the images of each
+      step from ``images`` (N, H, W, C; uint8) and ``labels`` (N). Each metric has
+      shape (K,); entries from ``count`` on are NaN.
+    """
+
+    def chunk(state: TrainState, indices_KB, count, images, labels):
+        room = indices_KB.shape[0]
+        empty = {name: jnp.full((room,), jnp.nan, jnp.float32) for name in STEP_METRICS}
+
+        def body(k, carry):
+            state, metrics = carry
+            picked_B = indices_KB[k]
+            state, found = step(state, (images[picked_B], labels[picked_B]))
+            metrics = {
+                name: values.at[k].set(found[name]) for name, values in metrics.items()
+            }
+            return state, metrics
+
+        return jax.lax.fori_loop(0, count, body, (state, empty))
+
+    return chunk

@@ -1,0 +1,72 @@
+"""Optimizers by name, their hyperparameters in the optimizer's state.
+
+``optax.inject_hyperparams`` keeps learning rate, momentum and weight decay as
+arrays in the state, so members of a sweep differ in data and not in program, and
+a checkpoint holds them.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from normlab.errors import UserError
+
+HYPERPARAMETERS = ("lr", "momentum", "weight_decay")
+
+
+def _l2(inner: optax.GradientTransformation, weight_decay):
+    """Adds ``weight_decay * params`` to the gradient, before ``inner``."""
+    return optax.chain(optax.add_decayed_weights(weight_decay), inner)
+
+
+def adam(lr, momentum, weight_decay):
+    """Adam (Kingma & Ba 2015; 0.9, 0.999, 1e-8) on the L2-penalised loss."""
+    del momentum
+    return _l2(optax.adam(lr), weight_decay)
+
+
+def adamw(lr, momentum, weight_decay):
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019)."""
+    del momentum
+    return optax.adamw(lr, weight_decay=weight_decay)
+
+
+def sgd(lr, momentum, weight_decay):
+    """Plain stochastic gradient descent on the L2-penalised loss."""
+    del momentum
+    return _l2(optax.sgd(lr), weight_decay)
+
+
+def sgd_momentum(lr, momentum, weight_decay):
+    """Heavy-ball momentum, ``v <- momentum v + g``, on the L2-penalised loss."""
+    return _l2(optax.sgd(lr, momentum=momentum), weight_decay)
+
+
+OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
+    "adam": adam,
+    "adamw": adamw,
+    "sgd": sgd,
+    "momentum": sgd_momentum,
+}
+
+
+def make_optimizer(name: str) -> optax.GradientTransformation:
+    """The optimizer ``name``; `with_hyperparameters` sets what a member needs.
+
+    Raises:
+      UserError: ``name`` is unknown; the message lists the known ones.
+    """
+    if name not in OPTIMIZERS:
+        raise UserError(f"--optimizer={name}: unknown; known: {', '.join(OPTIMIZERS)}")
+    # Numbers only start the state; every member overwrites them.
+    return optax.inject_hyperparams(OPTIMIZERS[name])(
+        lr=0.0, momentum=0.0, weight_decay=0.0
+    )
+
+
+def with_hyperparameters(opt_state, values: dict[str, jax.Array]):
+    """``opt_state`` with the scalars named in `HYPERPARAMETERS` set (float32)."""
+    found = {k: jnp.asarray(values[k], jnp.float32) for k in HYPERPARAMETERS}
+    return opt_state._replace(hyperparams=found)

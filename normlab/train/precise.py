@@ -1,0 +1,76 @@
+"""Precise batch norm: population statistics under fixed parameters."""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from normlab.train.evaluate import in_batches
+
+
+def _means(stats: dict) -> dict:
+    return {path: v for path, v in flatten_dict(stats).items() if path[-1] == "mean"}
+
+
+def _within(stats: dict) -> dict:
+    return {
+        (*path[:-1], "mean"): v
+        for path, v in flatten_dict(stats).items()
+        if path[-1] == "var"
+    }
+
+
+def make_precise_statistics(
+    model: nn.Module, standardize: Callable[[jax.Array], jax.Array], *, batch_size: int
+) -> Callable:
+    """``precise(params, batch_stats, images) -> batch_stats`` over all the images.
+
+    Each layer sees inputs normalised by batch statistics, as in training. Batch
+    means are averaged and variances combined by the law of total variance, each
+    batch weighted by its size (Wu & Johnson 2021, "Rethinking Batch in BatchNorm",
+    section 3), so the result is exact at the first norm whatever the batch size.
+
+    Args:
+      model: built with a norm momentum of 0, so that the running averages after a
+        batch are that batch's own statistics.
+      standardize: uint8 images -> float32.
+      batch_size: images at a time.
+    """
+
+    def precise(params, batch_stats, images):
+        x, mask = in_batches(images, min(batch_size, images.shape[0]))
+
+        def body(carry, batch):
+            seen, mean, within, between = carry
+            x_NHWC, mask_N = batch
+            _, updated = model.apply(
+                {"params": params, "batch_stats": batch_stats},
+                standardize(x_NHWC),
+                statistics="batch",
+                mask=mask_N[:, None, None, None],
+                mutable=["batch_stats"],
+            )
+            size = mask_N.sum().astype(jnp.float32)
+            total = seen + size
+            found_mean = _means(updated["batch_stats"])
+            found_var = _within(updated["batch_stats"])
+            # Chan, Golub & LeVeque's pairwise update: no mean of squares, so a
+            # mean far from zero costs no precision.
+            step = {k: found_mean[k] - mean[k] for k in mean}
+            within = {k: within[k] + size * found_var[k] for k in within}
+            between = {
+                k: between[k] + jnp.square(step[k]) * (size * seen / total)
+                for k in between
+            }
+            mean = {k: mean[k] + step[k] * (size / total) for k in mean}
+            return (total, mean, within, between), None
+
+        zeros = jax.tree.map(jnp.zeros_like, _means(batch_stats))
+        start = (jnp.zeros(()), zeros, zeros, zeros)
+        (total, mean, within, between), _ = jax.lax.scan(body, start, (x, mask))
+        var = {(*k[:-1], "var"): (within[k] + between[k]) / total for k in within}
+        return unflatten_dict({**mean, **var})
+
+    return precise

@@ -1,0 +1,119 @@
+"""Everything one member of a cell does, as three pure functions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from normlab.cell import CellConfig
+from normlab.data import Dataset
+from normlab.data.transform import augment, feature_statistics, standardize
+from normlab.models import make_model
+from normlab.norms import make_norm
+from normlab.train.chunk import make_chunk
+from normlab.train.evaluate import make_evaluate
+from normlab.train.optimizers import make_optimizer
+from normlab.train.precise import make_precise_statistics
+from normlab.train.state import TrainState, init_state
+from normlab.train.step import make_step
+
+Data = dict[str, jax.Array]
+
+
+@dataclass(frozen=True)
+class Program:
+    """The functions of one member; `normlab.sweep` maps them over all.
+
+    Attributes:
+      init: ``(seed, hyperparameters) -> state``.
+      chunk: ``(state, indices_KB, count, data) -> (state, metrics)``, see
+        `normlab.train.chunk`.
+      evaluate: ``(state, data) -> metrics``: ``train_loss``, ``train_accuracy``,
+        ``test_loss``, ``test_accuracy``, and the same with ``_<statistics>``
+        appended where several kinds of statistics are asked for.
+      image_shape: (H, W, C).
+    """
+
+    init: Callable[..., TrainState]
+    chunk: Callable
+    evaluate: Callable
+    image_shape: tuple[int, int, int]
+
+
+def data_arrays(dataset: Dataset) -> dict[str, np.ndarray]:
+    """The arrays that `Program`'s functions take as ``data``; images stay uint8."""
+    return {
+        "train_x": dataset.train_x,
+        "train_y": dataset.train_y,
+        "test_x": dataset.test_x,
+        "test_y": dataset.test_y,
+    }
+
+
+def build_model(cell: CellConfig, classes: int, *, momentum: float) -> nn.Module:
+    """The cell's network, its norms' running averages decaying by ``momentum``."""
+    norm = make_norm(
+        cell.norm,
+        groups=cell.groups,
+        epsilon=cell.epsilon,
+        momentum=momentum,
+        use_scale=cell.norm_scale,
+        use_bias=cell.norm_bias,
+    )
+    return make_model(cell.model, norm=norm, init=cell.init, classes=classes)
+
+
+def build_program(cell: CellConfig, dataset: Dataset) -> Program:
+    """The program of a cell, for the training images in ``dataset``.
+
+    Raises:
+      UserError: an unknown model, norm, initialiser or optimizer, or a norm that
+        does not fit the model's channels.
+    """
+    classes = len(dataset.classes)
+    model = build_model(cell, classes, momentum=cell.norm_momentum)
+    tx = make_optimizer(cell.optimizer)
+    mean, std = feature_statistics(dataset.train_x, cell.standardize)
+    scale = partial(standardize, mean=jnp.asarray(mean), std=jnp.asarray(std))
+
+    def prepare(key: jax.Array, x_NHWC: jax.Array) -> jax.Array:
+        return augment(key, scale(x_NHWC), cell.augment)
+
+    def chunk(state, indices_KB, count, data: Data):
+        images, labels = data["train_x"], data["train_y"]
+        return steps(state, indices_KB, count, images, labels)
+
+    def evaluate(state: TrainState, data: Data) -> dict[str, jax.Array]:
+        found = {}
+        size = cell.train_eval_size
+        splits = {
+            "train": (data["train_x"][:size], data["train_y"][:size]),
+            "test": (data["test_x"], data["test_y"]),
+        }
+        for kind in cell.bn_eval:
+            stats = state.batch_stats
+            if kind == "precise" and stats:
+                stats = precise(state.params, stats, data["train_x"])
+            measure = by_batch if kind == "batch" else by_running
+            for split, (images, labels) in splits.items():
+                loss, accuracy = measure(state.params, stats, images, labels)
+                found |= {f"{split}_loss_{kind}": loss}
+                found |= {f"{split}_accuracy_{kind}": accuracy}
+        first = f"_{cell.bn_eval[0]}"
+        main = {k.removesuffix(first): v for k, v in found.items() if k.endswith(first)}
+        return main | (found if len(cell.bn_eval) > 1 else {})
+
+    steps = make_chunk(make_step(model, tx, prepare))
+    measure = partial(make_evaluate, model, scale, batch_size=cell.eval_batch_size)
+    by_running, by_batch = measure(statistics="running"), measure(statistics="batch")
+    precise = make_precise_statistics(
+        build_model(cell, classes, momentum=0.0),
+        scale,
+        batch_size=cell.eval_batch_size,
+    )
+    init = partial(init_state, model, tx, dataset.image_shape)
+    return Program(init, chunk, evaluate, dataset.image_shape)

@@ -1,0 +1,64 @@
+"""The state of one member: all that varies over members is an array in it."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+
+from normlab.train.optimizers import with_hyperparameters
+
+# Streams of a seed's randomness; the batch order has its own (normlab.data.batches).
+_INIT, _AUGMENT = 0, 1
+
+
+@struct.dataclass
+class TrainState:
+    """Everything a member needs to go on, and nothing else.
+
+    Attributes:
+      step: updates done so far, int32 scalar.
+      seed: the member's seed, uint32 scalar.
+      params: the parameters.
+      batch_stats: batch norm's running averages ({} where there are none).
+      opt_state: optax's state, learning rate and weight decay among it.
+    """
+
+    step: jax.Array
+    seed: jax.Array
+    params: dict
+    batch_stats: dict
+    opt_state: optax.OptState
+
+
+def init_state(
+    model: nn.Module,
+    tx: optax.GradientTransformation,
+    image_shape: tuple[int, int, int],
+    seed: jax.Array,
+    hyperparameters: dict[str, jax.Array],
+) -> TrainState:
+    """The state before the first step.
+
+    Args:
+      image_shape: (H, W, C) of one image.
+      seed: integer scalar; initialisation depends on it alone.
+      hyperparameters: ``lr``, ``momentum``, ``weight_decay``, scalars.
+    """
+    key = jax.random.fold_in(jax.random.key(seed), _INIT)
+    images = jnp.zeros((1, *image_shape), jnp.float32)
+    variables = model.init(key, images, statistics="batch")
+    params = variables["params"]
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        seed=jnp.asarray(seed, jnp.uint32),
+        params=params,
+        batch_stats=variables.get("batch_stats", {}),
+        opt_state=with_hyperparameters(tx.init(params), hyperparameters),
+    )
+
+
+def augment_key(seed: jax.Array, step: jax.Array) -> jax.Array:
+    """The key of a step's augmentation: it depends on (seed, step) alone."""
+    stream = jax.random.fold_in(jax.random.key(seed), _AUGMENT)
+    return jax.random.fold_in(stream, step)

@@ -1,0 +1,182 @@
+"""What holds for every entry of NORMS, and how a model meets them."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from normlab.errors import UserError
+from normlab.norms import NORMS, make_norm
+
+NORMALIZING = sorted(set(NORMS) - {"none"})
+
+
+def build(kind, **options):
+    return make_norm(kind, groups=2 if kind == "group" else None, **options)
+
+
+class Model(nn.Module):
+    """The least model that takes a norm: it never asks which."""
+
+    norm: Any
+
+    @nn.compact
+    def __call__(self, x, *, statistics, mask=None):
+        return self.norm("norm1")(x, statistics=statistics, mask=mask)
+
+
+def model_of(norm) -> Any:  # Linen declares wider types than array functions take
+    return Model(norm)
+
+
+@pytest.fixture
+def x_NHWC():
+    x = np.random.default_rng(0).normal(3, 2, (5, 4, 4, 6))
+    return jnp.asarray(x + np.arange(6) + np.arange(5).reshape(5, 1, 1, 1), "float32")
+
+
+@pytest.mark.parametrize("kind", NORMS)
+def test_variables_lie_under_the_layers_name(kind, x_NHWC):
+    model = model_of(build(kind))
+    y, variables = model.init_with_output(jax.random.key(0), x_NHWC, statistics="batch")
+    assert y.shape == x_NHWC.shape and y.dtype == x_NHWC.dtype
+    shapes = jax.tree.map(jnp.shape, variables)
+    expected = {}
+    if kind != "none":
+        expected["params"] = {"norm1": {"scale": (6,), "bias": (6,)}}
+    if kind == "batch":
+        expected["batch_stats"] = {"norm1": {"mean": (6,), "var": (6,)}}
+    assert shapes == expected
+
+
+@pytest.mark.parametrize("kind", NORMS)
+def test_scale_and_bias_can_be_left_out_or_initialized(kind, x_NHWC):
+    bare = model_of(build(kind, use_scale=False, use_bias=False))
+    variables = bare.init(jax.random.key(0), x_NHWC, statistics="batch")
+    assert "params" not in variables
+    twos = nn.initializers.constant(2.0)
+    full = model_of(
+        build(kind, scale_init=twos, bias_init=nn.initializers.constant(5.0))
+    )
+    y, _ = full.init_with_output(jax.random.key(0), x_NHWC, statistics="batch")
+    plain = bare.apply(variables, x_NHWC, statistics="batch")
+    expected = plain if kind == "none" else 2 * np.asarray(plain) + 5
+    np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_none_returns_its_input_untouched(x_NHWC):
+    y = model_of(make_norm("none")).apply({}, x_NHWC, statistics="running")
+    np.testing.assert_array_equal(y, x_NHWC)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("kind", NORMS)
+def test_invariant_to_a_positive_scale_and_a_shift(kind, seed, x64):
+    rng = np.random.default_rng(seed)
+    x = jnp.asarray(rng.normal(size=(4, 3, 3, 6)))
+    model = model_of(build(kind, epsilon=0.0))
+    a, b = 10.0 ** rng.uniform(-3, 3), rng.normal(0, 10)
+    variables = model.init(jax.random.key(0), x, statistics="batch")
+    y, z = (model.apply(variables, v, statistics="batch") for v in (x, a * x + b))
+    if kind == "none":
+        assert np.abs(np.asarray(y) - np.asarray(z)).max() > 0.1
+    else:
+        np.testing.assert_allclose(z, y, atol=1e-8)
+
+
+@pytest.mark.parametrize("kind", NORMALIZING)
+def test_offset_of_1e4_comes_out_with_mean_0_and_variance_1(kind):
+    x = np.random.default_rng(0).normal(1e4, 1.0, (50, 16, 16, 8)).astype("float32")
+    model = model_of(build(kind))
+    y, _ = jax.jit(model.init_with_output, static_argnames="statistics")(
+        jax.random.key(0), x, statistics="batch"
+    )
+    y = np.asarray(y, "float64")
+    blocks = {
+        "batch": y.reshape(-1, 1, 8),
+        "group": y.reshape(50, 256, 2, 4).transpose(1, 3, 0, 2).reshape(1024, 50, 2),
+        "layer": y.reshape(50, -1).T[:, :, None],
+        "instance": y.reshape(50, 256, 8).swapaxes(0, 1),
+    }[kind]
+    np.testing.assert_allclose(blocks.mean(0), 0.0, atol=1e-6)
+    np.testing.assert_allclose(blocks.var(0), 1.0, atol=5e-5)
+
+
+@pytest.mark.parametrize("kind", NORMALIZING)
+def test_every_norm_has_the_same_epsilon(kind):
+    """Blocks of variance 1e-5 come out with variance 1/2: epsilon is 1e-5."""
+    sign = jnp.where(jnp.indices((4, 4, 4, 4)).sum(0) % 2 == 0, 1.0, -1.0)
+    x = jnp.sqrt(1e-5) * sign
+    y, _ = model_of(build(kind)).init_with_output(
+        jax.random.key(0), x, statistics="batch"
+    )
+    np.testing.assert_allclose(y, sign / np.sqrt(2), rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", NORMS)
+def test_mask_keeps_padding_from_the_real_examples(kind, x_NHWC):
+    model = model_of(build(kind))
+    variables = model.init(jax.random.key(0), x_NHWC, statistics="batch")
+    y = model.apply(variables, x_NHWC, statistics="batch")
+    padded = jnp.pad(x_NHWC, ((0, 3), (0, 0), (0, 0), (0, 0)))
+    mask = (jnp.arange(8) < 5).astype(jnp.float32).reshape(8, 1, 1, 1)
+    z = model.apply(variables, padded, statistics="batch", mask=mask)
+    np.testing.assert_allclose(z[:5], y, atol=1e-5)
+    assert np.isfinite(z).all()
+
+
+@pytest.mark.parametrize("kind", NORMS)
+def test_only_batch_norm_keeps_running_statistics(kind, x_NHWC):
+    model = model_of(build(kind))
+    variables = model.init(jax.random.key(0), x_NHWC, statistics="batch")
+    by_batch = model.apply(variables, x_NHWC, statistics="batch")
+    by_running, after = model.apply(
+        variables, x_NHWC, statistics="running", mutable=["batch_stats"]
+    )
+    assert (np.abs(by_running - by_batch).max() > 0.1) == (kind == "batch")
+    same = jax.tree.map(
+        np.array_equal, after, {k: variables[k] for k in after if k in variables}
+    )
+    assert jax.tree.all(same)
+
+
+@pytest.mark.parametrize("kind", NORMS)
+def test_equal_norms_do_not_retrace(kind, x_NHWC):
+    traces = []
+
+    def init(model, x):
+        traces.append(model)
+        return model.init_with_output(jax.random.key(0), x, statistics="batch")[0]
+
+    compiled = jax.jit(init, static_argnums=0)
+    compiled(model_of(build(kind)), x_NHWC)
+    compiled(model_of(build(kind)), x_NHWC)
+    assert len(traces) == 1
+    compiled(model_of(build(kind, epsilon=1e-3)), x_NHWC)
+    assert len(traces) == 2
+
+
+def test_unknown_norm_names_the_known_ones():
+    with pytest.raises(UserError, match="unknown norm 'btach'.* none, batch, group"):
+        make_norm("btach")
+
+
+@pytest.mark.parametrize("groups", [None, 0, -1])
+def test_group_norm_needs_groups(groups):
+    with pytest.raises(UserError, match=f"positive number of groups, not {groups}"):
+        make_norm("group", groups=groups)
+
+
+def test_groups_must_divide_the_channels():
+    model = model_of(make_norm("group", groups=5))
+    with pytest.raises(UserError, match="5 groups do not divide 16 channels"):
+        model.init(jax.random.key(0), jnp.ones((2, 4, 4, 16)), statistics="batch")
+
+
+@pytest.mark.parametrize("kind", NORMS)
+def test_misspelt_statistics_are_refused(kind, x_NHWC):
+    with pytest.raises(ValueError, match="'batch' or 'running', not 'train'"):
+        model_of(build(kind)).init(jax.random.key(0), x_NHWC, statistics="train")

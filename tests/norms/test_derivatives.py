@@ -1,0 +1,148 @@
+"""Derivatives of the functional norms, forward, reverse and second order."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+
+from normlab.norms import functional
+
+EPSILONS = (0.0, 1e-5, 0.1)
+
+
+def draw(seed, shape=(3, 2, 2, 4)):
+    rng = np.random.default_rng(seed)
+    channels = shape[-1]
+    x = jnp.asarray(rng.normal(1.0, 2.0, shape))
+    scale, bias = jnp.asarray(rng.normal(size=(2, channels)))
+    return rng, x, scale, bias
+
+
+def batch_statistics(epsilon, mask=None):
+    def norm(x, scale, bias):
+        return functional.batch_norm(x, scale, bias, epsilon, mask=mask)
+
+    return norm
+
+
+def running_statistics(epsilon, mask=None):
+    mean, var = jnp.linspace(-1.0, 1.0, 4), jnp.linspace(0.5, 2.0, 4)
+
+    def norm(x, scale, bias):
+        return functional.normalize_by(x, mean, var, scale, bias, epsilon)
+
+    return norm
+
+
+def two_groups(epsilon, mask=None):
+    def norm(x, scale, bias):
+        return functional.group_norm(x, 2, scale, bias, epsilon, mask=mask)
+
+    return norm
+
+
+FORMS = {"batch": batch_statistics, "running": running_statistics, "groups": two_groups}
+
+
+@pytest.mark.parametrize(
+    ("form", "masked"),
+    [
+        ("batch", False),
+        ("batch", True),
+        ("running", False),
+        ("groups", False),
+        ("groups", True),
+    ],
+)
+def test_check_grads(form, masked, x64):
+    """With respect to x, scale and bias, of the output and the statistics."""
+    rng, x, scale, bias = draw(0)
+    mask = jnp.asarray(rng.random(x.shape) < 0.7) if masked else None
+    norm = FORMS[form](1e-5, mask)
+    check_grads(norm, (x, scale, bias), order=2, modes=["fwd", "rev"], eps=1e-4)
+
+
+@pytest.mark.parametrize("epsilon", EPSILONS)
+@pytest.mark.parametrize("num_groups", [1, 2, 4])
+def test_input_gradient_and_curvature_have_their_closed_forms(num_groups, epsilon, x64):
+    """Of L(z) = sum w z + 1/3 sum z^3, z = group_norm(x), for one example.
+
+    With s^2 = var + epsilon, g = dL/dz, q = scale g, and per block of m elements
+    P v = v - mean v, J v = (P v - xhat <xhat, v> / m) / s, a = <q, P v>,
+    b = <q, xhat>, c = <xhat, v>:  dL/dx = J q, and the second derivative along v is
+    sum 2 z (scale J v)^2 + (-2 a c + 3 b c^2 / m - b <v, P v>) / (m s^2).
+    """
+    rng, x, scale, bias = draw(num_groups, (1, 2, 3, 4))
+    w, v = jnp.asarray(rng.normal(size=(2, *x.shape)))
+
+    def loss(x):
+        z = functional.group_norm(x, num_groups, scale, bias, epsilon).y
+        return (w * z).sum() + (z**3).sum() / 3
+
+    gradient, hessian_v = jax.jit(lambda: jax.jvp(jax.grad(loss), (x,), (v,)))()
+
+    def blocks(array):
+        return np.asarray(array).reshape(6, num_groups, -1).swapaxes(0, 1)
+
+    def dot(p, q):
+        return (p * q).sum((1, 2), keepdims=True)
+
+    xhat, _, var = functional.group_norm(x, num_groups, None, None, epsilon)
+    z, h = np.asarray(xhat) * np.asarray(scale) + np.asarray(bias), blocks(xhat)
+    m = h[0].size
+    s = np.sqrt(np.asarray(var).reshape(-1, 1, 1) + epsilon)
+
+    def project(u):
+        return u - u.mean((1, 2), keepdims=True)
+
+    def jacobian(u):
+        return (project(u) - h * dot(h, u) / m) / s
+
+    q, u = blocks((np.asarray(w) + z**2) * np.asarray(scale)), blocks(v)
+    np.testing.assert_allclose(blocks(gradient), jacobian(q), rtol=1e-10, atol=1e-12)
+    a, b, c = dot(q, project(u)), dot(q, h), dot(h, u)
+    bent = (-2 * a * c + 3 * b * c**2 / m - b * dot(u, project(u))) / (m * s**2)
+    scaled = jacobian(u) * blocks(np.broadcast_to(scale, x.shape))
+    expected = (2 * blocks(z) * scaled**2).sum() + bent.sum()
+    assert abs(bent.sum()) > 0.01 * abs(expected)
+    np.testing.assert_allclose((v * hessian_v).sum(), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e4 + 0.1])
+@pytest.mark.parametrize("form", ["batch", "groups"])
+def test_constant_blocks_have_exact_finite_derivatives(form, value):
+    """There xhat = 0, so dy/dx = scale P / sqrt(epsilon)."""
+    x = jnp.full((3, 2, 3, 4), value, jnp.float32)
+    rng = np.random.default_rng(0)
+    scale, bias, w = (
+        jnp.asarray(rng.normal(size=s), jnp.float32) for s in ((4,), (4,), x.shape)
+    )
+    epsilon = 1e-2
+    norm = FORMS[form](epsilon)
+
+    def loss(x, scale, bias):
+        return (w * norm(x, scale, bias).y).sum()
+
+    point, along_x = (x, scale, bias), (w, 0 * scale, 0 * bias)
+    y = np.asarray(norm(*point).y)
+    np.testing.assert_allclose(y, np.broadcast_to(bias, y.shape), atol=0.02)
+    gradient = jax.grad(loss, argnums=(0, 1, 2))
+    gradients, curvatures = jax.jit(lambda: jax.jvp(gradient, point, along_x))()
+    np.testing.assert_allclose(gradients[1], 0.0, atol=0.2)
+    np.testing.assert_allclose(gradients[2], w.sum((0, 1, 2)), rtol=1e-5)
+    q = np.asarray(w) * np.asarray(scale)
+    shape, axes = ((18, 4), 0) if form == "batch" else ((3, 6, 2, 2), (1, 3))
+    q = q.reshape(shape)
+    expected = (q - q.mean(axes, keepdims=True)).reshape(x.shape) / np.sqrt(epsilon)
+    np.testing.assert_allclose(gradients[0], expected, rtol=0.02, atol=0.05)
+    assert all(np.isfinite(c).all() for c in curvatures)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, -7.3])
+def test_variance_of_a_constant_has_its_curvature(value):
+    """2/m (I - 11'/m), where clipping the variance at 0 would cut it."""
+    x = jnp.full((1, 7), value, jnp.float32)
+    hessian = jax.jit(jax.hessian(lambda x: functional.moments(x, (0, 1))[1]))(x)
+    expected = 2 / 7 * (np.eye(7) - 1 / 7)
+    np.testing.assert_allclose(hessian.reshape(7, 7), expected, atol=1e-6)
