@@ -8,7 +8,7 @@ as it likes.
 import dataclasses
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from absl import flags
 
@@ -65,14 +65,14 @@ def define(kind: type, values: flags.FlagValues) -> None:
     """One flag for every field of the dataclass ``kind``; tuples are comma lists."""
     for spec in dataclasses.fields(kind):
         item, is_list = item_type(kind, spec.name)
-        text = spec.metadata["help"]
+        text, default = spec.metadata["help"], cast(Any, spec.default)
         if not is_list:
-            _SCALARS[item](spec.name, spec.default, text, flag_values=values)
+            _SCALARS[item](spec.name, default, text, flag_values=values)
             continue
         flags.DEFINE(
             ListOf(*_ITEMS[item]),
             spec.name,
-            list(spec.default),
+            list(default),
             text,
             flag_values=values,
             serializer=flags.ListSerializer(","),

@@ -107,11 +107,9 @@ def summarize(frame: pd.DataFrame, metric: str = "test_accuracy") -> pd.DataFram
     final = final_rows(frame).assign(setting=settings_label)
     keys = ["setting", *dynamic_columns(frame)]
     groups = final.groupby(keys, sort=False)
-    table = groups[metric].apply(median_interval).apply(pd.Series)
-    table.columns = list(Interval._fields)
-    table["n"] = table["n"].astype(int)
-    table["diverged"] = groups["diverged"].sum().astype(int)
-    return table.reset_index()
+    found = groups[metric].apply(median_interval)
+    table = pd.DataFrame(list(found), columns=list(Interval._fields), index=found.index)
+    return table.assign(diverged=groups["diverged"].sum()).reset_index()
 
 
 def best(table: pd.DataFrame, higher: bool = True) -> pd.DataFrame:

@@ -22,12 +22,10 @@ _ROWS = {"batch_loss": "batch loss (nats)", "test_accuracy": "test accuracy"}
 
 def _points(frame: pd.DataFrame) -> pd.Series:
     """A name for each row's point of the dynamic axes: ``lr 0.001``."""
-    words = [
-        f"{name} " + frame[name].map("{:g}".format) for name in dynamic_columns(frame)
-    ]
-    point = words[0]
-    for word in words[1:]:
-        point = point + ", " + word
+    point = pd.Series("", index=frame.index)
+    for name in dynamic_columns(frame):
+        comma = "" if name == dynamic_columns(frame)[0] else ", "
+        point = point + f"{comma}{name} " + frame[name].map("{:g}".format)
     return point
 
 

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import pandas as pd
@@ -22,7 +23,7 @@ PALETTE = (
 )
 MARKERS = "osD^vP*X"
 
-_RC = {
+_RC: dict[Any, Any] = {
     "figure.dpi": 100,
     "savefig.dpi": 160,
     "font.size": 9,

@@ -1,7 +1,7 @@
 """Networks by name; each takes its norm as a field and never knows its name.
 
-A model is a Linen module with fields ``norm``, ``initializers`` and ``classes``, called as
-``model(x_NHWC, statistics="batch" | "running", mask=None)`` (see `SmallCNN`).
+A model is a Linen module with fields ``norm``, ``initializers`` and ``classes``,
+called as ``model(x_NHWC, statistics="batch" | "running", mask=None)`` (`SmallCNN`).
 To add one: a file here, and a line in `MODELS`.
 """
 

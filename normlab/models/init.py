@@ -1,17 +1,21 @@
 """Initialisers by name: how a model's kernels and biases start."""
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
-from jax.nn.initializers import Initializer, he_normal, zeros
+from jax.nn.initializers import he_normal, lecun_normal, zeros
 
 from normlab.errors import UserError
 
 
 class Init(NamedTuple):
-    kernel: Initializer
-    bias: Initializer
+    """Initialisers of kernels in front of a ReLU, of the last kernel, of biases."""
+
+    kernel: Callable[..., jax.Array]
+    last_kernel: Callable[..., jax.Array]
+    bias: Callable[..., jax.Array]
 
 
 def report_xavier(key, shape, dtype=float, out_sharding=None) -> jax.Array:
@@ -19,7 +23,7 @@ def report_xavier(key, shape, dtype=float, out_sharding=None) -> jax.Array:
 
     A normal truncated at two standard deviations, of variance 1.3/n before the
     truncation, n the mean of fan-in and fan-out; a bias of length n has both fans
-    equal to n, so it starts random too (science: the report drew biases as well).
+    equal to n, so it starts random too.
     """
     del out_sharding
     receptive = math.prod(shape[:-2])
@@ -29,9 +33,10 @@ def report_xavier(key, shape, dtype=float, out_sharding=None) -> jax.Array:
 
 
 INITS: dict[str, Init] = {
-    # He et al. 2015, the usual choice in front of ReLU.
-    "standard": Init(kernel=he_normal(), bias=zeros),
-    "report": Init(kernel=report_xavier, bias=report_xavier),
+    # He et al. 2015 in front of ReLU; the same variance without the ReLU's factor
+    # of two for the logits.
+    "standard": Init(he_normal(), last_kernel=lecun_normal(), bias=zeros),
+    "report": Init(report_xavier, last_kernel=report_xavier, bias=report_xavier),
 }
 
 

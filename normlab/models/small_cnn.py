@@ -55,13 +55,13 @@ class SmallCNN(nn.Module):
             # ReLU is monotone, so it may follow the pool: a quarter of the work.
             x = nn.relu(max_pool_2x2(x))
         x = x.reshape(x.shape[0], -1)
-        x = nn.relu(self._dense(256, "dense1")(x))
-        return self._dense(self.classes, "dense2")(x)
-
-    def _dense(self, features: int, name: str) -> nn.Dense:
-        return nn.Dense(
-            features,
-            kernel_init=self.initializers.kernel,
-            bias_init=self.initializers.bias,
-            name=name,
+        init = self.initializers
+        x = nn.Dense(256, kernel_init=init.kernel, bias_init=init.bias, name="dense1")(
+            x
         )
+        return nn.Dense(
+            self.classes,
+            kernel_init=init.last_kernel,
+            bias_init=init.bias,
+            name="dense2",
+        )(nn.relu(x))

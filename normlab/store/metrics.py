@@ -1,6 +1,7 @@
 """Metrics as immutable Parquet parts: a row a (member, step)."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -44,11 +45,9 @@ class Recorder:
         order = np.array(sorted(steps), np.int32)
         some = next(iter(self._blocks or self._evaluations.values()))
         members = next(iter(some.values())).shape[0]
-        columns: dict[str, pa.Array] = {
-            "member": pa.array(
-                np.repeat(np.arange(members, dtype=np.int32), len(order))
-            ),
-            "step": pa.array(np.tile(order, members)),
+        columns: dict[str, Any] = {
+            "member": np.repeat(np.arange(members, dtype=np.int32), len(order)),
+            "step": np.tile(order, members),
         }
         trained = (order >= self._start) & (order < self._stop)
         for name in self._blocks[0] if self._blocks else ():

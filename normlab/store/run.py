@@ -20,12 +20,14 @@ FORMAT = 1
 def open_run(
     paths: RunPaths,
     config: SweepConfig,
+    cells: tuple[Cell, ...],
     flag_lines: list[str],
     session: dict[str, Any] | None,
 ) -> None:
     """Makes the run directory, or reopens the one of the same configuration.
 
     Args:
+      cells: the sweep's cells, in order.
       flag_lines: a flagfile that replays the run.
       session: what this start is stamped with (`normlab.store.provenance`); None
         only checks, where there is nothing left to run.
@@ -33,7 +35,12 @@ def open_run(
     Raises:
       UserError: the directory holds another configuration, or cannot be written.
     """
-    record = {"format": FORMAT, "config": json.loads(to_json(config)), "sessions": []}
+    record = {
+        "format": FORMAT,
+        "config": json.loads(to_json(config)),
+        "cells": [cell.id for cell in cells],
+        "sessions": [],
+    }
     if paths.sweep.exists():
         found = read_json(paths.sweep)
         _check_same(paths, found, record)
@@ -123,9 +130,9 @@ def load(run: str | Path) -> pd.DataFrame:
     if not paths.sweep.exists():
         raise UserError(f"{paths.root} is not a run directory: it has no sweep.json")
     frames = [
-        _cell_frame(paths.cell(folder.name))
-        for folder in sorted(paths.cells.glob("*/"))
-        if paths.cell(folder.name).config.exists()
+        _cell_frame(paths.cell(cell_id))
+        for cell_id in read_json(paths.sweep).get("cells", [])
+        if paths.cell(cell_id).config.exists()
     ]
     frames = [frame for frame in frames if frame is not None]
     if not frames:
@@ -143,9 +150,8 @@ def _cell_frame(paths: CellPaths) -> pd.DataFrame | None:
     settings: dict[str, Any] = {"cell": cell.id, "label": cell.config.label}
     for name, value in dataclasses.asdict(cell.config).items():
         settings[name] = ",".join(value) if isinstance(value, tuple) else value
-    settings["groups"] = (
-        float("nan") if cell.config.groups is None else cell.config.groups
-    )
+    groups = cell.config.groups
+    settings["groups"] = float("nan") if groups is None else groups
     head = pd.DataFrame(settings, index=frame.index)
     own = members.loc[frame["member"]].reset_index(drop=True)
     return pd.concat([head, own, frame], axis=1)

@@ -84,7 +84,8 @@ def main(values: flags.FlagValues) -> int:
         return 0
     lines = [*write(config), f"--out={paths.root}"]
     complete = all(cell_status(paths.cell(p.cell.id)) == "complete" for p in plan.cells)
-    open_run(paths, config, lines, None if complete else session())
+    cells = tuple(p.cell for p in plan.cells)
+    open_run(paths, config, cells, lines, None if complete else session())
     if complete and paths.summary.exists():
         print("complete: nothing is left to run")
         print(text_table(summarize(load(paths.root))))

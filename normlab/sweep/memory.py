@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
@@ -60,7 +61,7 @@ def _jaxpr_bytes(jaxpr) -> int:
     return total
 
 
-def available_bytes(device: jax.Device) -> int:
+def available_bytes(device: Any) -> int:
     """Free memory for a device's arrays: the GPU's own, or the machine's for a CPU."""
     stats = device.memory_stats() if device.platform != "cpu" else None
     if stats and "bytes_limit" in stats:
@@ -79,11 +80,8 @@ def choose_chunk(
         size = min(int(asked), members)
         return size, "asked for"
     room = int(available * _SHARE)
-    fits = max(
-        (m for m in range(1, members + 1) if footprint.total(m, mode) <= room),
-        default=1,
-    )
-    chunks = -(-members // fits)
-    size = -(-members // chunks)
-    gib = available / 2**30
-    return size, f"auto: {fits} of {members} fit in {_SHARE:.0%} of {gib:.1f} GiB free"
+    fits = [m for m in range(1, members + 1) if footprint.total(m, mode) <= room]
+    most = max(fits, default=1)
+    size = -(-members // -(-members // most))
+    why = f"auto: {most} of {members} fit in {_SHARE:.0%}"
+    return size, f"{why} of {available / 2**30:.1f} GiB free"

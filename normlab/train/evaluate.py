@@ -1,6 +1,7 @@
 """Loss and accuracy over every image, whatever the batch size."""
 
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -42,7 +43,7 @@ def make_evaluate(
 
         def body(sums, batch):
             x_NHWC, labels_N, mask_N = batch
-            logits_NK = model.apply(
+            logits_NK: Any = model.apply(
                 {"params": params, "batch_stats": batch_stats},
                 standardize(x_NHWC),
                 statistics=statistics,

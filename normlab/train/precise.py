@@ -1,6 +1,7 @@
 """Precise batch norm: population statistics under fixed parameters."""
 
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -10,11 +11,11 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from normlab.train.evaluate import in_batches
 
 
-def _means(stats: dict) -> dict:
+def _means(stats: Any) -> dict:
     return {path: v for path, v in flatten_dict(stats).items() if path[-1] == "mean"}
 
 
-def _within(stats: dict) -> dict:
+def _within(stats: Any) -> dict:
     return {
         (*path[:-1], "mean"): v
         for path, v in flatten_dict(stats).items()

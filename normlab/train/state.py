@@ -1,5 +1,7 @@
 """The state of one member: all that varies over members is an array in it."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -26,8 +28,8 @@ class TrainState:
 
     step: jax.Array
     seed: jax.Array
-    params: dict
-    batch_stats: dict
+    params: Any
+    batch_stats: Any
     opt_state: optax.OptState
 
 

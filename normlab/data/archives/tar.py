@@ -96,4 +96,7 @@ def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     file = archive.extractfile(member)
     if file is None:
         raise UserError(f"its member {member.name!r} is no plain file")
-    return file.read()
+    content = file.read()
+    if len(content) != member.size:
+        raise UserError(f"its member {member.name!r} is cut short")
+    return content
