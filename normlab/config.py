@@ -173,6 +173,8 @@ def _unknown(flag: str, value: str, known: tuple[str, ...]) -> UserError:
 def _at_least(config: Any, name: str, low: float) -> None:
     values = getattr(config, name)
     for value in values if isinstance(values, tuple) else (values,):
+        if isinstance(value, int) and value >= 2**31:
+            raise UserError(f"--{name}={value}: must be below 2**31")
         if not (math.isfinite(value) and value >= low):
             raise UserError(f"--{name}={value}: must be {low} or more, and finite")
 

@@ -103,11 +103,11 @@ def write(settings: Any) -> list[str]:
 
 
 def flagfile_of(words: Sequence[str]) -> str | None:
-    """The first ``--flagfile=`` among the words of a command line."""
-    for word in words:
-        name, _, value = word.lstrip("-").partition("=")
+    """The first ``--flagfile=PATH`` or ``--flagfile PATH`` on a command line."""
+    for word, following in zip(words, [*words[1:], None], strict=False):
+        name, equals, value = word.lstrip("-").partition("=")
         if name == "flagfile" and word.startswith("-"):
-            return value
+            return value if equals else following
     return None
 
 

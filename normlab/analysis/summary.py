@@ -58,6 +58,13 @@ def _coverage(n: int, k: int) -> float:
     return max(0.0, 1 - 2 * tail)
 
 
+def interval_columns(intervals: pd.Series) -> pd.DataFrame:
+    """A series of `Interval`s as numeric columns, one a field, on the same index."""
+    fields = list(Interval._fields)
+    table = pd.DataFrame(list(intervals), columns=fields, index=intervals.index)
+    return table.astype({name: int if name == "n" else float for name in fields})
+
+
 def interval_name(n: int) -> str:
     """How to call the interval of ``n`` seeds in a caption."""
     if n < 2:
@@ -104,12 +111,12 @@ def summarize(frame: pd.DataFrame, metric: str = "test_accuracy") -> pd.DataFram
       ``median``, ``low``, ``high``, ``n``, and ``diverged``, the number of seeds
       that diverged; those count in the median with the value they ended at.
     """
-    final = final_rows(frame).assign(setting=settings_label)
+    final = final_rows(frame.assign(setting=settings_label(frame)))
     keys = ["setting", *dynamic_columns(frame)]
     groups = final.groupby(keys, sort=False)
     found = groups[metric].apply(median_interval)
-    table = pd.DataFrame(list(found), columns=list(Interval._fields), index=found.index)
-    return table.assign(diverged=groups["diverged"].sum()).reset_index()
+    table = interval_columns(found).assign(diverged=groups["diverged"].sum())
+    return table.reset_index()
 
 
 def best(table: pd.DataFrame, higher: bool = True) -> pd.DataFrame:
@@ -130,7 +137,9 @@ def best_point(steps, values, higher: bool = True) -> tuple[int, float]:
 
 def text_table(table: pd.DataFrame, metric: str = "test_accuracy") -> str:
     """`summarize`'s table for people: settings down, learning rates across."""
-    dynamic = [c for c in (*DYNAMIC_AXES,) if c in table.columns]
+    if table.empty:
+        return f"final {metric}: no member has finished"
+    dynamic = [c for c in DYNAMIC_AXES if c in table.columns]
 
     def words(row) -> str:
         text = f"{row['median']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"

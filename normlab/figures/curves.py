@@ -7,8 +7,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from normlab.analysis.summary import (
-    Interval,
     dynamic_columns,
+    interval_columns,
     interval_name,
     median_interval,
     settings_label,
@@ -32,7 +32,7 @@ def _points(frame: pd.DataFrame) -> pd.Series:
 def _over_seeds(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     keys = ["setting", "point", "epoch"]
     found = rows.groupby(keys, sort=False)[metric].apply(median_interval)
-    values = pd.DataFrame(list(found), columns=list(Interval._fields))
+    values = interval_columns(found).reset_index(drop=True)
     return pd.concat([found.index.to_frame(index=False), values], axis=1)
 
 
@@ -42,8 +42,9 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     Returns:
       A row a (metric, setting, point of the dynamic axes, epoch) with `Interval`'s
       columns. The batch loss of each member is first averaged over bins of
-      ``steps_averaged`` steps, ``epoch`` then being the bin's middle. Members leave
-      the median when they diverge; ``n`` says how many remain.
+      ``steps_averaged`` steps, ``epoch`` then being the bin's middle. A member is in
+      the median of the loss while its loss is finite (``n`` says how many are), and
+      in the median of the accuracy to the end.
     """
     frame = frame.assign(
         setting=settings_label(frame),
@@ -51,10 +52,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
         epoch=frame["step"] * frame["batch_size"] / frame["train_size"],
     )
     width = max(1, math.ceil(frame["steps"].max() / _BINS))
-    bins = (frame["step"] // width).rename("bin")
-    keys = ["setting", "point", "member", bins]
-    losses = frame[frame["batch_loss"].notna()].groupby(keys, sort=False)
-    losses = losses[["epoch", "batch_loss"]].mean().reset_index()
+    losses = _binned(frame, width)
     accuracies = frame[frame["test_accuracy"].notna()]
     tables = (
         _over_seeds(losses, "batch_loss").assign(
@@ -66,6 +64,20 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     )
     dataset = ", ".join(frame["dataset"].unique())
     return pd.concat(tables, ignore_index=True).assign(dataset=dataset)
+
+
+def _binned(frame: pd.DataFrame, width: int) -> pd.DataFrame:
+    """Mean batch loss of each member over bins of steps, where it is finite.
+
+    A bin's epoch is the mean over all its steps, finite or not, so that members of
+    one setting share their epochs wherever one of them diverges.
+    """
+    trained = frame[frame["step"] < frame["steps"]]
+    finite = trained["batch_loss"].where(np.isfinite(trained["batch_loss"]))
+    trained = trained.assign(batch_loss=finite, bin=trained["step"] // width)
+    keys = ["setting", "point", "member", "bin"]
+    means = trained.groupby(keys, sort=False)[["epoch", "batch_loss"]].mean()
+    return means.reset_index().dropna(subset="batch_loss")
 
 
 def _columns(points: list[str]) -> list[str]:
@@ -102,7 +114,7 @@ def draw(table: pd.DataFrame) -> Figure:
         for ax in axes[-1]:
             ax.set_xlabel("epoch")
         shown = "" if columns == points else f"; {len(columns)} of {len(points)} shown"
-        width = int(losses["steps_averaged"].max())
+        width = 1 if losses.empty else int(losses["steps_averaged"].max())
         figure.suptitle(
             f"{table['dataset'].iloc[0]}: median over seeds, band: "
             f"{interval_name(int(table['n'].max()))}; "
@@ -115,9 +127,12 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 def _loss_limits(losses: pd.DataFrame) -> tuple[float, float]:
-    """A range that one diverging setting cannot blow up."""
-    values = losses["median"].to_numpy()
-    values = values[np.isfinite(values)]
-    if not values.size:
+    """From 0 to the largest loss, or to twice the usual first one if that is less.
+
+    So the curves that diverge, up to half of them, cannot flatten the others.
+    """
+    if losses.empty:
         return 0.0, 1.0
-    return 0.0, 1.1 * min(float(values.max()), 2 * float(np.percentile(values, 90)))
+    first = losses.drop_duplicates(["setting", "point"])["median"]
+    top = min(float(losses["median"].max()), 2 * float(first.median()))
+    return 0.0, 1.1 * top if top > 0 else 1.0

@@ -1,6 +1,7 @@
 """Final test accuracy against the learning rate, for every norm."""
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -30,17 +31,32 @@ def draw(table: pd.DataFrame) -> Figure:
             band(ax, rows["lr"], rows, look=look, label=line)
             lost = rows[rows["diverged"] > 0]
             ax.plot(lost["lr"], lost["median"], "x", color="red", markersize=9)
-        if (table["lr"] > 0).all():
-            ax.set_xscale("log")
+        _set_scale(ax, table["lr"][table["median"].notna()])
         ax.set_xlabel("learning rate")
         ax.set_ylabel("final test accuracy")
-        ax.set_title(
-            f"{table['dataset'].iloc[0]}: median over seeds; band: "
-            f"{interval_name(int(table['n'].max()))}"
-        )
+        ax.set_title(_title(table))
         handles, labels = ax.get_legend_handles_labels()
         if (table["diverged"] > 0).any():
             cross = Line2D([], [], color="red", marker="x", linestyle="")
             handles, labels = [*handles, cross], [*labels, "some seeds diverged"]
-        ax.legend(handles, labels)
+        if handles:
+            ax.legend(handles, labels)
     return figure
+
+
+def _title(table: pd.DataFrame) -> str:
+    if table.empty:
+        return "no member has finished"
+    name = interval_name(int(table["n"].max()))
+    return f"{table['dataset'].iloc[0]}: median over seeds; band: {name}"
+
+
+def _set_scale(ax: Axes, rates: pd.Series) -> None:
+    """Logarithmic, and with a linear piece around 0 where 0 is among the rates."""
+    positive = rates[rates > 0]
+    if positive.empty:
+        return
+    if len(positive) == len(rates):
+        ax.set_xscale("log")
+    else:
+        ax.set_xscale("symlog", linthresh=float(positive.min()))

@@ -25,28 +25,53 @@ def _pads(
     return int(low), int(high)
 
 
-def patches(
+# A kernel with fewer entries than this per output is too thin for matrix products:
+# two neighbouring outputs are then computed by one row of a wider matrix.
+_THIN = 64
+
+
+def _row_windows(x_NHWC: jax.Array, width: int, step: int, count: int) -> jax.Array:
+    """Windows of ``width`` pixels along each row, one every ``step`` pixels.
+
+    Returns:
+      (N, H, count, width x C). Copies run over ``step`` whole pixels, since x is
+      viewed in blocks of ``step``; x must be at least as wide as the windows reach.
+    """
+    n, height, _, channels = x_NHWC.shape
+    blocks = count - 1 + -(-width // step)
+    missing = blocks * step - x_NHWC.shape[2]
+    # A window may end within its last block: the rest of that block is not read.
+    x = jnp.pad(x_NHWC, ((0, 0), (0, 0), (0, max(missing, 0)), (0, 0)))
+    x = x[:, :, : blocks * step].reshape(n, height, blocks, step * channels)
+    parts = [
+        x[:, :, k : k + count, : (width - k * step) * channels]
+        for k in range(-(-width // step))
+    ]
+    return jnp.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
+
+
+def _windows(
     x_NHWC: jax.Array,
     kernel: tuple[int, int],
     strides: tuple[int, int],
-    padding: Sequence,
+    out: tuple[int, int],
 ) -> jax.Array:
-    """Every window of a batch of images, flattened.
+    """Every window of padded images, flattened: (N, *out, height x width x C)."""
+    (kernel_h, kernel_w), (stride_h, stride_w), (out_h, out_w) = kernel, strides, out
+    rows = _row_windows(x_NHWC, kernel_w, stride_w, out_w)
+    last = (out_h - 1) * stride_h + 1
+    parts = [rows[:, i : i + last : stride_h] for i in range(kernel_h)]
+    return jnp.concatenate(parts, axis=-1) if kernel_h > 1 else parts[0]
 
-    Returns:
-      Shape (N, H', W', kernel height x kernel width x C): window position is
-      the slow index and channel the fast one, as in an HWIO kernel.
-    """
-    _, height, width, _ = x_NHWC.shape
-    (kernel_h, kernel_w), (stride_h, stride_w) = kernel, strides
-    pad_h = _pads(height, kernel_h, stride_h, padding[0])
-    pad_w = _pads(width, kernel_w, stride_w, padding[1])
-    x = jnp.pad(x_NHWC, ((0, 0), pad_h, pad_w, (0, 0)))
-    out_h = (height + sum(pad_h) - kernel_h) // stride_h + 1
-    out_w = (width + sum(pad_w) - kernel_w) // stride_w + 1
-    rows = [slice(i, i + (out_h - 1) * stride_h + 1, stride_h) for i in range(kernel_h)]
-    cols = [slice(j, j + (out_w - 1) * stride_w + 1, stride_w) for j in range(kernel_w)]
-    return jnp.concatenate([x[:, i, j, :] for i in rows for j in cols], axis=-1)
+
+def _widen(kernel_HWIO: jax.Array, stride: int) -> jax.Array:
+    """The kernel of two neighbouring outputs at once: (H, W + stride, I, 2, O)."""
+
+    def at(left: int) -> jax.Array:
+        pads = ((0, 0), (left, stride - left), (0, 0), (0, 0))
+        return jnp.pad(kernel_HWIO, pads)
+
+    return jnp.stack([at(0), at(stride)], axis=3)
 
 
 def conv_general_dilated(
@@ -82,14 +107,29 @@ def conv_general_dilated(
             raise ValueError("patches convolution: dilation is not supported")
     if feature_group_count != 1 or lhs.ndim != 4:
         raise ValueError("patches convolution: one group, two spatial axes")
+    n, height, width, _ = lhs.shape
     kernel_h, kernel_w, _, features = rhs.shape
+    stride_h, stride_w = window_strides
     pads = [padding, padding] if isinstance(padding, str) else list(padding)
-    windows = patches(
-        lhs, (kernel_h, kernel_w), (window_strides[0], window_strides[1]), pads
-    )
-    return jnp.dot(
-        windows,
-        rhs.reshape(-1, features),
+    pad_h = _pads(height, kernel_h, stride_h, pads[0])
+    pad_w = _pads(width, kernel_w, stride_w, pads[1])
+    out_h = (height + sum(pad_h) - kernel_h) // stride_h + 1
+    out_w = (width + sum(pad_w) - kernel_w) // stride_w + 1
+    x = jnp.pad(lhs, ((0, 0), pad_h, pad_w, (0, 0)))
+    thin = rhs[..., 0].size < _THIN and kernel_w > 1 and out_w % 2 == 0
+    if thin:
+        kernel = (kernel_h, kernel_w + stride_w)
+        windows = _windows(x, kernel, (stride_h, 2 * stride_w), (out_h, out_w // 2))
+        matrix = _widen(rhs, stride_w).reshape(-1, 2 * features)
+    else:
+        kernel, strides = (kernel_h, kernel_w), (stride_h, stride_w)
+        windows = _windows(x, kernel, strides, (out_h, out_w))
+        matrix = rhs.reshape(-1, features)
+    # Two axes, not four: the kernel's gradient is then a product without a copy.
+    y = jnp.dot(
+        windows.reshape(-1, matrix.shape[0]),
+        matrix,
         precision=precision,
         preferred_element_type=preferred_element_type,
     )
+    return y.reshape(n, out_h, out_w, features)

@@ -22,22 +22,21 @@ def _max_pool_even(x_NHWC: jax.Array) -> jax.Array:
 
 def _forward(x_NHWC):
     y = _max_pool_even(x_NHWC)
-    return y, (x_NHWC, y)
+    ties = sum((corner == y).astype(y.dtype) for corner in _corners(x_NHWC))
+    return y, (x_NHWC, y, ties)
 
 
 def _backward(residuals, g):
-    """All of the gradient to the first maximum of a window, as in lax."""
-    x, y = residuals
-    n, h, w, c = x.shape
-    taken = jnp.zeros(y.shape, bool)
-    parts = []
-    for corner in _corners(x):
-        first = (corner == y) & ~taken
-        taken = taken | first
-        parts.append(jnp.where(first, g, 0))
-    top = jnp.stack(parts[:2], axis=3)
-    bottom = jnp.stack(parts[2:], axis=3)
-    return (jnp.stack([top, bottom], axis=2).reshape(n, h, w, c),)
+    """The gradient of a window to its maximum; equal maxima share it, as in jnp.max."""
+    x, y, ties = residuals
+    n, h, w, c = y.shape
+
+    def spread(values):
+        wide = jnp.broadcast_to(values[:, :, None, :, None, :], (n, h, 2, w, 2, c))
+        return wide.reshape(x.shape)
+
+    # One fused loop over x: four strided writes would each be a pass over memory.
+    return (jnp.where(x == spread(y), spread(g / ties), 0),)
 
 
 _max_pool_even.defvjp(_forward, _backward)
@@ -46,8 +45,9 @@ _max_pool_even.defvjp(_forward, _backward)
 def max_pool_2x2(x_NHWC: jax.Array) -> jax.Array:
     """Max pooling, window 2x2, stride 2, SAME: (N, H, W, C) -> ceil halves.
 
-    Of equal entries in a window the first takes the whole gradient, as in
-    ``lax.reduce_window``. Reverse mode, and forward over reverse, are supported.
+    Equal entries of a window share its gradient, as in ``jnp.max`` (in
+    ``lax.reduce_window`` the first takes it all). Reverse mode, and forward over
+    reverse, are supported.
     """
     _, height, width, _ = x_NHWC.shape
     if height % 2 or width % 2:

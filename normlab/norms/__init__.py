@@ -12,7 +12,7 @@ and finds the variables, where the norm has any, at ``params["norm1"]["scale"]``
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from jax import Array
 
@@ -27,6 +27,7 @@ from normlab.norms.options import NormOptions, Statistics
 __all__ = [
     "NORMS",
     "BatchNorm",
+    "Entry",
     "GroupNorm",
     "Norm",
     "NormOptions",
@@ -34,12 +35,22 @@ __all__ = [
     "make_norm",
 ]
 
-NORMS: dict[str, Callable[..., Array]] = {
-    "none": none,
-    "batch": batch,
-    "group": group,
-    "layer": layer,
-    "instance": instance,
+
+class Entry(NamedTuple):
+    """A norm in `NORMS`: its layer, and the fields of `NormOptions` that it reads."""
+
+    apply: Callable[..., Array]
+    reads: frozenset[str]
+
+
+_AFFINE = frozenset({"epsilon", "use_scale", "use_bias"})
+
+NORMS: dict[str, Entry] = {
+    "none": Entry(none, frozenset()),
+    "batch": Entry(batch, _AFFINE | {"momentum"}),
+    "group": Entry(group, _AFFINE | {"groups"}),
+    "layer": Entry(layer, _AFFINE),
+    "instance": Entry(instance, _AFFINE),
 }
 
 
@@ -92,4 +103,4 @@ def _apply(
     if statistics not in get_args(Statistics):
         known = " or ".join(map(repr, get_args(Statistics)))
         raise ValueError(f"statistics must be {known}, not {statistics!r}")
-    return NORMS[norm.kind](norm.options, name, x, statistics, mask)
+    return NORMS[norm.kind].apply(norm.options, name, x, statistics, mask)

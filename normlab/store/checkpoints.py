@@ -20,10 +20,11 @@ def _digest(tree: Any) -> np.ndarray:
     """sha256 of all leaves with their paths, types and shapes: uint8 (32,)."""
     digest = hashlib.sha256()
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        array = np.ascontiguousarray(leaf)
+        array = np.asarray(leaf)
         name = f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}"
         digest.update(name.encode())
-        digest.update(array.data if array.size else b"")
+        # As bytes: an array of bfloat16 offers no buffer.
+        digest.update(np.ascontiguousarray(array).view(np.uint8).data)
     return np.frombuffer(digest.digest(), np.uint8).copy()
 
 
@@ -36,6 +37,7 @@ def save(folder: Path, step: int, tree: Any, *, keep: int | None) -> None:
     Raises:
       UserError: it could not be written (a full disk, say).
     """
+    folder = folder.absolute()  # Orbax refuses relative paths
     tree = jax.tree.map(np.asarray, tree)
     options = ocp.CheckpointManagerOptions(
         max_to_keep=keep, create=True, enable_async_checkpointing=False
@@ -60,6 +62,7 @@ def load(folder: Path, step: int, like: Any) -> Any:
     Raises:
       UserError: the checkpoint is damaged, or of another structure.
     """
+    folder = folder.absolute()
     like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), like)
     target = {"tree": like, "digest": np.zeros(32, np.uint8)}
     options = ocp.CheckpointManagerOptions(read_only=True)
@@ -72,9 +75,33 @@ def load(folder: Path, step: int, like: Any) -> Any:
         raise UserError(f"{folder / str(step)} cannot be read: {reason}") from error
     found = jax.tree.map(np.asarray, found)
     tree = found["tree"]
+    # Orbax keeps to the structure and the types of its target, but not its shapes.
+    if [x.shape for x in jax.tree.leaves(tree)] != [
+        x.shape for x in jax.tree.leaves(like)
+    ]:
+        raise UserError(f"{folder / str(step)} cannot be read: other shapes are there")
     if not np.array_equal(_digest(tree), found["digest"]):
         raise UserError(f"{folder / str(step)} is damaged: its digest differs")
     return tree
+
+
+def shapes(folder: Path, step: int) -> Any:
+    """The tree at ``folder/<step>`` as shapes and types: a ``like`` for `load`.
+
+    Raises:
+      UserError: the checkpoint is damaged.
+    """
+    folder = folder.absolute()
+    options = ocp.CheckpointManagerOptions(read_only=True)
+    handler = ocp.StandardCheckpointHandler()
+    try:
+        with ocp.CheckpointManager(
+            folder, options=options, item_handlers=handler
+        ) as manager:
+            return manager.item_metadata(step)["tree"]
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{folder / str(step)} cannot be read: {reason}") from error
 
 
 def load_newest(folder: Path, like: Any) -> tuple[int, Any] | None:

@@ -56,7 +56,15 @@ class RunPaths:
 
     @classmethod
     def at(cls, folder: str | Path) -> "RunPaths":
-        return cls(Path(folder).expanduser().resolve())
+        """The run at ``folder``, which need not exist; ``~`` is the home.
+
+        Raises:
+          UserError: no folder can have that name.
+        """
+        try:
+            return cls(Path(folder).expanduser().resolve())
+        except (OSError, RuntimeError, ValueError) as error:
+            raise UserError(f"cannot use the folder {str(folder)!r}: {error}") from None
 
     @property
     def sweep(self) -> Path:
@@ -80,6 +88,27 @@ class RunPaths:
 
     def cell(self, cell_id: str) -> CellPaths:
         return CellPaths(self.cells / cell_id)
+
+
+def exists(path: Path) -> bool:
+    """Whether ``path`` exists.
+
+    Raises:
+      UserError: that cannot be known: a folder that may not be read, a name that is
+        too long.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise UserError(f"cannot use {path}: {error.strerror or error}") from error
+    return True
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether ``path`` is a name that `replacing` writes to."""
+    return path.name.startswith(".") and path.name.endswith(".tmp")
 
 
 @contextlib.contextmanager

@@ -72,7 +72,7 @@ def _column(values_Mk: np.ndarray, measured_L: np.ndarray) -> pa.Array:
 def write_part(folder: Path, step: int, table: pa.Table) -> None:
     """Writes the part that ends at ``step``, whole or not at all."""
     with replacing(folder / f"{_PREFIX}{step:08d}{_SUFFIX}") as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
 
 
 def drop_after(folder: Path, step: int) -> None:
@@ -91,7 +91,7 @@ def read_parts(folder: Path) -> pa.Table | None:
     tables = []
     for path in numbered(folder, _PREFIX, _SUFFIX).values():
         try:
-            tables.append(pq.read_table(path))
+            tables.append(pq.read_table(path, page_checksum_verification=True))
         except (pa.ArrowException, OSError) as error:
             reason = " ".join(str(error).split())
             raise UserError(f"{path} is damaged ({reason}); remove it") from error

@@ -7,7 +7,6 @@ from typing import Any
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 
 from normlab.errors import UserError
 from normlab.store import checkpoints
@@ -65,12 +64,6 @@ def read_path(folder: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     if not stacks:
         raise UserError(f"no path is stored in {folder}: run with --path_every")
     for end in stacks:
-        options = ocp.CheckpointManagerOptions(read_only=True)
-        try:
-            with ocp.CheckpointManager(folder, options=options) as manager:
-                like = manager.item_metadata(end)["tree"]
-        except Exception as error:
-            raise UserError(f"{folder / str(end)} cannot be read: {error}") from error
-        found = checkpoints.load(folder, end, like)
+        found = checkpoints.load(folder, end, checkpoints.shapes(folder, end))
         for i, step in enumerate(found["steps"]):
             yield int(step), jax.tree.map(lambda leaf, i=i: leaf[i], found["variables"])

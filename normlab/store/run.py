@@ -11,7 +11,15 @@ from normlab.cell import Cell, CellConfig, Member
 from normlab.config import SweepConfig
 from normlab.errors import UserError
 from normlab.serialize import from_dict, to_json
-from normlab.store.layout import CellPaths, RunPaths, read_json, write_json, write_text
+from normlab.store.layout import (
+    CellPaths,
+    RunPaths,
+    exists,
+    is_temporary,
+    read_json,
+    write_json,
+    write_text,
+)
 from normlab.store.metrics import read_parts, to_frame
 
 FORMAT = 1
@@ -41,7 +49,7 @@ def open_run(
         "cells": [cell.id for cell in cells],
         "sessions": [],
     }
-    if paths.sweep.exists():
+    if exists(paths.sweep):
         found = read_json(paths.sweep)
         _check_same(paths, found, record)
         record = found
@@ -52,13 +60,15 @@ def open_run(
     if session is None:
         return
     record["sessions"].append(session)
-    write_text(paths.flags, "\n".join(flag_lines) + "\n")
+    # sweep.json first: killed in between, the folder is still known as this run's.
     write_json(paths.sweep, record)
+    write_text(paths.flags, "\n".join(flag_lines) + "\n")
 
 
 def _has_files(folder: Path) -> bool:
+    """Whether anything is in ``folder`` that a killed start did not leave there."""
     try:
-        return folder.exists() and any(folder.iterdir())
+        return exists(folder) and not all(map(is_temporary, folder.iterdir()))
     except OSError as error:
         raise UserError(f"cannot use --out={folder}: {error.strerror}") from error
 
@@ -69,7 +79,9 @@ def _check_same(paths: RunPaths, found: dict, wanted: dict) -> None:
             f"{paths.sweep} has format {found.get('format')}; this normlab reads "
             f"{FORMAT}"
         )
-    old, new = found.get("config", {}), wanted["config"]
+    old, new = found.get("config"), wanted["config"]
+    if not isinstance(old, dict) or not isinstance(found.get("sessions"), list):
+        raise UserError(f"{paths.sweep} is damaged: it has no config or no sessions")
     odd = [k for k in {**old, **new} if old.get(k) != new.get(k)]
     if odd:
         name = odd[0]
@@ -92,7 +104,7 @@ def write_cell(paths: CellPaths, cell: Cell, status: str, **notes: Any) -> None:
 
 def cell_status(paths: CellPaths) -> str:
     """``absent``, ``running`` (begun, not finished) or ``complete``."""
-    if not paths.config.exists():
+    if not exists(paths.config):
         return "absent"
     return str(read_json(paths.config).get("status"))
 
@@ -127,7 +139,7 @@ def load(run: str | Path) -> pd.DataFrame:
         in it is damaged.
     """
     paths = RunPaths.at(run)
-    if not paths.sweep.exists():
+    if not exists(paths.sweep):
         raise UserError(f"{paths.root} is not a run directory: it has no sweep.json")
     frames = [
         _cell_frame(paths.cell(cell_id))

@@ -63,11 +63,12 @@ def _report(paths: RunPaths) -> None:
     frame = load(paths.root)
     table = summarize(frame)
     print(text_table(table))
-    write_text(paths.summary, table.to_csv(index=False))
     try:
         written = draw_all(frame, paths.figures)
     except OSError as error:
         raise UserError(f"cannot write {paths.figures}: {error.strerror}") from error
+    # Last: a run that has its summary has its figures.
+    write_text(paths.summary, table.to_csv(index=False))
     for path in written:
         if path.suffix == ".png":
             print(f"figure: {path} (and .pdf, .csv)")

@@ -47,7 +47,7 @@ def _resolve(config: SweepConfig, static: dict, available: int) -> CellConfig:
     if norm not in NORMS:
         raise UserError(f"--norm={norm}: unknown; known: {', '.join(NORMS)}")
     for axis, option in _NORM_AXES.items():
-        if option not in _reads(norm):
+        if option not in NORMS[norm].reads:
             static[axis] = None if axis == "groups" else getattr(config, axis)[0]
     train_size = static["train_size"] or available
     if train_size > available:
@@ -64,7 +64,9 @@ def _resolve(config: SweepConfig, static: dict, available: int) -> CellConfig:
     static["train_size"] = train_size
     # Rounded first: 0.1 epochs of 1000 images in batches of 10 are 10 steps, not 11.
     steps = config.steps or math.ceil(round(config.epochs * train_size / batch_size, 6))
-    bn_eval = config.bn_eval if "momentum" in _reads(norm) else config.bn_eval[:1]
+    # Only a norm with running averages has more than one kind of statistics.
+    running = "momentum" in NORMS[norm].reads
+    bn_eval = config.bn_eval if running else config.bn_eval[:1]
     return CellConfig(
         **static,
         steps=steps,
@@ -102,12 +104,3 @@ def describe(config: CellConfig, others: tuple[CellConfig, ...]) -> str:
                 continue
             words.append(f"{spec.name} {getattr(config, spec.name)}")
     return ", ".join(words)
-
-
-def _reads(norm):
-    all_ = ("groups", "epsilon", "momentum", "use_scale", "use_bias")
-    return {
-        "none": (),
-        "batch": all_[1:],
-        "group": ("groups", "epsilon", "use_scale", "use_bias"),
-    }.get(norm, ("epsilon", "use_scale", "use_bias"))

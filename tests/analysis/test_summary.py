@@ -1,0 +1,275 @@
+"""Medians, intervals and best points, against slow obvious twins."""
+
+import itertools
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from normlab.analysis.summary import (
+    best,
+    best_point,
+    dynamic_columns,
+    final_rows,
+    interval_name,
+    median_interval,
+    settings_label,
+    static_columns,
+    summarize,
+    text_table,
+)
+from normlab.store import load
+from tests.store.handmade import accuracy, make_cell, write_run
+
+NAN = math.nan
+
+
+def coverage(n: int, k: int) -> float:
+    """P(x_(k) <= median <= x_(n+1-k)), by listing all 2^n sides of the median."""
+    inside = 0
+    for sides in itertools.product((0, 1), repeat=n):
+        below = sum(sides)
+        inside += k <= below <= n - k
+    return inside / 2**n
+
+
+@pytest.mark.parametrize("n", range(1, 13))
+def test_the_interval_is_the_narrowest_that_covers(n):
+    x = np.arange(n, dtype=float) ** 2
+    ks = [k for k in range(1, n // 2 + 1) if coverage(n, k) >= 0.95] or [1]
+    k = max(ks)
+    found = median_interval(np.random.default_rng(n).permutation(x))
+    assert (found.low, found.high) == (x[k - 1], x[n - k])
+    assert found.median == np.median(x)
+    assert found.n == n
+    assert found.coverage == pytest.approx(coverage(n, k) if n > 1 else 0.0)
+
+
+@pytest.mark.parametrize(
+    ("n", "known", "ends"),
+    [
+        (2, 0.5, (1, 2)),
+        (3, 0.75, (1, 3)),
+        (5, 0.9375, (1, 5)),
+        (6, 0.96875, (1, 6)),
+        (8, 0.9921875, (1, 8)),
+        (20, 0.95861053466796875, (6, 15)),
+    ],
+)
+def test_known_coverages(n, known, ends):
+    found = median_interval(range(1, n + 1))
+    assert found.coverage == pytest.approx(known, abs=1e-12)
+    assert (found.low, found.high) == ends
+
+
+@pytest.mark.parametrize("n", [3, 6, 20])
+def test_the_interval_covers_as_often_as_it_says(n):
+    random = np.random.default_rng(0)
+    draws = random.exponential(size=(4000, n))  # skewed: the mean is not the median
+    intervals = [median_interval(row) for row in draws]
+    hits = np.mean([i.low <= math.log(2) <= i.high for i in intervals])
+    # Three standard deviations of 4000 draws.
+    said = intervals[0].coverage
+    assert abs(hits - said) < 3 * math.sqrt(said * (1 - said) / 4000)
+
+
+def test_another_level():
+    assert median_interval(range(20), level=0.5).low == 7
+    assert median_interval(range(20), level=0.999).low == 2
+
+
+def test_nans_are_left_out():
+    found = median_interval([NAN, 3, 1, NAN, 2])
+    assert (found.median, found.low, found.high, found.n) == (2, 1, 3, 3)
+
+
+def test_nothing_and_one():
+    for nothing in ([], [NAN, NAN]):
+        found = median_interval(nothing)
+        assert math.isnan(found.median) and math.isnan(found.low)
+        assert (found.n, found.coverage) == (0, 0.0)
+    found = median_interval([4.0])
+    assert found == (4.0, 4.0, 4.0, 1, 0.0)
+    assert found.text == "4.000 [4.000, 4.000]"
+
+
+def test_infinities_count():
+    found = median_interval([1.0, 2.0, math.inf])
+    assert (found.median, found.high) == (2.0, math.inf)
+    assert median_interval([1.0, math.inf, math.inf]).median == math.inf
+
+
+def test_interval_names():
+    assert interval_name(0) == interval_name(1) == "one seed, no interval"
+    assert interval_name(3) == "range of 3 seeds (75% interval of the median)"
+    assert interval_name(6) == "95% interval of the median of 6 seeds"
+
+
+# The defect this guards against: a best value kept up to date before the comparison
+# that should record its step, so that the best step is 0 for ever.
+@pytest.mark.parametrize(
+    ("values", "higher", "wanted"),
+    [
+        ([0.1, 0.5, 0.9, 0.4], True, (20, 0.9)),
+        ([0.1, 0.5, 0.9, 0.05], False, (30, 0.05)),
+        ([0.9, 0.5, 0.9, 0.9], True, (0, 0.9)),
+        ([0.5, 0.2, 0.2, 0.3], False, (10, 0.2)),
+        ([NAN, 0.5, NAN, 0.6], True, (30, 0.6)),
+        ([NAN, 0.5, NAN, 0.6], False, (10, 0.5)),
+        ([-3.0, -1.0, -2.0, -5.0], True, (10, -1.0)),
+    ],
+)
+def test_best_point(values, higher, wanted):
+    found = best_point([0, 10, 20, 30], values, higher=higher)
+    assert found == wanted
+    assert type(found[0]) is int and type(found[1]) is float
+
+
+def test_best_point_of_nothing():
+    with pytest.raises(ValueError, match="no value was measured"):
+        best_point([0, 1], [NAN, NAN])
+
+
+BATCH = make_cell(seeds=5)
+GROUP = make_cell(seeds=5, norm="group", groups=4)
+
+
+@pytest.fixture
+def frame(tmp_path) -> pd.DataFrame:
+    write_run(tmp_path, [BATCH, GROUP], score=scored)
+    return load(tmp_path)
+
+
+def scored(member, step: int) -> float:
+    """Final accuracies: seeds 0..4 give 0.70 .. 0.74, more at the lower rate."""
+    return accuracy(member, step) + 0.009 * member.seed - 10 * (member.lr - 1e-3)
+
+
+def test_summarize(frame):
+    table = summarize(frame)
+    assert list(table.columns) == [
+        "setting",
+        "lr",
+        "median",
+        "low",
+        "high",
+        "n",
+        "coverage",
+        "diverged",
+    ]
+    assert list(table["setting"]) == ["batch"] * 2 + ["group (G=4)"] * 2
+    assert list(table["lr"]) == [1e-3, 1e-2] * 2
+    assert list(table["n"]) == [5] * 4
+    np.testing.assert_allclose(table["median"], [0.72, 0.63] * 2, rtol=1e-6)
+    np.testing.assert_allclose(table["low"], [0.70, 0.61] * 2, rtol=1e-6)
+    np.testing.assert_allclose(table["high"], [0.74, 0.65] * 2, rtol=1e-6)
+    assert list(table["diverged"]) == [0] * 4
+
+
+def test_summarize_another_metric(frame):
+    table = summarize(frame, "test_loss")
+    last = frame[(frame["step"] == 20) & (frame["label"] == "batch")]
+    wanted = last.groupby("lr")["test_loss"].median()
+    np.testing.assert_allclose(table["median"][:2], wanted)
+
+
+def test_only_the_last_step_of_finished_members_counts(tmp_path):
+    write_run(tmp_path, [BATCH, GROUP], until={BATCH.id: 15})
+    frame = load(tmp_path)
+    assert set(final_rows(frame)["cell"]) == {GROUP.id}
+    assert (final_rows(frame)["step"] == 20).all()
+    assert set(summarize(frame)["setting"]) == {"group (G=4)"}
+
+
+def test_nothing_is_finished(tmp_path):
+    write_run(tmp_path, [BATCH], until={BATCH.id: 15})
+    table = summarize(load(tmp_path))
+    assert len(table) == 0
+    assert {"setting", "lr", "median", "n", "diverged"} <= set(table.columns)
+    assert len(best(table)) == 0
+    assert "final test_accuracy" in text_table(table)
+
+
+def test_seeds_that_diverged_are_counted(tmp_path):
+    def loss(member, step: int) -> float:
+        return NAN if member.lr == 1e-2 and member.seed < 2 and step > 3 else 1.0
+
+    def score(member, step: int) -> float:
+        return 0.1 if member.lr == 1e-2 and member.seed < 2 else 0.5
+
+    write_run(tmp_path, [BATCH], loss=loss, score=score)
+    table = summarize(load(tmp_path))
+    assert list(table["diverged"]) == [0, 2]
+    assert list(table["n"]) == [5, 5]  # at the value they ended with
+    assert table["low"][1] == pytest.approx(0.1)
+    assert "(2 diverged)" in text_table(table)
+
+
+def test_best_takes_the_best_of_every_setting():
+    table = pd.DataFrame(
+        {
+            "setting": ["b", "b", "b", "a", "a", "c", "c"],
+            "lr": [1, 2, 3, 1, 2, 1, 2],
+            "median": [0.5, 0.7, 0.7, NAN, 0.2, NAN, NAN],
+        }
+    )
+    found = best(table)
+    assert list(found["setting"]) == ["b", "a", "c"]
+    assert list(found["lr"]) == [2, 2, 1]
+    assert list(best(table, higher=False)["lr"]) == [1, 2, 1]
+
+
+def test_settings_name_what_differs(tmp_path):
+    cells = [
+        make_cell(batch_size=10),
+        make_cell(batch_size=50),
+        make_cell(batch_size=10, norm="none"),
+    ]
+    write_run(tmp_path, cells)
+    frame = load(tmp_path)
+    assert static_columns(frame) == ["batch_size"]
+    assert list(dict.fromkeys(settings_label(frame))) == [
+        "batch, batch_size 10",
+        "batch, batch_size 50",
+        "none, batch_size 10",
+    ]
+    assert list(dict.fromkeys(summarize(frame)["setting"])) == list(
+        dict.fromkeys(settings_label(frame))
+    )
+
+
+def test_a_setting_keeps_its_name_while_others_are_unfinished(tmp_path):
+    cells = [make_cell(batch_size=10), make_cell(batch_size=50)]
+    write_run(tmp_path, cells, until={cells[1].id: 15})
+    frame = load(tmp_path)
+    assert list(summarize(frame)["setting"].unique()) == ["batch, batch_size 10"]
+
+
+def test_dynamic_columns_are_what_members_vary_in():
+    frame = pd.DataFrame({"lr": [1, 1], "momentum": [0, 0], "weight_decay": [0, 1]})
+    assert dynamic_columns(frame) == ["lr", "weight_decay"]
+    frame["lr"], frame["weight_decay"] = [1, 2], [0, 0]
+    assert dynamic_columns(frame) == ["lr"]
+
+
+def test_a_text_table(frame):
+    lines = text_table(summarize(frame)).splitlines()
+    assert lines[0] == (
+        "final test_accuracy: median [range of 5 seeds (94% interval of the median)]"
+    )
+    assert lines[1].split("  ")[0] == "norm"
+    assert "lr 0.001" in lines[1] and "lr 0.01" in lines[1]
+    cells = [word.strip() for word in lines[2].split("   ") if word.strip()]
+    assert cells[0] == "batch"
+    assert "0.720 [0.700, 0.740]" in lines[2] and "0.630 [0.610, 0.650]" in lines[2]
+    assert lines[3].startswith("group (G=4)  0.720")
+    assert len(lines) == 4
+
+
+def test_a_text_table_with_holes(tmp_path):
+    cells = [make_cell(lrs=(0.1,)), make_cell(lrs=(0.2,), norm="none")]
+    write_run(tmp_path, cells)
+    lines = text_table(summarize(load(tmp_path))).splitlines()
+    assert lines[2].endswith("  -")
+    assert lines[3].split("  ")[0] == "none" and "-" in lines[3].split()

@@ -1,0 +1,291 @@
+"""Every figure of the suite, on runs of every kind."""
+
+import io
+import math
+from collections.abc import Callable
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from normlab.figures import FIGURES, draw_all
+from normlab.figures.style import PALETTE, looks, save
+from normlab.store import load
+from tests.store.handmade import make_cell, write_run
+
+NAN, INF = math.nan, math.inf
+
+
+def norms(**changes):
+    return [
+        make_cell(**changes),
+        make_cell(**{"norm": "group", "groups": 4, **changes}),
+    ]
+
+
+def diverging(value: float) -> Callable:
+    """Losses that leave the numbers, at the steeper rates, seed by seed."""
+
+    def loss(member, step: int) -> float:
+        return value if member.lr > 5e-3 and step > 3 * member.seed else 1.0
+
+    return loss
+
+
+def always(value: float) -> Callable:
+    return lambda member, step: value
+
+
+BATCH = make_cell()
+RUNS: dict[str, tuple[list, dict]] = {
+    "plain": (norms(), {}),
+    "one rate": (norms(lrs=(1e-3,)), {}),
+    "rate zero": (norms(lrs=(0.0,)), {}),
+    "rate zero and others": (norms(lrs=(0.0, 1e-3, 1e-2)), {}),
+    "nine rates": (norms(lrs=[10.0**-k for k in range(9)]), {}),
+    "one seed": (norms(seeds=1), {}),
+    "eight seeds": (norms(seeds=8), {}),
+    "some diverge": (norms(), {"loss": diverging(NAN)}),
+    "some reach infinity": (norms(), {"loss": diverging(INF)}),
+    "all are NaN": (norms(), {"loss": always(NAN)}),
+    "all are infinite": (norms(), {"loss": always(INF)}),
+    "accuracy is NaN": (norms(), {"score": always(NAN)}),
+    "one has finished": ([BATCH, *norms()[1:]], {"until": {BATCH.id: 13}}),
+    "none has finished": ([BATCH], {"until": {BATCH.id: 13}}),
+    "hardly begun": ([BATCH], {"until": {BATCH.id: 1}}),
+    "one step": (norms(steps=1, eval_every=1), {}),
+    "long": (norms(steps=200), {}),
+    "two datasets": (
+        [*norms(), *norms(dataset="cifar10", train_size=50)],
+        {},
+    ),
+    "batch sizes": ([*norms(), *norms(batch_size=50)], {}),
+    "many settings": (
+        [make_cell(norm="group", groups=g, epsilon=e) for g in (1, 2, 4, 8, 16)
+         for e in (1e-5, 1e-3, 1e-1)],
+        {},
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory) -> Callable[[str], pd.DataFrame]:
+    stored: dict[str, pd.DataFrame] = {}
+
+    def frame(name: str) -> pd.DataFrame:
+        if name not in stored:
+            cells, how = RUNS[name]
+            folder = tmp_path_factory.mktemp("run")
+            write_run(folder, cells, **how)
+            stored[name] = load(folder)
+        return stored[name]
+
+    return frame
+
+
+def drawn(name: str, frame: pd.DataFrame) -> tuple[pd.DataFrame, Figure]:
+    table = FIGURES[name].tabulate(frame)
+    return table, FIGURES[name].draw(table)
+
+
+def lines_of(ax: Axes) -> dict[str, list[tuple[float, float]]]:
+    """Label -> points of the lines that are part of the legend."""
+    found = {}
+    for line in ax.get_lines():
+        label = str(line.get_label())
+        if not label.startswith("_"):
+            x, y = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
+            found[label] = list(zip(x.tolist(), y.tolist(), strict=True))
+    return found
+
+
+def words(figure: Figure) -> str:
+    """All titles and legends."""
+    legends = [*figure.legends, *(ax.get_legend() for ax in figure.axes)]
+    texts = [t.get_text() for legend in legends if legend for t in legend.get_texts()]
+    titles = [ax.get_title() for ax in figure.axes] + [figure.get_suptitle()]
+    return "\n".join([*texts, *titles])
+
+
+@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize("name", FIGURES)
+def test_it_draws_without_a_warning(name, run, frames):
+    table, figure = drawn(name, frames(run))
+    assert type(figure) is Figure
+    figure.savefig(io.BytesIO(), format="png", dpi=50)
+    assert np.isfinite(figure.get_size_inches()).all()
+    for ax in figure.axes:
+        assert np.isfinite([*ax.get_xlim(), *ax.get_ylim()]).all()
+        assert ax.get_ylim()[0] < ax.get_ylim()[1]
+
+
+@pytest.mark.parametrize("run", ["plain", "batch sizes", "one seed", "some diverge"])
+@pytest.mark.parametrize("name", FIGURES)
+def test_it_says_what_it_shows(name, run, frames):
+    _, figure = drawn(name, frames(run))
+    grid = figure.axes
+    left = [ax for ax in grid if ax.get_subplotspec().is_first_col()]
+    bottom = [ax for ax in grid if ax.get_subplotspec().is_last_row()]
+    assert all(ax.get_ylabel() for ax in left)
+    assert all(ax.get_xlabel() for ax in bottom)
+    assert all(
+        "loss" not in ax.get_ylabel() or "(nats)" in ax.get_ylabel() for ax in left
+    )
+    text = words(figure)
+    settings = {"batch", "group (G=4)"}
+    if run == "batch sizes":
+        settings = {f"{s}, batch_size {b}" for s in settings for b in (10, 50)}
+    assert settings <= set(text.splitlines())
+    assert "digits" in text and "median" in text
+    n = "one seed, no interval" if run == "one seed" else "range of 3 seeds (75%"
+    assert n in text
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_it_leaves_matplotlib_alone(name, frames, tmp_path):
+    before = dict(matplotlib.rcParams)
+    table, figure = drawn(name, frames("plain"))
+    save(figure, table, tmp_path, name)
+    assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize("run", ["plain", "some diverge", "batch sizes", "all are NaN"])
+def test_the_curves_are_the_table(run, frames):
+    table, figure = drawn("curves", frames(run))
+    points = list(dict.fromkeys(table["point"]))
+    axes = np.array(figure.axes).reshape(2, len(points))
+    for row, metric in zip(axes, ("batch_loss", "test_accuracy"), strict=True):
+        for ax, point in zip(row, points, strict=True):
+            mine = table[(table["metric"] == metric) & (table["point"] == point)]
+            found = lines_of(ax)
+            assert set(found) == set(table["setting"])  # one line a setting
+            for setting, rows in found.items():
+                wanted = mine[mine["setting"] == setting]
+                pairs = zip(wanted["epoch"], wanted["median"], strict=True)
+                assert rows == list(pairs)
+                assert list(wanted["epoch"]) == sorted(set(wanted["epoch"]))
+
+
+@pytest.mark.parametrize("run", ["plain", "some diverge", "batch sizes", "one seed"])
+def test_the_sensitivity_is_the_table(run, frames):
+    table, figure = drawn("lr_sensitivity", frames(run))
+    found = lines_of(figure.axes[0])
+    assert set(found) == set(table["line"])
+    for line, rows in found.items():
+        wanted = table[table["line"] == line]
+        assert rows == list(zip(wanted["lr"], wanted["median"], strict=True))
+        assert list(wanted["lr"]) == sorted(wanted["lr"])
+
+
+def test_curves_average_losses_and_not_accuracies(frames):
+    frame = frames("long")  # 200 steps, in 50 bins of 4
+    table = FIGURES["curves"].tabulate(frame)
+    losses = table[table["metric"] == "batch_loss"]
+    one = losses[(losses["setting"] == "batch") & (losses["point"] == "lr 0.001")]
+    assert set(losses["steps_averaged"]) == {4} and len(one) == 50
+    rows = frame[(frame["label"] == "batch") & (frame["lr"] == 1e-3)]
+    for i, (_, row) in enumerate(one.iterrows()):
+        mine = rows[(rows["step"] >= 4 * i) & (rows["step"] < 4 * i + 4)]
+        means = mine.groupby("seed")["batch_loss"].mean()
+        assert row["median"] == pytest.approx(means.median(), rel=1e-6)
+        assert row["low"] == pytest.approx(means.min(), rel=1e-6)
+        assert row["epoch"] == pytest.approx((4 * i + 1.5) * 10 / 100)
+    scores = table[
+        (table["metric"] == "test_accuracy") & (table["point"] == "lr 0.001")
+    ]
+    scores = scores[scores["setting"] == "batch"]
+    assert list(scores["epoch"]) == [k / 1.0 for k in range(0, 21)]
+    assert set(scores["steps_averaged"]) == {1}
+
+
+@pytest.mark.parametrize("value", [NAN, INF])
+def test_members_leave_the_loss_one_by_one(value, tmp_path):
+    # Seed 0 leaves at step 5, seed 1 at 9, seed 2 never: within bins of 2 steps.
+    ends = {0: 5, 1: 9, 2: 1000}
+
+    def loss(member, step: int) -> float:
+        return value if step >= ends[member.seed] else float(1 + member.seed)
+
+    write_run(tmp_path, [make_cell(lrs=(1e-3,), steps=120)], loss=loss)
+    table = FIGURES["curves"].tabulate(load(tmp_path))
+    losses = table[table["metric"] == "batch_loss"]
+    assert list(losses["n"])[:6] == [3, 3, 3, 2, 2, 1]
+    assert list(losses["median"])[:6] == [2, 2, 2, 2.5, 2.5, 3]
+    assert len(losses) == 60 and losses["epoch"].is_monotonic_increasing
+    np.testing.assert_allclose(np.diff(losses["epoch"]), 0.2)
+
+
+def test_at_most_six_rates_are_drawn_and_all_are_in_the_table(frames):
+    table, figure = drawn("curves", frames("nine rates"))
+    assert table["point"].nunique() == 9
+    titles = [ax.get_title() for ax in figure.axes[:6]]
+    assert len(figure.axes) == 12
+    assert titles[0] == "lr 1" and titles[-1] == "lr 1e-08"
+    assert "6 of 9 shown" in figure.get_suptitle()
+
+
+def test_one_diverging_rate_does_not_hide_the_others(tmp_path):
+    def loss(member, step: int) -> float:
+        return 1e30 if member.lr > 5e-3 and step > 15 else 2.0
+
+    write_run(tmp_path, norms(), loss=loss)
+    _, figure = drawn("curves", load(tmp_path))
+    assert figure.axes[0].get_ylim()[1] < 10
+
+
+def test_a_cross_where_seeds_diverged(frames):
+    table, figure = drawn("lr_sensitivity", frames("some diverge"))
+    ax = figure.axes[0]
+    crosses = [line for line in ax.get_lines() if line.get_marker() == "x"]
+    points = {(float(x), float(y)) for line in crosses for x, y in line.get_xydata()}
+    lost = table[table["diverged"] > 0]
+    assert points == set(zip(lost["lr"], lost["median"], strict=True)) and points
+    assert "some seeds diverged" in words(figure)
+    assert "diverged" not in words(drawn("lr_sensitivity", frames("plain"))[1])
+
+
+@pytest.mark.parametrize(
+    ("run", "scale"),
+    [("plain", "log"), ("rate zero", "linear"), ("rate zero and others", "symlog")],
+)
+def test_the_scale_of_rates(run, scale, frames):
+    _, figure = drawn("lr_sensitivity", frames(run))
+    assert figure.axes[0].get_xscale() == scale
+
+
+def test_momentum_and_weight_decay_have_lines_of_their_own(tmp_path, frames):
+    frame = frames("plain").assign(weight_decay=lambda f: f["seed"] * 0.1)
+    _, figure = drawn("lr_sensitivity", frame)
+    assert "batch, weight_decay 0.1" in lines_of(figure.axes[0])
+    table, _ = drawn("curves", frame)
+    assert "lr 0.001, weight_decay 0.2" in set(table["point"])
+
+
+def test_files(frames, tmp_path):
+    written = draw_all(frames("plain"), tmp_path / "new" / "figures")
+    assert {path.name for path in written} == {
+        f"{name}.{kind}" for name in FIGURES for kind in ("png", "pdf", "csv")
+    }
+    for path in written:
+        head = path.read_bytes()[:8]
+        if path.suffix == ".png":
+            assert head == b"\x89PNG\r\n\x1a\n"
+        elif path.suffix == ".pdf":
+            assert head.startswith(b"%PDF")
+        else:
+            table = FIGURES[path.stem].tabulate(frames("plain"))
+            pd.testing.assert_frame_equal(
+                pd.read_csv(path), table.reset_index(drop=True), check_dtype=False
+            )
+
+
+def test_looks_are_told_apart():
+    labels = [f"s{i}" for i in range(8)]
+    found = looks([*labels, "s0"])
+    assert list(found) == labels
+    assert len({look["color"] for look in found.values()}) == len(PALETTE) == 8
+    assert len({look["marker"] for look in found.values()}) == 8
+    assert len(looks(str(i) for i in range(20))) == 20

@@ -1,0 +1,187 @@
+"""The report's network: its size, its names, and a plain twin of it."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from normlab.errors import UserError
+from normlab.models import MODELS, make_model
+from normlab.norms import NORMS, make_norm
+from normlab.train.step import make_loss
+
+
+def build(norm="none", init="standard", classes=10, **options) -> Any:
+    groups = 4 if norm == "group" else None
+    made = make_norm(norm, groups=groups, **options)
+    return make_model("small_cnn", norm=made, init=init, classes=classes)
+
+
+def shapes_of(model, image_shape):
+    def init(key):
+        return model.init(key, jnp.zeros((1, *image_shape)), statistics="batch")
+
+    return jax.tree.map(
+        lambda leaf: leaf.shape, jax.eval_shape(init, jax.random.key(0))
+    )
+
+
+def size_of(shapes) -> int:
+    leaves = jax.tree.leaves(shapes, is_leaf=lambda x: isinstance(x, tuple))
+    return sum(int(np.prod(shape)) for shape in leaves)
+
+
+@pytest.mark.parametrize(
+    "norm, options, extra",
+    [
+        ("none", {}, 0),
+        ("batch", {}, 96),
+        ("group", {}, 96),
+        ("layer", {}, 96),
+        ("instance", {}, 96),
+        ("batch", {"use_scale": False}, 48),
+        ("group", {"use_scale": False}, 48),
+        ("group", {"use_scale": False, "use_bias": False}, 0),
+    ],
+)
+def test_number_of_parameters_of_the_report(norm, options, extra):
+    shapes = shapes_of(build(norm, **options), (32, 32, 3))
+    assert size_of(shapes["params"]) == 532202 + extra
+    assert size_of(shapes.get("batch_stats", {})) == (96 if norm == "batch" else 0)
+
+
+def test_names_and_shapes():
+    found = shapes_of(build("batch"), (32, 32, 3))
+    assert found["params"] == {
+        "conv1": {"kernel": (3, 3, 3, 16), "bias": (16,)},
+        "norm1": {"scale": (16,), "bias": (16,)},
+        "conv2": {"kernel": (3, 3, 16, 32), "bias": (32,)},
+        "norm2": {"scale": (32,), "bias": (32,)},
+        "dense1": {"kernel": (8 * 8 * 32, 256), "bias": (256,)},
+        "dense2": {"kernel": (256, 10), "bias": (10,)},
+    }
+    assert found["batch_stats"] == {
+        "norm1": {"mean": (16,), "var": (16,)},
+        "norm2": {"mean": (32,), "var": (32,)},
+    }
+
+
+@pytest.mark.parametrize(
+    "image_shape, dense", [((8, 8, 1), 4), ((7, 9, 2), 6), ((5, 1, 3), 2)]
+)
+def test_any_image_size(image_shape, dense):
+    model = build(classes=3)
+    params = shapes_of(model, image_shape)["params"]
+    assert params["dense1"]["kernel"] == (32 * dense, 256)
+    x = jnp.zeros((2, *image_shape))
+    logits, _ = jax.eval_shape(
+        lambda key: model.init_with_output(key, x, statistics="batch"),
+        jax.random.key(0),
+    )
+    assert logits.shape == (2, 3)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("norm", NORMS)
+def test_every_model_takes_every_norm(name, norm):
+    groups = 2 if norm == "group" else None
+    made = make_norm(norm, groups=groups)
+    model: Any = make_model(name, norm=made, init="standard", classes=5)
+    x = jnp.zeros((2, 8, 8, 3))
+
+    def apply(key, statistics):
+        variables = model.init(key, x, statistics="batch")
+        y = model.apply(
+            variables, x, statistics=statistics, mask=jnp.ones((2, 1, 1, 1))
+        )
+        return y, variables
+
+    for statistics in ("batch", "running"):
+        y, variables = jax.eval_shape(
+            lambda key, how=statistics: apply(key, how), jax.random.key(0)
+        )
+        assert y.shape == (2, 5)
+        assert y.dtype == jnp.float32
+        assert ("batch_stats" in variables) == (norm == "batch")
+
+
+def test_the_norm_does_not_change_the_start():
+    x, key = jnp.zeros((1, 6, 6, 1)), jax.random.key(5)
+    starts = [
+        build(norm, init="report", classes=3).init(key, x, statistics="batch")["params"]
+        for norm in NORMS
+    ]
+    plain = starts[0]
+    assert set(plain) == {"conv1", "conv2", "dense1", "dense2"}
+    for other in starts[1:]:
+        assert "norm1" in other
+        jax.tree.map(np.testing.assert_array_equal, plain, {k: other[k] for k in plain})
+    assert float(jnp.abs(plain["conv1"]["bias"]).min()) > 0  # random in the report
+
+
+class Twin(nn.Module):
+    """The same network from Linen's own layers, in the order of the report."""
+
+    @nn.compact
+    def __call__(self, x, *, statistics):
+        for i, features in enumerate((16, 32), start=1):
+            x = nn.Conv(features, (3, 3), padding="SAME", name=f"conv{i}")(x)
+            x = nn.BatchNorm(
+                use_running_average=statistics == "running", name=f"norm{i}"
+            )(x)
+            x = nn.max_pool(nn.relu(x), (2, 2), strides=(2, 2), padding="SAME")
+        x = nn.relu(nn.Dense(256, name="dense1")(x.reshape(x.shape[0], -1)))
+        return nn.Dense(3, name="dense2")(x)
+
+
+def test_equals_a_twin_of_linens_layers():
+    random = np.random.default_rng(0)
+    x = jnp.asarray(random.normal(size=(5, 7, 6, 2)), "float32")
+    labels = jnp.asarray([0, 1, 2, 0, 1])
+    model, twin = build("batch", classes=3), Twin()
+    start = model.init(jax.random.key(1), x, statistics="batch")
+    params, stats = start["params"], start["batch_stats"]
+    # Scales and biases away from 1 and 0, so that leaving one out would show.
+    params = jax.tree.map(
+        lambda leaf: leaf + 0.1 * random.normal(size=leaf.shape).astype("f4"), params
+    )
+
+    def jaxpr(network):
+        return str(jax.make_jaxpr(make_loss(network))(params, stats, x, labels))
+
+    assert "reduce_window" in jaxpr(twin) and "reduce_window" not in jaxpr(model)
+    results = []
+    for network in (model, twin):
+        function = jax.jit(jax.value_and_grad(make_loss(network), has_aux=True))
+        (loss, (logits, updated)), gradient = function(params, stats, x, labels)
+        results.append((loss, logits, updated, gradient))
+
+    def close(a, b):
+        np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5)
+
+    jax.tree.map(close, *results)
+    assert float(optax.tree.norm(results[0][3])) > 0.1
+
+
+def test_mask_leaves_padding_out_of_batch_statistics():
+    random = np.random.default_rng(2)
+    real = jnp.asarray(random.normal(size=(3, 6, 6, 1)), "float32")
+    padded = jnp.concatenate([real, jnp.full((2, 6, 6, 1), 50.0)])
+    mask = jnp.asarray([1, 1, 1, 0, 0])[:, None, None, None]
+    model = build("batch", classes=3)
+    variables = model.init(jax.random.key(1), real, statistics="batch")
+    expected = model.apply(variables, real, statistics="batch")
+    masked = model.apply(variables, padded, statistics="batch", mask=mask)[:3]
+    unmasked = model.apply(variables, padded, statistics="batch")[:3]
+    assert not np.allclose(unmasked, expected, atol=1e-2)
+    np.testing.assert_allclose(masked, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_unknown_model_lists_the_known():
+    norm = make_norm("none")
+    with pytest.raises(UserError, match="--model=vgg99: unknown; known: small_cnn"):
+        make_model("vgg99", norm=norm, init="standard", classes=3)

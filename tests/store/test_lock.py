@@ -1,0 +1,92 @@
+"""One writer a cell, and nothing to clean up after one that was killed."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from normlab.errors import UserError
+from normlab.store.lock import only_writer
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from normlab.store.lock import only_writer
+with only_writer(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+TRY = """
+import fcntl, os, sys
+descriptor = os.open(sys.argv[1], os.O_RDWR)
+try:
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except OSError:
+    sys.exit(3)
+"""
+
+
+def can_lock(path) -> bool:
+    done = subprocess.run([sys.executable, "-c", TRY, str(path)], timeout=60)
+    assert done.returncode in (0, 3)
+    return done.returncode == 0
+
+
+def test_a_second_process_is_refused_until_the_first_is_killed(tmp_path):
+    path = tmp_path / "cell" / "lock"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        refusal = r"another process is writing .*cell; wait for it, or choose another"
+        with pytest.raises(UserError, match=refusal), only_writer(path):
+            pass
+        holder.send_signal(signal.SIGKILL)
+        holder.wait(timeout=60)
+        with only_writer(path):
+            pass
+    finally:
+        holder.kill()
+        holder.communicate(timeout=60)
+
+
+def test_it_is_held_within_and_free_after(tmp_path):
+    path = tmp_path / "lock"
+    with only_writer(path):
+        assert not can_lock(path)
+        with pytest.raises(UserError), only_writer(path):
+            pass
+    assert can_lock(path)
+
+
+def test_an_error_frees_it(tmp_path):
+    path = tmp_path / "lock"
+    with pytest.raises(ZeroDivisionError), only_writer(path):
+        raise ZeroDivisionError
+    with only_writer(path):
+        pass
+
+
+def test_it_leaves_no_descriptor_open(tmp_path):
+    before = len(os.listdir("/dev/fd"))
+    for _ in range(5):
+        with only_writer(tmp_path / "lock"):
+            pass
+    assert len(os.listdir("/dev/fd")) == before
+
+
+def test_two_cells_at_once(tmp_path):
+    with only_writer(tmp_path / "a" / "lock"), only_writer(tmp_path / "b" / "lock"):
+        pass
+
+
+def test_a_file_in_place_of_the_cell(tmp_path):
+    (tmp_path / "cell").touch()
+    refusal = pytest.raises(UserError, match="cannot write .*cell: ")
+    with refusal, only_writer(tmp_path / "cell" / "lock"):
+        pass

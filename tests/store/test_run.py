@@ -1,0 +1,163 @@
+"""A run directory: made, reopened, refused."""
+
+import dataclasses
+import json
+
+import pytest
+
+from normlab.config import SweepConfig
+from normlab.errors import UserError
+from normlab.flags import write
+from normlab.store import run
+from normlab.store.layout import RunPaths, read_json, write_json
+from normlab.store.run import cell_status, open_run, read_cell, write_cell
+from tests.store.handmade import make_cell
+
+CELLS = (make_cell(), make_cell(norm="group", groups=4))
+CONFIG = SweepConfig(steps=20)
+
+
+def start(paths: RunPaths, session: dict | None, **changes) -> None:
+    config = dataclasses.replace(CONFIG, **changes)
+    open_run(paths, config, CELLS, write(config), session)
+
+
+@pytest.fixture
+def paths(tmp_path) -> RunPaths:
+    return RunPaths.at(tmp_path / "run")
+
+
+def test_a_new_run(paths):
+    start(paths, {"started": "first"})
+    record = read_json(paths.sweep)
+    assert record["format"] == run.FORMAT
+    assert record["config"]["lr"] == [0.001]
+    assert record["cells"] == [cell.id for cell in CELLS]
+    assert record["sessions"] == [{"started": "first"}]
+    assert paths.flags.read_text().splitlines() == write(CONFIG)
+    assert {p.name for p in paths.root.iterdir()} == {"sweep.json", "flags.txt"}
+
+
+def test_an_empty_folder_is_taken(paths):
+    paths.root.mkdir()
+    start(paths, {"started": "first"})
+    assert paths.sweep.exists()
+
+
+def test_every_start_is_remembered(paths):
+    start(paths, {"started": "first"})
+    start(paths, {"started": "second"})
+    sessions = read_json(paths.sweep)["sessions"]
+    assert [session["started"] for session in sessions] == ["first", "second"]
+
+
+def test_without_a_session_nothing_is_written(paths):
+    start(paths, None)
+    assert not paths.root.exists()
+    start(paths, {"started": "first"})
+    before = paths.sweep.read_bytes(), paths.sweep.stat().st_mtime_ns
+    start(paths, None)
+    assert (paths.sweep.read_bytes(), paths.sweep.stat().st_mtime_ns) == before
+
+
+@pytest.mark.parametrize("session", [None, {"started": "again"}])
+def test_another_configuration_is_refused(paths, session):
+    start(paths, {"started": "first"})
+    before = paths.sweep.read_bytes()
+    with pytest.raises(UserError) as caught:
+        start(paths, session, lr=(0.01, 0.1))
+    message = str(caught.value)
+    assert f"--out={paths.root} holds another configuration" in message
+    assert "--lr: [0.001] there, [0.01, 0.1] asked for" in message
+    assert "choose another --out" in message
+    assert paths.sweep.read_bytes() == before
+
+
+def test_foreign_files_are_left_alone(paths):
+    paths.root.mkdir()
+    thesis = paths.root / "thesis.tex"
+    thesis.write_text("mine")
+    with pytest.raises(UserError, match="holds files that are not a run's"):
+        start(paths, {"started": "first"})
+    assert list(paths.root.iterdir()) == [thesis]
+
+
+def test_what_a_killed_start_left_is_not_foreign(paths, monkeypatch):
+    # Killed while writing sweep.json: only its temporary is there.
+    paths.root.mkdir()
+    (paths.root / ".sweep.json.123.tmp").write_text("{")
+    start(paths, {"started": "second"})
+    # Killed between the two files.
+    paths.flags.unlink()
+    start(paths, {"started": "third"})
+    assert len(read_json(paths.sweep)["sessions"]) == 2
+    assert paths.flags.exists()
+
+
+def test_a_start_killed_between_its_files_can_be_repeated(paths, monkeypatch):
+    def killed(path, text):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "write_text", killed)
+        with pytest.raises(KeyboardInterrupt):
+            start(paths, {"started": "first"})
+    start(paths, {"started": "second"})
+    assert paths.flags.exists()
+
+
+@pytest.mark.parametrize("below", ["", "deeper/run"])
+def test_a_file_in_place_of_the_folder(tmp_path, below):
+    (tmp_path / "file").write_text("mine")
+    paths = RunPaths.at(tmp_path / "file" / below)
+    with pytest.raises(UserError, match="cannot (use|write) .*file"):
+        start(paths, {"started": "first"})
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_another_format_is_refused(paths):
+    start(paths, {"started": "first"})
+    record = read_json(paths.sweep)
+    write_json(paths.sweep, record | {"format": 0})
+    with pytest.raises(UserError, match=r"sweep\.json has format 0; .* reads 1"):
+        start(paths, {"started": "second"})
+
+
+@pytest.mark.parametrize("damage", [{"config": None}, {"config": []}, {"sessions": 3}])
+def test_a_damaged_sweep_is_refused(paths, damage):
+    start(paths, {"started": "first"})
+    write_json(paths.sweep, read_json(paths.sweep) | damage)
+    with pytest.raises(UserError, match=r"sweep\.json is damaged"):
+        start(paths, {"started": "second"})
+
+
+def test_a_cell_and_back(paths):
+    own = paths.cell("x")
+    assert cell_status(own) == "absent"
+    write_cell(own, CELLS[1], "running")
+    assert cell_status(own) == "running"
+    assert read_cell(own) == CELLS[1]
+    write_cell(own, CELLS[1], "complete", run_seconds=1.5)
+    assert cell_status(own) == "complete"
+    assert read_json(own.config)["run_seconds"] == 1.5
+    assert read_cell(own).id == CELLS[1].id
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"members": None},
+        {"members": [{"seed": 0}]},
+        {"config": {}},
+        {"config": 3},
+    ],
+)
+def test_a_damaged_cell_is_named(paths, damage):
+    own = paths.cell("x")
+    write_cell(own, CELLS[0], "running")
+    write_json(own.config, read_json(own.config) | damage)
+    with pytest.raises(UserError):
+        read_cell(own)
+    own.config.write_text(json.dumps({"status": "running"}))
+    with pytest.raises(UserError, match=r"cell\.json is damaged"):
+        read_cell(own)

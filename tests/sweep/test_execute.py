@@ -1,0 +1,338 @@
+"""A cell through the store: stopped anywhere, it ends in the same bits."""
+
+import contextlib
+import dataclasses
+import itertools
+import json
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+
+from normlab.config import RunOptions
+from normlab.errors import UserError
+from normlab.store import checkpoints
+from normlab.store.layout import CellPaths, numbered
+from normlab.store.lock import only_writer
+from normlab.store.metrics import read_parts, to_frame
+from normlab.store.path import read_path
+from normlab.store.run import cell_status, read_cell
+from normlab.sweep import execute
+from normlab.sweep.execute import run_cell
+from normlab.train.optimizers import HYPERPARAMETERS
+from tests import tiny
+
+CELL = tiny.cell(
+    tiny.members(lrs=(0.01, 0.1), seeds=(0, 1))[:3],
+    optimizer="adam",
+    augment="flip_crop",
+    steps=14,
+    eval_every=5,
+    path_every=3,
+)
+OPTIONS = RunOptions(checkpoint_seconds=0.0, chunk_steps=4)
+
+
+class Interrupted(Exception):
+    pass
+
+
+class StopAfter(tiny.Silent):
+    """Raises in the call of `advance` that follows ``calls`` of them."""
+
+    def __init__(self, calls: int):
+        super().__init__()
+        self._left = calls
+
+    def advance(self, steps, losses_M):
+        if self._left == 0:
+            raise Interrupted
+        self._left -= 1
+
+
+PLAN = tiny.plan(CELL)
+
+
+def state_shapes():
+    seeds = jnp.zeros(len(CELL.members), jnp.int32)
+    values = {name: jnp.zeros(len(seeds)) for name in HYPERPARAMETERS}
+    return jax.eval_shape(jax.vmap(PLAN.program.init), seeds, values)
+
+
+@pytest.fixture
+def often(monkeypatch):
+    """A checkpoint after every call, whatever it costs."""
+    monkeypatch.setattr(execute, "_CHECKPOINT_SHARE", float("inf"))
+
+
+def final_state(paths: CellPaths):
+    newest = max(numbered(paths.checkpoints))
+    return newest, checkpoints.load(paths.checkpoints, newest, state_shapes())
+
+
+def frame_of(paths: CellPaths) -> pd.DataFrame:
+    table = read_parts(paths.metrics)
+    assert table is not None
+    return to_frame(table)
+
+
+def everything(paths: CellPaths):
+    """(metrics, final state, path) of a finished cell."""
+    assert cell_status(paths) == "complete"
+    step, state = final_state(paths)
+    assert step == 14
+    return frame_of(paths), state, list(read_path(paths.path))
+
+
+def same_bits(one, other):
+    jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+def assert_same(found, expected):
+    pd.testing.assert_frame_equal(found[0], expected[0], check_exact=True)
+    same_bits(found[1], expected[1])
+    assert [step for step, _ in found[2]] == [step for step, _ in expected[2]]
+    same_bits(found[2], expected[2])
+
+
+@pytest.fixture(scope="module")
+def never_stopped(tmp_path_factory):
+    paths = CellPaths(tmp_path_factory.mktemp("whole"))
+    run_cell(PLAN, paths, OPTIONS, tiny.Silent())
+    return paths
+
+
+@pytest.fixture(scope="module")
+def expected(never_stopped):
+    return everything(never_stopped)
+
+
+def steps_run(paths: CellPaths) -> int:
+    return json.loads(paths.config.read_text())["steps_run"]
+
+
+# What a run stores.
+
+
+def test_rows_are_the_steps_and_evaluations_stand_where_asked(expected):
+    frame = expected[0]
+    assert len(frame) == 3 * 15  # the parameters after 0, 1, ..., 14 updates
+    for _, rows in frame.groupby("member"):
+        assert rows["step"].tolist() == list(range(15))
+        trained = rows["batch_loss"].notna()
+        assert rows.loc[trained, "step"].tolist() == list(range(14))
+        for name in ("train_loss", "test_loss", "train_accuracy", "test_accuracy"):
+            measured = rows[name].notna()
+            assert rows.loc[measured, "step"].tolist() == [0, 5, 10, 14]
+    assert not frame["diverged"].any()
+
+
+def test_the_path_is_the_states_along_training(expected):
+    _, state, path = expected
+    assert [step for step, _ in path] == [0, 3, 6, 9, 12, 14]
+    last = path[-1][1]
+    same_bits(last["params"], state.params)
+    kernels = [point["params"]["conv1"]["kernel"] for _, point in path]
+    for before, after in itertools.pairwise(kernels):
+        assert np.all(before != after)
+    assert last["batch_stats"]["norm1"]["mean"].shape == (3, 4)
+
+
+def test_what_is_written_of_the_cell_is_read_back(never_stopped):
+    assert read_cell(never_stopped) == CELL
+    notes = json.loads(never_stopped.config.read_text())
+    assert (notes["execution"], notes["member_chunk"]) == ("vmap", 3)
+    assert notes["steps_run"] == 14
+
+
+def test_recording_and_evaluating_change_no_bit(expected, tmp_path):
+    config = dataclasses.replace(CELL.config, path_every=0, eval_every=14)
+    paths = CellPaths(tmp_path / "cell")
+    bare = dataclasses.replace(CELL, config=config)
+    run_cell(tiny.plan(bare), paths, OPTIONS, tiny.Silent())
+    assert not paths.path.exists()
+    _, state = final_state(paths)
+    same_bits(state, expected[1])
+    columns = ["member", "step", "batch_loss", "batch_accuracy", "gradient_norm"]
+    pd.testing.assert_frame_equal(
+        frame_of(paths)[columns], expected[0][columns], check_exact=True
+    )
+
+
+# Stopped and started again.
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_interrupted_anywhere_it_ends_in_the_same_bits(seed, expected, often, tmp_path):
+    random = np.random.default_rng(seed)
+    paths = CellPaths(tmp_path / "cell")
+    interruptions = 0
+    while cell_status(paths) != "complete":
+        calls = int(random.integers(1, 5))
+        try:
+            run_cell(PLAN, paths, OPTIONS, StopAfter(calls))
+        except Interrupted:
+            interruptions += 1
+            assert cell_status(paths) == "running"
+    assert interruptions >= 1
+    assert 0 < steps_run(paths) < 14  # the last start did go on, not begin again
+    assert_same(everything(paths), expected)
+
+
+@pytest.mark.parametrize("call", range(5))
+def test_stopped_between_the_writes_of_a_checkpoint(
+    call, expected, often, tmp_path, monkeypatch
+):
+    """A part may be there and its path not, or both and the checkpoint not."""
+    paths = CellPaths(tmp_path / "cell")
+    save, calls = checkpoints.save, itertools.count()
+
+    def stops(*args, **kwargs):
+        if next(calls) == call:
+            raise Interrupted
+        save(*args, **kwargs)
+
+    monkeypatch.setattr(checkpoints, "save", stops)
+    with pytest.raises(Interrupted):
+        run_cell(PLAN, paths, OPTIONS, tiny.Silent())
+    ahead = max(numbered(paths.metrics, "part-", ".parquet"))
+    assert ahead > max(numbered(paths.checkpoints), default=0)
+    run_cell(PLAN, paths, OPTIONS, tiny.Silent())
+    assert_same(everything(paths), expected)
+
+
+def test_stopped_before_the_last_word(expected, tmp_path, monkeypatch):
+    """All was stored, but cell.json does not say so yet: nothing is trained again."""
+    paths = CellPaths(tmp_path / "cell")
+    write = execute.write_cell
+
+    def stops(paths, cell, status, **notes):
+        if status == "complete":
+            raise Interrupted
+        write(paths, cell, status, **notes)
+
+    monkeypatch.setattr(execute, "write_cell", stops)
+    with pytest.raises(Interrupted):
+        run_cell(PLAN, paths, OPTIONS, tiny.Silent())
+    monkeypatch.undo()
+    progress = tiny.Silent()
+    run_cell(PLAN, paths, OPTIONS, progress)
+    assert progress.calls == 0
+    assert_same(everything(paths), expected)
+
+
+def break_largest(folder):
+    """Zeros over the middle of the largest file below ``folder``."""
+    largest = max(
+        (p for p in folder.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size
+    )
+    data = bytearray(largest.read_bytes())
+    middle = slice(len(data) // 4, 3 * len(data) // 4)
+    data[middle] = bytes(len(data[middle]))
+    largest.write_bytes(data)
+
+
+def empty(folder):
+    for entry in list(folder.iterdir()):
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+@pytest.mark.parametrize(
+    "damage, how_many", [(break_largest, 1), (empty, 1), (break_largest, 2)]
+)
+def test_damaged_checkpoints_are_passed_over(
+    damage, how_many, expected, often, tmp_path, caplog
+):
+    paths = CellPaths(tmp_path / "cell")
+    with pytest.raises(Interrupted):
+        run_cell(PLAN, paths, OPTIONS, StopAfter(4))
+    steps = sorted(numbered(paths.checkpoints), reverse=True)
+    assert len(steps) == 2  # keep_checkpoints
+    for step in steps[:how_many]:
+        damage(paths.checkpoints / str(step))
+    run_cell(PLAN, paths, OPTIONS, tiny.Silent())
+    assert caplog.text.count("falling back") == how_many
+    assert steps_run(paths) == 14 - (steps[1] if how_many == 1 else 0)
+    assert_same(everything(paths), expected)
+
+
+def test_a_complete_cell_is_left_alone(never_stopped):
+    def stamps():
+        files = (p for p in never_stopped.root.rglob("*") if p.is_file())
+        return {p: p.stat().st_mtime_ns for p in files}
+
+    before = stamps()
+    progress = tiny.Silent()
+    run_cell(PLAN, never_stopped, OPTIONS, progress)
+    assert progress.calls == 0
+    assert stamps() == before
+
+
+def test_a_second_writer_is_refused(tmp_path):
+    paths = CellPaths(tmp_path / "cell")
+    with (
+        only_writer(paths.lock),
+        pytest.raises(UserError, match="another process is writing"),
+    ):
+        run_cell(PLAN, paths, OPTIONS, tiny.Silent())
+    assert cell_status(paths) == "absent"
+
+
+# Settings that may change between two starts.
+
+
+@pytest.mark.parametrize("chunk_steps, seconds", [(3, 5.0), (4, 1e-9)])
+def test_the_length_of_calls_changes_no_bit(
+    chunk_steps, seconds, expected, often, tmp_path, monkeypatch
+):
+    """Another room for steps, and another time that a call may take."""
+    paths = CellPaths(tmp_path / "cell")
+    with pytest.raises(Interrupted):
+        run_cell(PLAN, paths, OPTIONS, StopAfter(2))
+    monkeypatch.setattr(execute, "_CALL_SECONDS", seconds)
+    options = dataclasses.replace(OPTIONS, chunk_steps=chunk_steps)
+    run_cell(PLAN, paths, options, tiny.Silent())
+    assert 0 < steps_run(paths) < 14
+    assert_same(everything(paths), expected)
+
+
+def test_it_resumes_in_other_modes_and_member_chunks(often, tmp_path):
+    """SGD: Adam would make steps of size lr out of a zero gradient's rounding."""
+    plan = tiny.plan(dataclasses.replace(CELL, config=tiny.cell_config(steps=14)))
+    whole, cut = CellPaths(tmp_path / "whole"), CellPaths(tmp_path / "cut")
+    run_cell(plan, whole, OPTIONS, tiny.Silent())
+    for mode, chunk in (("vmap", 3), ("map", 2), ("loop", 1)):
+        other = dataclasses.replace(plan, mode=mode, chunk=chunk)
+        with contextlib.suppress(Interrupted):
+            run_cell(other, cut, OPTIONS, StopAfter(2 if mode != "loop" else 99))
+    assert 0 < steps_run(cut) < 14
+    pd.testing.assert_frame_equal(
+        frame_of(cut), frame_of(whole), check_exact=False, rtol=1e-3, atol=1e-5
+    )
+
+    def close(a, b):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+
+    jax.tree.map(close, final_state(cut)[1].params, final_state(whole)[1].params)
+
+
+# How often a checkpoint is taken.
+
+
+def test_checkpoints_cost_a_small_share_of_the_time(monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(execute.time, "monotonic", lambda: clock[0])
+    timer = execute._Timer(least=60.0, last=100.0)
+    clock[0] = 159.0
+    assert not timer.due()
+    clock[0] = 160.0
+    assert timer.due()
+    clock[0] = 170.0  # it took ten seconds: 500 until the next
+    timer.done(160.0)
+    clock[0] = 669.0
+    assert not timer.due()
+    clock[0] = 671.0
+    assert timer.due()

@@ -1,0 +1,182 @@
+"""From axes to cells and members."""
+
+import dataclasses
+import itertools
+import math
+
+import pytest
+
+from normlab.cell import Member
+from normlab.config import STATIC_AXES
+from normlab.errors import UserError
+from normlab.norms import NORMS
+from normlab.sweep.grid import describe, expand, plan_size
+from tests import tiny
+
+SIZES = {"digits": 1500, "cifar10": 50000}
+
+
+def cells_of(**changes):
+    return expand(tiny.sweep_config(**changes), SIZES)
+
+
+def configs_of(**changes):
+    return [cell.config for cell in cells_of(**changes)]
+
+
+def test_cells_are_the_product_of_the_static_axes_in_their_order():
+    found = configs_of(norm=("batch", "none"), batch_size=(4, 8), init=("report",))
+    points = [(c.norm, c.batch_size, c.init) for c in found]
+    assert points == [(n, b, "report") for n in ("batch", "none") for b in (4, 8)]
+
+
+@pytest.mark.parametrize(
+    "axis, values",
+    [
+        ("dataset", ("digits", "cifar10")),
+        ("train_size", (64, 128)),
+        ("standardize", ("channel", "none")),
+        ("augment", ("none", "flip")),
+        ("model", ("small_cnn", "other")),
+        ("init", ("standard", "report")),
+        ("norm", ("batch", "none")),
+        ("groups", (2, 4)),
+        ("epsilon", (1e-5, 1e-3)),
+        ("norm_momentum", (0.9, 0.99)),
+        ("norm_scale", (True, False)),
+        ("norm_bias", (True, False)),
+        ("optimizer", ("adam", "sgd")),
+        ("batch_size", (4, 8)),
+    ],
+)
+def test_every_static_axis_makes_cells(axis, values):
+    norm = {"groups": ("group",)}.get(axis, ("batch",))
+    found = configs_of(**{"norm": norm, axis: values})
+    assert tuple(getattr(config, axis) for config in found) == values
+    assert len({config.id for config in found}) == 2
+
+
+def test_the_axes_above_are_all_of_them():
+    rows = test_every_static_axis_makes_cells.pytestmark[0].args[1]
+    assert tuple(axis for axis, _ in rows) == STATIC_AXES
+
+
+def test_members_go_seed_by_seed():
+    (cell,) = cells_of(
+        norm=("batch",), seed=7, num_seeds=2, lr=(0.1, 0.2), weight_decay=(0.0, 0.3)
+    )
+    points = itertools.product((7, 8), (0.1, 0.2), (0.0, 0.3))
+    assert cell.members == tuple(Member(s, lr, 0.0, wd) for s, lr, wd in points)
+
+
+def test_momentum_is_an_axis_of_its_optimizer_alone():
+    cells = cells_of(
+        norm=("none",),
+        optimizer=("sgd", "momentum", "adam", "adamw"),
+        momentum=(0.5, 0.9),
+        num_seeds=1,
+        lr=(0.1,),
+    )
+    found = {c.config.optimizer: [m.momentum for m in c.members] for c in cells}
+    assert found == {
+        "sgd": [0.0],
+        "momentum": [0.5, 0.9],
+        "adam": [0.0],
+        "adamw": [0.0],
+    }
+
+
+def test_options_that_a_norm_does_not_read_do_not_multiply_cells():
+    found = configs_of(
+        norm=tuple(NORMS),
+        groups=(2, 4),
+        norm_momentum=(0.9, 0.99),
+        epsilon=(1e-5, 1e-3),
+        norm_scale=(True, False),
+    )
+    counts = {norm: sum(c.norm == norm for c in found) for norm in NORMS}
+    assert counts == {"none": 1, "batch": 8, "group": 8, "layer": 4, "instance": 4}
+    assert {c.groups for c in found if c.norm == "group"} == {2, 4}
+    assert {c.groups for c in found if c.norm != "group"} == {None}
+    assert {c.norm_momentum for c in found if c.norm != "batch"} == {0.9}
+
+
+def test_only_norms_with_running_averages_are_evaluated_in_several_ways():
+    found = configs_of(bn_eval=("precise", "running"), norm=("none", "batch", "group"))
+    assert [c.bn_eval for c in found] == [
+        ("precise",),
+        ("precise", "running"),
+        ("precise",),
+    ]
+
+
+@pytest.mark.parametrize(
+    "epochs, train_size, batch_size, steps",
+    [
+        (0.1, 1000, 10, 10),  # 0.1 * 1000 / 10 is 10.000000000000002 in some orders
+        (1.0, 1000, 10, 100),
+        (1.0, 1000, 300, 4),
+        (0.7, 1000, 10, 70),
+        (2.5, 64, 8, 20),
+        (0.001, 64, 64, 1),
+        (3.0, 0, 50, 90),  # all 1500 images
+    ],
+)
+def test_epochs_become_steps(epochs, train_size, batch_size, steps):
+    (config,) = configs_of(
+        norm=("none",),
+        epochs=epochs,
+        steps=0,
+        train_size=(train_size,),
+        batch_size=(batch_size,),
+    )
+    assert config.steps == steps
+
+
+def test_defaults_are_resolved():
+    (config,) = configs_of(
+        norm=("none",), train_size=(0,), batch_size=(64,), eval_every=0
+    )
+    assert config.train_size == 1500
+    assert config.eval_every == math.ceil(1500 / 64)
+    assert config.train_eval_size == 32
+    (small,) = configs_of(norm=("none",), train_eval_size=10000)
+    assert small.train_eval_size == 64
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"norm": ("batch", "bathc")}, "--norm=bathc: unknown; known: none, batch"),
+        ({"train_size": (1501,)}, "--train_size=1501: digits has 1500 training"),
+        ({"batch_size": (65,)}, "--batch_size=65: larger than the 64 training images"),
+        (
+            {"batch_size": (1501,), "train_size": (0,)},
+            "--batch_size=1501: larger than the 1500",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused(changes, message):
+    with pytest.raises(UserError, match=message):
+        cells_of(**changes)
+
+
+def test_plan_size_counts_members_and_their_steps():
+    cells = cells_of(norm=("none", "batch"), batch_size=(8, 16), epochs=1.0, steps=0)
+    assert plan_size(cells) == (16, 2 * 4 * (8 + 4))
+
+
+def test_describe_says_what_sets_a_cell_apart():
+    found = tuple(configs_of(norm=("none", "group"), groups=(2, 4), batch_size=(4, 8)))
+    names = [describe(config, found) for config in found]
+    assert names[0] == "none, batch_size 4"
+    assert "group (G=2), batch_size 8" in names
+    assert len(set(names)) == len(found)
+    assert describe(found[0], found[:1]) == "none"
+
+
+def test_ids_tell_cells_apart_by_every_field():
+    base = tiny.cell_config()
+    changes = [dataclasses.replace(base, steps=13), tiny.cell_config(norm="none")]
+    assert len({base.id, *(c.id for c in changes)}) == 3
+    assert base.id == tiny.cell_config().id

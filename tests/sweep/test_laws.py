@@ -1,0 +1,263 @@
+"""The sweep laws: what may and what may not change a member's numbers."""
+
+import dataclasses
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import pytest
+
+from normlab.cell import Cell, Member
+from normlab.sweep.members import MODES
+from normlab.sweep.population import Metrics, Population, to_device
+from normlab.train.program import data_arrays
+from normlab.train.state import TrainState
+from tests import tiny
+
+ROOM = 6
+NORMS = ("none", "batch", "group")
+
+
+class Result(NamedTuple):
+    """Numpy arrays with a leading member axis."""
+
+    start: TrainState
+    end: TrainState
+    metrics: Metrics
+    evaluation: Metrics  # {} unless asked for
+
+
+@functools.cache  # several laws look at the same run; nobody writes to it
+def run(
+    cell: Cell,
+    mode: str = "vmap",
+    chunk: int = 0,
+    cuts: tuple[int, ...] = (6, 6),
+    evaluate: bool = False,
+) -> Result:
+    data = tiny.dataset()
+    population = Population(
+        tiny.program(cell.config, data),
+        cell,
+        to_device(data_arrays(data)),
+        mode=mode,
+        chunk=chunk or len(cell.members),
+        room=ROOM,
+    )
+    population.start()
+    start, metrics, step = population.state(), [], 0
+    for count in cuts:
+        metrics.append(population.train(step, count))
+        step += count
+    joined = {
+        k: np.concatenate([part[k] for part in metrics], axis=1) for k in metrics[0]
+    }
+    evaluation = population.evaluate() if evaluate else {}
+    return Result(start, population.state(), joined, evaluation)
+
+
+def take(tree: Any, i) -> Any:
+    return jax.tree.map(lambda leaf: leaf[i], tree)
+
+
+def same_bits(one: Any, other: Any) -> None:
+    jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+def close(one: Any, other: Any) -> None:
+    def leaf(a, b):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=2e-5)
+
+    jax.tree.map(leaf, one, other)
+
+
+def differ(one: Any, other: Any) -> bool:
+    pairs = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+    return any(not np.array_equal(a, b) for a, b in pairs)
+
+
+def distances(result: Result) -> np.ndarray:
+    """Each member's distance from where it started, over all parameters."""
+    before, after = (jax.tree.leaves(s.params) for s in (result.start, result.end))
+    return np.sqrt(
+        sum(
+            ((b - a).reshape(len(a), -1).astype(np.float64) ** 2).sum(1)
+            for a, b in zip(before, after, strict=True)
+        )
+    )
+
+
+# A member is the same point run alone; modes and chunks are not results.
+
+
+@pytest.mark.parametrize(
+    "norm, mode", [*((norm, "vmap") for norm in NORMS), ("batch", "map")]
+)
+def test_a_member_equals_the_same_point_run_alone(norm, mode):
+    cell = tiny.cell(norm=norm)
+    together = run(cell, mode)
+    assert (distances(together) > 0.01).all()
+    for i in (1, 2):
+        alone = run(Cell(cell.config, cell.members[i : i + 1]), mode)
+        close(take(alone, 0), take(together, i))
+        assert differ(take(alone, 0).end.params, take(together, 0).end.params)
+
+
+@pytest.mark.parametrize("norm", ["batch", "group"])
+def test_execution_modes_agree(norm):
+    cell = tiny.cell(norm=norm)
+    results = [run(cell, mode, evaluate=True) for mode in MODES]
+    assert set(results[0].evaluation) >= {"train_loss", "test_accuracy"}
+    close(results[0], results[1])
+    close(results[1], results[2])
+
+
+@pytest.mark.parametrize("mode, chunk", [("vmap", 1), ("vmap", 3), ("map", 2)])
+def test_member_chunks_agree(mode, chunk):
+    """Three of four members: the last chunk is padded."""
+    cell = tiny.cell()
+    close(run(cell, mode, chunk, evaluate=True), run(cell, mode, evaluate=True))
+
+
+def test_in_a_loop_or_a_map_chunks_change_no_bit():
+    cell = tiny.cell()
+    same_bits(run(cell, "loop", 3), run(cell, "loop"))
+    same_bits(run(cell, "map", 2), run(cell, "map", 3))
+
+
+@pytest.mark.parametrize("cuts", [(1, 6, 5), (3, 2, 4, 3)])
+def test_cuts_change_no_bit(cuts):
+    cell = tiny.cell()
+    same_bits(run(cell, cuts=cuts), run(cell))
+
+
+# What a learning rate does.
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam", "adamw"])
+def test_learning_rate_zero_leaves_the_parameters_untouched(optimizer):
+    members = (Member(0, 0.0, 0.9, 0.1), Member(0, 0.05, 0.9, 0.1))
+    result = run(tiny.cell(members, optimizer=optimizer, norm="batch"))
+    still, moved = take(result, 0), take(result, 1)
+    same_bits(still.start.params, still.end.params)
+    kernels = [state.params["conv1"]["kernel"] for state in (moved.start, moved.end)]
+    assert np.all(kernels[0] != kernels[1])
+    # The rest goes on: steps are counted, and running averages follow the batches.
+    assert still.end.step == 12
+    assert differ(still.start.batch_stats, still.end.batch_stats)
+
+
+def test_a_larger_learning_rate_moves_farther_in_a_step():
+    lrs = (0.0, 0.01, 0.1, 1.0)
+    found = distances(run(tiny.cell(tiny.members(lrs, seeds=(3,))), cuts=(1,)))
+    assert (np.diff(found) > 0).all()
+    np.testing.assert_allclose(found, np.array(lrs) * found[3], rtol=1e-4)
+
+
+# What one member does to another.
+
+
+@pytest.mark.parametrize("norm", ["none", "batch"])
+@pytest.mark.parametrize("mode", ["vmap", "map"])
+def test_a_diverging_member_leaves_the_others_bit_identical(norm, mode):
+    calm = tiny.members(lrs=(0.01, 0.1), seeds=(0, 1))
+    wild = (*calm[:1], dataclasses.replace(calm[1], lr=1e30), *calm[2:])
+    sound = run(tiny.cell(calm, norm=norm), mode)
+    result = run(tiny.cell(wild, norm=norm), mode)
+    assert not np.isfinite(result.metrics["batch_loss"][1]).all()
+    assert not np.isfinite(distances(result)[1])
+    others = np.array([0, 2, 3])
+    assert np.isfinite(sound.metrics["batch_loss"]).all()
+    same_bits(take(result, others), take(sound, others))  # metrics, states: all
+
+
+def test_members_keep_their_own_batch_statistics():
+    result = run(tiny.cell(norm="batch"))
+    means = result.end.batch_stats["norm1"]["mean"]
+    assert len({row.tobytes() for row in means}) == 4
+
+
+# What a seed means.
+
+
+def test_a_seed_is_initialisation_and_batch_order():
+    """lr 0: the losses along training then show the batches alone."""
+    members = tiny.members(lrs=(0.0, 0.0), seeds=(0, 1))
+    members = (*members, dataclasses.replace(members[0], weight_decay=0.5))
+    result = run(tiny.cell(members, norm="none"))
+    same_bits(take(result.start.params, 0), take(result.start.params, 1))
+    same_bits(take(result.start.params, 0), take(result.start.params, 4))
+    assert np.all(
+        result.start.params["conv1"]["kernel"][0]
+        != result.start.params["conv1"]["kernel"][2]
+    )
+    losses = result.metrics["batch_loss"]
+    np.testing.assert_array_equal(losses[0], losses[1])
+    np.testing.assert_array_equal(losses[0], losses[4])
+    assert len(np.unique(losses[0])) == 12  # every step another batch
+    assert np.all(losses[0] != losses[2])
+
+
+def test_learning_rates_of_a_seed_share_the_first_loss():
+    losses = run(tiny.cell()).metrics["batch_loss"]
+    assert losses[0, 0] == losses[1, 0] != losses[2, 0] == losses[3, 0]
+    assert np.all(losses[0, 1:] != losses[1, 1:])
+
+
+def batches_seen(members, steps):
+    """The indices that a population hands to its program."""
+    data = tiny.dataset()
+    cell = tiny.cell(members)
+    population = Population(
+        tiny.program(cell.config, data), cell, {}, mode="vmap", chunk=3, room=steps
+    )
+    return population._indices([0, 1, 2], 0, steps)
+
+
+def test_two_seeds_see_the_images_in_another_order():
+    seen = batches_seen(tiny.members(lrs=(0.1, 0.2), seeds=(0, 1)), steps=4)
+    assert seen.shape == (3, 4, 5)
+    np.testing.assert_array_equal(seen[0], seen[1])
+    assert (seen[0] != seen[2]).any()
+    for order in seen:
+        assert len(np.unique(order)) == 20  # within the first epoch, each image once
+
+
+def test_augmentation_is_shared_by_a_seed_and_changes_what_is_seen():
+    members = tiny.members(lrs=(0.0, 0.1), seeds=(0,))
+    plain = run(tiny.cell(members, norm="none"), cuts=(6,)).metrics["batch_loss"]
+    cell = tiny.cell(members, norm="none", augment="flip_crop")
+    drawn = run(cell, cuts=(6,)).metrics["batch_loss"]
+    again = run(cell, cuts=(1, 3, 2)).metrics["batch_loss"]
+    assert np.all(plain[0] != drawn[0])
+    assert drawn[0, 0] == drawn[1, 0]
+    np.testing.assert_array_equal(drawn, again)
+
+
+# Looking changes nothing.
+
+
+def test_measuring_changes_no_bit_of_training():
+    cell = tiny.cell(norm="batch", augment="flip")
+    data = tiny.dataset()
+
+    def train(look):
+        population = Population(
+            tiny.program(cell.config, data),
+            cell,
+            to_device(data_arrays(data)),
+            mode="vmap",
+            chunk=4,
+            room=ROOM,
+        )
+        population.start()
+        for step in range(0, 12, 3):
+            if look:
+                population.evaluate()
+                population.state()
+            population.train(step, 3)
+        return population.state()
+
+    same_bits(train(look=True), train(look=False))
+    assert differ(train(look=True), run(cell, cuts=(3,)).end)

@@ -1,0 +1,121 @@
+"""One function over all members: traced once, whatever the members and the calls."""
+
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from normlab.config import RunOptions
+from normlab.store.layout import CellPaths
+from normlab.sweep.execute import run_cell
+from normlab.sweep.members import MODES, OverMembers, choose_mode
+from normlab.sweep.population import Population, to_device
+from normlab.train import program
+from normlab.train.program import data_arrays
+from tests import tiny
+
+
+@pytest.fixture
+def traces(monkeypatch):
+    """Grows by one at every call of a step's Python function, so at every trace."""
+    found = []
+    make_step = program.make_step
+
+    def counted(*args):
+        step = make_step(*args)
+
+        def wrapped(state, batch):
+            found.append(jax.tree.leaves(state.params)[0].shape)
+            return step(state, batch)
+
+        return wrapped
+
+    monkeypatch.setattr(program, "make_step", counted)
+    return found
+
+
+@pytest.mark.parametrize("mode, chunk", [("vmap", 6), ("map", 4), ("loop", 2)])
+def test_a_cell_traces_its_step_once(mode, chunk, traces):
+    data = tiny.dataset()
+    cell = tiny.cell(tiny.members(lrs=(0.1, 0.2, 0.3), seeds=(0, 1), weight_decay=0.1))
+    population = Population(
+        tiny.program(cell.config, data),
+        cell,
+        to_device(data_arrays(data)),
+        mode=mode,
+        chunk=chunk,
+        room=4,
+    )
+    assert traces == []
+    population.start()
+    for step, count in ((0, 1), (1, 4), (5, 2)):
+        population.train(step, count)
+    population.restore(population.state())
+    population.train(7, 3)
+    assert len(traces) == 1
+
+
+def test_running_a_cell_traces_its_step_once(traces, tmp_path):
+    cell = tiny.cell(path_every=4)
+    plan = tiny.plan(cell, chunk=3)
+    run_cell(plan, CellPaths(tmp_path), RunOptions(chunk_steps=5), tiny.Silent())
+    assert len(traces) == 1
+
+
+def test_a_call_never_compiles_again():
+    """Other shapes are refused, where `jax.jit` alone would silently compile."""
+    double = OverMembers(lambda x: 2 * x, (True,), "vmap")
+    assert double.compile_seconds == 0
+    double(jnp.arange(3.0))
+    spent = double.compile_seconds
+    assert spent > 0
+    np.testing.assert_array_equal(double(jnp.ones(3)), 2)
+    assert double.compile_seconds == spent
+    with pytest.raises(TypeError, match="compiled"):
+        double(jnp.arange(4.0))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_mapped_and_shared_arguments(mode):
+    def function(tree, shared, x):
+        return {"sum": tree["a"] * shared + x.sum(), "a": tree["a"]}
+
+    over = OverMembers(function, (True, False, True), mode)
+    a, x = jnp.arange(3.0), jnp.arange(6.0).reshape(3, 2)
+    found = over({"a": a}, jnp.float32(10.0), x)
+    np.testing.assert_array_equal(found["sum"], [1.0, 15.0, 29.0])
+    np.testing.assert_array_equal(found["a"], a)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_donation_is_safe_and_silent(mode):
+    """Donated or not, the same numbers; what was not donated can be used again."""
+    shared, start = jnp.arange(4.0), np.arange(8.0, dtype="float32").reshape(2, 4)
+
+    def function(state, shared):
+        return state + shared, state.sum()
+
+    over = OverMembers(function, (True, False), mode, donate=(0,))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        state = jnp.asarray(start)
+        for _ in range(3):
+            given = state
+            state, _ = over(state, shared)
+            if mode != "loop":
+                assert given.is_deleted()
+    np.testing.assert_array_equal(state, start + 3 * np.arange(4.0))
+    np.testing.assert_array_equal(shared, np.arange(4.0))
+
+
+def test_unknown_mode():
+    with pytest.raises(ValueError, match="mode must be one of"):
+        OverMembers(jnp.sin, (True,), "pmap")
+
+
+def test_auto_is_told_by_the_platform_and_a_wish_is_granted():
+    assert choose_mode("auto", "cpu")[0] == "map"
+    assert choose_mode("auto", "gpu")[0] == "vmap"
+    assert choose_mode("loop", "gpu") == ("loop", "asked for")

@@ -1,0 +1,116 @@
+"""What a cell takes, and how many members fit."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from normlab.config import RunOptions
+from normlab.sweep import memory
+from normlab.sweep.memory import (
+    Footprint,
+    available_bytes,
+    choose_chunk,
+    tree_bytes,
+    working_bytes,
+)
+from normlab.sweep.plan import make_plan
+from normlab.sweep.population import Population, to_device
+from normlab.train.program import data_arrays
+from tests import tiny
+
+
+@pytest.fixture(scope="module")
+def plan():
+    config = tiny.sweep_config(norm=("batch",), num_seeds=2, batch_size=(32,))
+    return make_plan(config, RunOptions(execution="vmap", chunk_steps=3)).cells[0]
+
+
+def test_state_bytes_are_exact(plan):
+    shapes = Population(
+        plan.program,
+        plan.cell,
+        to_device(data_arrays(plan.dataset)),
+        mode="vmap",
+        chunk=4,
+        room=3,
+    ).shapes()
+    assert plan.footprint.state * 4 == tree_bytes(shapes)
+    parameters = sum(np.prod(x.shape[1:]) for x in jax.tree.leaves(shapes.params))
+    scalars = 4 * 8 + 4 * 96
+    assert 12 * parameters < plan.footprint.state < 12 * parameters + scalars + 100
+
+
+def test_working_bytes_bound_what_the_compiler_takes():
+    cell, data = tiny.cell(), tiny.dataset()
+    program = tiny.program(cell.config, data)
+    scalar, whole = jnp.zeros(()), jnp.int32(3)
+    names = ("lr", "momentum", "weight_decay")
+    state = jax.eval_shape(program.init, whole, {name: scalar for name in names})
+    arrays = to_device(data_arrays(data))
+    indices = jnp.zeros((3, cell.config.batch_size), jnp.int32)
+    for function, args in (
+        (program.chunk, (state, indices, whole, arrays)),
+        (program.evaluate, (state, arrays)),
+    ):
+        compiled = jax.jit(function).lower(*args).compile()
+        taken = compiled.memory_analysis().temp_size_in_bytes
+        assert 0 < taken <= working_bytes(function, *args)
+
+
+def test_working_bytes_of_a_function_counted_by_hand():
+    x = jax.ShapeDtypeStruct((10, 10), jnp.float32)
+
+    def function(x):
+        def body(_, y):
+            return jnp.sin(y)  # once, not five times; and the trip count, int32
+
+        return jax.lax.fori_loop(0, 5, body, x + 1)
+
+    found = working_bytes(function, x)
+    assert 2 * 400 <= found <= 2 * 400 + 100
+
+
+def test_a_step_holds_at_least_its_patches_and_gradient(plan):
+    patches = 32 * 8 * 8 * 9 * 4  # of the first convolution
+    parameters = plan.footprint.state / 3
+    assert plan.footprint.working > patches + parameters
+    assert plan.footprint.working < 2**28
+
+
+def test_only_vmap_works_on_all_members_at_once():
+    footprint = Footprint(state=10, working=1000)
+    assert footprint.total(5, "vmap") == 2 * 10 * 5 + 5000
+    assert footprint.total(5, "map") == footprint.total(5, "loop") == 100 + 1000
+
+
+@pytest.mark.parametrize(
+    "asked, members, fits, size",
+    [
+        ("auto", 12, 100, 12),
+        ("auto", 12, 12, 12),
+        ("auto", 12, 11, 6),  # two equal chunks, not 11 and 1
+        ("auto", 12, 5, 4),
+        ("auto", 7, 3, 3),
+        ("auto", 7, 0, 1),  # not even one fits: try one
+        ("5", 12, 1, 5),
+        ("99", 12, 1, 12),
+    ],
+)
+def test_choose_chunk(asked, members, fits, size):
+    footprint = Footprint(state=0, working=1000)
+    available = int(fits * 1000 / memory._SHARE) + 10
+    found, why = choose_chunk(asked, members, footprint, "vmap", available)
+    assert found == size
+    assert ("asked for" in why) == (asked != "auto")
+
+
+def test_available_memory():
+    class Gpu:
+        platform = "gpu"
+
+        def memory_stats(self):
+            return {"bytes_limit": 1000, "bytes_in_use": 300}
+
+    assert available_bytes(Gpu()) == 700
+    assert 2**24 < available_bytes(jax.devices("cpu")[0]) < 2**50

@@ -1,0 +1,209 @@
+"""``python -m normlab.sweep``: every mistake is one line, and a plan writes nothing."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TINY = (
+    "--dataset=digits",
+    "--train_size=60",
+    "--batch_size=20",
+    "--norm=batch",
+    "--steps=2",
+    "--num_seeds=1",
+    "--compilation_cache=none",
+)
+
+# Name -> (more words on the command line, what the line must say).
+MISTAKES: dict[str, tuple[list[str], list[str]]] = {
+    "unknown flag": (["--learning_rate=1"], ["learning_rate"]),
+    "misspelt flag": (["--batchsize=5"], ["batchsize", "batch_size"]),
+    "lr not a number": (["--lr=abc"], ["--lr=abc", "'abc' is not a number"]),
+    "lr negative": (["--lr=-1"], ["--lr=-1", "must be 0 or more"]),
+    "groups": (["--norm=group", "--groups=5"], ["5", "16", "channels"]),
+    "dataset": (["--dataset=mnist"], ["mnist", "cifar10", "digits"]),
+    "norm": (
+        ["--norm=weight"],
+        ["weight", "none", "batch", "group", "layer", "instance"],
+    ),
+    "model": (["--model=vit"], ["vit", "small_cnn"]),
+    "optimizer": (["--optimizer=lion"], ["lion", "adam", "sgd", "momentum"]),
+    "init": (["--init=zeros"], ["zeros", "standard", "report"]),
+    "not prepared": (
+        ["--dataset=cifar10", "--data_dir=empty"],
+        ["empty", "python -m normlab.data --prepare=cifar10"],
+    ),
+    "another configuration": (
+        ["--out=taken", "--lr=0.5"],
+        ["taken", "another configuration", "--lr", "0.5", "choose another --out"],
+    ),
+    "foreign files": (["--out=foreign"], ["foreign", "choose another --out"]),
+    "out is a file": (["--out=a file"], ["a file"]),
+    "out below a file": (["--out=a file/run"], ["a file"]),
+    "out is too long": ([f"--out={'x' * 300}"], ["name too long"]),
+    "epochs and steps": (["--epochs=1"], ["--epochs", "--steps", "give one"]),
+    "no length": (["--steps=0"], ["--epochs or --steps"]),
+    "batch": (["--batch_size=61"], ["--batch_size=61", "60", "digits"]),
+    "subset": (["--train_size=5000"], ["--train_size=5000", "digits"]),
+    "flagfile": (["--flagfile=no/such.flags"], ["no/such.flags"]),
+    "stray word": (["--lr=1e-3", "1e-2"], ["'1e-2'", "--name=value"]),
+    "read-only": (["--out=/proc/normlab"], ["/proc/normlab"]),
+}
+PLANS: dict[str, list[str]] = {
+    "plan": ["--norm=none,group", "--groups=4,8", "--num_seeds=3", "--dry_run"],
+    "plan of a taken folder": ["--out=taken", "--lr=0.5", "--dry_run"],
+    "help": ["--help"],
+}
+
+
+# A start costs seconds, nearly all of them imports. This imports once, and runs each
+# command in a fork: main starts as it would in a process of its own.
+MANY = """
+import json, os, runpy, sys, traceback, warnings
+import jax, matplotlib.figure
+import normlab.figures, normlab.flags, normlab.sweep.execute
+warnings.simplefilter("ignore")  # of jax, that forks are unsafe once it has threads
+
+for name, words in json.load(sys.stdin).items():
+    child = os.fork()
+    if not child:
+        for number, kind in ((1, "out"), (2, "err")):
+            file = os.open(f"{sys.argv[1]}/{name}.{kind}", os.O_WRONLY | os.O_CREAT)
+            os.dup2(file, number)
+        sys.argv[1:] = words
+        warnings.resetwarnings()
+        try:
+            runpy.run_module("normlab.sweep", run_name="__main__", alter_sys=True)
+        except SystemExit as stop:
+            status = stop.code or 0
+        except BaseException:
+            traceback.print_exc()
+            status = 1
+        sys.stdout.flush()
+        os._exit(status)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    with open(f"{sys.argv[1]}/{name}.status", "w") as file:
+        file.write(str(status))
+"""
+
+
+def call_many(
+    folder: Path, commands: dict[str, list[str]], results: Path
+) -> dict[str, subprocess.CompletedProcess[str]]:
+    run = [sys.executable, "-c", MANY, str(results)]
+    python(folder, run, check=True, input=json.dumps(commands))
+    found = {}
+    for name, words in commands.items():
+        status, out, err = (
+            (results / f"{name}.{kind}").read_text()
+            for kind in ("status", "out", "err")
+        )
+        found[name] = subprocess.CompletedProcess(words, int(status), out, err)
+    return found
+
+
+def call(folder: Path, words: list[str]) -> subprocess.CompletedProcess[str]:
+    return python(folder, [sys.executable, "-m", "normlab.sweep", *words])
+
+
+def python(folder: Path, command: list[str], **options):
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "MPLBACKEND": "Agg"}
+    environment.pop("NORMLAB_DATA_DIR", None)
+    # A home of its own: whether it is written to can be seen.
+    environment |= {"HOME": str(folder), "XDG_CACHE_HOME": str(folder / "cache")}
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        **options,
+    )
+
+
+def contents(folder: Path) -> dict[str, bytes | None]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("commands")
+    done = call(folder, [*TINY, "--out=taken"])
+    assert done.returncode == 0, done.stderr
+    (folder / "a file").write_text("mine")
+    (folder / "foreign").mkdir()
+    (folder / "foreign" / "thesis.tex").write_text("mine")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def before(folder) -> dict[str, bytes | None]:
+    return contents(folder)
+
+
+@pytest.fixture(scope="module")
+def results(
+    folder, before, tmp_path_factory
+) -> dict[str, subprocess.CompletedProcess[str]]:
+    commands = {name: [*TINY, *words] for name, (words, _) in MISTAKES.items()}
+    commands |= {name: [*TINY, *words] for name, words in PLANS.items()}
+    return call_many(folder, commands, tmp_path_factory.mktemp("results"))
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_one_line_and_status_1(name, results):
+    done = results[name]
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.startswith("normlab.sweep: error: ")
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    for word in MISTAKES[name][1]:
+        assert word in done.stderr
+
+
+@pytest.mark.parametrize("name", ["misspelt flag", "batch"])
+def test_a_process_of_its_own_says_the_same(name, folder, results):
+    done, same = call(folder, [*TINY, *MISTAKES[name][0]]), results[name]
+    assert (done.returncode, done.stdout, done.stderr) == (
+        same.returncode,
+        same.stdout,
+        same.stderr,
+    )
+
+
+def test_neither_mistakes_nor_plans_write_anything(folder, before, results):
+    assert contents(folder) == before
+    assert len(results) == len(MISTAKES) + len(PLANS)
+
+
+def test_the_plan(results, folder):
+    done = results["plan"]
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0] == "plan: 3 cells, 9 members, 18 member-steps"
+    assert lines[1].startswith("execution: ")
+    cells = [line.split(":")[0].strip() for line in lines[2:5]]
+    assert cells == ["none", "group (G=4)", "group (G=8)"]
+    assert all("3 members x 2 steps of 20" in line for line in lines[2:5])
+    assert all("MiB" in line for line in lines[2:5])
+    assert lines[5] == f"out: {folder}/runs/sweep" and len(lines) == 6
+
+
+def test_a_plan_does_not_mind_what_is_there(results):
+    assert results["plan of a taken folder"].returncode == 0
+
+
+def test_help(results):
+    done = results["help"]
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--flagfile=experiments/quickstart.flags" in done.stdout
+    for name in ("lr", "norm", "num_seeds", "out", "dry_run", "flagfile"):
+        assert f"\n  --{name}  " in done.stdout

@@ -1,0 +1,188 @@
+"""What a configuration may be, and that it survives JSON."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+
+from normlab.cell import CellConfig, Member
+from normlab.config import STATIC_AXES, RunOptions, SweepConfig
+from normlab.errors import UserError
+from normlab.serialize import from_dict, to_json
+
+CELL = CellConfig(
+    dataset="digits",
+    train_size=100,
+    standardize="channel",
+    augment="none",
+    model="small_cnn",
+    init="standard",
+    norm="group",
+    groups=4,
+    epsilon=1e-5,
+    norm_momentum=0.99,
+    norm_scale=True,
+    norm_bias=True,
+    optimizer="adam",
+    batch_size=10,
+    steps=7,
+    eval_every=3,
+    path_every=0,
+    train_eval_size=100,
+    eval_batch_size=50,
+    bn_eval=("running",),
+)
+
+
+def changed(value):
+    """Another value of the same type."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, str):
+        return value + "x"
+    if isinstance(value, tuple):
+        return (*value, "batch")
+    return value + 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"lr": (-1.0,)}, "--lr=-1.0: must be 0 or more, and finite"),
+        ({"lr": (1e-3, math.nan)}, "--lr=nan: must be 0 or more, and finite"),
+        ({"lr": (math.inf,)}, "--lr=inf: must be 0 or more, and finite"),
+        ({"weight_decay": (-0.1,)}, "--weight_decay=-0.1: must be 0 or more"),
+        ({"epsilon": (-1e-5,)}, "--epsilon=-1e-05: must be 0 or more"),
+        ({"momentum": (1.0,)}, "--momentum=1.0: must be below 1"),
+        ({"momentum": (-0.5,)}, "--momentum=-0.5: must be 0 or more"),
+        ({"norm_momentum": (1.5,)}, "--norm_momentum=1.5: must be below 1"),
+        ({"num_seeds": 0}, "--num_seeds=0: must be 1 or more"),
+        ({"seed": -1}, "--seed=-1: must be 0 or more"),
+        ({"seed": 2**31 - 1, "num_seeds": 2}, "seeds must stay below 2**31"),
+        ({"seed": 2**31}, "--seed=2147483648: must be below 2**31"),
+        ({"batch_size": (50, 0)}, "--batch_size=0: must be 1 or more"),
+        ({"groups": (0,)}, "--groups=0: must be 1 or more"),
+        ({"train_size": (-1,)}, "--train_size=-1: must be 0 or more"),
+        ({"eval_every": -1}, "--eval_every=-1: must be 0 or more"),
+        ({"path_every": -1}, "--path_every=-1: must be 0 or more"),
+        ({"train_eval_size": 0}, "--train_eval_size=0: must be 1 or more"),
+        ({"eval_batch_size": 0}, "--eval_batch_size=0: must be 1 or more"),
+        ({"steps": 10**400}, "must be below 2**31"),
+        ({"steps": -1}, "--steps=-1: must be 0 or more"),
+        ({"steps": 0, "epochs": math.nan}, "--epochs=nan: must be 0 or more"),
+        ({"epochs": 1.0}, "--epochs and --steps are both given; give one"),
+        ({"steps": 0}, "give the length of training: --epochs or --steps"),
+        ({"lr": ()}, "--lr needs at least one value"),
+        ({"lr": (1e-3, 0.001)}, "--lr names 0.001 twice"),
+        ({"norm": ("none", "batch", "none")}, "--norm names none twice"),
+        ({"standardize": ("pixel",)}, "pixel: unknown; known: channel, feature, none"),
+        ({"augment": ("spin",)}, "spin: unknown; known: none, flip, crop, flip_crop"),
+        ({"bn_eval": ("test",)}, "test: unknown; known: running, batch, precise"),
+    ],
+)
+def test_a_wrong_setting_is_named(setting, message):
+    with pytest.raises(UserError) as caught:
+        SweepConfig(**{"steps": 5, **setting})
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"execution": "pmap"}, "pmap: unknown; known: auto, vmap, map, loop"),
+        ({"member_chunk": "0"}, "--member_chunk=0: give a positive number or auto"),
+        ({"member_chunk": "-1"}, "give a positive number or auto"),
+        ({"member_chunk": "half"}, "give a positive number or auto"),
+        ({"member_chunk": "²"}, "give a positive number or auto"),
+        ({"member_chunk": ""}, "give a positive number or auto"),
+        ({"chunk_steps": 0}, "--chunk_steps=0: must be 1 or more"),
+        ({"keep_checkpoints": 0}, "--keep_checkpoints=0: must be 1 or more"),
+        ({"checkpoint_seconds": -1.0}, "--checkpoint_seconds=-1.0: must be 0 or more"),
+        ({"checkpoint_seconds": math.nan}, "--checkpoint_seconds=nan: must be 0"),
+    ],
+)
+def test_a_wrong_option_is_named(setting, message):
+    with pytest.raises(UserError) as caught:
+        RunOptions(**setting)
+    assert message in str(caught.value)
+
+
+def test_the_edges_are_allowed():
+    config = SweepConfig(
+        lr=(0.0, 1e-3),
+        momentum=(0.0,),
+        epochs=0.5,
+        seed=2**31 - 1,
+        num_seeds=1,
+    )
+    assert config.lr == (0.0, 1e-3)
+    assert RunOptions(member_chunk="3", checkpoint_seconds=0.0).member_chunk == "3"
+
+
+def test_static_axes_are_fields_of_both_configs():
+    sweep = [spec.name for spec in dataclasses.fields(SweepConfig)]
+    cell = [spec.name for spec in dataclasses.fields(CellConfig)]
+    assert [name for name in sweep if name in STATIC_AXES] == list(STATIC_AXES)
+    assert set(STATIC_AXES) < set(cell)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        SweepConfig(steps=5),
+        SweepConfig(epochs=0.1, lr=(1e-5, 0.1 + 0.2), norm_scale=(False, True)),
+        CELL,
+        dataclasses.replace(CELL, groups=None, bn_eval=("batch", "running")),
+        Member(seed=3, lr=1e-3, momentum=0.0, weight_decay=5e-4),
+    ],
+)
+def test_json_and_back(value):
+    text = to_json(value)
+    again = from_dict(type(value), json.loads(text))
+    assert again == value
+    names = [spec.name for spec in dataclasses.fields(value)]
+    for name in names:
+        assert type(getattr(again, name)) is type(getattr(value, name)), name
+    assert list(json.loads(text)) == names
+
+
+@pytest.mark.parametrize("kind", [SweepConfig, CellConfig, Member])
+def test_json_of_another_version_is_refused(kind):
+    value = {
+        SweepConfig: SweepConfig(steps=5),
+        CellConfig: CELL,
+        Member: Member(0, 1e-3, 0.0, 0.0),
+    }[kind]
+    fields = json.loads(to_json(value))
+    with pytest.raises(UserError, match=f"not a {kind.__name__}.*: fields colour"):
+        from_dict(kind, {**fields, "colour": 1})
+    missing = next(iter(fields))
+    del fields[missing]
+    with pytest.raises(UserError, match=f"fields {missing}"):
+        from_dict(kind, fields)
+
+
+def test_a_bad_value_in_json_is_checked_like_a_flag():
+    fields = json.loads(to_json(SweepConfig(steps=5)))
+    with pytest.raises(UserError, match="--lr=-1"):
+        from_dict(SweepConfig, {**fields, "lr": [-1]})
+
+
+def test_the_id_of_a_cell_is_stable():
+    # A changed id orphans every stored run: change it only with the store's FORMAT.
+    assert CELL.id == "digits-small_cnn-group4-b10-79dea559"
+    assert CELL.id == dataclasses.replace(CELL).id
+
+
+@pytest.mark.parametrize("name", [s.name for s in dataclasses.fields(CellConfig)])
+def test_every_field_changes_the_id(name):
+    other = dataclasses.replace(CELL, **{name: changed(getattr(CELL, name))})
+    assert other.id != CELL.id
+
+
+def test_labels():
+    assert CELL.label == "group (G=4)"
+    assert dataclasses.replace(CELL, norm="batch", groups=None).label == "batch"
+    assert "-batch-" in dataclasses.replace(CELL, norm="batch", groups=None).id

@@ -1,0 +1,180 @@
+"""A flagfile in, figures out; again, nothing changes; replayed, the same numbers."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from normlab.figures import FIGURES
+from normlab.store import load
+from normlab.store.layout import read_json
+
+FLAGS = """\
+# Question: does everything work together?
+--dataset=digits
+--train_size=64
+--batch_size=16
+--norm=none,batch,group
+--groups=4
+--lr=1e-3,1e-2
+--num_seeds=2
+--steps=6
+--eval_every=3
+--path_every=3
+--train_eval_size=32
+--bn_eval=running,batch,precise
+--compilation_cache=none
+"""
+OUT = "out put/résumé"
+
+
+def sweep(folder: Path, *words: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "normlab.sweep", *words],
+        cwd=folder,
+        env={**os.environ, "JAX_PLATFORMS": "cpu", "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr and "Traceback" not in done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "my sweeps ü 実験"
+    folder.mkdir()
+    (folder / "tiny ñ.flags").write_text(FLAGS, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def printed(folder) -> str:
+    return sweep(folder, "--flagfile=tiny ñ.flags", f"--out={OUT}")
+
+
+@pytest.fixture(scope="module")
+def frame(folder, printed) -> pd.DataFrame:
+    return load(folder / OUT)
+
+
+def test_it_says_what_it_does(printed, folder):
+    assert "plan: 3 cells, 12 members, 72 member-steps" in printed
+    assert f"out: {folder / OUT}\n" in printed
+    assert "final test_accuracy: median [range of 2 seeds" in printed
+    for name in FIGURES:
+        assert f"figure: {folder / OUT}/figures/{name}.png" in printed
+
+
+def test_the_table(frame):
+    assert len(frame) == 12 * 7
+    assert list(dict.fromkeys(frame["label"])) == ["none", "batch", "group (G=4)"]
+    assert not frame["diverged"].any()
+    measured = frame[frame["test_accuracy"].notna()]
+    assert set(measured["step"]) == {0, 3, 6}
+    assert frame.loc[frame["step"] < 6, "batch_loss"].notna().all()
+    assert frame.loc[frame["step"] == 6, "batch_loss"].isna().all()
+    for name in ("train_accuracy", "test_accuracy"):
+        assert measured[name].between(0, 1).all()
+    first, last = (measured[measured["step"] == t]["train_loss"] for t in (0, 6))
+    assert last.median() < first.median()
+
+
+def test_evaluations_with_other_statistics(frame):
+    batch, others = frame["label"] == "batch", frame["label"] != "batch"
+    measured = frame["test_accuracy"].notna()
+    for split in ("train", "test"):
+        for kind in ("running", "batch", "precise"):
+            for metric in ("loss", "accuracy"):
+                column = frame[f"{split}_{metric}_{kind}"]
+                assert column[batch & measured].notna().all()
+                assert column[others].isna().all()
+    rows = frame[batch & measured]
+    np.testing.assert_array_equal(rows["test_loss"], rows["test_loss_running"])
+    trained = rows[rows["step"] > 0]
+    assert (trained["test_loss_running"] != trained["test_loss_batch"]).all()
+    assert (trained["test_loss_running"] != trained["test_loss_precise"]).all()
+
+
+def test_the_figures(folder, frame):
+    figures = folder / OUT / "figures"
+    for name, (tabulate, _) in FIGURES.items():
+        assert (figures / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert (figures / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+        wanted = tabulate(frame).reset_index(drop=True)
+        found = pd.read_csv(figures / f"{name}.csv")
+        pd.testing.assert_frame_equal(found, wanted, check_dtype=False)
+    summary = pd.read_csv(folder / OUT / "summary.csv")
+    assert len(summary) == 6 and set(summary["n"]) == {2}
+    last = frame[(frame["step"] == 6) & (frame["label"] == "batch")]
+    median = last[last["lr"] == 1e-2]["test_accuracy"].median()
+    row = summary[(summary["setting"] == "batch") & (summary["lr"] == 1e-2)]
+    assert row["median"].item() == pytest.approx(median)
+
+
+def test_the_path(folder, frame):
+    from normlab.store.path import read_path
+
+    for cell in frame["cell"].unique():
+        points = list(read_path(folder / OUT / "cells" / cell / "path"))
+        assert [step for step, _ in points] == [0, 3, 6]
+        for _, variables in points:
+            assert set(variables) == {"params", "batch_stats"}
+            assert bool(variables["batch_stats"]) == ("-batch-" in cell)
+            assert variables["params"]["dense1"]["kernel"].shape[0] == 4
+
+
+def test_the_record(folder, frame):
+    record = read_json(folder / OUT / "sweep.json")
+    assert record["cells"] == list(frame["cell"].unique())
+    assert len(record["sessions"]) == 1
+    assert record["sessions"][0]["versions"]["jax"]
+    for cell in record["cells"]:
+        note = read_json(folder / OUT / "cells" / cell / "cell.json")
+        assert note["status"] == "complete" and note["steps_run"] == 6
+
+
+def stamps(folder: Path) -> dict[Path, tuple[int, int]]:
+    return {
+        path: (path.stat().st_mtime_ns, path.stat().st_size)
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+def test_again_it_says_complete_and_changes_nothing(folder, frame):
+    before = stamps(folder)
+    again = sweep(folder, "--flagfile=tiny ñ.flags", f"--out={OUT}")
+    assert "complete: nothing is left to run" in again
+    assert "final test_accuracy" in again
+    assert stamps(folder) == before
+
+
+def test_figures_that_are_missing_are_drawn_again(folder, frame, printed):
+    run = folder / OUT
+    (run / "summary.csv").unlink()  # as if it had been killed before its last word
+    (run / "figures" / "curves.png").unlink()
+    cells = stamps(run / "cells")
+    sweep(folder, "--flagfile=tiny ñ.flags", f"--out={OUT}")
+    assert (run / "figures" / "curves.png").exists() and (run / "summary.csv").exists()
+    changed = {p for p, s in stamps(run / "cells").items() if s != cells.get(p)}
+    assert not changed
+
+
+def test_the_stored_flags_replay_it(folder, frame):
+    flags = f"--flagfile={OUT}/flags.txt"
+    sweep(folder, flags, "--out=replay", "--compilation_cache=none")
+    again = load(folder / "replay")
+    pd.testing.assert_frame_equal(again, frame, check_exact=True)
+
+
+def test_the_flagfile_names_the_run(folder):
+    # The two-word form of the flag, too.
+    plan = sweep(folder, "--flagfile", "tiny ñ.flags", "--dry_run")
+    assert f"out: {folder}/runs/tiny ñ\n" in plan
+    assert not (folder / "runs").exists()

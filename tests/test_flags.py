@@ -1,0 +1,290 @@
+"""Command lines: typed lists, flagfiles, and one line for every mistake."""
+
+import contextlib
+import dataclasses
+import io
+
+import pytest
+from absl import flags
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from normlab.config import AUGMENT, STANDARDIZE, STATISTICS, RunOptions, SweepConfig
+from normlab.errors import UserError
+from normlab.flags import define, flagfile_of, read, run, write
+
+NAMES = [s.name for kind in (SweepConfig, RunOptions) for s in dataclasses.fields(kind)]
+
+
+def build_flags() -> flags.FlagValues:
+    values = flags.FlagValues()
+    define(SweepConfig, values)
+    define(RunOptions, values)
+    return values
+
+
+def call(*argv: str) -> tuple[int, str, str, list]:
+    """(exit status, stdout, stderr, the configs that were built)."""
+    built = []
+
+    def main(values):
+        built.extend((read(SweepConfig, values), read(RunOptions, values)))
+
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        pytest.raises(SystemExit) as caught,
+    ):
+        run(main, build_flags(), program="normlab.sweep", doc="Doc.", argv=argv)
+    code = caught.value.code
+    assert isinstance(code, int)
+    return code, out.getvalue(), err.getvalue(), built
+
+
+def parsed(*argv: str) -> SweepConfig:
+    code, _, err, built = call(*argv)
+    assert (code, err) == (0, "")
+    return built[0]
+
+
+def error(*argv: str) -> str:
+    code, out, err, built = call(*argv)
+    assert code == 1 and not built and out == ""
+    assert err.startswith("normlab.sweep: error: ") and err.endswith("\n")
+    assert err.count("\n") == 1
+    return err
+
+
+def test_lists_are_typed():
+    config = parsed(
+        "--steps=3",
+        "--lr=1e-4, 1e-3,3",
+        "--groups=1,16",
+        "--norm=none,batch",
+        "--norm_scale=true,False",
+    )
+    assert config.lr == (1e-4, 1e-3, 3.0) and type(config.lr[2]) is float
+    assert config.groups == (1, 16) and type(config.groups[0]) is int
+    assert config.norm == ("none", "batch")
+    assert config.norm_scale == (True, False)
+
+
+def test_defaults_are_those_of_the_dataclass():
+    assert parsed("--steps=3") == SweepConfig(steps=3)
+
+
+def test_one_process_parses_as_often_as_it_likes():
+    assert parsed("--steps=3", "--lr=1").lr == (1.0,)
+    assert parsed("--steps=4").lr == SweepConfig(steps=4).lr
+    values = build_flags()
+    for lr in ("1", "2"):
+        values.unparse_flags()
+        values(["program", f"--lr={lr}", "--steps=1"])
+        assert read(SweepConfig, values).lr == (float(lr),)
+
+
+def test_flagfiles(tmp_path):
+    inner, outer = tmp_path / "inner.flags", tmp_path / "Å outer.flags"
+    inner.write_text("# the inner one\n--lr=1,2,3\n--norm=none\n\n")
+    outer.write_text(
+        f"# a question\n// a remark\n--flagfile={inner}\n--steps=7\n  --seed=5  \n",
+        encoding="utf-8",
+    )
+    config = parsed(f"--flagfile={outer}", "--lr=0.5")
+    assert (config.steps, config.seed, config.norm) == (7, 5, ("none",))
+    assert config.lr == (0.5,)  # a later list replaces the flagfile's
+    assert parsed("--lr=0.5", "--flagfile", str(outer)).lr == (1.0, 2.0, 3.0)
+
+
+def test_flagfile_of():
+    assert flagfile_of(["--lr=1", "--flagfile=a/b.flags"]) == "a/b.flags"
+    assert flagfile_of(["--flagfile", "a/b.flags", "--lr=1"]) == "a/b.flags"
+    assert flagfile_of(["-flagfile=x=y", "--flagfile=z"]) == "x=y"
+    assert flagfile_of(["--lr=1", "flagfile=x"]) is None
+    assert flagfile_of(["--flagfile"]) is None
+    assert flagfile_of([]) is None
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["--lr=abc"], ["--lr=abc", "'abc' is not a number"]),
+        (["--lr="], ["--lr", "at least one value"]),
+        (["--lr=1e-3,"], ["--lr", "'' is not a number"]),
+        (["--lr=1,,2"], ["--lr", "'' is not a number"]),
+        (["--lr"], ["lr"]),
+        (["--groups=2.5"], ["--groups", "'2.5' is not a whole number"]),
+        (["--norm_bias=yes"], ["'yes' is not true or false"]),
+        (["--steps=1e3"], ["--steps=1e3"]),
+        (["--num_seeds=three"], ["--num_seeds=three"]),
+        (["--learning_rate=1"], ["learning_rate"]),
+        (["--batchsize=5"], ["batchsize", "Did you mean", "batch_size"]),
+        (["--lr=1e-3", "1e-2"], ["unexpected word '1e-2'"]),
+        (["--lr=1e-3, 1e-2", "3"], ["unexpected word '3'"]),
+        (["-x"], ["x"]),
+        (["--flagfile=no/such.flags"], ["no/such.flags"]),
+        (["--flagfile=."], ["."]),
+        (["--flagfile"], ["flagfile"]),
+        (["--grüße=3"], ["grüße"]),
+        (["--lr=٣,x"], ["'x' is not a number"]),
+        (["--steps=0"], ["--epochs or --steps"]),
+        (["--epochs=1"], ["both given"]),
+        (["--lr=-1"], ["--lr=-1.0: must be 0 or more"]),
+        (["--lr=a\nb"], ["--lr=a b"]),
+    ],
+)
+def test_a_mistake_is_one_line(argv, words):
+    message = error("--steps=3", *argv)
+    for word in words:
+        assert word in message
+
+
+def test_a_flagfile_that_is_not_text(tmp_path):
+    path = tmp_path / "picture.flags"
+    path.write_bytes(b"\x89PNG\xff\xfe--lr=1\n")
+    error(f"--flagfile={path}")
+
+
+def test_a_mistake_in_a_flagfile_is_one_line(tmp_path):
+    path = tmp_path / "x.flags"
+    path.write_text("--steps=3\n--lr=1e-3 # too high?\n")
+    assert "'1e-3 # too high?' is not a number" in error(f"--flagfile={path}")
+    path.write_text("--steps=3\nlr=1e-3\n")
+    assert "unexpected word 'lr=1e-3'" in error(f"--flagfile={path}")
+
+
+def test_values_keep_their_spaces_and_letters():
+    code, _, _, built = call("--steps=1", "--out=a b/ü=ñ/実験", "--dataset=x y, ü")
+    assert code == 0
+    assert built[1].out == "a b/ü=ñ/実験"
+    assert built[0].dataset == ("x y", "ü")
+
+
+@pytest.mark.parametrize("word", ["--help", "-h", "--helpfull"])
+def test_help_lists_every_flag(word):
+    code, out, err, built = call("--lr=abc", word)
+    assert (code, err, built) == (0, "", [])
+    assert out.startswith("Doc.\n")
+    for name in [*NAMES, "flagfile"]:
+        assert f"\n  --{name}  " in out
+    assert "default: 'none,batch,group'" in out
+
+
+def test_the_status_is_what_main_returns(capsys):
+    def fails(values):
+        raise UserError("two\nlines")
+
+    for main, status in ((lambda _: None, 0), (lambda _: 130, 130), (fails, 1)):
+        with pytest.raises(SystemExit) as caught:
+            run(main, build_flags(), program="p", doc="", argv=[])
+        assert caught.value.code == status
+    assert capsys.readouterr().err == "p: error: two lines\n"
+
+
+def test_a_defect_keeps_its_traceback():
+    def broken(values):
+        raise ValueError("a bug, not a mistake of the user's")
+
+    with pytest.raises(ValueError, match="a bug"):
+        run(broken, build_flags(), program="p", doc="", argv=[])
+
+
+def axis(element, most=4):
+    return st.lists(element, min_size=1, max_size=most, unique=True).map(tuple)
+
+
+def number(low, high=None, **options):
+    return st.floats(low, high, allow_nan=False, allow_infinity=False, **options)
+
+
+word = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
+whole = st.integers(0, 2**31 - 1)
+positive = st.integers(1, 2**31 - 1)
+AXES: dict[str, st.SearchStrategy] = {
+    "dataset": axis(word),
+    "train_size": axis(whole),
+    "standardize": axis(st.sampled_from(STANDARDIZE)),
+    "augment": axis(st.sampled_from(AUGMENT)),
+    "model": axis(word),
+    "init": axis(word),
+    "norm": axis(word),
+    "groups": axis(positive),
+    "epsilon": axis(number(0)),
+    "norm_momentum": axis(number(0, 1, exclude_max=True)),
+    "norm_scale": axis(st.booleans()),
+    "norm_bias": axis(st.booleans()),
+    "optimizer": axis(word),
+    "batch_size": axis(positive),
+    "lr": axis(number(0)),
+    "momentum": axis(number(0, 1, exclude_max=True)),
+    "weight_decay": axis(number(0)),
+    "seed": st.integers(0, 2**30),
+    "num_seeds": st.integers(1, 2**30),
+    "eval_every": whole,
+    "path_every": whole,
+    "train_eval_size": positive,
+    "eval_batch_size": positive,
+    "bn_eval": axis(st.sampled_from(STATISTICS)),
+}
+
+
+@st.composite
+def valid_configs(draw) -> SweepConfig:
+    fields = dict(epochs=draw(number(0, exclude_min=True)), steps=0)
+    if draw(st.booleans()):
+        fields = dict(epochs=0.0, steps=draw(positive))
+    keys = [s.name for s in dataclasses.fields(SweepConfig) if s.name not in fields]
+    drawn = {name: draw(AXES[name]) for name in keys}
+    return SweepConfig(**drawn, **fields)
+
+
+@given(valid_configs())
+@settings(max_examples=60, deadline=None)
+def test_what_is_written_reads_back(config):
+    lines = write(config)
+    assert len(lines) == len(dataclasses.fields(SweepConfig))
+    assert parsed(*lines) == config
+
+
+@given(
+    st.builds(
+        RunOptions,
+        out=word,
+        execution=st.sampled_from(["auto", "loop"]),
+        member_chunk=st.integers(1, 99).map(str),
+        checkpoint_seconds=number(0),
+        dry_run=st.booleans(),
+    )
+)
+@settings(max_examples=20, deadline=None)
+def test_options_read_back(options):
+    code, _, _, built = call("--steps=1", *write(options))
+    assert (code, built[1]) == (0, options)
+
+
+names = st.one_of(st.sampled_from([*NAMES, "flagfile", "undefok"]), st.text(max_size=6))
+texts = st.one_of(
+    st.text(max_size=8),
+    st.sampled_from(
+        ["1", "1e-3,1e-2", "true", "", ",", "nan", "1e999", "-1", "9" * 400]
+    ),
+)
+words = st.one_of(
+    st.builds("--{}={}".format, names, texts),
+    st.builds("--{}".format, names),
+    st.builds("-{}={}".format, names, texts),
+    st.builds("--no{}".format, names),
+    texts,
+)
+
+
+@given(st.lists(words, max_size=5))
+@settings(max_examples=300, deadline=None)
+def test_any_words_parse_or_end_in_one_line(argv):
+    code, out, err, built = call("--steps=3", *argv)
+    if code == 0:
+        assert built or "flags of python -m" in out
+    else:
+        assert code == 1
+        assert err.startswith("normlab.sweep: error: ") and err.count("\n") == 1

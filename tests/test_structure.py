@@ -1,0 +1,106 @@
+"""Small files, and a project file that says what it needs."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import normlab
+
+PACKAGE = Path(normlab.__file__).parent
+ROOT = PACKAGE.parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+MOST_LINES = 300
+
+needs_checkout = pytest.mark.skipif(
+    not (ROOT / "pyproject.toml").exists(), reason="normlab is not run from a checkout"
+)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_file_is_short(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_file_says_what_it_is(path):
+    assert path.read_text(encoding="utf-8").startswith('"""')
+
+
+def project() -> dict:
+    with open(ROOT / "pyproject.toml", "rb") as file:
+        return tomllib.load(file)["project"]
+
+
+def requirement_name(requirement: str) -> str:
+    found = re.match(r"[A-Za-z0-9._-]+", requirement)
+    assert found, requirement
+    return re.sub(r"[-_.]+", "-", found[0]).lower()
+
+
+@needs_checkout
+def test_extras():
+    extras = project()["optional-dependencies"]
+    assert set(extras) >= {"test", "cuda", "tensorboard", "ray", "bench"}
+    assert any(line.startswith("jax[cuda13]") for line in extras["cuda"])
+    assert {requirement_name(line) for line in extras["test"]} >= {
+        "hypothesis",
+        "pyright",
+        "pytest",
+        "ruff",
+    }
+
+
+@needs_checkout
+def test_versions_are_those_of_the_package():
+    assert project()["version"] == normlab.__version__
+    assert project()["requires-python"] == ">=3.11"
+
+
+@needs_checkout
+def test_every_third_party_import_is_a_dependency():
+    names = {requirement_name(line) for line in project()["dependencies"]}
+    extras = {
+        requirement_name(line)
+        for lines in project()["optional-dependencies"].values()
+        for line in lines
+    }
+    called = {
+        "absl": "absl-py",
+        "orbax": "orbax-checkpoint",
+        "PIL": "pillow",
+        "tensorflow_datasets": "tensorflow-datasets",
+        "array_record": "array-record",
+        "importlib_resources": "importlib-resources",
+    }
+    pattern = re.compile(r"^\s*(?:import|from) ([A-Za-z_0-9]+)", re.MULTILINE)
+    for path in FILES:
+        for name in pattern.findall(_code(path)):
+            if name in _standard() or name == "normlab":
+                continue
+            assert called.get(name, name).lower() in names | extras, (path, name)
+
+
+def _code(path: Path) -> str:
+    """The source without its docstrings, in which prose may begin with "from"."""
+    return re.sub(r'""".*?"""', "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def _standard() -> frozenset[str]:
+    import sys
+
+    return sys.stdlib_module_names
+
+
+@needs_checkout
+def test_constraints_pin_versions_and_name_no_host():
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line.split("#")[0].strip() for line in lines]
+    pins = [line for line in pins if line]
+    assert len(pins) >= 10
+    for line in pins:
+        assert "://" not in line and "@" not in line and not line.startswith("-"), line
+        assert re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][\w.!+-]*(\s*;.*)?", line), line
+    pinned = {requirement_name(line) for line in pins}
+    assert {requirement_name(line) for line in project()["dependencies"]} <= pinned

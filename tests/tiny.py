@@ -1,0 +1,192 @@
+"""A sweep small enough to run in a test: data, network, cells, plans.
+
+Everything is made by a function with keyword arguments, so that a test states what
+matters to it and nothing else.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+from typing import Any
+from unittest import mock
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from normlab.cell import Cell, CellConfig, Member
+from normlab.config import SweepConfig
+from normlab.data import Dataset
+from normlab.models import INITS, MODELS, Init
+from normlab.models.conv import conv_general_dilated
+from normlab.models.pool import max_pool_2x2
+from normlab.sweep.memory import Footprint
+from normlab.sweep.plan import CellPlan
+from normlab.train.program import Program, build_program
+
+
+def quick(key, shape, dtype=jnp.float32) -> jax.Array:
+    """Numbers in (-1, 1) / sqrt(fan-in) told by the key.
+
+    Not random enough for science; but a random draw costs a second to compile.
+    """
+    fast, slow = (jax.random.key_data(key) & 0xFFFF).astype(jnp.float32) / 2**16
+    size = int(np.prod(shape))
+    wave = jnp.sin(jnp.arange(size) * (1.0 + fast) * 78.233 + 6.0 * slow)
+    return (wave / np.sqrt(max(size / shape[-1], 1))).reshape(shape).astype(dtype)
+
+
+QUICK = Init(quick, last_kernel=quick, bias=nn.initializers.zeros)
+
+
+class TinyNet(nn.Module):
+    """The least network with all that a model has: conv, norm, pool, dense."""
+
+    norm: Any
+    initializers: Any
+    classes: int
+
+    @nn.compact
+    def __call__(self, x_NHWC, *, statistics, mask=None):
+        init = self.initializers
+        x = nn.Conv(
+            4,
+            (3, 3),
+            padding="SAME",
+            kernel_init=init.kernel,
+            bias_init=init.bias,
+            conv_general_dilated=conv_general_dilated,
+            name="conv1",
+        )(x_NHWC)
+        x = self.norm("norm1")(x, statistics=statistics, mask=mask)
+        x = nn.relu(max_pool_2x2(x))
+        x = x.reshape(x.shape[0], -1)
+        return nn.Dense(
+            self.classes,
+            kernel_init=init.last_kernel,
+            bias_init=init.bias,
+            name="dense1",
+        )(x)
+
+
+def dataset(train: int = 24, test: int = 10, side: int = 6, seed: int = 0) -> Dataset:
+    """Random images of one channel whose label is told by their brightness."""
+    random = np.random.default_rng(seed)
+
+    def split(count: int) -> tuple[np.ndarray, np.ndarray]:
+        labels = np.arange(count, dtype=np.uint8) % 3
+        images = random.integers(0, 120, (count, side, side, 1))
+        return (images + 60 * labels[:, None, None, None]).astype(np.uint8), labels
+
+    train_x, train_y = split(train)
+    test_x, test_y = split(test)
+    return Dataset("tiny", train_x, train_y, test_x, test_y, ("a", "b", "c"))
+
+
+def sweep_config(**changes: Any) -> SweepConfig:
+    """A sweep over the digits of two seeds and two learning rates, 6 steps long."""
+    base: dict[str, Any] = {
+        "dataset": ("digits",),
+        "train_size": (64,),
+        "norm": ("none", "batch", "group"),
+        "batch_size": (8,),
+        "lr": (1e-3, 1e-2),
+        "num_seeds": 2,
+        "steps": 6,
+        "eval_every": 3,
+        "train_eval_size": 32,
+        "eval_batch_size": 50,
+    }
+    return SweepConfig(**base | changes)
+
+
+def cell_config(**changes: Any) -> CellConfig:
+    """A `TinyNet` on `dataset`, batch norm, SGD: 12 steps of 5 images."""
+    base = CellConfig(
+        dataset="tiny",
+        train_size=24,
+        standardize="channel",
+        augment="none",
+        model="tiny",
+        init="quick",
+        norm="batch",
+        groups=None,
+        epsilon=1e-5,
+        norm_momentum=0.9,
+        norm_scale=True,
+        norm_bias=True,
+        optimizer="sgd",
+        batch_size=5,
+        steps=12,
+        eval_every=5,
+        path_every=0,
+        train_eval_size=24,
+        eval_batch_size=7,
+        bn_eval=("running",),
+    )
+    if changes.get("norm") == "group":
+        changes = {"groups": 2} | changes
+    return dataclasses.replace(base, **changes)
+
+
+def members(
+    lrs: Sequence[float] = (0.01, 0.1),
+    seeds: Sequence[int] = (0, 1),
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
+) -> tuple[Member, ...]:
+    """Seed by seed, each with every learning rate."""
+    points = itertools.product(seeds, lrs)
+    return tuple(Member(seed, lr, momentum, weight_decay) for seed, lr in points)
+
+
+def cell(of: tuple[Member, ...] | None = None, **changes: Any) -> Cell:
+    """A cell of `cell_config(**changes)` and ``of`` (by default `members()`)."""
+    return Cell(cell_config(**changes), members() if of is None else of)
+
+
+def program(config: CellConfig, data: Dataset | None = None) -> Program:
+    """The program of a cell; it may name the model ``tiny`` and the init ``quick``."""
+    with mock.patch.dict(MODELS, tiny=TinyNet), mock.patch.dict(INITS, quick=QUICK):
+        return build_program(config, dataset() if data is None else data)
+
+
+def plan(
+    of: Cell,
+    *,
+    mode: str = "vmap",
+    chunk: int | None = None,
+    data: Dataset | None = None,
+) -> CellPlan:
+    """How `normlab.sweep.execute.run_cell` is told to run ``of``."""
+    data = dataset() if data is None else data
+    return CellPlan(
+        cell=of,
+        name=of.config.label,
+        dataset=data,
+        program=program(of.config, data),
+        footprint=Footprint(state=0, working=0),
+        mode=mode,
+        chunk=len(of.members) if chunk is None else chunk,
+        chunk_why="asked for",
+    )
+
+
+class Silent:
+    """A progress that says nothing, and counts the calls of `advance`."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def begin(self, name: str, steps: int, step: int, members: int) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        pass
+
+    def advance(self, steps: int, losses_M: np.ndarray) -> None:
+        self.calls += 1
+
+    def end(self) -> None:
+        pass

@@ -1,0 +1,140 @@
+"""Evaluation over every image, whatever the batch size."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from normlab.norms import make_norm
+from normlab.train.evaluate import in_batches, make_evaluate
+from normlab.train.program import data_arrays
+from tests import tiny
+
+N = 10
+
+
+def scale(x_NHWC):
+    return x_NHWC.astype(jnp.float32) / 100.0 - 1.0
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A model, parameters, running averages that are no batch's, and images."""
+    data = tiny.dataset(test=N)
+    model = tiny.TinyNet(make_norm("batch"), tiny.QUICK, 3)
+    x = scale(jnp.asarray(data.test_x))
+    variables = jax.jit(lambda key: model.init(key, x, statistics="batch"))(
+        jax.random.key(1)
+    )
+    stats = {
+        "norm1": {"mean": jnp.array([0.1, -0.2, 0.3, 0.0]), "var": jnp.ones(4) / 3}
+    }
+    return model, variables["params"], stats, data.test_x, data.test_y
+
+
+def reference(logits, labels):
+    """Mean cross-entropy and accuracy, in float64."""
+    z = np.asarray(logits, np.float64)
+    log_p = z - np.log(np.exp(z).sum(-1, keepdims=True))
+    return -log_p[np.arange(len(z)), labels].mean(), np.mean(z.argmax(-1) == labels)
+
+
+def evaluate(trained, batch_size, statistics, standardize=scale):
+    model, params, stats, images, labels = trained
+    function = make_evaluate(
+        model, standardize, batch_size=batch_size, statistics=statistics
+    )
+    found = jax.jit(function)(params, stats, jnp.asarray(images), jnp.asarray(labels))
+    return [float(value) for value in found]
+
+
+def logits_of(trained, rows, statistics):
+    model, params, stats, images, _ = trained
+    variables = {"params": params, "batch_stats": stats}
+    x = scale(jnp.asarray(images[rows]))
+    return model.apply(variables, x, statistics=statistics)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 10, 64])
+def test_running_statistics_do_not_see_the_batch_size(trained, batch_size):
+    expected = reference(logits_of(trained, np.arange(N), "running"), trained[-1])
+    assert 0 < expected[1] < 1
+    np.testing.assert_allclose(
+        evaluate(trained, batch_size, "running"), expected, rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("batch_size", [4, 7, 10, 64])
+def test_batch_statistics_are_of_the_real_images_of_each_batch(trained, batch_size):
+    rows = np.split(np.arange(N), range(batch_size, N, batch_size))
+    logits = np.concatenate([logits_of(trained, r, "batch") for r in rows])
+    expected = reference(logits, trained[-1])
+    running = reference(logits_of(trained, np.arange(N), "running"), trained[-1])
+    assert abs(expected[0] - running[0]) > 1e-3
+    np.testing.assert_allclose(
+        evaluate(trained, batch_size, "batch"), expected, rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("statistics", ["running", "batch"])
+def test_what_the_padding_holds_does_not_leak(trained, statistics):
+    """Padded images are zeros; this standardisation makes infinities of them."""
+
+    def harsh(x_NHWC):
+        return jnp.where(x_NHWC == 0, jnp.inf, scale(x_NHWC))
+
+    model, params, stats, images, labels = trained
+    images = np.maximum(images, 1)
+    assert not np.isfinite(harsh(in_batches(jnp.asarray(images), 7)[0])).all()
+    softened = (model, params, stats, images, labels)
+    plain = evaluate(softened, 7, statistics)
+    assert np.isfinite(plain).all()
+    assert evaluate(softened, 7, statistics, harsh) == plain
+
+
+def test_in_batches_keeps_every_row_once():
+    values = jnp.arange(22).reshape(11, 2)
+    batches, mask = in_batches(values, 4)
+    assert batches.shape == (3, 4, 2) and mask.shape == (3, 4)
+    np.testing.assert_array_equal(batches[mask], values)
+    np.testing.assert_array_equal(batches[~mask], 0)
+    whole, all_real = in_batches(values, 11)
+    assert whole.shape == (1, 11, 2) and bool(all_real.all())
+
+
+def state_of(program):
+    values = {"lr": 0.1, "momentum": 0.0, "weight_decay": 0.0}
+    hyper = {k: jnp.float32(v) for k, v in values.items()}
+    return jax.jit(program.init)(jnp.int32(0), hyper)
+
+
+def test_the_program_evaluates_both_splits_and_every_kind_of_statistics():
+    data = tiny.dataset()
+    arrays = {k: jnp.asarray(v) for k, v in data_arrays(data).items()}
+    several = tiny.cell_config(
+        bn_eval=("precise", "running", "batch"), train_eval_size=9
+    )
+    program = tiny.program(several, data)
+    state = state_of(program)
+    found = {k: float(v) for k, v in jax.jit(program.evaluate)(state, arrays).items()}
+    kinds = ("precise", "running", "batch")
+    for split in ("train", "test"):
+        for metric in ("loss", "accuracy"):
+            name = f"{split}_{metric}"
+            assert found.pop(name) == found[f"{name}_precise"]
+        assert len({found[f"{split}_loss_{kind}"] for kind in kinds}) == 3
+    assert len(found) == 12
+    # Only the first train_eval_size training images count.
+    cut = {**arrays, "train_x": arrays["train_x"].at[9:].set(0)}
+    again = jax.jit(program.evaluate)(state, cut)
+    assert float(again["train_loss_running"]) == found["train_loss_running"]
+    assert float(again["train_loss_precise"]) != found["train_loss_precise"]
+
+
+def test_one_kind_of_statistics_has_no_suffix():
+    data = tiny.dataset()
+    program = tiny.program(tiny.cell_config(norm="group", bn_eval=("precise",)), data)
+    arrays = {k: jnp.asarray(v) for k, v in data_arrays(data).items()}
+    found = jax.eval_shape(program.evaluate, state_of(program), arrays)
+    assert set(found) == {"train_loss", "train_accuracy", "test_loss", "test_accuracy"}
+    assert all(value.shape == () for value in found.values())

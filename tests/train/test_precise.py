@@ -1,0 +1,102 @@
+"""Precise statistics against the population's, in float64."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from normlab.models import make_model
+from normlab.norms import make_norm
+from normlab.train.precise import make_precise_statistics
+from tests import tiny
+
+N = 24
+
+
+class NormAlone(nn.Module):
+    """A network whose first norm sees the images themselves."""
+
+    norm: Any
+
+    @nn.compact
+    def __call__(self, x, *, statistics, mask=None):
+        return self.norm("norm1")(x, statistics=statistics, mask=mask)
+
+
+def precise(model, standardize, batch_size, params, stats, images):
+    function = make_precise_statistics(model, standardize, batch_size=batch_size)
+    return jax.jit(function)(params, stats, jnp.asarray(images))
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 8, 24, 100])
+def test_first_norm_gets_the_populations_statistics(batch_size):
+    images = tiny.dataset(train=N).train_x
+
+    def scale(x):
+        return x.astype(jnp.float32) / 64.0
+
+    model = tiny.TinyNet(make_norm("batch", momentum=0.0), tiny.QUICK, 3)
+    start = model.init(jax.random.key(0), scale(images[:1]), statistics="batch")
+    params = start["params"]
+    conv = params["conv1"]
+    inputs = jax.lax.conv_general_dilated(
+        scale(images),
+        conv["kernel"],
+        (1, 1),
+        "SAME",
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+    inputs = np.asarray(inputs + conv["bias"][None, None, None], np.float64)
+    stats = {"norm1": {"mean": jnp.full(4, 9.0), "var": jnp.full(4, 9.0)}}  # forgotten
+    found = precise(model, scale, batch_size, params, stats, images)
+    assert jax.tree.structure(found) == jax.tree.structure(stats)
+    axes = (0, 1, 2)
+    np.testing.assert_allclose(
+        found["norm1"]["mean"], inputs.mean(axes), rtol=1e-5, atol=1e-6
+    )
+    np.testing.assert_allclose(found["norm1"]["var"], inputs.var(axes), rtol=1e-5)
+
+
+def test_a_single_batch_gives_its_own_statistics_at_every_norm():
+    images = tiny.dataset(train=N).train_x
+
+    def scale(x):
+        return x.astype(jnp.float32) / 64.0
+
+    norm = make_norm("batch", momentum=0.0)
+    model: Any = make_model("small_cnn", norm=norm, init="standard", classes=3)
+    start = model.init(jax.random.key(0), scale(images[:1]), statistics="batch")
+    params, stats = start["params"], start["batch_stats"]
+    _, expected = model.apply(
+        {"params": params, "batch_stats": stats},
+        scale(images),
+        statistics="batch",
+        mutable=["batch_stats"],
+    )
+    whole = precise(model, scale, N, params, stats, images)
+
+    def close(a, b):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+    jax.tree.map(close, whole, expected["batch_stats"])
+    # In smaller batches the second norm sees other inputs, the first the same ones.
+    parts = precise(model, scale, 5, params, stats, images)
+    jax.tree.map(close, parts["norm1"], whole["norm1"])
+    assert np.abs(parts["norm2"]["mean"] - whole["norm2"]["mean"]).max() > 1e-4
+
+
+@pytest.mark.parametrize("batch_size", [4, 7, 40])
+def test_a_mean_far_from_zero_costs_no_precision(batch_size):
+    random = np.random.default_rng(0)
+    images = (1e4 + random.normal(size=(N, 6, 6, 2))).astype("float32")
+    model = NormAlone(make_norm("batch", momentum=0.0, use_scale=False, use_bias=False))
+    stats = {"norm1": {"mean": jnp.zeros(2), "var": jnp.ones(2)}}
+    found = precise(model, jnp.asarray, batch_size, {}, stats, images)["norm1"]
+    exact = images.astype(np.float64)
+    naive = (images**2).mean((0, 1, 2)) - images.mean((0, 1, 2)) ** 2
+    assert np.abs(naive - exact.var((0, 1, 2))).max() > 0.1  # what would go wrong
+    np.testing.assert_allclose(found["mean"], exact.mean((0, 1, 2)), atol=5e-3)
+    np.testing.assert_allclose(found["var"], exact.var((0, 1, 2)), rtol=1e-3)
