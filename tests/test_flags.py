@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import io
+from typing import Any
 
 import pytest
 from absl import flags
@@ -231,7 +232,7 @@ AXES: dict[str, st.SearchStrategy] = {
 
 @st.composite
 def valid_configs(draw) -> SweepConfig:
-    fields = dict(epochs=draw(number(0, exclude_min=True)), steps=0)
+    fields: dict[str, Any] = dict(epochs=draw(number(0, exclude_min=True)), steps=0)
     if draw(st.booleans()):
         fields = dict(epochs=0.0, steps=draw(positive))
     keys = [s.name for s in dataclasses.fields(SweepConfig) if s.name not in fields]

@@ -79,7 +79,8 @@ def test_every_third_party_import_is_a_dependency():
         for name in pattern.findall(_code(path)):
             if name in _standard() or name == "normlab":
                 continue
-            assert called.get(name, name).lower() in names | extras, (path, name)
+            package = called[name] if name in called else name
+            assert package in names | extras, (path, name)
 
 
 def _code(path: Path) -> str:

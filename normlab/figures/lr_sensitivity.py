@@ -1,12 +1,13 @@
 """Final test accuracy against the learning rate, for every norm."""
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from normlab.analysis.summary import interval_name, summarize
-from normlab.figures.style import band, looks, style
+from normlab.figures.style import looks, style
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
@@ -26,7 +27,10 @@ def draw(table: pd.DataFrame) -> Figure:
     with style():
         figure = Figure(figsize=(5.6, 3.8), layout="constrained")
         ax = figure.subplots()
-        for line, look in looks(order).items():
+        log = bool((table["lr"] > 0).all())
+        # Lines side by side, so that their bars do not hide each other.
+        shifts = np.geomspace(0.94, 1 / 0.94, len(order)) if len(order) > 1 else [1.0]
+        for (line, look), shift in zip(looks(order).items(), shifts, strict=True):
             rows = table[table["line"] == line]
             band(ax, rows["lr"], rows, look=look, label=line)
             lost = rows[rows["diverged"] > 0]
@@ -48,7 +52,7 @@ def _title(table: pd.DataFrame) -> str:
     if table.empty:
         return "no member has finished"
     name = interval_name(int(table["n"].max()))
-    return f"{table['dataset'].iloc[0]}: median over seeds; band: {name}"
+    return f"{table['dataset'].iloc[0]}: median and {name}"
 
 
 def _set_scale(ax: Axes, rates: pd.Series) -> None:

@@ -63,7 +63,8 @@ def _resolve(config: SweepConfig, static: dict, available: int) -> CellConfig:
         )
     static["train_size"] = train_size
     # Rounded first: 0.1 epochs of 1000 images in batches of 10 are 10 steps, not 11.
-    steps = config.steps or math.ceil(round(config.epochs * train_size / batch_size, 6))
+    length = math.ceil(round(config.epochs * train_size / batch_size, 6))
+    steps = config.steps or max(length, 1)
     # Only a norm with running averages has more than one kind of statistics.
     running = "momentum" in NORMS[norm].reads
     bn_eval = config.bn_eval if running else config.bn_eval[:1]
