@@ -1,13 +1,15 @@
 """Final test accuracy against the learning rate, for every norm."""
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.transforms import ScaledTranslation
 
 from normlab.analysis.summary import interval_name, summarize
 from normlab.figures.style import looks, style
+
+_ASIDE = 4.0
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
@@ -27,15 +29,36 @@ def draw(table: pd.DataFrame) -> Figure:
     with style():
         figure = Figure(figsize=(5.6, 3.8), layout="constrained")
         ax = figure.subplots()
-        log = bool((table["lr"] > 0).all())
-        # Lines side by side, so that their bars do not hide each other.
-        shifts = np.geomspace(0.94, 1 / 0.94, len(order)) if len(order) > 1 else [1.0]
-        for (line, look), shift in zip(looks(order).items(), shifts, strict=True):
-            rows = table[table["line"] == line]
-            band(ax, rows["lr"], rows, look=look, label=line)
-            lost = rows[rows["diverged"] > 0]
-            ax.plot(lost["lr"], lost["median"], "x", color="red", markersize=9)
         _set_scale(ax, table["lr"][table["median"].notna()])
+        for end in ("low", "high"):  # shifted artists do not count for the limits
+            ax.update_datalim(table[["lr", end]].dropna().to_numpy())
+        for i, (line, look) in enumerate(looks(order).items()):
+            rows = table[table["line"] == line]
+            # A few points aside on paper, so that bars do not hide each other.
+            aside = ScaledTranslation(
+                _ASIDE * (i - (len(order) - 1) / 2) / 72, 0, figure.dpi_scale_trans
+            )
+            ax.errorbar(
+                rows["lr"],
+                rows["median"],
+                yerr=[rows["median"] - rows["low"], rows["high"] - rows["median"]],
+                label=line,
+                capsize=3,
+                markersize=4.5,
+                transform=ax.transData + aside,
+                **look,
+            )
+            lost = rows[rows["diverged"] > 0]
+            ax.plot(
+                lost["lr"],
+                lost["median"],
+                "x",
+                color="red",
+                markersize=10,
+                zorder=5,
+                transform=ax.transData + aside,
+            )
+        ax.autoscale_view()
         ax.set_xlabel("learning rate")
         ax.set_ylabel("final test accuracy")
         ax.set_title(_title(table))

@@ -3,12 +3,14 @@
 import io
 import math
 from collections.abc import Callable
+from typing import Any
 
 import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
 from normlab.figures import FIGURES, draw_all
@@ -91,11 +93,17 @@ def drawn(name: str, frame: pd.DataFrame) -> tuple[pd.DataFrame, Figure]:
     return table, FIGURES[name].draw(table)
 
 
+def error_bars(ax: Axes) -> list[ErrorbarContainer]:
+    return [bars for bars in ax.containers if isinstance(bars, ErrorbarContainer)]
+
+
 def lines_of(ax: Axes) -> dict[str, list[tuple[float, float]]]:
     """Label -> points of the lines that are part of the legend."""
+    named = [(line.get_label(), line) for line in ax.get_lines()]
+    named += [(bars.get_label(), bars.lines[0]) for bars in error_bars(ax)]
     found = {}
-    for line in ax.get_lines():
-        label = str(line.get_label())
+    for label, line in named:
+        label = str(label)
         if not label.startswith("_"):
             x, y = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
             found[label] = list(zip(x.tolist(), y.tolist(), strict=True))
@@ -126,9 +134,9 @@ def test_it_draws_without_a_warning(name, run, frames):
 @pytest.mark.parametrize("name", FIGURES)
 def test_it_says_what_it_shows(name, run, frames):
     _, figure = drawn(name, frames(run))
-    grid = figure.axes
-    left = [ax for ax in grid if ax.get_subplotspec().is_first_col()]
-    bottom = [ax for ax in grid if ax.get_subplotspec().is_last_row()]
+    places: list[tuple[Any, Axes]] = [(x.get_subplotspec(), x) for x in figure.axes]
+    left = [ax for place, ax in places if place.is_first_col()]
+    bottom = [ax for place, ax in places if place.is_last_row()]
     assert all(ax.get_ylabel() for ax in left)
     assert all(ax.get_xlabel() for ax in bottom)
     assert all(
@@ -178,6 +186,22 @@ def test_the_sensitivity_is_the_table(run, frames):
         wanted = table[table["line"] == line]
         assert rows == list(zip(wanted["lr"], wanted["median"], strict=True))
         assert list(wanted["lr"]) == sorted(wanted["lr"])
+
+
+def test_intervals_are_those_of_the_table(frames):
+    table, figure = drawn("lr_sensitivity", frames("some diverge"))
+    found = {str(bars.get_label()): bars for bars in error_bars(figure.axes[0])}
+    for line, rows in table.groupby("line"):
+        parts: Any = found[str(line)].lines[2]
+        ends = np.array([segment[:, 1] for segment in parts[0].get_segments()])
+        np.testing.assert_allclose(ends, rows[["low", "high"]])
+    table, figure = drawn("curves", frames("some diverge"))
+    rows = table[(table["metric"] == "batch_loss") & (table["point"] == "lr 0.01")]
+    mine = rows[rows["setting"] == "batch"]
+    corners = figure.axes[1].collections[0].get_paths()[0].vertices
+    for end in ("low", "high"):
+        wanted = set(zip(mine["epoch"], mine[end], strict=True))
+        assert wanted <= set(map(tuple, np.asarray(corners).tolist())), end
 
 
 def test_curves_average_losses_and_not_accuracies(frames):
@@ -240,7 +264,8 @@ def test_a_cross_where_seeds_diverged(frames):
     table, figure = drawn("lr_sensitivity", frames("some diverge"))
     ax = figure.axes[0]
     crosses = [line for line in ax.get_lines() if line.get_marker() == "x"]
-    points = {(float(x), float(y)) for line in crosses for x, y in line.get_xydata()}
+    rows = [row for line in crosses for row in np.asarray(line.get_xydata()).tolist()]
+    points = {(x, y) for x, y in rows}
     lost = table[table["diverged"] > 0]
     assert points == set(zip(lost["lr"], lost["median"], strict=True)) and points
     assert "some seeds diverged" in words(figure)

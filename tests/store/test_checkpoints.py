@@ -3,6 +3,7 @@
 import gc
 import shutil
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -60,7 +61,7 @@ def test_what_is_saved_is_loaded(tmp_path):
 def test_optimizer_states_keep_their_structure(tmp_path, name):
     params = {"w": jnp.ones((2, 2)), "norm1": {"scale": jnp.ones(2)}}
     tx = make_optimizer(name)
-    state = tx.init(params)
+    state: Any = tx.init(params)
     state = state._replace(hyperparams={k: jnp.float32(0.1) for k in state.hyperparams})
     _, state = tx.update(params, state, params)
     save(tmp_path, 1, {"opt_state": state}, keep=1)

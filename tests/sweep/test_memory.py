@@ -50,8 +50,9 @@ def test_working_bytes_bound_what_the_compiler_takes():
         (program.evaluate, (state, arrays)),
     ):
         compiled = jax.jit(function).lower(*args).compile()
-        taken = compiled.memory_analysis().temp_size_in_bytes
-        assert 0 < taken <= working_bytes(function, *args)
+        analysis = compiled.memory_analysis()
+        assert analysis is not None
+        assert 0 < analysis.temp_size_in_bytes <= working_bytes(function, *args)
 
 
 def test_working_bytes_of_a_function_counted_by_hand():

@@ -26,19 +26,19 @@ class NormAlone(nn.Module):
         return self.norm("norm1")(x, statistics=statistics, mask=mask)
 
 
-def precise(model, standardize, batch_size, params, stats, images):
+def precise(model: Any, standardize, batch_size, params, stats, images):
     function = make_precise_statistics(model, standardize, batch_size=batch_size)
     return jax.jit(function)(params, stats, jnp.asarray(images))
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, 8, 24, 100])
 def test_first_norm_gets_the_populations_statistics(batch_size):
-    images = tiny.dataset(train=N).train_x
+    images = jnp.asarray(tiny.dataset(train=N).train_x)
 
     def scale(x):
         return x.astype(jnp.float32) / 64.0
 
-    model = tiny.TinyNet(make_norm("batch", momentum=0.0), tiny.QUICK, 3)
+    model: Any = tiny.TinyNet(make_norm("batch", momentum=0.0), tiny.QUICK, 3)
     start = model.init(jax.random.key(0), scale(images[:1]), statistics="batch")
     params = start["params"]
     conv = params["conv1"]
@@ -61,7 +61,7 @@ def test_first_norm_gets_the_populations_statistics(batch_size):
 
 
 def test_a_single_batch_gives_its_own_statistics_at_every_norm():
-    images = tiny.dataset(train=N).train_x
+    images = jnp.asarray(tiny.dataset(train=N).train_x)
 
     def scale(x):
         return x.astype(jnp.float32) / 64.0
@@ -92,7 +92,9 @@ def test_a_single_batch_gives_its_own_statistics_at_every_norm():
 def test_a_mean_far_from_zero_costs_no_precision(batch_size):
     random = np.random.default_rng(0)
     images = (1e4 + random.normal(size=(N, 6, 6, 2))).astype("float32")
-    model = NormAlone(make_norm("batch", momentum=0.0, use_scale=False, use_bias=False))
+    model: Any = NormAlone(
+        make_norm("batch", momentum=0.0, use_scale=False, use_bias=False)
+    )
     stats = {"norm1": {"mean": jnp.zeros(2), "var": jnp.ones(2)}}
     found = precise(model, jnp.asarray, batch_size, {}, stats, images)["norm1"]
     exact = images.astype(np.float64)

@@ -1,5 +1,8 @@
 """One step: its loss, its gradient, its numbers."""
 
+import dataclasses
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +18,7 @@ from normlab.train.step import STEP_METRICS, make_loss, make_step
 from tests import tiny
 
 
-def network(norm):
+def network(norm) -> Any:
     groups = 2 if norm == "group" else None
     made = make_norm(norm, groups=groups, momentum=0.9)
     return tiny.TinyNet(made, tiny.QUICK, 3)
@@ -171,7 +174,8 @@ def test_initialisation_depends_on_the_seed_alone():
     one, two, other = init(4, 0.1), init(4, 0.2), init(5, 0.1)
     jax.tree.map(np.testing.assert_array_equal, one.params, two.params)
     assert np.all(one.params["conv1"]["kernel"] != other.params["conv1"]["kernel"])
-    found = {k: float(v) for k, v in two.opt_state.hyperparams.items()}
+    opt_state: Any = two.opt_state
+    found = {k: float(v) for k, v in opt_state.hyperparams.items()}
     assert found == pytest.approx({"lr": 0.2, "momentum": 0.3, "weight_decay": 0.2})
 
 
@@ -190,7 +194,7 @@ def test_augmentation_is_drawn_by_seed_and_step_alone():
     def key_at(seed, at, lr, x=x):
         values = {"lr": lr, "momentum": 0.0, "weight_decay": 0.0}
         state = init_state(model, tx, (6, 6, 1), jnp.uint32(seed), values)
-        step(state.replace(step=jnp.int32(at)), (x, labels))
+        step(dataclasses.replace(state, step=jnp.int32(at)), (x, labels))
         return keys[-1]
 
     base = key_at(0, 3, 0.1)
