@@ -79,7 +79,7 @@ def test_every_third_party_import_is_a_dependency():
         for name in pattern.findall(_code(path)):
             if name in _standard() or name == "normlab":
                 continue
-            package = called[name] if name in called else name
+            package = called.get(name, name)
             assert package in names | extras, (path, name)
 
 

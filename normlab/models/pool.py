@@ -14,16 +14,33 @@ def _corners(x_NHWC: jax.Array) -> list[jax.Array]:
     return [x_NHWC[:, i::2, j::2] for i in (0, 1) for j in (0, 1)]
 
 
-@jax.custom_vjp
-def _max_pool_even(x_NHWC: jax.Array) -> jax.Array:
+@jax.custom_jvp
+def _maximum(x_NHWC: jax.Array) -> jax.Array:
     a, b, c, d = _corners(x_NHWC)
     return jnp.maximum(jnp.maximum(a, b), jnp.maximum(c, d))
 
 
+@_maximum.defjvp
+def _tangent(primals, tangents):
+    """The mean over equal maxima, as in the backward pass."""
+    (x,), (t,) = primals, tangents
+    y = _maximum(x)
+    pairs = zip(_corners(x), _corners(t), strict=True)
+    return y, sum(jnp.where(corner == y, v, 0) for corner, v in pairs) / _ties(x, y)
+
+
+def _ties(x_NHWC: jax.Array, y: jax.Array) -> jax.Array:
+    """How many entries of each window equal its maximum, as floats."""
+    equal = [(corner == y).astype(y.dtype) for corner in _corners(x_NHWC)]
+    return sum(equal[1:], equal[0])
+
+
+_max_pool_even = jax.custom_vjp(_maximum)
+
+
 def _forward(x_NHWC):
-    y = _max_pool_even(x_NHWC)
-    ties = sum((corner == y).astype(y.dtype) for corner in _corners(x_NHWC))
-    return y, (x_NHWC, y, ties)
+    y = _maximum(x_NHWC)  # not the custom_vjp: that one has no forward mode
+    return y, (x_NHWC, y, _ties(x_NHWC, y))
 
 
 def _backward(residuals, g):

@@ -19,6 +19,7 @@ from normlab.store import load
 from tests.store.handmade import make_cell, write_run
 
 NAN, INF = math.nan, math.inf
+SETTINGS = dict(matplotlib.rcParams)  # before anything is drawn
 
 
 def norms(**changes):
@@ -154,10 +155,9 @@ def test_it_says_what_it_shows(name, run, frames):
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_it_leaves_matplotlib_alone(name, frames, tmp_path):
-    before = dict(matplotlib.rcParams)
     table, figure = drawn(name, frames("plain"))
     save(figure, table, tmp_path, name)
-    assert dict(matplotlib.rcParams) == before
+    assert dict(matplotlib.rcParams) == SETTINGS
 
 
 @pytest.mark.parametrize("run", ["plain", "some diverge", "batch sizes", "all are NaN"])

@@ -113,13 +113,14 @@ def test_only_norms_with_running_averages_are_evaluated_in_several_ways():
 @pytest.mark.parametrize(
     "epochs, train_size, batch_size, steps",
     [
-        (0.1, 1000, 10, 10),  # 0.1 * 1000 / 10 is 10.000000000000002 in some orders
+        (0.1, 1000, 10, 10),
+        (1.1, 0, 50, 33),  # 1.1 * 1500 / 50 is 33.00000000000001
         (1.0, 1000, 10, 100),
         (1.0, 1000, 300, 4),
         (0.7, 1000, 10, 70),
         (2.5, 64, 8, 20),
         (0.001, 64, 64, 1),
-        (3.0, 0, 50, 90),  # all 1500 images
+        (3.0, 0, 50, 90),  # 0 is all 1500 images
     ],
 )
 def test_epochs_become_steps(epochs, train_size, batch_size, steps):

@@ -36,7 +36,7 @@ def traces(monkeypatch):
     return found
 
 
-@pytest.mark.parametrize("mode, chunk", [("vmap", 6), ("map", 4), ("loop", 2)])
+@pytest.mark.parametrize("mode, chunk", [("map", 4), ("loop", 2)])
 def test_a_cell_traces_its_step_once(mode, chunk, traces):
     data = tiny.dataset()
     cell = tiny.cell(tiny.members(lrs=(0.1, 0.2, 0.3), seeds=(0, 1), weight_decay=0.1))
