@@ -74,6 +74,12 @@ def interval_name(n: int) -> str:
     return f"95% interval of the median of {n} seeds"
 
 
+def number(value: float) -> str:
+    """The shortest text that reads back as ``value``: 0.001, 1e-05."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(float(value))
+
+
 def static_columns(frame: pd.DataFrame) -> list[str]:
     """The static axes along which the cells of a run differ, norm and groups apart."""
     cells = frame.drop_duplicates("cell")
@@ -147,7 +153,7 @@ def text_table(table: pd.DataFrame, metric: str = "test_accuracy") -> str:
         return f"{text} ({lost} diverged)" if lost else text
 
     def point(row) -> str:
-        return ", ".join(f"{name} {row[name]:g}" for name in dynamic)
+        return ", ".join(f"{name} {number(row[name])}" for name in dynamic)
 
     cells = table.assign(text=table.apply(words, axis=1), at=table.apply(point, axis=1))
     rows, columns = dict.fromkeys(cells["setting"]), list(dict.fromkeys(cells["at"]))

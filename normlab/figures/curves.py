@@ -11,6 +11,7 @@ from normlab.analysis.summary import (
     interval_columns,
     interval_name,
     median_interval,
+    number,
     settings_label,
 )
 from normlab.figures.style import band, looks, style
@@ -25,7 +26,7 @@ def _points(frame: pd.DataFrame) -> pd.Series:
     point = pd.Series("", index=frame.index)
     for name in dynamic_columns(frame):
         comma = "" if name == dynamic_columns(frame)[0] else ", "
-        point = point + f"{comma}{name} " + frame[name].map("{:g}".format)
+        point = point + f"{comma}{name} " + frame[name].map(number)
     return point
 
 

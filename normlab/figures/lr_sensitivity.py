@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
-from normlab.analysis.summary import interval_name, summarize
+from normlab.analysis.summary import interval_name, number, summarize
 from normlab.figures.style import looks, style
 
 _ASIDE = 4.0
@@ -18,7 +18,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     line = table["setting"]
     for name in ("momentum", "weight_decay"):
         if name in table:
-            line = line + f", {name} " + table[name].map("{:g}".format)
+            line = line + f", {name} " + table[name].map(number)
     dataset = ", ".join(frame["dataset"].unique())
     return table.assign(line=line, dataset=dataset).sort_values("lr", kind="stable")
 

@@ -107,13 +107,15 @@ def shapes(folder: Path, step: int) -> Any:
 def load_newest(folder: Path, like: Any) -> tuple[int, Any] | None:
     """(step, tree) of the newest sound checkpoint, or None where there is none.
 
-    Damaged ones are passed over with a warning, and removed, so that the steps
-    they stood for can be saved again.
+    One that cannot be read is passed over with a warning and set aside as
+    ``<step>.unreadable``, so that its step can be saved again and nothing is lost.
     """
     for step in sorted(numbered(folder), reverse=True):
         try:
             return step, load(folder, step, like)
         except UserError as error:
             _log.warning("%s; falling back to the one before", error)
-            shutil.rmtree(folder / str(step), ignore_errors=True)
+            aside = folder / f"{step}.unreadable"
+            shutil.rmtree(aside, ignore_errors=True)
+            (folder / str(step)).rename(aside)
     return None
