@@ -43,7 +43,7 @@ class BenchConfig:
     norm: tuple[str, ...] = _flag(("none", "batch", "group"), "Norms to time.")
     batch_size: tuple[int, ...] = _flag((50,), "Batch sizes to time.")
     members: int = _flag(8, "Learning rates, 1e-4 to 1e-2, of one seed.")
-    steps: int = _flag(20, "Steps of one timed run.")
+    steps: int = _flag(50, "Steps of one timed run.")
     repeats: int = _flag(5, "Timed runs of each contender, in turns.")
     execution: str = _flag("auto", f"normlab's: {', '.join(EXECUTION)}.")
     out: str = _flag("", "Write the figures here, as JSON.")

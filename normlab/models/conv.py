@@ -27,7 +27,7 @@ def _pads(
 
 # A kernel with fewer entries than this per output is too thin for matrix products:
 # two neighbouring outputs are then computed by one row of a wider matrix.
-_THIN = 64
+_THIN = 200
 
 
 def _row_windows(x_NHWC: jax.Array, width: int, step: int, count: int) -> jax.Array:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 
 # Averages arrays of one shape over their blocks; the axes stay, so that each mean
@@ -58,7 +59,18 @@ def block_mean(
 
 
 def _sum_groups(x: Array, num_groups: int) -> Array:
-    """Each channel's value replaced by the sum over its group."""
-    grouped = x.reshape(*x.shape[:-1], num_groups, x.shape[-1] // num_groups)
-    sums = grouped.sum(-1, keepdims=True)
-    return jnp.broadcast_to(sums, grouped.shape).reshape(x.shape)
+    """Each channel's value replaced by the sum over its group.
+
+    A product with the (C, C) matrix of which channels share a group. XLA does not
+    fuse a product into the elementwise loops that use its result, as it does a
+    reshaped sum, whose index arithmetic it would repeat for every element of the
+    block: a training step of the report's network takes a fifth less time so. A value
+    that is not finite reaches the other groups of its example, too.
+    """
+    channels = x.shape[-1]
+    if num_groups == channels:
+        return x
+    group_C = np.arange(channels) // (channels // num_groups)
+    same_CC = jnp.asarray(group_C[:, None] == group_C, x.dtype)
+    # Full precision: on a GPU the default would round the statistics to 10 bits.
+    return jnp.dot(x, same_CC, precision=lax.Precision.HIGHEST)
