@@ -15,6 +15,8 @@ STANDARDIZE = ("channel", "feature", "none")
 AUGMENT = ("none", "flip", "crop", "flip_crop")
 STATISTICS = ("running", "batch", "precise")
 EXECUTION = ("auto", "vmap", "map", "loop")
+# Steps are 32-bit numbers in the store, and an epoch has less than 1e4 of them.
+_LONGEST = 100_000_000
 
 
 def _flag(default: Any, text: str) -> Any:
@@ -130,7 +132,7 @@ STATIC_AXES = (
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How to run a sweep; nothing here changes a number it finds."""
+    """How to run a sweep; nothing here changes a number it finds beyond rounding."""
 
     out: str = _flag("", "The run directory; runs/<flagfile's name> by default.")
     data_dir: str = _flag(
@@ -210,6 +212,9 @@ def _check_numbers(config: SweepConfig) -> None:
         _below(config, name, 1)
     if config.seed + config.num_seeds > 2**31:
         raise UserError(f"--seed={config.seed}: seeds must stay below 2**31")
+    for name in ("epochs", "steps"):
+        if getattr(config, name) > _LONGEST:
+            raise UserError(f"--{name}={getattr(config, name)}: at most {_LONGEST}")
     if config.epochs and config.steps:
         raise UserError("--epochs and --steps are both given; give one")
     if not (config.epochs or config.steps):

@@ -162,7 +162,13 @@ def run(
                 f"unexpected word {rest[0]!r}: every setting is --name=value, one a "
                 "line in a flagfile"
             )
-        status = main(values)
+        try:
+            status = main(values)
+        except OSError as error:  # a folder that cannot be read, a full disk, ...
+            raise UserError(one_line(error)) from error
+    except KeyboardInterrupt:
+        print(f"{program}: stopped; the same command goes on", file=sys.stderr)
+        sys.exit(130)
     except UserError as error:
         print(f"{program}: error: {one_line(error)}", file=sys.stderr)
         sys.exit(1)

@@ -232,9 +232,11 @@ AXES: dict[str, st.SearchStrategy] = {
 
 @st.composite
 def valid_configs(draw) -> SweepConfig:
-    fields: dict[str, Any] = dict(epochs=draw(number(0, exclude_min=True)), steps=0)
+    fields: dict[str, Any] = dict(
+        epochs=draw(number(0, 1e8, exclude_min=True)), steps=0
+    )
     if draw(st.booleans()):
-        fields = dict(epochs=0.0, steps=draw(positive))
+        fields = dict(epochs=0.0, steps=draw(st.integers(1, 10**8)))
     keys = [s.name for s in dataclasses.fields(SweepConfig) if s.name not in fields]
     drawn = {name: draw(AXES[name]) for name in keys}
     return SweepConfig(**drawn, **fields)

@@ -182,7 +182,7 @@ class Silent:
     def begin(self, name: str, steps: int, step: int, members: int) -> None:
         pass
 
-    def note(self, text: str) -> None:
+    def compiled(self, what: str, seconds: float) -> None:
         pass
 
     def advance(self, steps: int, losses_M: np.ndarray) -> None:

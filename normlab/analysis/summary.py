@@ -148,7 +148,7 @@ def text_table(table: pd.DataFrame, metric: str = "test_accuracy") -> str:
     dynamic = [c for c in DYNAMIC_AXES if c in table.columns]
 
     def words(row) -> str:
-        text = f"{row['median']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+        text = Interval(*(row[name] for name in Interval._fields)).text
         lost = int(row["diverged"])
         return f"{text} ({lost} diverged)" if lost else text
 

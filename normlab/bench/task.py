@@ -43,9 +43,11 @@ class Task:
 
     def images_NHWC(self) -> np.ndarray:
         """The standardised training images, float32."""
-        mean, std = feature_statistics(self.dataset.train_x, "channel")
+        found = feature_statistics(self.dataset.train_x, "channel")
+        mean, std = (jnp.asarray(values) for values in found)
         parts = np.array_split(np.asarray(self.dataset.train_x), 20)
-        return np.concatenate([np.asarray(standardize(x, mean, std)) for x in parts])
+        ready = [standardize(jnp.asarray(x), mean, std) for x in parts]
+        return np.concatenate([np.asarray(x) for x in ready])
 
     def initial_params(self) -> dict:
         """The parameters every member starts from, as numpy arrays."""

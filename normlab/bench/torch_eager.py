@@ -1,6 +1,7 @@
 """The peer most users have: a PyTorch script, one run after another."""
 
 import importlib.util
+from typing import Any
 
 import numpy as np
 
@@ -58,7 +59,7 @@ def torch_run(task: Task, *, channels_last: bool) -> Run:
             return self.dense2(F.relu(self.dense1(x)))
 
     def network() -> nn.Module:
-        made = Network()
+        made: Any = Network()
         with torch.no_grad():
             for name in ("conv1", "conv2"):
                 kernel = torch.from_numpy(params[name]["kernel"].copy())

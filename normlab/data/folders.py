@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from normlab.errors import UserError
+
 
 def data_dir(flag: str | os.PathLike | None = None) -> Path:
     """The data folder, absolute; it need not exist.
@@ -14,4 +16,7 @@ def data_dir(flag: str | os.PathLike | None = None) -> Path:
     chosen = flag or os.environ.get("NORMLAB_DATA_DIR")
     if not chosen:
         chosen = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "normlab"
-    return Path(chosen).expanduser().absolute()
+    try:
+        return Path(chosen).expanduser().absolute()
+    except RuntimeError as error:  # ~nobody
+        raise UserError(f"cannot use the folder {str(chosen)!r}: {error}") from None

@@ -9,8 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-STANDARDIZATIONS = ("feature", "channel", "none")
-AUGMENTATIONS = ("none", "flip", "crop", "flip_crop")
+from normlab.config import AUGMENT, STANDARDIZE
 
 _CHUNK = 1000  # images at a time; 1000 squares of a uint8 fit in a uint32
 _PAD = 4
@@ -32,8 +31,8 @@ def feature_statistics(train_x: np.ndarray, how: str) -> tuple[np.ndarray, np.nd
     Raises:
       ValueError: unknown ``how``.
     """
-    if how not in STANDARDIZATIONS:
-        known = ", ".join(STANDARDIZATIONS)
+    if how not in STANDARDIZE:
+        known = ", ".join(STANDARDIZE)
         raise ValueError(f"unknown standardization {how!r}: the known ones are {known}")
     if how == "none":
         one = np.ones((1, 1, 1), np.float32)
@@ -91,8 +90,8 @@ def augment(key: jax.Array, x_NHWC: jax.Array, how: str) -> jax.Array:
     Raises:
       ValueError: unknown ``how``.
     """
-    if how not in AUGMENTATIONS:
-        known = ", ".join(AUGMENTATIONS)
+    if how not in AUGMENT:
+        known = ", ".join(AUGMENT)
         raise ValueError(f"unknown augmentation {how!r}: the known ones are {known}")
     flip_key, crop_key = jax.random.split(key)
     if how in ("flip", "flip_crop"):

@@ -1,8 +1,11 @@
 """Orbax checkpoints of whole cells, verified by digest when they are read."""
 
+import contextlib
+import errno
 import hashlib
 import logging
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,10 @@ from normlab.errors import UserError
 from normlab.store.layout import numbered
 
 _log = logging.getLogger("normlab")
+
+
+class Unreadable(UserError):
+    """A checkpoint whose files are damaged; the one before may be sound."""
 
 
 def _digest(tree: Any) -> np.ndarray:
@@ -60,48 +67,67 @@ def load(folder: Path, step: int, like: Any) -> Any:
       like: a tree of arrays or ShapeDtypeStructs, of the expected structure.
 
     Raises:
-      UserError: the checkpoint is damaged, or of another structure.
+      Unreadable (a UserError): the checkpoint is damaged.
+      UserError: it is sound, and holds a state of another structure.
     """
     folder = folder.absolute()
     like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), like)
+    if _kinds(shapes(folder, step)) != _kinds(like):
+        raise UserError(
+            f"{folder / str(step)} holds another state than this version of normlab "
+            "keeps; choose another --out, or go on with the version that wrote it"
+        )
     target = {"tree": like, "digest": np.zeros(32, np.uint8)}
     options = ocp.CheckpointManagerOptions(read_only=True)
-    try:
+    with _reading(folder / str(step)):
         with ocp.CheckpointManager(folder, options=options) as manager:
             found = manager.restore(step, args=ocp.args.StandardRestore(target))
-    # Whatever a damaged file makes the libraries below raise, it is damaged.
+        found = jax.tree.map(np.asarray, found)
+    if not np.array_equal(_digest(found["tree"]), found["digest"]):
+        raise Unreadable(f"{folder / str(step)} is damaged: its digest differs")
+    return found["tree"]
+
+
+def _kinds(tree: Any) -> list[tuple]:
+    """Shapes and types of the leaves, in an order that any structure shares."""
+    leaves = jax.tree.leaves(tree)
+    return sorted((tuple(leaf.shape), str(np.dtype(leaf.dtype))) for leaf in leaves)
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turns what the libraries raise over a damaged file into `Unreadable`.
+
+    Being out of memory or of open files, or not permitted to read, says nothing of
+    the file, and is not taken for damage.
+    """
+    try:
+        yield
+    except (MemoryError, PermissionError):
+        raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            raise
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{folder / str(step)} cannot be read: {reason}") from error
-    found = jax.tree.map(np.asarray, found)
-    tree = found["tree"]
-    # Orbax keeps to the structure and the types of its target, but not its shapes.
-    if [x.shape for x in jax.tree.leaves(tree)] != [
-        x.shape for x in jax.tree.leaves(like)
-    ]:
-        raise UserError(f"{folder / str(step)} cannot be read: other shapes are there")
-    if not np.array_equal(_digest(tree), found["digest"]):
-        raise UserError(f"{folder / str(step)} is damaged: its digest differs")
-    return tree
+        raise Unreadable(f"{path} cannot be read: {reason}") from error
 
 
 def shapes(folder: Path, step: int) -> Any:
     """The tree at ``folder/<step>`` as shapes and types: a ``like`` for `load`.
 
     Raises:
-      UserError: the checkpoint is damaged.
+      Unreadable (a UserError): the checkpoint is damaged.
     """
     folder = folder.absolute()
     options = ocp.CheckpointManagerOptions(read_only=True)
     handler = ocp.StandardCheckpointHandler()
-    try:
-        with ocp.CheckpointManager(
+    with (
+        _reading(folder / str(step)),
+        ocp.CheckpointManager(
             folder, options=options, item_handlers=handler
-        ) as manager:
-            return manager.item_metadata(step)["tree"]
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{folder / str(step)} cannot be read: {reason}") from error
+        ) as manager,
+    ):
+        return manager.item_metadata(step)["tree"]
 
 
 def load_newest(folder: Path, like: Any) -> tuple[int, Any] | None:
@@ -113,7 +139,7 @@ def load_newest(folder: Path, like: Any) -> tuple[int, Any] | None:
     for step in sorted(numbered(folder), reverse=True):
         try:
             return step, load(folder, step, like)
-        except UserError as error:
+        except Unreadable as error:
             _log.warning("%s; falling back to the one before", error)
             aside = folder / f"{step}.unreadable"
             shutil.rmtree(aside, ignore_errors=True)

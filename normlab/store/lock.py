@@ -28,7 +28,7 @@ def only_writer(path: Path) -> Iterator[None]:
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             raise UserError(
                 f"another process is writing {path.parent}; wait for it, or choose "
                 "another --out"

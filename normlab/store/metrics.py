@@ -82,22 +82,40 @@ def drop_after(folder: Path, step: int) -> None:
             path.unlink()
 
 
-def read_parts(folder: Path) -> pa.Table | None:
+def read_parts(folder: Path, stop: int | None = None) -> pa.Table | None:
     """All parts in order, or None where there are none.
 
+    Args:
+      folder: the parts of one cell.
+      stop: the step they must reach, where that is known.
+
     Raises:
-      UserError: a part is damaged; the message names it.
+      UserError: a part is damaged, or missing; the message says what to do.
     """
-    tables = []
-    for path in numbered(folder, _PREFIX, _SUFFIX).values():
+    tables, reached = [], 0
+    for end, path in numbered(folder, _PREFIX, _SUFFIX).items():
         try:
-            tables.append(pq.read_table(path, page_checksum_verification=True))
+            table = pq.read_table(path, page_checksum_verification=True)
         except (pa.ArrowException, OSError) as error:
             reason = " ".join(str(error).split())
-            raise UserError(f"{path} is damaged ({reason}); remove it") from error
+            text = f"{path} is damaged ({reason}); {_again(folder)}"
+            raise UserError(text) from error
+        first = int(table["step"].to_numpy().min())
+        if first != reached:
+            raise UserError(f"the metrics before {path} are missing; {_again(folder)}")
+        tables.append(table)
+        reached = end
+    if stop is not None and reached != stop:
+        text = f"the metrics after step {reached} are missing; {_again(folder)}"
+        raise UserError(text)
     if not tables:
         return None
     return pa.concat_tables(tables, promote_options="default")
+
+
+def _again(folder: Path) -> str:
+    """What to do: parts are not made again one by one."""
+    return f"remove {folder.parent}, and the same command computes the cell again"
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:

@@ -83,6 +83,11 @@ def _check_same(paths: RunPaths, found: dict, wanted: dict) -> None:
     if not isinstance(old, dict) or not isinstance(found.get("sessions"), list):
         raise UserError(f"{paths.sweep} is damaged: it has no config or no sessions")
     odd = [k for k in {**old, **new} if old.get(k) != new.get(k)]
+    if not odd and found.get("cells") != wanted["cells"]:
+        raise UserError(
+            f"--out={paths.root} was begun by another version of normlab, whose cells "
+            "differ; choose another --out"
+        )
     if odd:
         name = odd[0]
         raise UserError(
@@ -154,7 +159,8 @@ def load(run: str | Path) -> pd.DataFrame:
 
 def _cell_frame(paths: CellPaths) -> pd.DataFrame | None:
     cell = read_cell(paths)
-    table = read_parts(paths.metrics)
+    complete = cell_status(paths) == "complete"
+    table = read_parts(paths.metrics, cell.config.steps if complete else None)
     if table is None:
         return None
     frame = to_frame(table)

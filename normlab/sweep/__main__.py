@@ -8,6 +8,7 @@ its members and run through it together. The same command again resumes, or says
 that all is done.
 """
 
+import contextlib
 import logging
 import sys
 from pathlib import Path
@@ -40,23 +41,24 @@ def _use_compilation_cache(options: RunOptions) -> None:
     if folder == "auto":
         folder = str(data.data_dir(options.data_dir or None) / "compiled")
     try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-    except OSError:
+        path = Path(folder).expanduser()
+        path.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):
         return  # a read-only home costs the cache, not the run
-    jax.config.update("jax_compilation_cache_dir", folder)
+    jax.config.update("jax_compilation_cache_dir", str(path))
 
 
 def _execute(plan: Plan, paths: RunPaths, options: RunOptions) -> None:
     total = sum(len(p.cell.members) * p.cell.config.steps for p in plan.cells)
     progress = SweepProgress(total, len(plan.cells))
-    for cell_plan in plan.cells:
-        cell = cell_plan.cell
-        cell_paths = paths.cell(cell.id)
-        if cell_status(cell_paths) == "complete":
-            progress.skip(len(cell.members) * cell.config.steps)
-            continue
-        run_cell(cell_plan, cell_paths, options, progress)
-    progress.close()
+    with contextlib.closing(progress):
+        for cell_plan in plan.cells:
+            cell = cell_plan.cell
+            cell_paths = paths.cell(cell.id)
+            if cell_status(cell_paths) == "complete":
+                progress.skip(len(cell.members) * cell.config.steps)
+                continue
+            run_cell(cell_plan, cell_paths, options, progress)
 
 
 def _report(paths: RunPaths) -> None:
@@ -76,13 +78,13 @@ def _report(paths: RunPaths) -> None:
 
 def main(values: flags.FlagValues) -> int:
     config, options = read(SweepConfig, values), read(RunOptions, values)
-    _use_compilation_cache(options)
     plan = make_plan(config, options)
     paths = RunPaths.at(run_folder(options, flagfile_of(sys.argv[1:])))
     print(plan.text)
     print(f"out: {paths.root}", flush=True)
     if options.dry_run:
         return 0
+    _use_compilation_cache(options)
     lines = [*write(config), f"--out={paths.root}"]
     complete = all(cell_status(paths.cell(p.cell.id)) == "complete" for p in plan.cells)
     cells = tuple(p.cell for p in plan.cells)
@@ -91,11 +93,7 @@ def main(values: flags.FlagValues) -> int:
         print("complete: nothing is left to run")
         print(text_table(summarize(load(paths.root))))
         return 0
-    try:
-        _execute(plan, paths, options)
-    except KeyboardInterrupt:
-        print(f"{PROGRAM}: stopped; the same command resumes", file=sys.stderr)
-        return 130
+    _execute(plan, paths, options)
     _report(paths)
     return 0
 

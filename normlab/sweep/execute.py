@@ -1,5 +1,6 @@
 """Runs a cell from wherever it stands to its end, through the store."""
 
+import dataclasses
 import time
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,9 +9,10 @@ import numpy as np
 
 from normlab.config import RunOptions
 from normlab.store import checkpoints, metrics, path
-from normlab.store.layout import CellPaths
+from normlab.store.layout import CellPaths, read_json
 from normlab.store.lock import only_writer
 from normlab.store.run import cell_status, write_cell
+from normlab.sweep.members import MODES
 from normlab.sweep.plan import CellPlan
 from normlab.sweep.population import Metrics, Population, to_device
 from normlab.train.program import data_arrays
@@ -28,7 +30,7 @@ class Progress(Protocol):
     """What a run tells of itself while it works."""
 
     def begin(self, name: str, steps: int, step: int, members: int) -> None: ...
-    def note(self, text: str) -> None: ...
+    def compiled(self, what: str, seconds: float) -> None: ...
     def advance(self, steps: int, losses_M: np.ndarray) -> None: ...
     def end(self) -> None: ...
 
@@ -63,10 +65,27 @@ def run_cell(
       UserError: another process is at work on the cell, or the disk is full.
     """
     with only_writer(paths.lock):
-        if cell_status(paths) == "complete":
+        status = cell_status(paths)
+        if status == "complete":
             return
-        write_cell(paths, plan.cell, "running")
+        if status == "running":
+            plan = _as_before(plan, read_json(paths.config), options)
+        settings = {"execution": plan.mode, "member_chunk": plan.chunk}
+        write_cell(paths, plan.cell, "running", **settings)
         _CellRun(plan, paths, options, progress).run()
+
+
+def _as_before(plan: CellPlan, record: dict, options: RunOptions) -> CellPlan:
+    """The plan with the mode and the chunk of the earlier start, where both are auto.
+
+    They follow from the memory that happens to be free; another choice would change
+    what is still to come by rounding.
+    """
+    if options.execution == options.member_chunk == "auto":
+        mode, chunk = record.get("execution"), record.get("member_chunk")
+        if mode in MODES and isinstance(chunk, int) and chunk > 0:
+            return dataclasses.replace(plan, mode=mode, chunk=chunk)
+    return plan
 
 
 class _CellRun:
@@ -98,6 +117,7 @@ class _CellRun:
         first = step
         members = len(self._plan.cell.members)
         self._progress.begin(self._plan.name, self._config.steps, step, members)
+        self._note_compile(0.0, "initialisation")
         recorder = metrics.Recorder(step)
         points = path.PathRecorder(self._paths.path)
         timer = _Timer(self._options.checkpoint_seconds, last=time.monotonic())
@@ -138,6 +158,7 @@ class _CellRun:
             step, state = found
             self._population.restore(state)
         metrics.drop_after(self._paths.metrics, step)
+        metrics.read_parts(self._paths.metrics, step)  # nothing before may be missing
         if step < self._config.steps:
             path.drop_from(self._paths.path, step)
         return step
@@ -184,7 +205,7 @@ class _CellRun:
     def _note_compile(self, before: float, what: str) -> None:
         spent = self._population.compile_seconds - before
         if spent:
-            self._progress.note(f"{self._plan.name}: compiled {what} in {spent:.1f} s")
+            self._progress.compiled(what, spent)
 
     def _save(
         self, step: int, recorder: metrics.Recorder, points: path.PathRecorder

@@ -65,6 +65,8 @@ def _resolve(config: SweepConfig, static: dict, available: int) -> CellConfig:
     # Rounded first: 0.1 epochs of 1000 images in batches of 10 are 10 steps, not 11.
     length = math.ceil(round(config.epochs * train_size / batch_size, 6))
     steps = config.steps or max(length, 1)
+    if steps >= 2**31:  # steps are 32-bit numbers in the store
+        raise UserError(f"--epochs={config.epochs}: {steps} steps are too many")
     # Only a norm with running averages has more than one kind of statistics.
     running = "momentum" in NORMS[norm].reads
     bn_eval = config.bn_eval if running else config.bn_eval[:1]

@@ -12,7 +12,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-MODES = ("vmap", "map", "loop")
+from normlab.config import EXECUTION
+
+MODES = EXECUTION[1:]  # all but auto
 
 
 def choose_mode(asked: str, platform: str) -> tuple[str, str]:

@@ -46,18 +46,21 @@ class SweepProgress:
 
     def skip(self, member_steps: int) -> None:
         """Counts work that an earlier run did."""
-        self._skipped += member_steps
         self._cell += 1
-        if self._bar is not None:
-            self._bar.update(member_steps)
+        self._skip(member_steps)
+
+    def _skip(self, member_steps: int) -> None:
+        self._skipped += member_steps
+        if self._bar is not None:  # `initial` keeps it out of the bar's speed
+            self._bar.initial += member_steps
+            self._bar.n += member_steps
+            self._bar.refresh()
 
     def begin(self, name: str, steps: int, step: int, members: int) -> None:
         """A cell starts, at ``step`` of ``steps``."""
         self._cell += 1
         self._name, self._steps, self._step, self._members = name, steps, step, members
-        self._skipped += step * members
-        if self._bar is not None:
-            self._bar.update(step * members)
+        self._skip(step * members)
         if step:
             self.note(f"{name}: goes on from step {step} of {steps}")
 
@@ -67,6 +70,11 @@ class SweepProgress:
             self._bar.write(text, file=self._stream)
         else:
             print(text, file=self._stream, flush=True)
+
+    def compiled(self, what: str, seconds: float) -> None:
+        """``what`` of the current cell was compiled; the pace leaves that out."""
+        self._compiling += seconds
+        self.note(f"{self._name}: compiled {what} in {seconds:.1f} s")
 
     def advance(self, steps: int, losses_M: np.ndarray) -> None:
         """``steps`` more steps of the current cell; its members' latest losses."""
@@ -84,7 +92,7 @@ class SweepProgress:
             self.note(f"{where}, {self._pace()}")
 
     def _pace(self) -> str:
-        spent = time.monotonic() - self._started
+        spent = time.monotonic() - self._started - self._compiling
         rate = self._done / max(spent, 1e-9)
         left = self._total - self._skipped - self._done
         return f"{rate:.0f} member-steps/s, {_clock(left / max(rate, 1e-9))} left"

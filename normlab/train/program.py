@@ -35,13 +35,11 @@ class Program:
       evaluate: ``(state, data) -> metrics``: ``train_loss``, ``train_accuracy``,
         ``test_loss``, ``test_accuracy``, and the same with ``_<statistics>``
         appended where several kinds of statistics are asked for.
-      image_shape: (H, W, C).
     """
 
     init: Callable[..., TrainState]
     chunk: Callable
     evaluate: Callable
-    image_shape: tuple[int, int, int]
 
 
 def data_arrays(dataset: Dataset) -> dict[str, np.ndarray]:
@@ -116,4 +114,4 @@ def build_program(cell: CellConfig, dataset: Dataset) -> Program:
         batch_size=cell.eval_batch_size,
     )
     init = partial(init_state, model, tx, dataset.image_shape)
-    return Program(init, chunk, evaluate, dataset.image_shape)
+    return Program(init, chunk, evaluate)

@@ -12,6 +12,7 @@ import optax
 import pytest
 
 from normlab.errors import UserError
+from normlab.store import checkpoints
 from normlab.store.checkpoints import load, load_newest, save
 from normlab.store.layout import numbered
 from normlab.train.optimizers import OPTIMIZERS, make_optimizer
@@ -247,3 +248,29 @@ def test_a_relative_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     save(Path("here"), 1, tree(), keep=1)
     assert_same(load(Path("here"), 1, tree()), tree())
+
+
+def test_another_state_is_refused_and_left_alone(tmp_path):
+    save(tmp_path, 3, {"a": np.zeros((2, 3), np.float32)}, keep=None)
+    for like in (
+        {"a": np.zeros((2, 4), np.float32)},
+        {"a": np.zeros((2, 3), np.int32)},
+        {"a": np.zeros((2, 3), np.float32), "b": np.zeros(2, np.float32)},
+    ):
+        with pytest.raises(UserError, match="holds another state") as caught:
+            load_newest(tmp_path, like)
+        assert type(caught.value) is UserError
+    assert (tmp_path / "3").is_dir()  # a sound state is never set aside
+
+
+def test_no_memory_is_not_taken_for_damage(tmp_path, monkeypatch):
+    like = {"a": np.zeros((2, 3), np.float32)}
+    save(tmp_path, 3, like, keep=None)
+
+    def fails(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(checkpoints.ocp.CheckpointManager, "restore", fails)
+    with pytest.raises(MemoryError):
+        load_newest(tmp_path, like)
+    assert (tmp_path / "3").is_dir()

@@ -73,7 +73,7 @@ def test_data_is_on_the_disk_before_the_name(tmp_path, monkeypatch):
         os, "replace", lambda a, b: (order.append("replace"), replace(a, b))
     )
     write_text(tmp_path / "file.txt", "x")
-    assert order == ["fsync", "replace"]
+    assert order == ["fsync", "replace", "fsync"]  # the data, then the name
 
 
 def test_a_file_in_place_of_the_folder(tmp_path):

@@ -5,6 +5,8 @@ import math
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from normlab.cell import CellConfig, Member
@@ -81,7 +83,10 @@ def test_cells_with_other_metrics(tmp_path):
     recorder = Recorder(20)
     extra = np.full(6, 0.75, np.float32)
     recorder.evaluation(20, {"test_accuracy_batch": extra})
-    write_part(paths.cell(BATCH.id).metrics, 20, recorder.table())
+    last = paths.cell(BATCH.id).metrics / "part-00000020.parquet"
+    both = [pq.read_table(last), recorder.table()]
+    table = pa.concat_tables(both, promote_options="default")
+    write_part(paths.cell(BATCH.id).metrics, 20, table)
     frame = load(tmp_path)
     rows = frame[frame["cell"] == BATCH.id]
     assert rows["test_accuracy_batch"].notna().sum() == 6

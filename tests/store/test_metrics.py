@@ -82,13 +82,13 @@ def one_step(step: int) -> pa.Table:
 
 
 def test_parts_come_back_in_order(tmp_path):
-    for step in (1000000000, 2, 10):
-        write_part(tmp_path, step, one_step(step % 1000))
+    for step, end in ((10, 1000000000), (0, 2), (2, 10)):
+        write_part(tmp_path, end, one_step(step))
     (tmp_path / "part-00000004.parquet.tmp").write_bytes(b"junk")
     (tmp_path / ".part-00000004.parquet.9.tmp").write_bytes(b"junk")
     table = read_parts(tmp_path)
     assert table is not None
-    assert table["step"].to_pylist() == [2, 2, 10, 10, 0, 0]
+    assert table["step"].to_pylist() == [0, 0, 2, 2, 10, 10]
 
 
 def test_parts_with_other_metrics_are_joined(tmp_path):
@@ -114,6 +114,19 @@ def test_drop_after(tmp_path):
     drop_after(tmp_path / "none", 0)
 
 
+def test_a_missing_part_is_an_error(tmp_path):
+    for step in (0, 5, 10):
+        write_part(tmp_path, step + 5, one_step(step))
+    assert read_parts(tmp_path, 15) is not None
+    with pytest.raises(UserError, match="after step 15 are missing; remove"):
+        read_parts(tmp_path, 20)
+    (tmp_path / "part-00000010.parquet").unlink()
+    with pytest.raises(UserError, match="before .*part-00000015.parquet are missing"):
+        read_parts(tmp_path)
+    with pytest.raises(UserError, match="after step 0 are missing"):
+        read_parts(tmp_path / "none", 15)
+
+
 def test_no_parts(tmp_path):
     assert read_parts(tmp_path) is None
     assert read_parts(tmp_path / "none") is None
@@ -121,8 +134,8 @@ def test_no_parts(tmp_path):
 
 @pytest.mark.parametrize("damage", ["empty", "half", "flip the footer", "text"])
 def test_a_damaged_part_is_named(tmp_path, damage):
-    write_part(tmp_path, 1, one_step(1))
-    write_part(tmp_path, 2, one_step(2))
+    write_part(tmp_path, 1, one_step(0))
+    write_part(tmp_path, 2, one_step(1))
     path = tmp_path / "part-00000002.parquet"
     content = path.read_bytes()
     flipped = bytearray(content)

@@ -73,6 +73,14 @@ def test_another_configuration_is_refused(paths, session):
     assert paths.sweep.read_bytes() == before
 
 
+def test_other_cells_are_refused(paths):
+    start(paths, {"started": "first"})
+    before = paths.sweep.read_bytes()
+    with pytest.raises(UserError, match="begun by another version"):
+        open_run(paths, CONFIG, CELLS[:1], write(CONFIG), {"started": "second"})
+    assert paths.sweep.read_bytes() == before
+
+
 def test_foreign_files_are_left_alone(paths):
     paths.root.mkdir()
     thesis = paths.root / "thesis.tex"

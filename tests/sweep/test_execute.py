@@ -339,3 +339,27 @@ def test_checkpoints_cost_a_small_share_of_the_time(monkeypatch):
     assert not timer.due()
     clock[0] = 671.0
     assert timer.due()
+
+
+def test_a_resumed_cell_keeps_its_mode_and_chunk(tmp_path, often, expected):
+    """Free memory may differ at the next start; the numbers may not."""
+    paths = CellPaths(tmp_path)
+    with pytest.raises(Interrupted):
+        run_cell(PLAN, paths, OPTIONS, StopAfter(2))
+    assert json.loads(paths.config.read_text())["member_chunk"] == PLAN.chunk
+    other = dataclasses.replace(PLAN, mode="loop", chunk=1)
+    assert (other.mode, other.chunk) != (PLAN.mode, PLAN.chunk)
+    run_cell(other, paths, OPTIONS, tiny.Silent())
+    assert json.loads(paths.config.read_text())["execution"] == PLAN.mode
+    assert_same(everything(paths), expected)
+
+
+def test_a_lost_part_stops_a_resume(tmp_path, often):
+    paths = CellPaths(tmp_path)
+    with pytest.raises(Interrupted):
+        run_cell(PLAN, paths, OPTIONS, StopAfter(3))
+    parts = sorted(paths.metrics.glob("*.parquet"))
+    assert len(parts) > 1
+    parts[0].unlink()
+    with pytest.raises(UserError, match="are missing; remove"):
+        run_cell(PLAN, paths, OPTIONS, tiny.Silent())

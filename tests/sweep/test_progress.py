@@ -95,7 +95,7 @@ def test_a_terminal_gets_a_bar_that_ends_full():
     bar = SweepProgress(600, 3, stream)
     bar.skip(200)
     bar.begin("batch", 100, 60, 2)
-    bar.note("batch: compiled training in 1.0 s")
+    bar.compiled("training", 1.0)
     bar.advance(40, LOSSES)
     bar.end()
     bar.begin("group", 100, 0, 2)
@@ -113,3 +113,15 @@ def test_a_terminal_gets_a_bar_that_ends_full():
 )
 def test_clock(seconds, text):
     assert progress._clock(seconds) == text
+
+
+def test_the_pace_leaves_compiling_out(clock):
+    stream = io.StringIO()
+    bar = SweepProgress(100, 1, stream)
+    bar.begin("none", 100, 0, 1)
+    clock[0] += 40
+    bar.compiled("training", 40.0)
+    clock[0] += 10
+    bar.advance(10, LOSSES)
+    assert "compiled training in 40.0 s" in stream.getvalue()
+    assert "1 member-steps/s, 1:30 left" in stream.getvalue()
