@@ -119,7 +119,7 @@ def test_variables_are_interchangeable_with_linens():
         "scale_init": nn.initializers.normal(1.0),
         "bias_init": nn.initializers.normal(1.0),
     }
-    x = 2 + jax.random.normal(jax.random.key(0), (6, 3, 3, 4))
+    x = 2 + jax.random.normal(jax.random.key(0), (6, 3, 3, 4), jnp.float32)
     layers = BatchNorm(**settings), LinenBatchNorm(**settings)
     for here, there in (layers, layers[::-1]):
         fresh = here.init(jax.random.key(1), x, use_running_average=False)
