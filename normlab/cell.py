@@ -73,3 +73,8 @@ class Cell:
     @property
     def id(self) -> str:
         return self.config.id
+
+    @property
+    def member_steps(self) -> int:
+        """Steps of all members together."""
+        return len(self.members) * self.config.steps

@@ -19,7 +19,8 @@ EXECUTION = ("auto", "vmap", "map", "loop")
 _LONGEST = 100_000_000
 
 
-def _flag(default: Any, text: str) -> Any:
+def flag(default: Any, text: str) -> Any:
+    """A field of a settings dataclass, with the help text of its flag."""
     return field(default=default, metadata={"help": text})
 
 
@@ -32,73 +33,73 @@ class SweepConfig:
     the members of every cell.
     """
 
-    dataset: tuple[str, ...] = _flag(("digits",), "Datasets (static axis).")
-    train_size: tuple[int, ...] = _flag(
+    dataset: tuple[str, ...] = flag(("digits",), "Datasets (static axis).")
+    train_size: tuple[int, ...] = flag(
         (0,), "Train on the first this many images; 0 is all (static axis)."
     )
-    standardize: tuple[str, ...] = _flag(
+    standardize: tuple[str, ...] = flag(
         ("channel",),
         "Standardise inputs by training-set statistics per channel, per feature, "
         "or none, which divides by 255 (static axis).",
     )
-    augment: tuple[str, ...] = _flag(
+    augment: tuple[str, ...] = flag(
         ("none",), f"Augmentation: {', '.join(AUGMENT)} (static axis)."
     )
-    model: tuple[str, ...] = _flag(("small_cnn",), "Models (static axis).")
-    init: tuple[str, ...] = _flag(
+    model: tuple[str, ...] = flag(("small_cnn",), "Models (static axis).")
+    init: tuple[str, ...] = flag(
         ("standard",), "Initialisers: standard, report (static axis)."
     )
-    norm: tuple[str, ...] = _flag(
+    norm: tuple[str, ...] = flag(
         ("none", "batch", "group"),
         "Normalization: none, batch, group, layer, instance (static axis).",
     )
-    groups: tuple[int, ...] = _flag(
+    groups: tuple[int, ...] = flag(
         (4,), "Group counts; they apply to --norm=group alone (static axis)."
     )
-    epsilon: tuple[float, ...] = _flag(
+    epsilon: tuple[float, ...] = flag(
         (1e-5,), "Added to the variance, the same for every norm (static axis)."
     )
-    norm_momentum: tuple[float, ...] = _flag(
+    norm_momentum: tuple[float, ...] = flag(
         (0.99,), "Decay of batch norm's running averages (static axis)."
     )
-    norm_scale: tuple[bool, ...] = _flag(
+    norm_scale: tuple[bool, ...] = flag(
         (True,), "Whether norms learn a scale (static axis)."
     )
-    norm_bias: tuple[bool, ...] = _flag(
+    norm_bias: tuple[bool, ...] = flag(
         (True,), "Whether norms learn a bias (static axis)."
     )
-    optimizer: tuple[str, ...] = _flag(
+    optimizer: tuple[str, ...] = flag(
         ("adam",), "Optimizers: adam, adamw, sgd, momentum (static axis)."
     )
-    batch_size: tuple[int, ...] = _flag((50,), "Batch sizes (static axis).")
-    lr: tuple[float, ...] = _flag((1e-3,), "Learning rates (members).")
-    momentum: tuple[float, ...] = _flag(
+    batch_size: tuple[int, ...] = flag((50,), "Batch sizes (static axis).")
+    lr: tuple[float, ...] = flag((1e-3,), "Learning rates (members).")
+    momentum: tuple[float, ...] = flag(
         (0.9,), "Momentum; it applies to --optimizer=momentum alone (members)."
     )
-    weight_decay: tuple[float, ...] = _flag(
+    weight_decay: tuple[float, ...] = flag(
         (0.0,),
         "Weight decay on every parameter: added to the gradient (L2), or decoupled "
         "for --optimizer=adamw (members).",
     )
-    seed: int = _flag(0, "The first seed.")
-    num_seeds: int = _flag(3, "How many seeds, counted from --seed (members).")
-    epochs: float = _flag(0.0, "Length of training in epochs; or give --steps.")
-    steps: int = _flag(0, "Length of training in steps; or give --epochs.")
-    eval_every: int = _flag(
+    seed: int = flag(0, "The first seed.")
+    num_seeds: int = flag(3, "How many seeds, counted from --seed (members).")
+    epochs: float = flag(0.0, "Length of training in epochs; or give --steps.")
+    steps: int = flag(0, "Length of training in steps; or give --epochs.")
+    eval_every: int = flag(
         0, "Evaluate every this many steps; 0 is once an epoch. Ends always count."
     )
-    path_every: int = _flag(
+    path_every: int = flag(
         0, "Store parameters and statistics every this many steps; 0 is never."
     )
-    train_eval_size: int = _flag(
+    train_eval_size: int = flag(
         10000, "How many training images train_loss and train_accuracy are over."
     )
-    eval_batch_size: int = _flag(
+    eval_batch_size: int = flag(
         500,
         "Images an evaluation batch; with --bn_eval=batch its statistics are over "
         "these.",
     )
-    bn_eval: tuple[str, ...] = _flag(
+    bn_eval: tuple[str, ...] = flag(
         ("running",),
         "Statistics batch norm is evaluated with: running averages, those of the "
         "evaluation batch, or precise ones recomputed over the training set. Of "
@@ -134,23 +135,23 @@ STATIC_AXES = (
 class RunOptions:
     """How to run a sweep; nothing here changes a number it finds beyond rounding."""
 
-    out: str = _flag("", "The run directory; runs/<flagfile's name> by default.")
-    data_dir: str = _flag(
+    out: str = flag("", "The run directory; runs/<flagfile's name> by default.")
+    data_dir: str = flag(
         "", "Where datasets live; else NORMLAB_DATA_DIR, else a cache folder."
     )
-    execution: str = _flag(
+    execution: str = flag(
         "auto", f"How members of a cell are executed: {', '.join(EXECUTION)}."
     )
-    member_chunk: str = _flag(
+    member_chunk: str = flag(
         "auto", "Members on the device at once: a number, or auto (by memory)."
     )
-    chunk_steps: int = _flag(100, "Steps under one jitted call.")
-    checkpoint_seconds: float = _flag(60.0, "Least time between checkpoints.")
-    keep_checkpoints: int = _flag(2, "How many resumable states to keep.")
-    compilation_cache: str = _flag(
+    chunk_steps: int = flag(100, "Steps under one jitted call.")
+    checkpoint_seconds: float = flag(60.0, "Least time between checkpoints.")
+    keep_checkpoints: int = flag(2, "How many resumable states to keep.")
+    compilation_cache: str = flag(
         "auto", "Folder for compiled programs; auto is beside the data, none is off."
     )
-    dry_run: bool = _flag(False, "Print the plan and stop.")
+    dry_run: bool = flag(False, "Print the plan and stop.")
 
     def __post_init__(self) -> None:
         if self.execution not in EXECUTION:

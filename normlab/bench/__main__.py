@@ -20,7 +20,7 @@ from absl import flags
 from normlab import data
 from normlab.bench import torch_eager
 from normlab.bench.task import Run, Task, make_task, normlab_run
-from normlab.config import EXECUTION
+from normlab.config import EXECUTION, flag
 from normlab.errors import UserError
 from normlab.flags import define, read, run
 from normlab.store.layout import write_json
@@ -32,21 +32,17 @@ PROGRAM = "normlab.bench"
 _TOLERANCE = 2e-3
 
 
-def _flag(default, text: str):
-    return dataclasses.field(default=default, metadata={"help": text})
-
-
 @dataclass(frozen=True)
 class BenchConfig:
-    dataset: str = _flag("cifar10", "The dataset whose images are used.")
-    data_dir: str = _flag("", "Where datasets live; else NORMLAB_DATA_DIR.")
-    norm: tuple[str, ...] = _flag(("none", "batch", "group"), "Norms to time.")
-    batch_size: tuple[int, ...] = _flag((50,), "Batch sizes to time.")
-    members: int = _flag(8, "Learning rates, 1e-4 to 1e-2, of one seed.")
-    steps: int = _flag(50, "Steps of one timed run.")
-    repeats: int = _flag(5, "Timed runs of each contender, in turns.")
-    execution: str = _flag("auto", f"normlab's: {', '.join(EXECUTION)}.")
-    out: str = _flag("", "Write the figures here, as JSON.")
+    dataset: str = flag("cifar10", "The dataset whose images are used.")
+    data_dir: str = flag("", "Where datasets live; else NORMLAB_DATA_DIR.")
+    norm: tuple[str, ...] = flag(("none", "batch", "group"), "Norms to time.")
+    batch_size: tuple[int, ...] = flag((50,), "Batch sizes to time.")
+    members: int = flag(8, "Learning rates, 1e-4 to 1e-2, of one seed.")
+    steps: int = flag(50, "Steps of one timed run.")
+    repeats: int = flag(5, "Timed runs of each contender, in turns.")
+    execution: str = flag("auto", f"normlab's: {', '.join(EXECUTION)}.")
+    out: str = flag("", "Write the figures here, as JSON.")
 
     def __post_init__(self) -> None:
         for name in ("members", "steps", "repeats"):

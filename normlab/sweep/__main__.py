@@ -49,14 +49,14 @@ def _use_compilation_cache(options: RunOptions) -> None:
 
 
 def _execute(plan: Plan, paths: RunPaths, options: RunOptions) -> None:
-    total = sum(len(p.cell.members) * p.cell.config.steps for p in plan.cells)
+    total = sum(cell_plan.cell.member_steps for cell_plan in plan.cells)
     progress = SweepProgress(total, len(plan.cells))
     with contextlib.closing(progress):
         for cell_plan in plan.cells:
             cell = cell_plan.cell
             cell_paths = paths.cell(cell.id)
             if cell_status(cell_paths) == "complete":
-                progress.skip(len(cell.members) * cell.config.steps)
+                progress.skip(cell.member_steps)
                 continue
             run_cell(cell_plan, cell_paths, options, progress)
 

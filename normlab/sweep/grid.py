@@ -94,7 +94,7 @@ def _members(config: SweepConfig, cell: CellConfig) -> tuple[Member, ...]:
 def plan_size(cells: tuple[Cell, ...]) -> tuple[int, int]:
     """(members, member-steps) of all cells together."""
     members = sum(len(cell.members) for cell in cells)
-    return members, sum(len(cell.members) * cell.config.steps for cell in cells)
+    return members, sum(cell.member_steps for cell in cells)
 
 
 def describe(config: CellConfig, others: tuple[CellConfig, ...]) -> str:
