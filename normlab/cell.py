@@ -28,6 +28,7 @@ class CellConfig:
     norm_bias: bool
     optimizer: str
     batch_size: int
+    precision: str
     steps: int
     eval_every: int
     path_every: int

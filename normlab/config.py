@@ -15,6 +15,7 @@ STANDARDIZE = ("channel", "feature", "none")
 AUGMENT = ("none", "flip", "crop", "flip_crop")
 STATISTICS = ("running", "batch", "precise")
 EXECUTION = ("auto", "vmap", "map", "loop")
+PRECISIONS = ("float32", "tf32", "bfloat16")
 # Steps are 32-bit numbers in the store, and an epoch has less than 1e4 of them.
 _LONGEST = 100_000_000
 
@@ -72,6 +73,12 @@ class SweepConfig:
         ("adam",), "Optimizers: adam, adamw, sgd, momentum (static axis)."
     )
     batch_size: tuple[int, ...] = flag((50,), "Batch sizes (static axis).")
+    precision: tuple[str, ...] = flag(
+        ("float32",),
+        "What products are computed in: float32, tf32 (a GPU rounds their inputs to "
+        "10 bits; elsewhere as float32), or bfloat16 (activations too; parameters, "
+        "norms, loss and optimizer stay float32) (static axis).",
+    )
     lr: tuple[float, ...] = flag((1e-3,), "Learning rates (members).")
     momentum: tuple[float, ...] = flag(
         (0.9,), "Momentum; it applies to --optimizer=momentum alone (members)."
@@ -128,6 +135,7 @@ STATIC_AXES = (
     "norm_bias",
     "optimizer",
     "batch_size",
+    "precision",
 )
 
 
@@ -141,6 +149,11 @@ class RunOptions:
     )
     execution: str = flag(
         "auto", f"How members of a cell are executed: {', '.join(EXECUTION)}."
+    )
+    devices: str = flag(
+        "auto",
+        "Devices that share a cell's members: a number, or auto (all there are; a CPU "
+        "counts as one for every core).",
     )
     member_chunk: str = flag(
         "auto", "Members on the device at once: a number, or auto (by memory)."
@@ -156,14 +169,11 @@ class RunOptions:
     def __post_init__(self) -> None:
         if self.execution not in EXECUTION:
             raise _unknown("execution", self.execution, EXECUTION)
-        if self.member_chunk != "auto" and not (
-            self.member_chunk.isascii()
-            and self.member_chunk.isdigit()
-            and int(self.member_chunk) > 0
-        ):
-            raise UserError(
-                f"--member_chunk={self.member_chunk}: give a positive number or auto"
-            )
+        for name in ("devices", "member_chunk"):
+            value = getattr(self, name)
+            digits = value.isascii() and value.isdigit()
+            if value != "auto" and not (digits and int(value) > 0):
+                raise UserError(f"--{name}={value}: give a positive number or auto")
         _at_least(self, "chunk_steps", 1)
         _at_least(self, "keep_checkpoints", 1)
         _at_least(self, "checkpoint_seconds", 0)
@@ -226,6 +236,7 @@ def _check_names(config: SweepConfig) -> None:
     for name, known in (
         ("standardize", STANDARDIZE),
         ("augment", AUGMENT),
+        ("precision", PRECISIONS),
         ("bn_eval", STATISTICS),
     ):
         for value in getattr(config, name):

@@ -18,8 +18,7 @@ import numpy as np
 from normlab.cell import Cell, CellConfig, Member
 from normlab.config import SweepConfig
 from normlab.data import Dataset
-from normlab.models import INITS, MODELS, Init
-from normlab.models.conv import conv_general_dilated
+from normlab.models import CONVS, INITS, MODELS, Init
 from normlab.models.pool import max_pool_2x2
 from normlab.sweep.memory import Footprint
 from normlab.sweep.plan import CellPlan
@@ -46,6 +45,8 @@ class TinyNet(nn.Module):
     norm: Any
     initializers: Any
     classes: int
+    conv: Any = CONVS["patches"]
+    dtype: Any = None
 
     @nn.compact
     def __call__(self, x_NHWC, *, statistics, mask=None):
@@ -56,7 +57,8 @@ class TinyNet(nn.Module):
             padding="SAME",
             kernel_init=init.kernel,
             bias_init=init.bias,
-            conv_general_dilated=conv_general_dilated,
+            conv_general_dilated=self.conv,
+            dtype=self.dtype,
             name="conv1",
         )(x_NHWC)
         x = self.norm("norm1")(x, statistics=statistics, mask=mask)
@@ -66,6 +68,7 @@ class TinyNet(nn.Module):
             self.classes,
             kernel_init=init.last_kernel,
             bias_init=init.bias,
+            dtype=self.dtype,
             name="dense1",
         )(x)
 
@@ -118,6 +121,7 @@ def cell_config(**changes: Any) -> CellConfig:
         norm_bias=True,
         optimizer="sgd",
         batch_size=5,
+        precision="float32",
         steps=12,
         eval_every=5,
         path_every=0,
@@ -146,10 +150,13 @@ def cell(of: tuple[Member, ...] | None = None, **changes: Any) -> Cell:
     return Cell(cell_config(**changes), members() if of is None else of)
 
 
-def program(config: CellConfig, data: Dataset | None = None) -> Program:
+def program(
+    config: CellConfig, data: Dataset | None = None, conv: str = "patches"
+) -> Program:
     """The program of a cell; it may name the model ``tiny`` and the init ``quick``."""
     with mock.patch.dict(MODELS, tiny=TinyNet), mock.patch.dict(INITS, quick=QUICK):
-        return build_program(config, dataset() if data is None else data)
+        data = dataset() if data is None else data
+        return build_program(config, data, conv=conv)
 
 
 def plan(
@@ -158,6 +165,7 @@ def plan(
     mode: str = "vmap",
     chunk: int | None = None,
     data: Dataset | None = None,
+    devices: int = 1,
 ) -> CellPlan:
     """How `normlab.sweep.execute.run_cell` is told to run ``of``."""
     data = dataset() if data is None else data
@@ -170,6 +178,7 @@ def plan(
         mode=mode,
         chunk=len(of.members) if chunk is None else chunk,
         chunk_why="asked for",
+        devices=devices,
     )
 
 

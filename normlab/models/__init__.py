@@ -1,15 +1,18 @@
 """Networks by name; each takes its norm as a field and never knows its name.
 
-A model is a Linen module with fields ``norm``, ``initializers`` and ``classes``,
-called as ``model(x_NHWC, statistics="batch" | "running", mask=None)`` (`SmallCNN`).
+A model is a Linen module with fields ``norm``, ``initializers``, ``classes``, ``conv``
+(the convolution's form, one of `CONVS`) and ``dtype`` (of its layers), called as ``model(x_NHWC, statistics="batch" | "running", mask=None)`` (`SmallCNN`).
 To add one: a file here, and a line in `MODELS`.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
+import jax
 
 from normlab.errors import UserError
+from normlab.models import conv_direct, conv_patches
 from normlab.models.init import INITS, Init, find_init
 from normlab.models.small_cnn import SmallCNN
 
@@ -18,15 +21,43 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
 }
 
 
-def make_model(name: str, *, norm: Callable, init: str, classes: int) -> nn.Module:
+# The same function in forms that are fast in different places: "patches" wherever
+# kernels are mapped over members, "direct" in a CPU's loops, and "lax" the primitive.
+CONVS: dict[str, Callable[..., jax.Array]] = {
+    "patches": conv_patches.conv_general_dilated,
+    "direct": conv_direct.conv_general_dilated,
+    "lax": jax.lax.conv_general_dilated,
+}
+
+
+def make_model(
+    name: str,
+    *,
+    norm: Callable,
+    init: str,
+    classes: int,
+    conv: str = "patches",
+    dtype: Any = None,
+) -> nn.Module:
     """The model called ``name``.
+
+    Args:
+      conv: a name in `CONVS`.
+      dtype: what convolutions and dense layers compute in, by default that of images
+        and parameters, which are float32.
 
     Raises:
       UserError: ``name`` or ``init`` is unknown; the message lists the known ones.
     """
     if name not in MODELS:
         raise UserError(f"--model={name}: unknown; known: {', '.join(MODELS)}")
-    return MODELS[name](norm=norm, initializers=find_init(init), classes=classes)
+    return MODELS[name](
+        norm=norm,
+        initializers=find_init(init),
+        classes=classes,
+        conv=CONVS[conv],
+        dtype=dtype,
+    )
 
 
-__all__ = ["INITS", "MODELS", "Init", "find_init", "make_model"]
+__all__ = ["CONVS", "INITS", "MODELS", "Init", "find_init", "make_model"]

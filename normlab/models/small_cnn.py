@@ -1,11 +1,12 @@
 """The report's network, for images of any size."""
 
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
-from normlab.models.conv import conv_general_dilated
 from normlab.models.init import Init
 from normlab.models.pool import max_pool_2x2
 
@@ -22,11 +23,16 @@ class SmallCNN(nn.Module):
         `normlab.norms.make_norm`; the model never learns which norm it is.
       initializers: of every kernel and bias.
       classes: the number of logits.
+      conv: the convolution's form, as ``flax.linen.Conv`` takes it.
+      dtype: what the layers compute in, by default that of images and parameters;
+        logits are float32 or wider.
     """
 
     norm: Callable
     initializers: Init
     classes: int
+    conv: Callable
+    dtype: Any
 
     @nn.compact
     def __call__(
@@ -48,20 +54,29 @@ class SmallCNN(nn.Module):
                 padding="SAME",
                 kernel_init=self.initializers.kernel,
                 bias_init=self.initializers.bias,
-                conv_general_dilated=conv_general_dilated,
+                conv_general_dilated=self.conv,
+                dtype=self.dtype,
                 name=f"conv{i}",
             )(x)
             x = self.norm(f"norm{i}")(x, statistics=statistics, mask=mask)
+            if self.dtype is not None:
+                x = x.astype(self.dtype)  # norms compute in float32
             # ReLU is monotone, so it may follow the pool: a quarter of the work.
             x = nn.relu(max_pool_2x2(x))
         x = x.reshape(x.shape[0], -1)
         init = self.initializers
-        x = nn.Dense(256, kernel_init=init.kernel, bias_init=init.bias, name="dense1")(
-            x
-        )
-        return nn.Dense(
+        x = nn.Dense(
+            256,
+            kernel_init=init.kernel,
+            bias_init=init.bias,
+            dtype=self.dtype,
+            name="dense1",
+        )(x)
+        logits_NK = nn.Dense(
             self.classes,
             kernel_init=init.last_kernel,
             bias_init=init.bias,
+            dtype=self.dtype,
             name="dense2",
         )(nn.relu(x))
+        return logits_NK.astype(jnp.promote_types(logits_NK.dtype, jnp.float32))

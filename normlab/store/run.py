@@ -22,7 +22,7 @@ from normlab.store.layout import (
 )
 from normlab.store.metrics import read_parts, to_frame
 
-FORMAT = 1
+FORMAT = 2
 
 
 def open_run(

@@ -27,6 +27,7 @@ from normlab.store.layout import write_text
 from normlab.store.provenance import session
 from normlab.store.run import cell_status, open_run
 from normlab.sweep.execute import run_cell
+from normlab.sweep.placement import use_cores
 from normlab.sweep.plan import Plan, make_plan, run_folder
 from normlab.sweep.progress import SweepProgress
 
@@ -78,6 +79,7 @@ def _report(paths: RunPaths) -> None:
 
 def main(values: flags.FlagValues) -> int:
     config, options = read(SweepConfig, values), read(RunOptions, values)
+    use_cores(options.devices)
     plan = make_plan(config, options)
     paths = RunPaths.at(run_folder(options, flagfile_of(sys.argv[1:])))
     print(plan.text)

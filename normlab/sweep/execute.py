@@ -1,21 +1,25 @@
 """Runs a cell from wherever it stands to its end, through the store."""
 
 import dataclasses
+import logging
 import time
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
+import jax
 import numpy as np
 
 from normlab.config import RunOptions
+from normlab.errors import UserError
 from normlab.store import checkpoints, metrics, path
 from normlab.store.layout import CellPaths, read_json
 from normlab.store.lock import only_writer
 from normlab.store.run import cell_status, write_cell
-from normlab.sweep.members import MODES
 from normlab.sweep.plan import CellPlan
 from normlab.sweep.population import Metrics, Population, to_device
 from normlab.train.program import data_arrays
+
+log = logging.getLogger(__name__)
 
 # A call on the device should last about this long, so that progress is shown and
 # checkpoints can be taken; the number of steps in it follows.
@@ -70,22 +74,58 @@ def run_cell(
             return
         if status == "running":
             plan = _as_before(plan, read_json(paths.config), options)
-        settings = {"execution": plan.mode, "member_chunk": plan.chunk}
-        write_cell(paths, plan.cell, "running", **settings)
-        _CellRun(plan, paths, options, progress).run()
+        while True:
+            write_cell(paths, plan.cell, "running", **_how(plan))
+            try:
+                return _CellRun(plan, paths, options, progress).run()
+            except jax.errors.JaxRuntimeError as error:
+                plan = _narrower(plan, error)
+                log.warning("%s: out of memory: now %d at once", plan.name, plan.chunk)
+
+
+def _how(plan: CellPlan) -> dict[str, Any]:
+    """How the plan's members are executed, for the cell's record."""
+    return {
+        "execution": plan.mode,
+        "member_chunk": plan.chunk,
+        "devices": plan.devices,
+    }
+
+
+def _narrower(plan: CellPlan, error: jax.errors.JaxRuntimeError) -> CellPlan:
+    """The plan with half as many members at once, if memory was what lacked.
+
+    Raises:
+      UserError: one member alone does not fit.
+      JaxRuntimeError: ``error`` itself, if it is another one.
+    """
+    if "RESOURCE_EXHAUSTED" not in str(error):
+        raise error
+    if plan.chunk == 1:
+        raise UserError(
+            f"{plan.name}: out of memory with one member at a time; a smaller "
+            "--batch_size or --eval_batch_size needs less"
+        ) from error
+    chunk = -(-plan.chunk // 2)
+    devices = min(plan.devices, chunk)
+    return dataclasses.replace(plan, chunk=chunk, devices=devices)
 
 
 def _as_before(plan: CellPlan, record: dict, options: RunOptions) -> CellPlan:
-    """The plan with the mode and the chunk of the earlier start, where both are auto.
+    """The plan executed as at the earlier start, where that was left to us.
 
-    They follow from the memory that happens to be free; another choice would change
-    what is still to come by rounding.
+    It follows from the memory and the devices that happen to be there; another choice
+    would change what is still to come by rounding.
     """
-    if options.execution == options.member_chunk == "auto":
-        mode, chunk = record.get("execution"), record.get("member_chunk")
-        if mode in MODES and isinstance(chunk, int) and chunk > 0:
-            return dataclasses.replace(plan, mode=mode, chunk=chunk)
-    return plan
+    asked = {options.execution, options.member_chunk, options.devices}
+    if asked != {"auto"} or record.get("execution") != plan.mode:
+        return plan
+    chunk, devices = record.get("member_chunk"), record.get("devices")
+    if not (isinstance(chunk, int) and isinstance(devices, int)):
+        return plan
+    if chunk < 1 or not 1 <= devices <= len(jax.local_devices()):
+        return plan
+    return dataclasses.replace(plan, chunk=chunk, devices=devices)
 
 
 class _CellRun:
@@ -108,6 +148,7 @@ class _CellRun:
             mode=plan.mode,
             chunk=plan.chunk,
             room=options.chunk_steps,
+            devices=jax.local_devices()[: plan.devices],
         )
         self._step_seconds = 0.0
 
@@ -142,8 +183,7 @@ class _CellRun:
             self._paths,
             self._plan.cell,
             "complete",
-            execution=self._plan.mode,
-            member_chunk=self._plan.chunk,
+            **_how(self._plan),
             compile_seconds=round(compiling, 3),
             run_seconds=round(seconds - compiling, 3),
             steps_run=step - first,

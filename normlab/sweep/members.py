@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from normlab.config import EXECUTION
+from normlab.sweep.placement import Placement
 
 MODES = EXECUTION[1:]  # all but auto
 
@@ -26,6 +27,16 @@ def choose_mode(asked: str, platform: str) -> tuple[str, str]:
     return "vmap", f"auto: on a {platform} one batched program fills the device"
 
 
+def choose_conv(mode: str, platform: str) -> str:
+    """The form of convolutions (`normlab.models.CONVS`) that suits a mode.
+
+    Kernels mapped over members would make the primitive a grouped convolution.
+    """
+    if mode == "vmap":
+        return "patches"
+    return "direct" if platform == "cpu" else "lax"
+
+
 class OverMembers:
     """``function`` of one member, over a leading member axis of some arguments.
 
@@ -34,6 +45,8 @@ class OverMembers:
       mapped: for each argument, whether it has the member axis (else it is shared).
       mode: ``vmap``, ``map`` or ``loop``.
       donate: positions of arguments whose buffers the results may reuse.
+      placement: where the arguments are; by default on one device. A ``loop`` knows
+        but one.
 
     It is compiled at the first call, once; later calls must have the same shapes.
     ``compile_seconds`` then says how long that took.
@@ -45,11 +58,12 @@ class OverMembers:
         mapped: Sequence[bool],
         mode: str,
         donate: Sequence[int] = (),
+        placement: Placement | None = None,
     ):
         if mode not in MODES:
             raise ValueError(f"mode must be one of {MODES}, not {mode!r}")
         self._function, self._mapped, self._mode = function, tuple(mapped), mode
-        self._donate = tuple(donate)
+        self._donate, self._placement = tuple(donate), placement
         self._compiled: Any = None
         self.compile_seconds = 0.0
 
@@ -61,7 +75,10 @@ class OverMembers:
     def _compile(self, args) -> Any:
         if self._compiled is None:
             start = time.perf_counter()
-            jitted = jax.jit(self._batched(), donate_argnums=self._donate)
+            function = self._batched()
+            if self._placement is not None and self._mode != "loop":
+                function = self._placement.over_devices(function, self._mapped)
+            jitted = jax.jit(function, donate_argnums=self._donate)
             self._compiled = jitted.lower(*args).compile()
             self.compile_seconds = time.perf_counter() - start
         return self._compiled

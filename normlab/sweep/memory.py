@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,8 @@ from typing import Any
 import jax
 import numpy as np
 from jax.extend.core import jaxprs_in_params
+
+from normlab.sweep.placement import padded
 
 # Of the free memory: the rest is for the data, the compiler and other programs.
 _SHARE = 0.6
@@ -21,15 +23,19 @@ class Footprint:
 
     Attributes:
       state: the stored state.
-      working: an upper bound on what a step or an evaluation holds beside it.
+      working: what a step or an evaluation holds beside it.
+      measured: whether ``working`` is the compiler's own number; else it is an upper
+        bound.
     """
 
     state: int
     working: int
+    measured: bool = False
 
-    def total(self, members: int, mode: str) -> int:
-        """Bytes on the device for ``members`` at once."""
-        at_work = members if mode == "vmap" else 1
+    def total(self, members: int, mode: str, devices: int = 1) -> int:
+        """Bytes on all ``devices`` together for ``members`` at once."""
+        members = padded(members, devices)
+        at_work = members if mode == "vmap" else devices
         # Twice the state: the old one and the new one.
         return 2 * self.state * members + self.working * at_work
 
@@ -50,6 +56,15 @@ def working_bytes(function: Callable, *args) -> int:
     return _jaxpr_bytes(jax.make_jaxpr(function)(*args).jaxpr)
 
 
+def compiled_bytes(function: Callable, *args) -> int:
+    """Bytes that ``function``, compiled, takes beside its arguments and results.
+
+    By the compiler's own account. Takes ShapeDtypeStructs for arrays.
+    """
+    analysis = jax.jit(function).lower(*args).compile().memory_analysis()
+    return int(analysis.temp_size_in_bytes) if analysis is not None else 0
+
+
 def _jaxpr_bytes(jaxpr) -> int:
     total = 0
     for equation in jaxpr.eqns:
@@ -63,12 +78,15 @@ def _jaxpr_bytes(jaxpr) -> int:
     return total
 
 
-def available_bytes(device: Any) -> int:
-    """Free memory for a device's arrays: the GPU's own, or the machine's for a CPU."""
-    stats = device.memory_stats() if device.platform != "cpu" else None
-    if stats and "bytes_limit" in stats:
-        return int(stats["bytes_limit"]) - int(stats.get("bytes_in_use", 0))
-    return int(min(_machine_bytes(), _container_bytes()))
+def available_bytes(devices: Sequence[Any]) -> int:
+    """Free memory for arrays: that of all the GPUs, or the machine's for CPUs."""
+    total = 0
+    for device in devices:
+        stats = device.memory_stats() if device.platform != "cpu" else None
+        if not stats or "bytes_limit" not in stats:
+            return int(min(_machine_bytes(), _container_bytes()))
+        total += int(stats["bytes_limit"]) - int(stats.get("bytes_in_use", 0))
+    return total
 
 
 def _machine_bytes() -> int:
@@ -94,18 +112,35 @@ def _container_bytes() -> float:
 
 
 def choose_chunk(
-    asked: str, members: int, footprint: Footprint, mode: str, available: int
+    asked: str,
+    members: int,
+    footprint: Footprint,
+    mode: str,
+    available: int,
+    devices: int = 1,
 ) -> tuple[int, str]:
-    """(members on the device at once, why).
+    """(members on the devices at once, why).
 
     The fewest equal chunks that fit, so that the last one is not mostly padding.
+
+    Args:
+      available: bytes on all ``devices`` together.
     """
     if asked != "auto":
         size = min(int(asked), members)
         return size, "asked for"
     room = int(available * _SHARE)
-    fits = [m for m in range(1, members + 1) if footprint.total(m, mode) <= room]
-    most = max(fits, default=1)
+    most = most_that_fit(members, footprint, mode, room, devices)
     size = -(-members // -(-members // most))
-    why = f"auto: {most} of {members} fit in {_SHARE:.0%}"
+    source = "the compiler's" if footprint.measured else "a bound's"
+    why = f"auto: by {source} account {most} of {members} fit in {_SHARE:.0%}"
     return size, f"{why} of {available / 2**30:.1f} GiB free"
+
+
+def most_that_fit(
+    members: int, footprint: Footprint, mode: str, room: int, devices: int = 1
+) -> int:
+    """The most members, 1 to ``members``, that take at most ``room`` bytes; or 1."""
+    counts = range(members, 0, -1)
+    fits = (m for m in counts if footprint.total(m, mode, devices) <= room)
+    return next(fits, 1)

@@ -1,6 +1,6 @@
 """What a sweep will do, worked out before anything is compiled."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,14 +13,16 @@ from normlab.config import RunOptions, SweepConfig
 from normlab.data import Dataset
 from normlab.errors import UserError
 from normlab.sweep.grid import describe, expand, plan_size
-from normlab.sweep.members import choose_mode
+from normlab.sweep.members import choose_conv, choose_mode
 from normlab.sweep.memory import (
     Footprint,
     available_bytes,
     choose_chunk,
+    compiled_bytes,
     tree_bytes,
     working_bytes,
 )
+from normlab.sweep.placement import choose_devices
 from normlab.train.optimizers import HYPERPARAMETERS
 from normlab.train.program import Program, build_program, data_arrays
 
@@ -37,12 +39,14 @@ class CellPlan:
     mode: str
     chunk: int
     chunk_why: str
+    devices: int = 1
 
     @property
     def device_bytes(self) -> int:
-        """Bytes on the device while the cell runs, its data included."""
-        own = self.footprint.total(self.chunk, self.mode)
-        return own + sum(x.nbytes for x in data_arrays(self.dataset).values())
+        """Bytes on the devices while the cell runs, the copies of its data included."""
+        own = self.footprint.total(self.chunk, self.mode, self.devices)
+        data_bytes = sum(x.nbytes for x in data_arrays(self.dataset).values())
+        return own + self.devices * data_bytes
 
 
 @dataclass(frozen=True)
@@ -66,14 +70,18 @@ class Plan:
             config = plan.cell.config
             lines.append(
                 f"  {plan.name}: {len(plan.cell.members)} members x {config.steps} "
-                f"steps of {config.batch_size}, {plan.chunk} at once "
+                f"steps of {config.batch_size}, {plan.chunk} at once on "
+                f"{plan.devices} {'device' if plan.devices == 1 else 'devices'} "
                 f"({plan.chunk_why}), up to {plan.device_bytes / 2**20:.0f} MiB"
             )
         return "\n".join(lines)
 
 
 def make_plan(config: SweepConfig, options: RunOptions) -> Plan:
-    """The plan of a sweep; it loads the datasets and traces shapes, no more.
+    """The plan of a sweep; it loads the datasets and traces shapes.
+
+    Only where a bound on a cell's memory leaves members out does it compile, to ask
+    the compiler.
 
     Raises:
       UserError: anything that would stop a cell from running.
@@ -81,12 +89,8 @@ def make_plan(config: SweepConfig, options: RunOptions) -> Plan:
     folder = data.data_dir(options.data_dir or None)
     datasets = {name: data.load(name, folder) for name in config.dataset}
     cells = expand(config, {k: len(v.train_x) for k, v in datasets.items()})
-    device = jax.devices()[0]
-    mode, mode_why = choose_mode(options.execution, device.platform)
-    available = available_bytes(device)
-    plans = [
-        _plan_cell(cell, cells, datasets, options, mode, available) for cell in cells
-    ]
+    mode, mode_why = choose_mode(options.execution, jax.local_devices()[0].platform)
+    plans = [_plan_cell(cell, cells, datasets, options, mode) for cell in cells]
     return Plan(tuple(plans), mode_why)
 
 
@@ -96,23 +100,50 @@ def _plan_cell(
     datasets: Mapping[str, Dataset],
     options: RunOptions,
     mode: str,
-    available: int,
 ) -> CellPlan:
-    config = cell.config
+    config, members = cell.config, len(cell.members)
     dataset = data.subset(datasets[config.dataset], config.train_size)
     name = describe(config, tuple(other.config for other in cells))
-    program = build_program(config, dataset)
+    local = jax.local_devices()
+    platform = local[0].platform
+    program = build_program(config, dataset, conv=choose_conv(mode, platform))
     try:
-        footprint = _footprint(program, cell, dataset, options.chunk_steps)
+        functions = _functions(program, cell, dataset, options.chunk_steps)
     except ValueError as error:  # a norm that does not fit the model, say
         raise UserError(f"{name} on {config.model}: {error}") from error
-    chunk, why = choose_chunk(
-        options.member_chunk, len(cell.members), footprint, mode, available
+    devices = 1
+    if mode != "loop":
+        devices = choose_devices(options.devices, members, len(local), platform)
+    copies = devices * sum(x.nbytes for x in data_arrays(dataset).values())
+    available = max(available_bytes(local[:devices]) - copies, 0)
+
+    def chosen(footprint: Footprint) -> tuple[int, str]:
+        return choose_chunk(
+            options.member_chunk, members, footprint, mode, available, devices
+        )
+
+    footprint = _footprint(functions, working_bytes)
+    chunk, why = chosen(footprint)
+    if chunk < members and options.member_chunk == "auto":
+        # The bound counts what the compiler never holds at once: ask it.
+        footprint = _footprint(functions, compiled_bytes, measured=True)
+        chunk, why = chosen(footprint)
+    return CellPlan(
+        cell, name, dataset, program, footprint, mode, chunk, why, min(devices, chunk)
     )
-    return CellPlan(cell, name, dataset, program, footprint, mode, chunk, why)
 
 
-def _footprint(program: Program, cell: Cell, dataset: Dataset, room: int) -> Footprint:
+# A function of one member, and the shapes of its arguments.
+_Shaped = tuple[Callable, tuple]
+
+
+def _functions(
+    program: Program, cell: Cell, dataset: Dataset, room: int
+) -> tuple[_Shaped, _Shaped]:
+    """Training and evaluation, with the shapes they are called with.
+
+    The first argument of both is the state.
+    """
     scalar = jax.ShapeDtypeStruct((), jnp.float32)
     count = jax.ShapeDtypeStruct((), jnp.int32)
     indices = jax.ShapeDtypeStruct((room, cell.config.batch_size), jnp.int32)
@@ -123,11 +154,17 @@ def _footprint(program: Program, cell: Cell, dataset: Dataset, room: int) -> Foo
     state = jax.eval_shape(
         program.init, count, {name: scalar for name in HYPERPARAMETERS}
     )
-    working = max(
-        working_bytes(program.chunk, state, indices, count, arrays),
-        working_bytes(program.evaluate, state, arrays),
-    )
-    return Footprint(state=tree_bytes(state), working=working)
+    train = (program.chunk, (state, indices, count, arrays))
+    return train, (program.evaluate, (state, arrays))
+
+
+def _footprint(
+    functions: tuple[_Shaped, ...], count: Callable[..., int], measured: bool = False
+) -> Footprint:
+    """The bytes of a member, the working ones counted by ``count``."""
+    working = max(count(function, *args) for function, args in functions)
+    _, (state, *_) = functions[0]
+    return Footprint(tree_bytes(state), working, measured)
 
 
 def run_folder(options: RunOptions, flagfile: str | None) -> Path:

@@ -1,5 +1,6 @@
 """All members of a cell, on the device as many at once as fit."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from normlab.cell import Cell
 from normlab.data.batches import batch_indices
 from normlab.sweep.members import OverMembers
+from normlab.sweep.placement import Placement, padded
 from normlab.train.optimizers import HYPERPARAMETERS
 from normlab.train.program import Program
 from normlab.train.state import TrainState
@@ -29,8 +31,9 @@ class Population:
       cell: whose members.
       data: the arrays of the dataset, on the device.
       mode: ``vmap``, ``map`` or ``loop``.
-      chunk: members on the device at once.
+      chunk: members on the devices at once.
       room: the most steps of one call of `train`.
+      devices: what the members are spread over; by default the first device.
     """
 
     def __init__(
@@ -42,18 +45,25 @@ class Population:
         mode: str,
         chunk: int,
         room: int,
+        devices: Sequence[Any] = (),
     ):
-        self._cell, self._data, self._room = cell, data, room
+        self._cell, self._room = cell, room
+        self._place = Placement(devices or jax.devices()[:1])
+        self._data = self._place.share(data)
+        chunk = padded(chunk, self._place.count)
         count = len(cell.members)
         starts = range(0, count, chunk)
         self._chunks = [
             [min(i, count - 1) for i in range(start, start + chunk)] for start in starts
         ]
-        self._init = OverMembers(program.init, (True, True), "vmap")
+        place = self._place
+        self._init = OverMembers(program.init, (True, True), "vmap", placement=place)
         self._train = OverMembers(
-            program.chunk, (True, True, False, False), mode, donate=(0,)
+            program.chunk, (True, True, False, False), mode, (0,), place
         )
-        self._evaluate = OverMembers(program.evaluate, (True, False), mode)
+        self._evaluate = OverMembers(
+            program.evaluate, (True, False), mode, placement=place
+        )
         self._states: list[Any] = []
 
     @property
@@ -71,7 +81,7 @@ class Population:
                 name: jnp.array([getattr(m, name) for m in members], jnp.float32)
                 for name in HYPERPARAMETERS
             }
-            self._keep(self._init(seeds, values))
+            self._keep(self._init(*self._place.split((seeds, values))))
 
     def _keep(self, state: TrainState) -> None:
         alone = len(self._chunks) == 1
@@ -100,8 +110,7 @@ class Population:
             def take(leaf, chunk=chunk):
                 return leaf[np.array(chunk)]
 
-            part = jax.tree.map(take, state)
-            self._keep(jax.tree.map(jnp.asarray, part))
+            self._keep(self._place.split(jax.tree.map(take, state)))
 
     def train(self, step: int, count: int) -> Metrics:
         """Takes ``count`` steps, at most ``room``, from ``step`` on.
@@ -111,9 +120,10 @@ class Population:
         """
         found, states, self._states = [], self._states, []
         for chunk, state in zip(self._chunks, states, strict=True):
-            indices = jnp.asarray(self._indices(chunk, step, count))
-            state = jax.tree.map(jnp.asarray, state)
-            state, metrics = self._train(state, indices, jnp.int32(count), self._data)
+            indices = self._indices(chunk, step, count)
+            state, indices = self._place.split((state, indices))
+            steps = self._place.share(jnp.int32(count))
+            state, metrics = self._train(state, indices, steps, self._data)
             self._keep(state)
             found.append({k: np.asarray(v)[:, :count] for k, v in metrics.items()})
         return self._gather(found)
@@ -122,7 +132,7 @@ class Population:
         """Evaluates every member; each metric has shape (members,)."""
         found = []
         for state in self._states:
-            state = jax.tree.map(jnp.asarray, state)
+            state = self._place.split(state)
             found.append(jax.device_get(self._evaluate(state, self._data)))
         return self._gather(found)
 

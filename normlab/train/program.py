@@ -17,6 +17,7 @@ from normlab.norms import make_norm
 from normlab.train.chunk import make_chunk
 from normlab.train.evaluate import make_evaluate
 from normlab.train.optimizers import make_optimizer
+from normlab.train.precision import layer_dtype, products_in
 from normlab.train.precise import make_precise_statistics
 from normlab.train.state import TrainState, init_state
 from normlab.train.step import make_step
@@ -52,8 +53,14 @@ def data_arrays(dataset: Dataset) -> dict[str, np.ndarray]:
     }
 
 
-def build_model(cell: CellConfig, classes: int, *, momentum: float) -> nn.Module:
-    """The cell's network, its norms' running averages decaying by ``momentum``."""
+def build_model(
+    cell: CellConfig, classes: int, *, momentum: float, conv: str = "patches"
+) -> nn.Module:
+    """The cell's network, its norms' running averages decaying by ``momentum``.
+
+    Args:
+      conv: the form of its convolutions, a name in `normlab.models.CONVS`.
+    """
     norm = make_norm(
         cell.norm,
         groups=cell.groups,
@@ -62,18 +69,31 @@ def build_model(cell: CellConfig, classes: int, *, momentum: float) -> nn.Module
         use_scale=cell.norm_scale,
         use_bias=cell.norm_bias,
     )
-    return make_model(cell.model, norm=norm, init=cell.init, classes=classes)
+    return make_model(
+        cell.model,
+        norm=norm,
+        init=cell.init,
+        classes=classes,
+        conv=conv,
+        dtype=layer_dtype(cell.precision),
+    )
 
 
-def build_program(cell: CellConfig, dataset: Dataset) -> Program:
+def build_program(
+    cell: CellConfig, dataset: Dataset, *, conv: str = "patches"
+) -> Program:
     """The program of a cell, for the training images in ``dataset``.
+
+    Args:
+      conv: the form of its convolutions, a name in `normlab.models.CONVS`; it
+        changes speed, and results by rounding only.
 
     Raises:
       UserError: an unknown model, norm, initialiser or optimizer, or a norm that
         does not fit the model's channels.
     """
     classes = len(dataset.classes)
-    model = build_model(cell, classes, momentum=cell.norm_momentum)
+    model = build_model(cell, classes, momentum=cell.norm_momentum, conv=conv)
     tx = make_optimizer(cell.optimizer)
     mean, std = feature_statistics(dataset.train_x, cell.standardize)
     scale = partial(standardize, mean=jnp.asarray(mean), std=jnp.asarray(std))
@@ -109,9 +129,11 @@ def build_program(cell: CellConfig, dataset: Dataset) -> Program:
     measure = partial(make_evaluate, model, scale, batch_size=cell.eval_batch_size)
     by_running, by_batch = measure(statistics="running"), measure(statistics="batch")
     precise = make_precise_statistics(
-        build_model(cell, classes, momentum=0.0),
+        build_model(cell, classes, momentum=0.0, conv=conv),
         scale,
         batch_size=cell.eval_batch_size,
     )
     init = partial(init_state, model, tx, dataset.image_shape)
-    return Program(init, chunk, evaluate)
+    return Program(
+        init, products_in(cell.precision, chunk), products_in(cell.precision, evaluate)
+    )

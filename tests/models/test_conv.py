@@ -1,4 +1,4 @@
-"""The patches convolution against the primitive it stands in for."""
+"""The forms of the convolution against the primitive they stand in for."""
 
 import jax
 import jax.numpy as jnp
@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from normlab.models.conv import conv_general_dilated
+from normlab.models import CONVS
+from normlab.models.conv_direct import conv_general_dilated as direct
+from normlab.models.conv_patches import conv_general_dilated
 
 NUMBERS = ("NHWC", "HWIO", "NHWC")
+OURS = ("patches", "direct")
 
 
 def lax_conv(x_NHWC, kernel_HWIO, strides, padding):
@@ -55,22 +58,65 @@ CASES = [
     chosen_case((7, 8), (3, 3), 2, (3, 3), "VALID"),
     chosen_case((5, 5), (5, 5), 2, (1, 1), "VALID"),
     chosen_case((4, 6), (1, 1), 3, (2, 2), "VALID"),
+    # Wide kernels of stride 1, which the direct form does itself.
+    chosen_case((6, 5), (3, 3), 23, (1, 1), "SAME"),
+    chosen_case((6, 7), (3, 3), 23, (1, 1), "VALID"),
+    chosen_case((5, 6), (5, 3), 16, (1, 1), [(0, 2), (1, 0)]),
+    chosen_case((5, 6), (2, 4), 32, (1, 1), "SAME"),
+    # More padding than the kernel is wide: back through the patches form.
+    chosen_case((5, 6), (1, 3), 70, (1, 1), [(1, 1), (3, 0)]),
 ]
 
 
+@pytest.fixture(params=OURS)
+def conv(request):
+    return CONVS[request.param]
+
+
 @pytest.mark.parametrize("case", range(len(CASES)))
-def test_equals_the_primitive_in_value_and_gradients(case):
+def test_equals_the_primitive_in_value_and_gradients(case, conv):
     x, w, strides, padding = CASES[case]
     expected, expected_vjp = jax.vjp(
         lambda x, w: lax_conv(x, w, strides, padding), x, w
     )
-    found, found_vjp = jax.vjp(
-        lambda x, w: conv_general_dilated(x, w, strides, padding), x, w
-    )
+    found, found_vjp = jax.vjp(lambda x, w: conv(x, w, strides, padding), x, w)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
     cotangent = jnp.asarray(np.random.default_rng(1).normal(size=found.shape), "f4")
     for a, b in zip(found_vjp(cotangent), expected_vjp(cotangent), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=2e-5)
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=5e-5)
+
+
+def test_direct_convolves_wide_kernels_of_stride_one_forward_and_back():
+    """Always in the order of axes that a CPU has a fast loop for."""
+    x, w, strides, padding = CASES[-5]
+
+    def both(x, w, g):
+        y, vjp = jax.vjp(lambda x, w: direct(x, w, strides, padding), x, w)
+        return y, vjp(g)
+
+    text = primitives(both, x, w, lax_conv(x, w, strides, padding))
+    assert text.count("conv_general_dilated[") == 3
+    assert text.count("lhs_spec=(0, 3, 1, 2)") == 3
+    assert text.count("rhs_spec=(3, 2, 0, 1)") == 3
+    assert "dot_general" not in text
+    for index in (9, 13, -1):  # thin, strided, too much padding
+        x, w, strides, padding = CASES[index]
+        text = primitives(lambda x, w, s=strides, p=padding: direct(x, w, s, p), x, w)
+        assert "conv_general_dilated" not in text
+
+
+def test_direct_has_forward_over_reverse_derivatives(x64):
+    random = np.random.default_rng(2)
+    x = jnp.asarray(random.normal(size=(2, 4, 4, 23)))
+    w, t = (jnp.asarray(random.normal(size=(3, 3, 23, 2))) for _ in range(2))
+
+    def loss(conv, w):
+        return jnp.sum(jnp.sin(conv(x, w, (1, 1), "SAME")))
+
+    def hessian_times(conv):
+        return jax.jvp(jax.grad(lambda w: loss(conv, w)), (w,), (t,))[1]
+
+    np.testing.assert_allclose(hessian_times(direct), hessian_times(lax_conv))
 
 
 def test_it_is_a_matrix_product_also_under_vmap_over_kernels():
@@ -88,14 +134,17 @@ def test_it_is_a_matrix_product_also_under_vmap_over_kernels():
     np.testing.assert_allclose(ours(kernels), np.stack(expected), rtol=1e-5, atol=1e-5)
 
 
-def test_gradients_are_numerically_right(x64):
+@pytest.mark.parametrize("strides, channels", [((2, 1), 2), ((1, 1), 23)])
+def test_gradients_are_numerically_right(x64, conv, strides, channels):
     random = np.random.default_rng(1)
-    x, w = random.normal(size=(2, 5, 4, 2)), random.normal(size=(3, 3, 2, 3))
+    x = random.normal(size=(2, 5, 4, channels))
+    w = random.normal(size=(3, 3, channels, 3))
 
     def function(x, w):
-        return conv_general_dilated(x, w, (2, 1), "SAME")
+        return conv(x, w, strides, "SAME")
 
-    check_grads(function, (jnp.asarray(x), jnp.asarray(w)), order=1, eps=1e-4)
+    args = (jnp.asarray(x), jnp.asarray(w))
+    check_grads(function, args, order=1, modes=["rev"], eps=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -106,18 +155,16 @@ def test_gradients_are_numerically_right(x64):
         ({"feature_group_count": 2}, "one group"),
     ],
 )
-def test_what_it_cannot_do_raises(wrong, message):
+def test_what_it_cannot_do_raises(wrong, message, conv):
     x, w = jnp.ones((1, 4, 4, 2)), jnp.ones((3, 3, 2, 2))
     with pytest.raises(ValueError, match=message):
-        conv_general_dilated(x, w, (1, 1), "SAME", **wrong)
+        conv(x, w, (1, 1), "SAME", **wrong)
     with pytest.raises(ValueError, match="two spatial axes"):
-        conv_general_dilated(jnp.ones((1, 4, 2)), w, (1, 1), "SAME")
+        conv(jnp.ones((1, 4, 2)), w, (1, 1), "SAME")
 
 
-def test_dilations_of_one_are_no_dilation():
+def test_dilations_of_one_are_no_dilation(conv):
     x, w, strides, padding = random_case(2)
-    plain = conv_general_dilated(x, w, strides, padding)
-    named = conv_general_dilated(
-        x, w, strides, padding, lhs_dilation=(1, 1), rhs_dilation=(1, 1)
-    )
+    plain = conv(x, w, strides, padding)
+    named = conv(x, w, strides, padding, lhs_dilation=(1, 1), rhs_dilation=(1, 1))
     np.testing.assert_array_equal(plain, named)

@@ -28,6 +28,7 @@ CONFIG = CellConfig(
     norm_bias=True,
     optimizer="adam",
     batch_size=10,
+    precision="float32",
     steps=20,
     eval_every=10,
     path_every=0,

@@ -22,6 +22,7 @@ from normlab.store.path import read_path
 from normlab.store.run import cell_status, read_cell
 from normlab.sweep import execute
 from normlab.sweep.execute import run_cell
+from normlab.sweep.population import Population
 from normlab.train.optimizers import HYPERPARAMETERS
 from tests import tiny
 
@@ -341,17 +342,76 @@ def test_checkpoints_cost_a_small_share_of_the_time(monkeypatch):
     assert timer.due()
 
 
-def test_a_resumed_cell_keeps_its_mode_and_chunk(tmp_path, often, expected):
+def test_a_resumed_cell_keeps_its_chunk_and_devices(tmp_path, often, expected):
     """Free memory may differ at the next start; the numbers may not."""
     paths = CellPaths(tmp_path)
     with pytest.raises(Interrupted):
         run_cell(PLAN, paths, OPTIONS, StopAfter(2))
     assert json.loads(paths.config.read_text())["member_chunk"] == PLAN.chunk
-    other = dataclasses.replace(PLAN, mode="loop", chunk=1)
-    assert (other.mode, other.chunk) != (PLAN.mode, PLAN.chunk)
+    other = dataclasses.replace(PLAN, chunk=2, devices=2)
     run_cell(other, paths, OPTIONS, tiny.Silent())
-    assert json.loads(paths.config.read_text())["execution"] == PLAN.mode
+    record = json.loads(paths.config.read_text())
+    assert (record["member_chunk"], record["devices"]) == (PLAN.chunk, PLAN.devices)
     assert_same(everything(paths), expected)
+
+
+def test_a_wish_or_another_mode_is_not_overruled_by_the_record():
+    record = {"execution": "vmap", "member_chunk": 3, "devices": 1}
+    other = dataclasses.replace(PLAN, chunk=2)
+    assert execute._as_before(other, record, OPTIONS).chunk == 3
+    wish = dataclasses.replace(OPTIONS, member_chunk="2")
+    assert execute._as_before(other, record, wish) is other
+    for change in ({"execution": "map"}, {"devices": 99}, {"member_chunk": None}):
+        assert execute._as_before(other, record | change, OPTIONS) is other
+
+
+class OutOfMemory:
+    """Lets a population train only where at most ``most`` members are at once."""
+
+    def __init__(self, monkeypatch, most: int):
+        self.tried, train = [], Population.train
+
+        def limited(population, step, count):
+            self.tried.append((len(population._chunks[0]), step))
+            if len(population._chunks[0]) > most:
+                raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+            return train(population, step, count)
+
+        monkeypatch.setattr(Population, "train", limited)
+
+
+def test_a_cell_too_wide_for_the_device_goes_on_in_halves(
+    tmp_path, monkeypatch, caplog, often
+):
+    whole = CellPaths(tmp_path / "whole")
+    run_cell(tiny.plan(CELL, mode="map"), whole, OPTIONS, tiny.Silent())
+    memory = OutOfMemory(monkeypatch, most=1)
+    halves = CellPaths(tmp_path / "halves")
+    run_cell(tiny.plan(CELL, mode="map"), halves, OPTIONS, tiny.Silent())
+    assert [chunk for chunk, _ in memory.tried[:3]] == [3, 2, 1]
+    assert {chunk for chunk, _ in memory.tried[2:]} == {1}
+    assert "now 1 at once" in caplog.text
+    record = json.loads(halves.config.read_text())
+    assert (record["status"], record["member_chunk"]) == ("complete", 1)
+    found, expected = (read_parts(p.metrics, 14).to_pandas() for p in (halves, whole))
+    pd.testing.assert_frame_equal(found, expected)
+
+
+def test_one_member_too_large_is_said_in_one_line(tmp_path, monkeypatch):
+    OutOfMemory(monkeypatch, most=0)
+    with pytest.raises(UserError, match="one member at a time; a smaller --batch_size"):
+        run_cell(PLAN, CellPaths(tmp_path), OPTIONS, tiny.Silent())
+
+
+def test_another_fault_of_the_device_is_not_taken_for_a_lack_of_memory(
+    tmp_path, monkeypatch
+):
+    def fails(*_):
+        raise jax.errors.JaxRuntimeError("INTERNAL: the device fell off")
+
+    monkeypatch.setattr(Population, "train", fails)
+    with pytest.raises(jax.errors.JaxRuntimeError, match="fell off"):
+        run_cell(PLAN, CellPaths(tmp_path), OPTIONS, tiny.Silent())
 
 
 def test_a_lost_part_stops_a_resume(tmp_path, often):

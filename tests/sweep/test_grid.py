@@ -47,6 +47,7 @@ def test_cells_are_the_product_of_the_static_axes_in_their_order():
         ("norm_bias", (True, False)),
         ("optimizer", ("adam", "sgd")),
         ("batch_size", (4, 8)),
+        ("precision", ("float32", "tf32")),
     ],
 )
 def test_every_static_axis_makes_cells(axis, values):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from normlab.cell import Cell, Member
+from normlab.models import conv_patches
 from normlab.sweep.members import MODES
 from normlab.sweep.population import Metrics, Population, to_device
 from normlab.train.program import data_arrays
@@ -35,15 +36,18 @@ def run(
     chunk: int = 0,
     cuts: tuple[int, ...] = (6, 6),
     evaluate: bool = False,
+    devices: int = 1,
+    conv: str = "patches",
 ) -> Result:
     data = tiny.dataset()
     population = Population(
-        tiny.program(cell.config, data),
+        tiny.program(cell.config, data, conv),
         cell,
         to_device(data_arrays(data)),
         mode=mode,
         chunk=chunk or len(cell.members),
         room=ROOM,
+        devices=jax.devices()[:devices],
     )
     population.start()
     start, metrics, step = population.state(), [], 0
@@ -232,6 +236,56 @@ def test_augmentation_is_shared_by_a_seed_and_changes_what_is_seen():
     assert np.all(plain[0] != drawn[0])
     assert drawn[0, 0] == drawn[1, 0]
     np.testing.assert_array_equal(drawn, again)
+
+
+# Where members are computed.
+
+
+@pytest.mark.parametrize("mode, chunk", [("map", 0), ("vmap", 0), ("map", 3)])
+def test_devices_change_no_result(mode, chunk):
+    """Five members on two devices: one is padded; in chunks of three, two are."""
+    cell = tiny.cell(tiny.members(lrs=(0.01, 0.1, 0.2, 0.3, 0.4), seeds=(0,)))
+    one = run(cell, mode=mode, evaluate=True)
+    two = run(cell, mode=mode, chunk=chunk, evaluate=True, devices=2)
+    close(one, two)
+    assert two.metrics["batch_loss"].shape == (5, 12)
+
+
+def test_members_are_spread_over_the_devices():
+    cell, data = tiny.cell(), tiny.dataset()
+    population = Population(
+        tiny.program(cell.config, data),
+        cell,
+        to_device(data_arrays(data)),
+        mode="map",
+        chunk=4,
+        room=ROOM,
+        devices=jax.devices()[:2],
+    )
+    population.start()
+    population.train(0, 2)
+    for leaf in jax.tree.leaves(population._states):
+        assert {s.device for s in leaf.addressable_shards} == set(jax.devices()[:2])
+        assert all(s.data.shape[0] == 2 for s in leaf.addressable_shards)
+
+
+def test_a_diverging_member_on_another_device_touches_no_other():
+    calm = tiny.members(lrs=(0.01, 0.02, 0.03, 0.04), seeds=(0,))
+    wild = (*calm[:3], dataclasses.replace(calm[3], lr=1e30))
+    one = run(tiny.cell(calm), mode="map", devices=2)
+    two = run(tiny.cell(wild), mode="map", devices=2)
+    assert not np.isfinite(two.metrics["batch_loss"][3]).all()
+    same_bits(take(one.end.params, slice(3)), take(two.end.params, slice(3)))
+
+
+def test_the_form_of_the_convolution_changes_no_result(monkeypatch):
+    """The network's own kernel is thin; made to count as wide, it is convolved."""
+    cell = tiny.cell()
+    patches = run(cell, mode="map", evaluate=True)
+    monkeypatch.setattr(conv_patches, "_THIN", 0)
+    direct = run(cell, mode="map", evaluate=True, conv="direct")
+    close(patches, direct)
+    assert differ(patches.end.params, direct.end.params)  # by rounding
 
 
 # Looking changes nothing.

@@ -81,6 +81,42 @@ def test_only_vmap_works_on_all_members_at_once():
     assert footprint.total(5, "map") == footprint.total(5, "loop") == 100 + 1000
 
 
+def test_each_device_works_on_a_member_and_the_last_round_is_full():
+    footprint = Footprint(state=10, working=1000)
+    assert footprint.total(5, "map", devices=2) == 2 * 10 * 6 + 2 * 1000
+    assert footprint.total(5, "vmap", devices=2) == 2 * 10 * 6 + 6 * 1000
+
+
+def test_the_compilers_account_is_asked_for_where_the_bound_leaves_members_out(
+    monkeypatch,
+):
+    """The bound counts what is never held at once; the compiled program does not."""
+    config = tiny.sweep_config(norm=("batch",), num_seeds=8)
+    options = RunOptions(execution="vmap", chunk_steps=3)
+    (free,) = make_plan(config, options).cells
+    assert (free.chunk, free.footprint.measured) == (16, False)
+    # Half of what the bound asks for (the data is taken off before).
+    need = free.footprint.total(16, "vmap") / memory._SHARE
+    data_bytes = sum(x.nbytes for x in data_arrays(free.dataset).values())
+    monkeypatch.setattr(
+        "normlab.sweep.plan.available_bytes", lambda _: need / 2 + data_bytes
+    )
+    (tight,) = make_plan(config, options).cells
+    assert tight.footprint.measured
+    assert tight.footprint.working < free.footprint.working
+    assert "the compiler's account" in tight.chunk_why
+    assert tight.chunk > 8  # what the bound alone would have let in
+
+
+def test_compiled_bytes_of_a_function_counted_by_hand():
+    x = jax.ShapeDtypeStruct((100, 100), jnp.float32)
+
+    def function(x):  # a product is not fused: one (100, 100) of float32 in between
+        return (x @ x) @ x
+
+    assert 4e4 <= memory.compiled_bytes(function, x) < 1.2e5
+
+
 @pytest.mark.parametrize(
     "asked, members, fits, size",
     [
@@ -109,5 +145,8 @@ def test_available_memory():
         def memory_stats(self):
             return {"bytes_limit": 1000, "bytes_in_use": 300}
 
-    assert available_bytes(Gpu()) == 700
-    assert 2**24 < available_bytes(jax.devices("cpu")[0]) < 2**50
+    assert available_bytes([Gpu()]) == 700
+    assert available_bytes([Gpu(), Gpu()]) == 1400
+    one, two = (available_bytes(jax.devices("cpu")[:n]) for n in (1, 2))
+    assert 2**24 < one < 2**50
+    assert 0.5 < one / two < 2  # the machine's, whatever the number of its devices

@@ -25,9 +25,38 @@ def _pads(
     return int(low), int(high)
 
 
+def resolve_pads(
+    lhs: jax.Array,
+    rhs: jax.Array,
+    strides: Sequence[int],
+    padding: str | Sequence[tuple[int, int]],
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Zeros before and after the rows and the columns of images ``lhs``."""
+    named = [padding, padding] if isinstance(padding, str) else list(padding)
+    height, width = (
+        _pads(lhs.shape[i + 1], rhs.shape[i], strides[i], named[i]) for i in (0, 1)
+    )
+    return height, width
+
+
+def check(lhs: jax.Array, lhs_dilation, rhs_dilation, groups: int) -> None:
+    """Raises ValueError for a convolution that is none of ours."""
+    for dilation in (lhs_dilation, rhs_dilation):
+        if dilation is not None and any(d != 1 for d in dilation):
+            raise ValueError("convolution: dilation is not supported")
+    if groups != 1 or lhs.ndim != 4:
+        raise ValueError("convolution: one group, two spatial axes")
+
+
 # A kernel with fewer entries than this per output is too thin for matrix products:
 # two neighbouring outputs are then computed by one row of a wider matrix.
 _THIN = 200
+
+
+def is_thin(kernel_HWIO: jax.Array) -> bool:
+    """Whether two neighbouring outputs are better computed together."""
+    height, width, channels, _ = kernel_HWIO.shape
+    return width > 1 and height * width * channels < _THIN
 
 
 def _row_windows(x_NHWC: jax.Array, width: int, step: int, count: int) -> jax.Array:
@@ -102,22 +131,15 @@ def conv_general_dilated(
       ValueError: a dilated or grouped convolution, or one not over two axes.
     """
     del dimension_numbers  # linen.Conv always passes NHWC, HWIO -> NHWC.
-    for dilation in (lhs_dilation, rhs_dilation):
-        if dilation is not None and any(d != 1 for d in dilation):
-            raise ValueError("patches convolution: dilation is not supported")
-    if feature_group_count != 1 or lhs.ndim != 4:
-        raise ValueError("patches convolution: one group, two spatial axes")
+    check(lhs, lhs_dilation, rhs_dilation, feature_group_count)
     n, height, width, _ = lhs.shape
     kernel_h, kernel_w, _, features = rhs.shape
     stride_h, stride_w = window_strides
-    pads = [padding, padding] if isinstance(padding, str) else list(padding)
-    pad_h = _pads(height, kernel_h, stride_h, pads[0])
-    pad_w = _pads(width, kernel_w, stride_w, pads[1])
+    pad_h, pad_w = resolve_pads(lhs, rhs, window_strides, padding)
     out_h = (height + sum(pad_h) - kernel_h) // stride_h + 1
     out_w = (width + sum(pad_w) - kernel_w) // stride_w + 1
     x = jnp.pad(lhs, ((0, 0), pad_h, pad_w, (0, 0)))
-    thin = rhs[..., 0].size < _THIN and kernel_w > 1 and out_w % 2 == 0
-    if thin:
+    if is_thin(rhs) and out_w % 2 == 0:
         kernel = (kernel_h, kernel_w + stride_w)
         windows = _windows(x, kernel, (stride_h, 2 * stride_w), (out_h, out_w // 2))
         matrix = _widen(rhs, stride_w).reshape(-1, 2 * features)

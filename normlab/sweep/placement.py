@@ -1,0 +1,99 @@
+"""Where a cell's members live: their axis is cut over devices, all else is copied.
+
+A CPU may count as several devices (`use_cores`). Members on different devices run at
+the same time, each on its own stream: loops that XLA's CPU backend runs on one core
+then keep all cores busy, which two members on one stream cannot.
+"""
+
+import contextlib
+import math
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+_AXIS = "members"
+# On a CPU the cores are shared, so members that only fill the last round up cost time.
+_MOST_PADDING = 1.1
+
+
+def use_cores(asked: str) -> None:
+    """Makes the CPU count as ``asked`` devices, or as many as it has cores.
+
+    Only before JAX has looked for devices; later it changes nothing.
+    """
+    if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
+        return
+    # A RuntimeError says that JAX has its devices already.
+    with contextlib.suppress(RuntimeError):
+        count = _cores() if asked == "auto" else int(asked)
+        jax.config.update("jax_num_cpu_devices", count)
+
+
+def _cores() -> int:
+    """The cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def choose_devices(asked: str, members: int, available: int, platform: str) -> int:
+    """How many of ``available`` devices share ``members`` members.
+
+    As many as asked for, or as there are; on a CPU the most that leave hardly any
+    of them idle in the last round.
+    """
+    most = min(available if asked == "auto" else int(asked), available, members)
+    if platform != "cpu":
+        return most
+    counts = range(most, 0, -1)
+    return next(n for n in counts if padded(members, n) <= _MOST_PADDING * members)
+
+
+def padded(members: int, devices: int) -> int:
+    """``members`` rounded up to a multiple of ``devices``."""
+    return math.ceil(members / devices) * devices
+
+
+class Placement:
+    """Arrays on ``devices``, with the member axis (the first) cut into equal parts.
+
+    Args:
+      devices: of one platform; the number of members is a multiple of theirs.
+    """
+
+    def __init__(self, devices: Sequence[Any]):
+        self._mesh = Mesh(np.array(devices), (_AXIS,))
+        self.count = len(devices)
+
+    def split(self, tree: Any) -> Any:
+        """Arrays with a leading member axis, each device holding its members'."""
+        return self._put(tree, PartitionSpec(_AXIS))
+
+    def share(self, tree: Any) -> Any:
+        """Arrays that every member reads: a copy on each device."""
+        return self._put(tree, PartitionSpec())
+
+    def _put(self, tree: Any, spec: PartitionSpec) -> Any:
+        return jax.device_put(tree, NamedSharding(self._mesh, spec))
+
+    def over_devices(self, function: Callable, mapped: Sequence[bool]) -> Callable:
+        """``function`` of many members, run by each device on its own.
+
+        Args:
+          mapped: for each argument, whether it has the member axis (else it is
+            shared). All results have it.
+        """
+        if self.count == 1:
+            return function
+        axes = tuple(PartitionSpec(_AXIS) if m else PartitionSpec() for m in mapped)
+        return jax.shard_map(
+            function,
+            mesh=self._mesh,
+            in_specs=axes,
+            out_specs=PartitionSpec(_AXIS),
+            check_vma=False,  # nothing crosses devices
+        )

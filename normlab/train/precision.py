@@ -1,0 +1,37 @@
+"""What a cell's products are computed in."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+# Name -> (what layers compute in; None is that of their inputs, how a backend may
+# round the inputs of float32 products).
+_PRECISIONS: dict[str, tuple[Any, str]] = {
+    "float32": (None, "float32"),
+    "tf32": (None, "tensorfloat32"),
+    "bfloat16": (jnp.bfloat16, "float32"),
+}
+
+
+def layer_dtype(precision: str) -> Any:
+    """The ``dtype`` of a model's layers, None for that of images and parameters."""
+    return _PRECISIONS[precision][0]
+
+
+def products_in(precision: str, function: Callable) -> Callable:
+    """``function``, its products traced under ``precision``.
+
+    Without it a GPU rounds the inputs of float32 products to TF32's 10 bits. A CPU
+    computes float32 products in full either way.
+    """
+    rounding = _PRECISIONS[precision][1]
+
+    @functools.wraps(function)
+    def traced(*args):
+        with jax.default_matmul_precision(rounding):
+            return function(*args)
+
+    return traced
