@@ -1,7 +1,8 @@
 """Networks by name; each takes its norm as a field and never knows its name.
 
 A model is a Linen module with fields ``norm``, ``initializers``, ``classes``, ``conv``
-(the convolution's form, one of `CONVS`) and ``dtype`` (of its layers), called as ``model(x_NHWC, statistics="batch" | "running", mask=None)`` (`SmallCNN`).
+(the convolution's form, one of `CONVS`) and ``dtype`` (of its layers), called as
+``model(x_NHWC, statistics="batch" | "running", mask=None)`` (`SmallCNN`).
 To add one: a file here, and a line in `MODELS`.
 """
 

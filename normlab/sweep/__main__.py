@@ -47,6 +47,8 @@ def _use_compilation_cache(options: RunOptions) -> None:
     except (OSError, RuntimeError):
         return  # a read-only home costs the cache, not the run
     jax.config.update("jax_compilation_cache_dir", str(path))
+    # JAX's default leaves out what compiles in under a second: an evaluation, say.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 def _execute(plan: Plan, paths: RunPaths, options: RunOptions) -> None:

@@ -17,8 +17,8 @@ from normlab.norms import make_norm
 from normlab.train.chunk import make_chunk
 from normlab.train.evaluate import make_evaluate
 from normlab.train.optimizers import make_optimizer
-from normlab.train.precision import layer_dtype, products_in
 from normlab.train.precise import make_precise_statistics
+from normlab.train.precision import layer_dtype, products_in
 from normlab.train.state import TrainState, init_state
 from normlab.train.step import make_step
 
