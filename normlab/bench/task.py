@@ -1,20 +1,24 @@
 """The work every contender does: the same network, data, batches and optimizer."""
 
-from collections.abc import Callable, Sequence
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from normlab.cell import Cell
-from normlab.config import SweepConfig
+from normlab.bench.contender import Contender
+from normlab.cell import Cell, CellConfig
+from normlab.config import RunOptions, SweepConfig
 from normlab.data import Dataset
 from normlab.data.batches import batch_indices
 from normlab.data.transform import feature_statistics, standardize
-from normlab.sweep.grid import expand
+from normlab.sweep.plan import CellPlan, make_plan
 from normlab.sweep.population import Population, to_device
-from normlab.train.program import Program, build_program, data_arrays
+from normlab.train.program import data_arrays
 
 
 @dataclass(frozen=True)
@@ -22,34 +26,49 @@ class Task:
     """One cell to be trained for a number of steps.
 
     Attributes:
-      cell: the network and its members (learning rates of one seed).
-      dataset: where the images come from.
+      plan: the network, its members (learning rates of one seed), and how
+        `normlab.sweep` would execute them.
+      dataset: where the images come from; the same object for every task, so that
+        contenders can share what they make of it.
       steps: the length of one timed run.
     """
 
-    cell: Cell
+    plan: CellPlan
     dataset: Dataset
     steps: int
 
     @property
-    def program(self) -> Program:
-        return build_program(self.cell.config, self.dataset)
+    def cell(self) -> Cell:
+        return self.plan.cell
 
+    @property
+    def config(self) -> CellConfig:
+        return self.plan.cell.config
+
+    @property
+    def devices(self) -> list[Any]:
+        """The devices over which normlab spreads the members."""
+        return jax.local_devices()[: self.plan.devices]
+
+    @property
+    def learning_rates(self) -> list[float]:
+        """One a member."""
+        return [member.lr for member in self.cell.members]
+
+    @cached_property
     def batches(self) -> np.ndarray:
         """int32 (steps, batch size): the images of each step."""
-        config, seed = self.cell.config, self.cell.members[0].seed
+        config, seed = self.config, self.cell.members[0].seed
         size = config.train_size
         return batch_indices(seed, 0, self.steps, config.batch_size, size)
 
+    @property
     def images_NHWC(self) -> np.ndarray:
         """The standardised training images, float32."""
-        found = feature_statistics(self.dataset.train_x, "channel")
-        mean, std = (jnp.asarray(values) for values in found)
-        parts = np.array_split(np.asarray(self.dataset.train_x), 20)
-        ready = [standardize(jnp.asarray(x), mean, std) for x in parts]
-        return np.concatenate([np.asarray(x) for x in ready])
+        return standardised_NHWC(self.dataset)
 
-    def initial_params(self) -> dict:
+    @cached_property
+    def initial_params(self) -> dict[str, Any]:
         """The parameters every member starts from, as numpy arrays."""
         member = self.cell.members[0]
         values = {
@@ -57,45 +76,105 @@ class Task:
             "momentum": jnp.float32(0),
             "weight_decay": jnp.float32(0),
         }
-        state = jax.jit(self.program.init)(jnp.int32(member.seed), values)
+        state = jax.jit(self.plan.program.init)(jnp.int32(member.seed), values)
         return jax.tree.map(np.asarray, state.params)
 
 
-# Trains every member from the start for the task's steps; returns losses (M, steps).
-Run = Callable[[], np.ndarray]
+@lru_cache(maxsize=1)
+def standardised_NHWC(dataset: Dataset) -> np.ndarray:
+    """The dataset's training images as the network sees them, float32."""
+    found = feature_statistics(dataset.train_x, "channel")
+    mean, std = (jnp.asarray(values) for values in found)
+    parts = np.array_split(np.asarray(dataset.train_x), 20)
+    ready = [standardize(jnp.asarray(x), mean, std) for x in parts if len(x)]
+    return np.concatenate([np.asarray(x) for x in ready])
+
+
+@lru_cache(maxsize=1)
+def _on_device(dataset: Dataset) -> dict[str, jax.Array]:
+    return to_device(data_arrays(dataset))
 
 
 def make_task(
-    dataset: Dataset, norm: str, batch_size: int, rates: Sequence[float], steps: int
+    dataset: Dataset,
+    norm: str,
+    batch_size: int,
+    rates: Sequence[float],
+    steps: int,
+    *,
+    options: RunOptions | None = None,
+    precision: str = "float32",
 ) -> Task:
-    """The report's network with ``norm`` (group: 4 groups), Adam, one seed."""
+    """The report's network with ``norm`` (group: 4 groups), Adam, one seed.
+
+    Args:
+      rates: learning rates, one a member.
+      options: how normlab runs it.
+      precision: of products, as in `SweepConfig`.
+    """
     config = SweepConfig(
         dataset=(dataset.name,),
         norm=(norm,),
         batch_size=(batch_size,),
+        precision=(precision,),
         lr=tuple(rates),
         num_seeds=1,
         steps=steps,
     )
-    (cell,) = expand(config, {dataset.name: len(dataset.train_x)})
-    return Task(cell, dataset, steps)
+    options = dataclasses.replace(options or RunOptions(), chunk_steps=steps)
+    (plan,) = make_plan(config, options).cells
+    return Task(plan, dataset, steps)
 
 
-def normlab_run(task: Task, mode: str) -> Run:
-    """normlab itself: all members together, in the given execution mode."""
+def normlab_contender(task: Task) -> Contender:
+    """normlab itself: all members together, as a sweep executes them."""
+    plan, data = task.plan, _on_device(task.dataset)
     population = Population(
-        task.program,
-        task.cell,
-        to_device(data_arrays(task.dataset)),
-        mode=mode,
-        chunk=len(task.cell.members),
+        plan.program,
+        plan.cell,
+        data,
+        mode=plan.mode,
+        chunk=plan.chunk,
         room=task.steps,
+        devices=task.devices,
     )
     population.start()
     start = population.state()
+    starting = population.compile_seconds  # the initialisation, which no peer has
 
-    def run() -> np.ndarray:
+    def reset(part: int) -> None:
+        del part  # there is one
         population.restore(start)
-        return population.train(0, task.steps)["batch_loss"]
+        population.state()  # copies it back: then it has arrived
 
-    return run
+    def memory() -> int | None:
+        # The population keeps its compiled programs to itself.
+        program = getattr(population, "_train", None)
+        images = data["train_x"].nbytes + data["train_y"].nbytes
+        each = compiled_bytes(getattr(program, "_compiled", None), images)
+        return None if each is None else each * len(task.devices)
+
+    return Contender(
+        reset=reset,
+        train=lambda steps: population.train(0, steps)["batch_loss"],
+        compile_seconds=lambda: population.compile_seconds - starting,
+        memory=memory,
+    )
+
+
+def compiled_bytes(compiled: Any, shared: int) -> int | None:
+    """Bytes a compiled JAX program holds on a device, less the ``shared`` ones.
+
+    Arguments, results and workspace, as the compiler planned them; what is donated
+    counts once. A device's own counter of its peak would not do: it never goes down,
+    so it tells of the hungriest program of the process and not of this one.
+
+    Returns:
+      None where the backend has no such plan.
+    """
+    plan = None if compiled is None else compiled.memory_analysis()
+    if plan is None:
+        return None
+    held = plan.argument_size_in_bytes + plan.output_size_in_bytes
+    held += plan.temp_size_in_bytes - plan.alias_size_in_bytes
+    return int(held) - shared

@@ -1,0 +1,181 @@
+"""One block of a benchmark: a norm, a batch size and a member count; all contenders."""
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from normlab.bench.arithmetic import step_bytes, step_gflop
+from normlab.bench.contender import Contender
+from normlab.bench.data_path import data_path_ms
+from normlab.bench.machine import Machine
+from normlab.bench.peers import Peer
+from normlab.bench.same import loss_gaps
+from normlab.bench.task import Task, normlab_contender
+from normlab.bench.timing import WarmUp, steps_a_run, time_in_turns, warm_up
+from normlab.errors import UserError
+from normlab.sweep.memory import tree_bytes
+
+
+@dataclass(frozen=True)
+class Row:
+    """One contender of a block.
+
+    Attributes:
+      contender: ``normlab (map)``, ``torch_eager (NHWC)``.
+      steps: of one timed run.
+      ms: milliseconds per member and step of every timed run; ``median`` is theirs.
+      ratio: normlab's median to this one's; below 1 normlab is faster.
+      compile_seconds: spent before the first step.
+      memory_bytes: peak, beyond the training images; None where unknown.
+      gflops: GFLOP/s, the arithmetic of `step_gflop` over the median.
+      matmul_share: of the machine's rate in a large product.
+      bandwidth_share: of the machine's bandwidth, by `step_bytes`.
+      loss_gap: the largest relative gap to normlab's losses in the first ten steps.
+    """
+
+    contender: str
+    steps: int
+    ms: list[float]
+    median: float
+    ratio: float
+    compile_seconds: float
+    memory_bytes: int | None
+    gflops: float
+    matmul_share: float
+    bandwidth_share: float
+    loss_gap: float
+
+
+@dataclass(frozen=True)
+class Block:
+    """All contenders on one task.
+
+    Attributes:
+      steps: of a whole timed run; a slow contender's `Row` has fewer.
+      gflop, least_bytes: of one member's step.
+      data_path_ms: per member and step, of gathering and standardising the batch.
+      data_path_share: of normlab's median step.
+      best_peer, ratio_to_best_peer: the fastest row that is not normlab's; None where
+        there is none.
+      rows: normlab's first.
+      left_out: peer -> why it did not run.
+    """
+
+    dataset: str
+    norm: str
+    batch_size: int
+    members: int
+    steps: int
+    gflop: float
+    least_bytes: int
+    data_path_ms: float
+    data_path_share: float
+    best_peer: str | None
+    ratio_to_best_peer: float | None
+    rows: list[Row]
+    left_out: dict[str, str]
+
+
+def measure_block(
+    task: Task,
+    peers: Mapping[str, Peer],
+    machine: Machine,
+    *,
+    repeats: int,
+    tolerance: float,
+) -> Block:
+    """Warms up and compares all contenders on ``task``, then times them in turns.
+
+    Raises:
+      UserError: a contender's losses differ from normlab's by more than ``tolerance``.
+    """
+    contenders = {_own_name(task): normlab_contender(task)}
+    warm = {name: warm_up(found, task.steps) for name, found in contenders.items()}
+    left_out: dict[str, str] = {}
+    for name, peer in peers.items():
+        _add_peer(name, peer, task, contenders, warm, left_out)
+    config = task.config
+    try:
+        gaps = loss_gaps({k: found.losses for k, found in warm.items()}, tolerance)
+    except UserError as error:
+        where = f"norm {config.norm}, batch size {config.batch_size}"
+        raise UserError(f"{where}: {error}") from None
+    steps = steps_a_run({k: found.ms for k, found in warm.items()}, task.steps)
+    times = time_in_turns(contenders, steps, repeats)
+    medians = {name: statistics.median(found) for name, found in times.items()}
+    mine, *others = medians.values()
+    shape = task.dataset.image_shape
+    gflop = step_gflop(shape, len(task.dataset.classes), config.batch_size)
+    parameter_bytes = tree_bytes(task.initial_params)
+    least_bytes = step_bytes(shape, config.batch_size, parameter_bytes)
+    gathering = data_path_ms(task, repeats)
+    rows = []
+    for name, contender in contenders.items():
+        seconds = medians[name] / 1e3
+        rows.append(
+            Row(
+                contender=name,
+                steps=steps[name],
+                ms=times[name],
+                median=medians[name],
+                ratio=mine / medians[name],
+                compile_seconds=warm[name].compile_seconds,
+                memory_bytes=contender.memory(),
+                gflops=gflop / seconds,
+                matmul_share=gflop / seconds / machine.matmul_gflops,
+                bandwidth_share=least_bytes / seconds / 1e9 / machine.bandwidth_gbs,
+                loss_gap=gaps[name],
+            )
+        )
+    best = min(rows[1:], key=lambda row: row.median, default=None)
+    return Block(
+        dataset=task.dataset.name,
+        norm=config.norm,
+        batch_size=config.batch_size,
+        members=len(task.cell.members),
+        steps=task.steps,
+        gflop=gflop,
+        least_bytes=least_bytes,
+        data_path_ms=gathering,
+        data_path_share=gathering / mine,
+        best_peer=best and best.contender,
+        ratio_to_best_peer=best and best.ratio,
+        rows=rows,
+        left_out=left_out,
+    )
+
+
+def _own_name(task: Task) -> str:
+    """``normlab (map)``, or ``normlab (map, 2 devices)``."""
+    count = task.plan.devices
+    return f"normlab ({task.plan.mode}{f', {count} devices' if count > 1 else ''})"
+
+
+def _add_peer(
+    name: str,
+    peer: Peer,
+    task: Task,
+    contenders: dict[str, Contender],
+    warm: dict[str, WarmUp],
+    left_out: dict[str, str],
+) -> None:
+    """Makes and warms up every variant of a peer, or says why it is left out."""
+    reason = peer.why_not()
+    if reason:
+        left_out[name] = reason
+        return
+    for variant, make in peer.variants.items():
+        label = f"{name} ({variant})" if variant else name
+        try:
+            contender = make(task)
+            found = warm_up(contender, task.steps)
+        except Exception as error:  # a compiler that is missing, memory that ran out
+            left_out[label] = _reason(error)
+            continue
+        contenders[label], warm[label] = contender, found
+
+
+def _reason(error: Exception) -> str:
+    """An error in one short line."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:160]}".removesuffix(": ")

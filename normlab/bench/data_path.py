@@ -1,0 +1,54 @@
+"""What a step pays for its data: the batch gathered from uint8, and standardised."""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from normlab.bench.task import Task
+from normlab.data.transform import feature_statistics, standardize
+from normlab.sweep.members import OverMembers
+from normlab.sweep.placement import Placement, padded
+
+
+def make_gather(task: Task) -> Callable:
+    """``gather(indices_KB, count, images) -> x_NHWC``, the last of the batches.
+
+    A loop that does for every batch what a step does before its network, and no
+    more. The batch is what the loop carries, so each is written out whole.
+    """
+    mean, std = feature_statistics(task.dataset.train_x, task.config.standardize)
+    mean, std = jnp.asarray(mean), jnp.asarray(std)
+
+    def gather(indices_KB, count, images):
+        def body(k, x_NHWC):
+            del x_NHWC
+            return standardize(images[indices_KB[k]], mean, std)
+
+        shape = (indices_KB.shape[1], *images.shape[1:])
+        return jax.lax.fori_loop(0, count, body, jnp.zeros(shape, jnp.float32))
+
+    return gather
+
+
+def data_path_ms(task: Task, repeats: int) -> float:
+    """Median milliseconds per member and step, over the task's own batches.
+
+    The members are executed as normlab's own training executes them.
+    """
+    placement = Placement(task.devices)
+    mapped = (True, False, False)
+    over = OverMembers(make_gather(task), mapped, task.plan.mode, placement=placement)
+    members = len(task.cell.members)
+    rows = [task.batches] * padded(members, placement.count)
+    indices = placement.split(np.stack(rows))
+    count, images = placement.share((jnp.int32(task.steps), task.dataset.train_x))
+    times = []
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        jax.block_until_ready(over(indices, count, images))
+        times.append(time.perf_counter() - start)
+    return 1e3 * statistics.median(times[1:]) / members / task.steps

@@ -1,0 +1,127 @@
+"""A benchmark as a figure: bars of milliseconds, a panel a norm."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from normlab.bench.block import Block
+from normlab.figures.style import PALETTE, style
+
+_THICK = 0.8  # of the distance between contenders
+
+
+def tabulate(blocks: Sequence[Block], machine: str) -> pd.DataFrame:
+    """What `draw` draws: a row a contender of every block.
+
+    Columns: ``dataset``, ``norm``, ``batch_size``, ``members``, ``contender``,
+    ``median``, ``low`` and ``high`` (milliseconds per member and step: the median and
+    the range of ``n`` timed runs of ``steps`` steps) and ``machine``.
+    """
+    rows = [
+        {
+            "dataset": block.dataset,
+            "norm": block.norm,
+            "batch_size": block.batch_size,
+            "members": block.members,
+            "contender": row.contender,
+            "median": row.median,
+            "low": min(row.ms),
+            "high": max(row.ms),
+            "n": len(row.ms),
+            "steps": row.steps,
+            "machine": machine,
+        }
+        for block in blocks
+        for row in block.rows
+    ]
+    return pd.DataFrame(rows)
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """A column of panels a norm, a row a member count, a colour a batch size."""
+    norms, counts = list(dict.fromkeys(table["norm"])), table["members"].unique()
+    contenders = list(dict.fromkeys(table["contender"]))
+    sizes = list(dict.fromkeys(table["batch_size"]))
+    bars = len(contenders) * len(sizes)
+    with style():
+        figure = Figure(
+            figsize=(1.8 + 2.5 * len(norms), 1.2 + len(counts) * (0.7 + 0.17 * bars)),
+            layout="constrained",
+        )
+        axes = figure.subplots(
+            len(counts), len(norms), sharex=True, sharey=True, squeeze=False
+        )
+        for ax_row, count in zip(axes, counts, strict=True):
+            for ax, norm in zip(ax_row, norms, strict=True):
+                here = (table["norm"] == norm) & (table["members"] == count)
+                _panel(ax, table[here], contenders, sizes)
+                ax.set_title(f"norm {norm}, {_count(count, 'member')}")
+        for ax in axes[-1]:
+            ax.set_xlabel("ms per member and step")
+        axes[0, 0].set_xscale("log")
+        axes[0, 0].set_xlim(*_limits(table))
+        axes[0, 0].xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        axes[0, 0].xaxis.set_major_formatter("{x:g}")
+        axes[0, 0].xaxis.set_minor_formatter(NullFormatter())
+        axes[0, 0].invert_yaxis()
+        figure.suptitle(_title(table), fontsize=9)
+        if len(sizes) > 1:
+            handles, labels = axes[0, 0].get_legend_handles_labels()
+            figure.legend(handles, labels, loc="outside lower center", ncols=4)
+    return figure
+
+
+def _panel(
+    ax: Axes, table: pd.DataFrame, contenders: list[str], sizes: list[int]
+) -> None:
+    height = _THICK / len(sizes)
+    for i, size in enumerate(sizes):
+        rows = table[table["batch_size"] == size].set_index("contender")
+        rows = rows.reindex(contenders)  # one that was left out keeps its place
+        y = np.arange(len(contenders)) + height * (i - (len(sizes) - 1) / 2)
+        ax.barh(
+            y,
+            rows["median"],
+            height=0.92 * height,
+            xerr=[rows["median"] - rows["low"], rows["high"] - rows["median"]],
+            color=PALETTE[1:][i % (len(PALETTE) - 1)],
+            error_kw={"elinewidth": 1.0, "capsize": 2.0},
+            label=f"batch {size}",
+        )
+        for at, median, high in zip(y, rows["median"], rows["high"], strict=True):
+            ran = np.isfinite(median)
+            ax.annotate(
+                f"{median:.3g}" if ran else "left out",
+                (high if ran else 0, at),
+                xycoords="data" if ran else ("axes fraction", "data"),
+                xytext=(4, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=7,
+            )
+    ax.set_yticks(range(len(contenders)), contenders)
+    ax.grid(axis="y", visible=False)
+
+
+def _limits(table: pd.DataFrame) -> tuple[float, float]:
+    """Of the time axis: room for short bars on the left, for numbers on the right."""
+    low, high = float(table["low"].min()), float(table["high"].max())
+    return low / 2, high * (high / low) ** 0.25 * 1.3
+
+
+def _title(table: pd.DataFrame) -> str:
+    first = table.iloc[0]
+    sizes = ", ".join(str(size) for size in table["batch_size"].unique())
+    runs = _count(first["n"], "run")
+    return (
+        f"{first['dataset']}, batch {sizes}: median and range of {runs}\n"
+        f"{first['machine']}"
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

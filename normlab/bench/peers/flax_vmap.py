@@ -1,0 +1,28 @@
+"""The same Flax step, vmapped over the members: all learning rates in one call.
+
+``vmap`` over kernels turns ``lax.conv`` into a grouped convolution, which is what
+normlab's own convolution avoids.
+"""
+
+import jax
+import numpy as np
+
+from normlab.bench.contender import Contender
+from normlab.bench.flax_step import initial_state, make_step, python_loop
+from normlab.bench.task import Task
+
+
+def why_not() -> str | None:
+    """Flax is what normlab itself is written in."""
+    return None
+
+
+def contender(task: Task) -> Contender:
+    """All members at once."""
+    states = [initial_state(task, lr) for lr in task.learning_rates]
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *states)
+    step = jax.vmap(make_step(task), in_axes=(0, None, None, None))
+    return python_loop(task, step, [stacked])
+
+
+VARIANTS = {"": contender}

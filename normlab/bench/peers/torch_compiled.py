@@ -1,0 +1,39 @@
+"""PyTorch's compiler on the eager script: ``torch.compile`` of the whole step."""
+
+import logging
+
+from normlab.bench.contender import Contender
+from normlab.bench.task import Task
+from normlab.bench.torch_here import no_torch as why_not
+
+__all__ = ["VARIANTS", "why_not"]
+
+
+def contender(task: Task) -> Contender:
+    """One learning rate at a time; the rate is a tensor, so nothing compiles twice.
+
+    On a GPU in the mode for small networks, ``reduce-overhead``, which replays CUDA
+    graphs. On a CPU the compiler writes C++, and needs a compiler of that.
+    """
+    import torch
+
+    from normlab.bench.torch_task import Trainer, device, one_by_one, watch_memory
+
+    # It need not say what it leaves untraced.
+    logging.getLogger("torch._dynamo").setLevel(logging.ERROR)
+    torch.compiler.reset()  # the last task's programs count towards a limit
+    memory = watch_memory()
+    cuda = device().type == "cuda"
+    lr = torch.tensor(0.0, device=device())
+    trainer = Trainer(task, channels_last=True, lr=lr, capturable=cuda)
+    mode = "reduce-overhead" if cuda else None
+    compiled = torch.compile(trainer.step, mode=mode)
+
+    def step(picked_B):
+        torch.compiler.cudagraph_mark_step_begin()
+        return compiled(picked_B).clone()  # the next replay overwrites it
+
+    return one_by_one(task, trainer, step, memory=memory)
+
+
+VARIANTS = {"": contender}

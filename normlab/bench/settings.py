@@ -1,0 +1,73 @@
+"""What a benchmark is asked to do: one flag a field."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from normlab.config import EXECUTION, RunOptions, flag
+from normlab.errors import UserError
+
+# Of a sweep's, those that every contender has.
+PRECISIONS = ("float32", "tf32")
+
+
+@dataclass(frozen=True)
+class BenchConfig:
+    """Which blocks are timed, a (norm, batch size, member count) each, and how."""
+
+    dataset: str = flag("cifar10", "The dataset whose images are used.")
+    data_dir: str = flag("", "Where datasets live; else NORMLAB_DATA_DIR.")
+    norm: tuple[str, ...] = flag(("none", "batch", "group"), "Norms to time.")
+    batch_size: tuple[int, ...] = flag((50,), "Batch sizes to time.")
+    members: tuple[int, ...] = flag(
+        (8,), "Member counts to time: so many learning rates, 1e-4 to 1e-2, of a seed."
+    )
+    steps: int = flag(50, "Steps of one timed run; a slow peer gets fewer.")
+    repeats: int = flag(5, "Timed runs of each contender, in turns.")
+    execution: str = flag("auto", f"normlab's: {', '.join(EXECUTION)}.")
+    devices: str = flag(
+        "auto", "Devices normlab spreads members over, as in normlab.sweep."
+    )
+    precision: str = flag(
+        "float32", f"What everyone's products are computed in: {', '.join(PRECISIONS)}."
+    )
+    peers: tuple[str, ...] = flag(
+        ("all",), "Peers to time beside normlab: names, all, or none."
+    )
+    tolerance: float = flag(
+        2e-3,
+        "Largest relative gap between two contenders' losses in the first ten steps; "
+        "products in TF32 need more.",
+    )
+    out: str = flag("", "Write the numbers to this .json, and a figure beside it.")
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "members", "steps", "repeats"):
+            values = getattr(self, name)
+            for value in values if isinstance(values, tuple) else (values,):
+                if value < 1:
+                    raise UserError(f"--{name}={value}: must be 1 or more")
+        for name in ("norm", "batch_size", "members", "peers"):
+            values = getattr(self, name)
+            for value in values:
+                if values.count(value) > 1:
+                    raise UserError(f"--{name} names {value} twice")
+        if self.precision not in PRECISIONS:
+            known = ", ".join(PRECISIONS)
+            raise UserError(f"--precision={self.precision}: unknown; known: {known}")
+        _ = self.options  # its own checks
+        if not self.tolerance > 0:
+            raise UserError(f"--tolerance={self.tolerance}: must be above 0")
+        check_out(self.out)
+
+    @property
+    def options(self) -> RunOptions:
+        """How normlab runs a cell."""
+        return RunOptions(
+            data_dir=self.data_dir, execution=self.execution, devices=self.devices
+        )
+
+
+def check_out(out: str) -> None:
+    """Raises UserError unless ``out`` is empty or names a .json file."""
+    if out and Path(out).suffix != ".json":
+        raise UserError(f"--out={out}: must end in .json")

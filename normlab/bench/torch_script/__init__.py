@@ -1,0 +1,1 @@
+"""The experiment as a PyTorch script: one file, one learning rate after another."""

@@ -1,0 +1,37 @@
+"""Trains the report's network in eager PyTorch, one learning rate after another.
+
+    python -m normlab.bench.torch_script --dataset=digits --lr=1e-3,1e-2 --out=folder
+
+What a user would write without normlab: images standardised once, channels last, Adam,
+an evaluation after every epoch, ``metrics.csv`` and a checkpoint a learning rate. It
+imports no JAX. It is what ``python -m normlab.bench.whole`` compares with.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from normlab import data
+from normlab.bench.torch_here import no_torch
+from normlab.bench.torch_script.settings import ScriptConfig
+from normlab.errors import UserError
+from normlab.flags import define, read, run
+
+PROGRAM = "normlab.bench.torch_script"
+
+
+def main(values: flags.FlagValues) -> int:
+    config = read(ScriptConfig, values)
+    if reason := no_torch():
+        raise UserError(reason)
+    dataset = data.load(config.dataset, data.data_dir(config.data_dir or None))
+    from normlab.bench.torch_script.train import train_all
+
+    train_all(config, dataset, Path(config.out).expanduser())
+    return 0
+
+
+if __name__ == "__main__":
+    flag_values = flags.FlagValues()
+    define(ScriptConfig, flag_values)
+    run(main, flag_values, program=PROGRAM, doc=__doc__ or "")

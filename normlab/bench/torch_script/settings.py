@@ -1,0 +1,35 @@
+"""What the PyTorch script is asked to do: one flag a field."""
+
+import math
+from dataclasses import dataclass
+
+from normlab.config import flag
+from normlab.errors import UserError
+
+NORMS = ("none", "batch", "group")
+
+
+@dataclass(frozen=True)
+class ScriptConfig:
+    """One experiment: some learning rates of one seed."""
+
+    dataset: str = flag("cifar10", "The dataset to train on; it must be prepared.")
+    data_dir: str = flag("", "Where datasets live; else NORMLAB_DATA_DIR.")
+    norm: str = flag("batch", f"The norm: {', '.join(NORMS)} (4 groups).")
+    batch_size: int = flag(50, "Images a step.")
+    lr: tuple[float, ...] = flag((1e-3,), "Learning rates, one after another.")
+    epochs: int = flag(2, "Length of training.")
+    seed: int = flag(0, "Of the initial parameters and of the order of images.")
+    out: str = flag("torch_run", "The folder for metrics.csv and the checkpoints.")
+
+    def __post_init__(self) -> None:
+        if self.norm not in NORMS:
+            raise UserError(f"--norm={self.norm}: unknown; known: {', '.join(NORMS)}")
+        for name in ("batch_size", "epochs"):
+            if getattr(self, name) < 1:
+                raise UserError(f"--{name}={getattr(self, name)}: must be 1 or more")
+        for lr in self.lr:
+            if not (math.isfinite(lr) and lr >= 0):
+                raise UserError(f"--lr={lr}: must be 0 or more, and finite")
+        if self.seed < 0:
+            raise UserError(f"--seed={self.seed}: must be 0 or more")

@@ -1,0 +1,1 @@
+"""Two complete commands, timed from their start to their end, in turns."""

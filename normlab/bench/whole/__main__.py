@@ -1,0 +1,79 @@
+"""Times a whole sweep beside a PyTorch script of the same experiment, in turns.
+
+    python -m normlab.bench.whole --flagfile=experiments/bench_whole.flags
+
+Each is one command, from Python's start to its end: imports, compilation, training,
+evaluation after every epoch, metrics and checkpoints on disk (and normlab's figures).
+"""
+
+import dataclasses
+import statistics
+from collections.abc import Mapping
+from pathlib import Path
+
+from absl import flags
+
+from normlab import data
+from normlab.bench.machine import machine_name
+from normlab.bench.torch_here import no_torch, torch_version
+from normlab.bench.whole.race import Result, WholeConfig, race, racers
+from normlab.errors import UserError
+from normlab.flags import define, read, run
+from normlab.store.layout import write_json
+from normlab.store.provenance import session
+
+PROGRAM = "normlab.bench.whole"
+
+
+def _times(results: Mapping[str, Result]) -> list[str]:
+    lines = [f"{'seconds':<16} {'min':>8} {'median':>8} {'max':>8}"]
+    for name, result in results.items():
+        found = result.seconds
+        middle = statistics.median(found)
+        lines.append(f"{name:<16} {min(found):8.1f} {middle:8.1f} {max(found):8.1f}")
+    return lines
+
+
+def _ratio(results: Mapping[str, Result]) -> float:
+    """normlab's median to the script's: below 1 normlab is faster."""
+    mine, script = (statistics.median(r.seconds) for r in results.values())
+    return mine / script
+
+
+def _accuracies(results: Mapping[str, Result]) -> list[str]:
+    lines = [f"{'test accuracy':<16} " + " ".join(f"{name:>16}" for name in results)]
+    for lr in next(iter(results.values())).accuracies:
+        cells = [f"{result.accuracies[lr]:16.3f}" for result in results.values()]
+        lines.append(f"{f'lr {lr:g}':<16} " + " ".join(cells))
+    return lines
+
+
+def main(values: flags.FlagValues) -> int:
+    config = read(WholeConfig, values)
+    if reason := no_torch():
+        raise UserError(reason)
+    data.load(config.dataset, data.data_dir(config.data_dir or None))  # is it there?
+    stamp = {"config": dataclasses.asdict(config), **session()}
+    stamp |= {"torch": torch_version(), "machine": machine_name()}
+    if config.out:  # first: a folder that cannot be written costs no race
+        write_json(Path(config.out), {**stamp, "results": {}})
+    print(
+        f"{config.dataset}, norm {config.norm}, batch {config.batch_size}, "
+        f"{config.members} learning rates, {config.epochs} epochs; {machine_name()}",
+        flush=True,
+    )
+    results = race(racers(config), config.repeats, lambda line: print(line, flush=True))
+    print("\n".join(["", *_times(results)]))
+    print(f"ratio of the medians: {_ratio(results):.2f} (below 1: normlab is faster)")
+    print("\n".join(["", *_accuracies(results)]))
+    if config.out:
+        found = {name: dataclasses.asdict(result) for name, result in results.items()}
+        ratio = _ratio(results)
+        write_json(Path(config.out), {**stamp, "results": found, "ratio": ratio})
+    return 0
+
+
+if __name__ == "__main__":
+    flag_values = flags.FlagValues()
+    define(WholeConfig, flag_values)
+    run(main, flag_values, program=PROGRAM, doc=__doc__ or "")

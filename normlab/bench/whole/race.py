@@ -1,0 +1,151 @@
+"""The two commands: what they are, how long they take, and what they learn."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from normlab.bench.settings import check_out
+from normlab.config import flag
+from normlab.errors import UserError
+from normlab.store import load
+
+
+@dataclass(frozen=True)
+class WholeConfig:
+    """The experiment that both commands do."""
+
+    dataset: str = flag("cifar10", "The dataset to train on; it must be prepared.")
+    data_dir: str = flag("", "Where datasets live; else NORMLAB_DATA_DIR.")
+    norm: str = flag("batch", "The norm: none, batch or group (4 groups).")
+    batch_size: int = flag(50, "Images a step.")
+    members: int = flag(8, "Learning rates, 1e-4 to 1e-2, of one seed.")
+    epochs: int = flag(2, "Length of training; each ends with an evaluation.")
+    repeats: int = flag(3, "Runs of each command, in turns.")
+    compilation_cache: str = flag(
+        "none", "normlab's; none compiles anew in every run, as a first run would."
+    )
+    out: str = flag("", "Write the numbers to this .json.")
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "members", "epochs", "repeats"):
+            if getattr(self, name) < 1:
+                raise UserError(f"--{name}={getattr(self, name)}: must be 1 or more")
+        check_out(self.out)
+
+    @property
+    def learning_rates(self) -> list[float]:
+        """One a member; of three digits, so that they survive a command line."""
+        return [float(f"{lr:.3g}") for lr in np.logspace(-4, -2, self.members)]
+
+
+@dataclass(frozen=True)
+class Racer:
+    """A command that trains, and how to read what it found.
+
+    Attributes:
+      command: ``command(out)``: the words, with ``out`` as its folder.
+      accuracies: ``accuracies(out)``: final test accuracy by learning rate.
+    """
+
+    command: Callable[[Path], list[str]]
+    accuracies: Callable[[Path], dict[float, float]]
+
+
+def racers(config: WholeConfig) -> dict[str, Racer]:
+    """normlab's sweep, and a PyTorch script of the same experiment."""
+    rates = ",".join(f"{lr:g}" for lr in config.learning_rates)
+    common = [
+        f"--dataset={config.dataset}",
+        f"--norm={config.norm}",
+        f"--batch_size={config.batch_size}",
+        f"--lr={rates}",
+        f"--epochs={config.epochs}",
+    ]
+    if config.data_dir:
+        common.append(f"--data_dir={config.data_dir}")
+    own = ["--num_seeds=1", f"--compilation_cache={config.compilation_cache}"]
+
+    def sweep(out: Path) -> list[str]:
+        return ["normlab.sweep", *common, *own, f"--out={out}"]
+
+    def script(out: Path) -> list[str]:
+        return ["normlab.bench.torch_script", *common, f"--out={out}"]
+
+    return {
+        "normlab.sweep": Racer(sweep, _sweep_accuracies),
+        "PyTorch script": Racer(script, _script_accuracies),
+    }
+
+
+def _sweep_accuracies(out: Path) -> dict[float, float]:
+    frame = load(out)
+    return _by_rate(frame[frame["step"] == frame["steps"]])
+
+
+def _script_accuracies(out: Path) -> dict[float, float]:
+    frame = pd.read_csv(out / "metrics.csv")
+    return _by_rate(frame[frame["epoch"] == frame["epoch"].max()])
+
+
+def _by_rate(final: pd.DataFrame) -> dict[float, float]:
+    """Keyed by the rate as it was written: the store's are float32."""
+    return {
+        float(f"{lr:.3g}"): float(accuracy)
+        for lr, accuracy in zip(final["lr"], final["test_accuracy"], strict=True)
+    }
+
+
+@dataclass(frozen=True)
+class Result:
+    """Of one racer: seconds of every run, and the last run's final accuracies."""
+
+    seconds: list[float]
+    accuracies: dict[float, float]
+
+
+def race(
+    found: dict[str, Racer], repeats: int, say: Callable[[str], None]
+) -> dict[str, Result]:
+    """Runs every command ``repeats`` times, in turns, each into a fresh folder.
+
+    Args:
+      say: is told of every run that ended, in one line.
+
+    Raises:
+      UserError: a command failed; the message has its last words.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in found}
+    accuracies: dict[str, dict[float, float]] = {}
+    for _ in range(repeats):
+        for name, racer in found.items():
+            with tempfile.TemporaryDirectory(prefix="normlab-whole-") as folder:
+                out = Path(folder) / "out"
+                seconds[name].append(timed_command(racer.command(out)))
+                accuracies[name] = racer.accuracies(out)
+            say(f"{name}: {seconds[name][-1]:.1f} s")
+    return {name: Result(seconds[name], accuracies[name]) for name in found}
+
+
+def timed_command(words: Sequence[str]) -> float:
+    """Seconds that ``python -m`` these words takes, Python's own start included."""
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"MPLBACKEND": "Agg"},
+    )
+    seconds = time.perf_counter() - start
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise UserError(f"{words[0]} ended with status {done.returncode}: {last}")
+    return seconds

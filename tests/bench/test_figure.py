@@ -1,0 +1,105 @@
+"""The figure shows what the table of numbers beside it says."""
+
+import numpy as np
+import pytest
+from matplotlib.container import BarContainer
+
+from normlab.bench.figure import draw, tabulate
+from normlab.figures.style import save
+from tests.bench.small import block, row
+
+BLOCKS = [
+    block(norm=norm, batch_size=size, members=members)
+    for norm in ("none", "batch")
+    for members in (1, 8)
+    for size in (10, 50)
+]
+# In one block the slow peer is left out.
+BLOCKS[-1] = block(rows=[row(), row("fast_peer (b)")], norm="batch", members=8)
+TABLE = tabulate(BLOCKS, "a machine, 2 cores")
+
+
+@pytest.fixture(scope="module")
+def figure():
+    return draw(TABLE)
+
+
+def panel(figure, title: str):
+    (ax,) = (ax for ax in figure.axes if ax.get_title() == title)
+    return ax
+
+
+def test_a_row_a_contender_of_every_block():
+    assert len(TABLE) == 7 * 3 + 2
+    first = TABLE.iloc[0]
+    assert (first["median"], first["low"], first["high"]) == (2.0, 1.5, 3.0)
+    assert (first["n"], first["steps"], first["members"]) == (3, 50, 1)
+    assert set(TABLE["norm"]) == {"none", "batch"}
+
+
+def test_a_panel_a_norm_and_member_count(figure):
+    assert [ax.get_title() for ax in figure.axes] == [
+        "norm none, 1 member",
+        "norm batch, 1 member",
+        "norm none, 8 members",
+        "norm batch, 8 members",
+    ]
+
+
+def test_bars_are_the_medians_and_whiskers_the_range(figure):
+    ax = panel(figure, "norm none, 8 members")
+    bars = [found for found in ax.containers if isinstance(found, BarContainer)]
+    assert [found.get_label() for found in bars] == ["batch 10", "batch 50"]
+    for found in bars:
+        assert [bar.get_width() for bar in found] == [2.0, 4.0, 40.0]
+        assert found.errorbar is not None
+        (whiskers,) = found.errorbar.lines[2]
+        ends = [segment[:, 0].tolist() for segment in whiskers.get_segments()]
+        assert ends == [[1.5, 3.0], [3.5, 4.5], [40.0, 40.0]]
+
+
+def test_bars_do_not_overlap(figure):
+    ax = panel(figure, "norm none, 8 members")
+    edges = sorted((bar.get_y(), bar.get_y() + bar.get_height()) for bar in ax.patches)
+    assert len(edges) == 6
+    assert all(a[1] <= b[0] + 1e-9 for a, b in zip(edges, edges[1:], strict=False))
+
+
+def test_axes_are_labelled(figure):
+    bottom = panel(figure, "norm batch, 8 members")
+    assert bottom.get_xscale() == "log"
+    assert bottom.get_xlabel() == "ms per member and step"
+    left = panel(figure, "norm none, 8 members")
+    names = [text.get_text() for text in left.get_yticklabels()]
+    assert names == ["normlab (map)", "fast_peer (b)", "slow_peer"]
+    low, high = bottom.get_ylim()
+    assert low > high  # normlab on top
+    title = figure.get_suptitle()
+    for words in ("digits", "batch 10, 50", "3 runs", "a machine, 2 cores"):
+        assert words in title
+
+
+def test_one_that_was_left_out_keeps_its_place_and_is_named_so(figure):
+    def notes(title: str) -> list[str]:
+        return [text.get_text() for text in panel(figure, title).texts]
+
+    assert notes("norm batch, 8 members").count("left out") == 1
+    assert "left out" not in notes("norm none, 8 members")
+
+
+def test_all_is_within_the_limits(figure):
+    left, right = figure.axes[0].get_xlim()
+    assert left < TABLE["low"].min() and right > TABLE["high"].max()
+
+
+def test_it_is_saved_without_a_warning(tmp_path):
+    paths = save(draw(TABLE), TABLE, tmp_path, "bench")
+    assert [path.suffix for path in paths] == [".png", ".pdf", ".csv"]
+    assert all(path.stat().st_size > 500 for path in paths)
+
+
+def test_one_contender_in_one_run():
+    alone = tabulate([block(rows=[row(ms=[2.0])])], "a machine")
+    drawn = draw(alone)
+    assert "range of 1 run\n" in drawn.get_suptitle()
+    assert np.isfinite(drawn.axes[0].get_xlim()).all()

@@ -1,0 +1,47 @@
+"""That contenders who do not compute the same are found, whatever differs."""
+
+import numpy as np
+import pytest
+
+from normlab.bench.same import loss_gaps
+from normlab.errors import UserError
+
+REFERENCE = np.linspace(2.0, 1.0, 11, dtype=np.float32) * np.ones((3, 1), np.float32)
+
+
+def gaps(other: np.ndarray, tolerance: float = 1e-3) -> dict[str, float]:
+    return loss_gaps({"mine": REFERENCE, "theirs": other}, tolerance)
+
+
+def test_equal_losses_pass():
+    assert gaps(REFERENCE.copy()) == {"mine": 0.0, "theirs": 0.0}
+
+
+def test_rounding_passes_and_is_reported():
+    found = gaps(REFERENCE * np.float32(1.0002))
+    assert found["theirs"] == pytest.approx(2e-4, rel=0.01)
+
+
+@pytest.mark.parametrize("step", [0, 1, 10])
+@pytest.mark.parametrize("value", [1.01, np.nan, np.inf])
+def test_a_member_that_differs_is_found(step, value):
+    other = REFERENCE.copy()
+    other[2, step] *= value
+    with pytest.raises(UserError) as raised:
+        gaps(other)
+    message = str(raised.value)
+    assert "theirs and mine do not compute the same" in message
+    assert f"after {step} updates" in message and "\n" not in message
+
+
+def test_both_not_a_number_is_not_the_same():
+    lost = REFERENCE * np.float32(np.nan)
+    with pytest.raises(UserError, match="do not compute the same"):
+        loss_gaps({"mine": lost, "theirs": lost}, 1e-3)
+
+
+def test_fewer_steps_than_ten_are_compared_to_their_end():
+    other = REFERENCE[:, :4].copy()
+    other[0, 3] *= 1.01
+    with pytest.raises(UserError, match="after 3 updates"):
+        loss_gaps({"mine": REFERENCE[:, :4], "theirs": other}, 1e-3)
