@@ -1,0 +1,1 @@
+"""The forms of the convolution, timed beside each other over many shapes."""

@@ -1,0 +1,110 @@
+"""Times the forms of the convolution inside a loop, as a training step runs them.
+
+    python -m normlab.bench.conv --batch_size=50 --members=1,4
+
+For each shape the output and both gradients, forms in turns; which form a sweep takes
+is `normlab.sweep.members.choose_conv`.
+"""
+
+import dataclasses
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+
+from absl import flags
+
+from normlab.bench.conv.shapes import SHAPES, make_loop, seconds
+from normlab.bench.machine import measure_machine
+from normlab.bench.settings import check_out
+from normlab.config import flag
+from normlab.errors import UserError
+from normlab.flags import define, read, run
+from normlab.models import CONVS
+from normlab.store.layout import write_json
+from normlab.store.provenance import session
+
+PROGRAM = "normlab.bench.conv"
+# A form this slow at first is timed once, over one turn.
+_SLOW_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class ConvConfig:
+    """What is timed."""
+
+    form: tuple[str, ...] = flag(tuple(CONVS), f"Forms: {', '.join(CONVS)}.")
+    shape: tuple[str, ...] = flag(("all",), "Shapes by name, or all.")
+    batch_size: int = flag(50, "Images a member.")
+    members: tuple[int, ...] = flag((1, 4), "Kernels at once, by vmap.")
+    repeats: int = flag(5, "Timed runs of each form, in turns.")
+    turns: int = flag(10, "Turns of the loop in a timed run.")
+    out: str = flag("", "Write the numbers to this .json.")
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "repeats", "turns"):
+            if getattr(self, name) < 1:
+                raise UserError(f"--{name}={getattr(self, name)}: must be 1 or more")
+        for count in self.members:
+            if count < 1:
+                raise UserError(f"--members={count}: must be 1 or more")
+        for name, known in (("form", (*CONVS,)), ("shape", ("all", *SHAPES))):
+            for value in getattr(self, name):
+                if value not in known:
+                    listed = ", ".join(known)
+                    raise UserError(f"--{name}={value}: unknown; known: {listed}")
+        check_out(self.out)
+
+
+def measure(config: ConvConfig, name: str, members: int) -> dict[str, list[float]]:
+    """Form -> milliseconds per member of its timed runs, on one shape."""
+    shape = SHAPES[name]
+    loops = {
+        form: make_loop(form, shape, config.batch_size, members) for form in config.form
+    }
+    times: dict[str, list[float]] = {form: [] for form in loops}
+    slow = {}
+    for form, loop in loops.items():
+        loop(1)  # compiles
+        first = seconds(loop, 1)
+        if first > _SLOW_SECONDS:
+            slow[form] = first
+    for _ in range(config.repeats):
+        for form, loop in loops.items():
+            found = slow[form] if form in slow else seconds(loop, config.turns)
+            times[form].append(1e3 * found / members)
+    return times
+
+
+def main(values: flags.FlagValues) -> int:
+    config = read(ConvConfig, values)
+    machine = measure_machine("float32")
+    names = tuple(SHAPES) if "all" in config.shape else config.shape
+    print(f"{machine.name}: {machine.matmul_gflops:.0f} GFLOP/s in a large product")
+    print("milliseconds a member: output and both gradients, median [min, max]")
+    results = []
+    for members in config.members:
+        for name in names:
+            gflop = SHAPES[name].gflop(config.batch_size)
+            times = measure(config, name, members)
+            print(f"{name}, {members} at once, {gflop:.3g} GFLOP a member:")
+            for form, found in times.items():
+                middle = statistics.median(found)
+                share = gflop / middle * 1e3 / machine.matmul_gflops
+                print(
+                    f"  {form:<8} {middle:9.2f} [{min(found):.2f}, {max(found):.2f}]"
+                    f"  {share:6.1%} of the rate",
+                    flush=True,
+                )
+            point = {"shape": name, "members": members, "gflop": gflop, "ms": times}
+            results.append(point)
+            if config.out:  # a run that is stopped keeps what it has
+                stamp = {"config": dataclasses.asdict(config), **session()}
+                stamp["machine"] = dataclasses.asdict(machine)
+                write_json(Path(config.out), {**stamp, "results": results})
+    return 0
+
+
+if __name__ == "__main__":
+    flag_values = flags.FlagValues()
+    define(ConvConfig, flag_values)
+    run(main, flag_values, program=PROGRAM, doc=__doc__ or "")
