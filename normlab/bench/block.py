@@ -52,6 +52,7 @@ class Block:
 
     Attributes:
       steps: of a whole timed run; a slow contender's `Row` has fewer.
+      devices: over which normlab spread the members.
       gflop, least_bytes: of one member's step.
       data_path_ms: per member and step, of gathering and standardising the batch.
       data_path_share: of normlab's median step.
@@ -66,6 +67,7 @@ class Block:
     batch_size: int
     members: int
     steps: int
+    devices: int
     gflop: float
     least_bytes: int
     data_path_ms: float
@@ -89,7 +91,7 @@ def measure_block(
     Raises:
       UserError: a contender's losses differ from normlab's by more than ``tolerance``.
     """
-    contenders = {_own_name(task): normlab_contender(task)}
+    contenders = {f"normlab ({task.plan.mode})": normlab_contender(task)}
     warm = {name: warm_up(found, task.steps) for name, found in contenders.items()}
     left_out: dict[str, str] = {}
     for name, peer in peers.items():
@@ -134,6 +136,7 @@ def measure_block(
         batch_size=config.batch_size,
         members=len(task.cell.members),
         steps=task.steps,
+        devices=task.plan.devices,
         gflop=gflop,
         least_bytes=least_bytes,
         data_path_ms=gathering,
@@ -143,12 +146,6 @@ def measure_block(
         rows=rows,
         left_out=left_out,
     )
-
-
-def _own_name(task: Task) -> str:
-    """``normlab (map)``, or ``normlab (map, 2 devices)``."""
-    count = task.plan.devices
-    return f"normlab ({task.plan.mode}{f', {count} devices' if count > 1 else ''})"
 
 
 def _add_peer(

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from normlab.bench.block import Block
+from normlab.bench.table import count
 from normlab.figures.style import PALETTE, style
 
 _THICK = 0.8  # of the distance between contenders
@@ -55,11 +56,11 @@ def draw(table: pd.DataFrame) -> Figure:
         axes = figure.subplots(
             len(counts), len(norms), sharex=True, sharey=True, squeeze=False
         )
-        for ax_row, count in zip(axes, counts, strict=True):
+        for ax_row, members in zip(axes, counts, strict=True):
             for ax, norm in zip(ax_row, norms, strict=True):
-                here = (table["norm"] == norm) & (table["members"] == count)
+                here = (table["norm"] == norm) & (table["members"] == members)
                 _panel(ax, table[here], contenders, sizes)
-                ax.set_title(f"norm {norm}, {_count(count, 'member')}")
+                ax.set_title(f"norm {norm}, {count(members, 'member')}")
         for ax in axes[-1]:
             ax.set_xlabel("ms per member and step")
         axes[0, 0].set_xscale("log")
@@ -81,6 +82,8 @@ def _panel(
     height = _THICK / len(sizes)
     for i, size in enumerate(sizes):
         rows = table[table["batch_size"] == size].set_index("contender")
+        if rows.empty:
+            continue  # its turn has not come
         rows = rows.reindex(contenders)  # one that was left out keeps its place
         y = np.arange(len(contenders)) + height * (i - (len(sizes) - 1) / 2)
         ax.barh(
@@ -116,12 +119,8 @@ def _limits(table: pd.DataFrame) -> tuple[float, float]:
 def _title(table: pd.DataFrame) -> str:
     first = table.iloc[0]
     sizes = ", ".join(str(size) for size in table["batch_size"].unique())
-    runs = _count(first["n"], "run")
+    runs = count(first["n"], "run")
     return (
         f"{first['dataset']}, batch {sizes}: median and range of {runs}\n"
         f"{first['machine']}"
     )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

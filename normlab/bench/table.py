@@ -39,8 +39,9 @@ def block_text(block: Block) -> str:
     lines = [
         "",
         f"{block.dataset}, norm {block.norm}, batch {block.batch_size}, "
-        f"{_members(block)}: {repeats} runs of {block.steps} steps; "
-        f"{block.gflop:.3g} GFLOP a member and step",
+        f"{count(block.members, 'member')}: {count(repeats, 'run')} of "
+        f"{count(block.steps, 'step')}; {block.gflop:.3g} GFLOP a member and step; "
+        f"normlab on {count(block.devices, 'device')}",
         _line([name for name, _ in _COLUMNS]),
         *(_line(_cells(row)) for row in block.rows),
     ]
@@ -60,8 +61,9 @@ def block_text(block: Block) -> str:
     return "\n".join(lines)
 
 
-def _members(block: Block) -> str:
-    return "1 member" if block.members == 1 else f"{block.members} members"
+def count(number: int, noun: str) -> str:
+    """``1 run``, ``2 runs``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _best(block: Block) -> float:

@@ -103,6 +103,7 @@ def block(**changes: Any) -> Block:
         batch_size=50,
         members=8,
         steps=50,
+        devices=2,
         gflop=0.6,
         least_bytes=10**7,
         data_path_ms=0.02,

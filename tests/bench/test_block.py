@@ -75,6 +75,7 @@ def test_numbers_of_a_row(measured):
 def test_numbers_of_the_block(measured):
     parameters = 448 + 4640 + 33024 + 771 + 2 * (16 + 32)  # norms' among them
     assert measured.least_bytes == 7 * 4 * parameters + 5 * 8 * 8 * 3
+    assert measured.devices == 1
     assert measured.best_peer == "flax_conv"
     assert measured.ratio_to_best_peer == measured.rows[1].ratio
     share = measured.data_path_ms / measured.rows[0].median

@@ -87,6 +87,11 @@ def test_one_that_was_left_out_keeps_its_place_and_is_named_so(figure):
     assert "left out" not in notes("norm none, 8 members")
 
 
+def test_what_is_still_to_come_is_not_called_left_out():
+    ax = panel(draw(tabulate(BLOCKS[:3], "a machine")), "norm none, 8 members")
+    assert len(ax.patches) == 3 and len(ax.texts) == 3
+
+
 def test_all_is_within_the_limits(figure):
     left, right = figure.axes[0].get_xlim()
     assert left < TABLE["low"].min() and right > TABLE["high"].max()

@@ -14,7 +14,7 @@ def cells(name: str) -> str:
 
 def test_the_heading_names_the_block():
     assert "digits, norm batch, batch 50, 8 members: 3 runs of 50 steps" in LINES[1]
-    assert "0.6 GFLOP" in LINES[1]
+    assert "0.6 GFLOP" in LINES[1] and LINES[1].endswith("normlab on 2 devices")
     assert ", 1 member:" in block_text(block(members=1))
 
 
