@@ -12,7 +12,7 @@ import numpy as np
 import optax
 
 from normlab.bench.contender import Contender
-from normlab.bench.task import Task, compiled_bytes, standardised_NHWC
+from normlab.bench.task import Task, held_bytes, standardised_NHWC
 from normlab.cell import CellConfig
 from normlab.data import Dataset
 from normlab.train.precision import products_in
@@ -155,7 +155,7 @@ def python_loop(task: Task, step: Callable, starts: Sequence[State]) -> Contende
         train=train,
         parts=len(starts),
         compile_seconds=lambda: seconds,
-        memory=lambda: compiled_bytes(compiled, images.nbytes + labels.nbytes),
+        memory=lambda: held_bytes(compiled, images.nbytes + labels.nbytes),
     )
 
 

@@ -148,10 +148,8 @@ def normlab_contender(task: Task) -> Contender:
         population.state()  # copies it back: then it has arrived
 
     def memory() -> int | None:
-        # The population keeps its compiled programs to itself.
-        program = getattr(population, "_train", None)
         images = data["train_x"].nbytes + data["train_y"].nbytes
-        each = compiled_bytes(getattr(program, "_compiled", None), images)
+        each = held_bytes(population.training_program, images)
         return None if each is None else each * len(task.devices)
 
     return Contender(
@@ -162,7 +160,7 @@ def normlab_contender(task: Task) -> Contender:
     )
 
 
-def compiled_bytes(compiled: Any, shared: int) -> int | None:
+def held_bytes(compiled: Any, shared: int) -> int | None:
     """Bytes a compiled JAX program holds on a device, less the ``shared`` ones.
 
     Arguments, results and workspace, as the compiler planned them; what is donated

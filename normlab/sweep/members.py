@@ -49,7 +49,8 @@ class OverMembers:
         but one.
 
     It is compiled at the first call, once; later calls must have the same shapes.
-    ``compile_seconds`` then says how long that took.
+    ``compiled`` is then the program (None before) and ``compile_seconds`` how long that
+    took.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class OverMembers:
             raise ValueError(f"mode must be one of {MODES}, not {mode!r}")
         self._function, self._mapped, self._mode = function, tuple(mapped), mode
         self._donate, self._placement = tuple(donate), placement
-        self._compiled: Any = None
+        self.compiled: Any = None
         self.compile_seconds = 0.0
 
     def __call__(self, *args):
@@ -73,15 +74,15 @@ class OverMembers:
         return self._compile(args)(*args)
 
     def _compile(self, args) -> Any:
-        if self._compiled is None:
+        if self.compiled is None:
             start = time.perf_counter()
             function = self._batched()
             if self._placement is not None and self._mode != "loop":
                 function = self._placement.over_devices(function, self._mapped)
             jitted = jax.jit(function, donate_argnums=self._donate)
-            self._compiled = jitted.lower(*args).compile()
+            self.compiled = jitted.lower(*args).compile()
             self.compile_seconds = time.perf_counter() - start
-        return self._compiled
+        return self.compiled
 
     def _batched(self) -> Callable:
         if self._mode == "loop":

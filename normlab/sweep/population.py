@@ -72,6 +72,11 @@ class Population:
         parts = (self._init, self._train, self._evaluate)
         return sum(part.compile_seconds for part in parts)
 
+    @property
+    def training_program(self) -> Any:
+        """The compiled program of `train`; None before its first call."""
+        return self._train.compiled
+
     def start(self) -> None:
         """Initialises every member."""
         for chunk in self._chunks:

@@ -6,7 +6,7 @@ import pytest
 from normlab.bench.block import _reason
 from normlab.bench.peers import PEERS, find_peers
 from normlab.bench.same import loss_gaps
-from normlab.bench.task import compiled_bytes, normlab_contender
+from normlab.bench.task import held_bytes, normlab_contender
 from normlab.bench.timing import timed_run, warm_up
 from normlab.config import RunOptions
 from normlab.errors import UserError
@@ -80,7 +80,7 @@ def test_normlab_takes_fewer_steps_than_it_has_room_for(dataset):
 
 
 def test_memory_of_an_unknown_program_is_unknown():
-    assert compiled_bytes(None, 10) is None
+    assert held_bytes(None, 10) is None
 
 
 def test_all_none_and_names():
