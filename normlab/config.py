@@ -153,10 +153,12 @@ class RunOptions:
     devices: str = flag(
         "auto",
         "Devices that share a cell's members: a number, or auto (all there are; a CPU "
-        "counts as one for every core).",
+        "counts as one for every core). A loop uses one.",
     )
     member_chunk: str = flag(
-        "auto", "Members on the device at once: a number, or auto (by memory)."
+        "auto",
+        "Members on the devices at once: a number (rounded up to a multiple of the "
+        "devices), or auto (by memory).",
     )
     chunk_steps: int = flag(100, "Steps under one jitted call.")
     checkpoint_seconds: float = flag(60.0, "Least time between checkpoints.")

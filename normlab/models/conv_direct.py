@@ -55,7 +55,7 @@ def _backward(pads, precision, residuals, g_NHWO):
 _direct.defvjp(_forward, _backward)
 
 
-def _suits(lhs, rhs, strides: Sequence[int], pads: Pads) -> bool:
+def _suits(rhs, strides: Sequence[int], pads: Pads) -> bool:
     """Whether the direct form is defined, and faster than patches.
 
     A 1x1 kernel is a matrix product as it is; one of few entries an output is
@@ -95,9 +95,9 @@ def conv_general_dilated(
     """
     conv_patches.check(lhs, lhs_dilation, rhs_dilation, feature_group_count)
     pads = resolve_pads(lhs, rhs, window_strides, padding)
-    if _suits(lhs, rhs, window_strides, pads):
-        y = _direct(lhs, rhs, pads, precision)
-        return y if preferred_element_type is None else y.astype(preferred_element_type)
+    same = preferred_element_type in (None, lhs.dtype)
+    if same and _suits(rhs, window_strides, pads):
+        return _direct(lhs, rhs, pads, precision)
     return conv_patches.conv_general_dilated(
         lhs,
         rhs,

@@ -82,13 +82,14 @@ def _report(paths: RunPaths) -> None:
 def main(values: flags.FlagValues) -> int:
     config, options = read(SweepConfig, values), read(RunOptions, values)
     use_cores(options.devices)
+    if not options.dry_run:
+        _use_compilation_cache(options)  # before the plan, which may ask the compiler
     plan = make_plan(config, options)
     paths = RunPaths.at(run_folder(options, flagfile_of(sys.argv[1:])))
     print(plan.text)
     print(f"out: {paths.root}", flush=True)
     if options.dry_run:
         return 0
-    _use_compilation_cache(options)
     lines = [*write(config), f"--out={paths.root}"]
     complete = all(cell_status(paths.cell(p.cell.id)) == "complete" for p in plan.cells)
     cells = tuple(p.cell for p in plan.cells)

@@ -101,14 +101,17 @@ def _narrower(plan: CellPlan, error: jax.errors.JaxRuntimeError) -> CellPlan:
     """
     if "RESOURCE_EXHAUSTED" not in str(error):
         raise error
-    if plan.chunk == 1:
-        raise UserError(
-            f"{plan.name}: out of memory with one member at a time; a smaller "
-            "--batch_size or --eval_batch_size needs less"
-        ) from error
-    chunk = -(-plan.chunk // 2)
-    devices = min(plan.devices, chunk)
-    return dataclasses.replace(plan, chunk=chunk, devices=devices)
+    devices, each = plan.devices, -(-plan.chunk // plan.devices)
+    if each > 1:
+        return dataclasses.replace(plan, chunk=devices * -(-each // 2))
+    if devices > 1 and jax.local_devices()[0].platform == "cpu":
+        # The cores of a CPU share its memory; fewer GPUs would leave each as full.
+        devices = -(-devices // 2)
+        return dataclasses.replace(plan, chunk=devices, devices=devices)
+    raise UserError(
+        f"{plan.name}: out of memory with one member at a time; a smaller "
+        "--batch_size or --eval_batch_size needs less"
+    ) from error
 
 
 def _as_before(plan: CellPlan, record: dict, options: RunOptions) -> CellPlan:
@@ -117,15 +120,22 @@ def _as_before(plan: CellPlan, record: dict, options: RunOptions) -> CellPlan:
     It follows from the memory and the devices that happen to be there; another choice
     would change what is still to come by rounding.
     """
-    asked = {options.execution, options.member_chunk, options.devices}
-    if asked != {"auto"} or record.get("execution") != plan.mode:
+    if record.get("execution") != plan.mode:
         return plan
-    chunk, devices = record.get("member_chunk"), record.get("devices")
-    if not (isinstance(chunk, int) and isinstance(devices, int)):
-        return plan
-    if chunk < 1 or not 1 <= devices <= len(jax.local_devices()):
-        return plan
-    return dataclasses.replace(plan, chunk=chunk, devices=devices)
+    changes = {}
+    limits = {
+        "chunk": (options.member_chunk, "member_chunk", len(plan.cell.members)),
+        "devices": (options.devices, "devices", len(jax.local_devices())),
+    }
+    for name, (asked, key, most) in limits.items():
+        value = record.get(key)
+        if asked == "auto" and isinstance(value, int) and value != getattr(plan, name):
+            if 1 <= value <= most:
+                changes[name] = value
+            else:
+                text = "%s: began with --%s=%s, which is not to be had; goes on with %s"
+                log.warning(text, plan.name, key, value, getattr(plan, name))
+    return dataclasses.replace(plan, **changes)
 
 
 class _CellRun:

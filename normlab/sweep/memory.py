@@ -1,4 +1,4 @@
-"""How much memory a cell takes, before anything is compiled."""
+"""How much memory a cell takes: by a bound, or by the compiler's account."""
 
 import math
 import os
@@ -59,10 +59,13 @@ def working_bytes(function: Callable, *args) -> int:
 def compiled_bytes(function: Callable, *args) -> int:
     """Bytes that ``function``, compiled, takes beside its arguments and results.
 
-    By the compiler's own account. Takes ShapeDtypeStructs for arrays.
+    By the compiler's own account; by `working_bytes` on a backend that gives none.
+    Takes ShapeDtypeStructs for arrays.
     """
     analysis = jax.jit(function).lower(*args).compile().memory_analysis()
-    return int(analysis.temp_size_in_bytes) if analysis is not None else 0
+    if analysis is None:
+        return working_bytes(function, *args)
+    return int(analysis.temp_size_in_bytes)
 
 
 def _jaxpr_bytes(jaxpr) -> int:

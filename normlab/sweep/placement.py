@@ -8,7 +8,9 @@ then keep all cores busy, which two members on one stream cannot.
 import contextlib
 import math
 import os
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -25,7 +27,8 @@ def use_cores(asked: str) -> None:
 
     Only before JAX has looked for devices; later it changes nothing.
     """
-    if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
+    told = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    if told or (asked == "auto" and "JAX_NUM_CPU_DEVICES" in os.environ):
         return
     # A RuntimeError says that JAX has its devices already.
     with contextlib.suppress(RuntimeError):
@@ -34,20 +37,31 @@ def use_cores(asked: str) -> None:
 
 
 def _cores() -> int:
-    """The cores this process may use."""
+    """The cores this process may use, a container's quota among the limits."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        count = len(os.sched_getaffinity(0))
+    else:
+        count = os.cpu_count() or 1
+    return max(1, min(count, _quota(Path("/sys/fs/cgroup/cpu.max"))))
+
+
+def _quota(path: Path) -> int:
+    """Whole cores of a control group's ``cpu.max``; very many where it has no limit."""
+    try:
+        quota, period = path.read_text().split()
+        return math.ceil(int(quota) / int(period))
+    except (OSError, ValueError):  # no such file, or "max"
+        return sys.maxsize
 
 
 def choose_devices(asked: str, members: int, available: int, platform: str) -> int:
     """How many of ``available`` devices share ``members`` members.
 
-    As many as asked for, or as there are; on a CPU the most that leave hardly any
-    of them idle in the last round.
+    As many as asked for, or as there are; on a CPU, unless asked, the most that leave
+    hardly any of them idle in the last round.
     """
     most = min(available if asked == "auto" else int(asked), available, members)
-    if platform != "cpu":
+    if platform != "cpu" or asked != "auto":
         return most
     counts = range(most, 0, -1)
     return next(n for n in counts if padded(members, n) <= _MOST_PADDING * members)

@@ -1,5 +1,6 @@
-"""What a sweep will do, worked out before anything is compiled."""
+"""What a sweep will do, worked out before anything runs."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,10 @@ from normlab.sweep.memory import (
 from normlab.sweep.placement import choose_devices
 from normlab.train.optimizers import HYPERPARAMETERS
 from normlab.train.program import Program, build_program, data_arrays
+
+
+# Of a machine's free memory, for the copies of the data that its cores read.
+_COPIES_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -104,18 +109,14 @@ def _plan_cell(
     config, members = cell.config, len(cell.members)
     dataset = data.subset(datasets[config.dataset], config.train_size)
     name = describe(config, tuple(other.config for other in cells))
-    local = jax.local_devices()
-    platform = local[0].platform
+    platform = jax.local_devices()[0].platform
     program = build_program(config, dataset, conv=choose_conv(mode, platform))
     try:
         functions = _functions(program, cell, dataset, options.chunk_steps)
     except ValueError as error:  # a norm that does not fit the model, say
         raise UserError(f"{name} on {config.model}: {error}") from error
-    devices = 1
-    if mode != "loop":
-        devices = choose_devices(options.devices, members, len(local), platform)
-    copies = devices * sum(x.nbytes for x in data_arrays(dataset).values())
-    available = max(available_bytes(local[:devices]) - copies, 0)
+    data_bytes = sum(x.nbytes for x in data_arrays(dataset).values())
+    devices, available = _devices(options, members, mode, data_bytes)
 
     def chosen(footprint: Footprint) -> tuple[int, str]:
         return choose_chunk(
@@ -126,11 +127,31 @@ def _plan_cell(
     chunk, why = chosen(footprint)
     if chunk < members and options.member_chunk == "auto":
         # The bound counts what the compiler never holds at once: ask it.
+        started = time.monotonic()
         footprint = _footprint(functions, compiled_bytes, measured=True)
         chunk, why = chosen(footprint)
+        why = f"{why}, asked in {time.monotonic() - started:.1f} s"
     return CellPlan(
         cell, name, dataset, program, footprint, mode, chunk, why, min(devices, chunk)
     )
+
+
+def _devices(
+    options: RunOptions, members: int, mode: str, data_bytes: int
+) -> tuple[int, int]:
+    """(devices that share the members, bytes free on them beside the data's copies)."""
+    local = jax.local_devices()
+    cpu = local[0].platform == "cpu"
+    most = len(local)
+    if cpu and options.devices == "auto":
+        # A core's copy of the data is taken from memory that all of them share.
+        room = _COPIES_SHARE * available_bytes(local)
+        most = min(most, max(1, int(room / max(data_bytes, 1))))
+    devices = 1
+    if mode != "loop":
+        devices = choose_devices(options.devices, members, most, local[0].platform)
+    free = available_bytes(local[:devices]) - devices * data_bytes
+    return devices, max(free, 0)
 
 
 # A function of one member, and the shapes of its arguments.

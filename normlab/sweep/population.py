@@ -31,7 +31,7 @@ class Population:
       cell: whose members.
       data: the arrays of the dataset, on the device.
       mode: ``vmap``, ``map`` or ``loop``.
-      chunk: members on the devices at once.
+      chunk: members on the devices at once, rounded up to a multiple of theirs.
       room: the most steps of one call of `train`.
       devices: what the members are spread over; by default the first device.
     """
@@ -48,7 +48,7 @@ class Population:
         devices: Sequence[Any] = (),
     ):
         self._cell, self._room = cell, room
-        self._place = Placement(devices or jax.devices()[:1])
+        self._place = Placement(devices or jax.local_devices()[:1])
         self._data = self._place.share(data)
         chunk = padded(chunk, self._place.count)
         count = len(cell.members)

@@ -32,6 +32,7 @@ class SweepProgress:
         self._cell = 0
         self._done = self._skipped = 0
         self._name, self._steps, self._step, self._members = "", 0, 0, 0
+        self._open = False
         self._started = self._last = time.monotonic()
         self._compiling = 0.0
         self._bar = None
@@ -57,12 +58,23 @@ class SweepProgress:
             self._bar.refresh()
 
     def begin(self, name: str, steps: int, step: int, members: int) -> None:
-        """A cell starts, at ``step`` of ``steps``."""
-        self._cell += 1
+        """A cell starts, at ``step`` of ``steps``; or again, if it has not ended."""
+        if self._open:
+            self._rewind((self._step - step) * self._members)
+        else:
+            self._cell += 1
+            self._skip(step * members)
+        self._open = True
         self._name, self._steps, self._step, self._members = name, steps, step, members
-        self._skip(step * members)
         if step:
             self.note(f"{name}: goes on from step {step} of {steps}")
+
+    def _rewind(self, member_steps: int) -> None:
+        """Takes back steps that will be computed again."""
+        self._done -= member_steps
+        if self._bar is not None:
+            self._bar.n -= member_steps
+            self._bar.refresh()
 
     def note(self, text: str) -> None:
         """A line of its own."""
@@ -99,6 +111,7 @@ class SweepProgress:
 
     def end(self) -> None:
         """The current cell is finished."""
+        self._open = False
         seconds = _clock(time.monotonic() - self._started)
         self.note(f"{self._name}: done ({seconds} since the start)")
 

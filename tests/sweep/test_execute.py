@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import io
 import itertools
 import json
 import shutil
@@ -23,6 +24,7 @@ from normlab.store.run import cell_status, read_cell
 from normlab.sweep import execute
 from normlab.sweep.execute import run_cell
 from normlab.sweep.population import Population
+from normlab.sweep.progress import SweepProgress
 from normlab.train.optimizers import HYPERPARAMETERS
 from tests import tiny
 
@@ -355,25 +357,34 @@ def test_a_resumed_cell_keeps_its_chunk_and_devices(tmp_path, often, expected):
     assert_same(everything(paths), expected)
 
 
-def test_a_wish_or_another_mode_is_not_overruled_by_the_record():
-    record = {"execution": "vmap", "member_chunk": 3, "devices": 1}
-    other = dataclasses.replace(PLAN, chunk=2)
-    assert execute._as_before(other, record, OPTIONS).chunk == 3
-    wish = dataclasses.replace(OPTIONS, member_chunk="2")
-    assert execute._as_before(other, record, wish) is other
-    for change in ({"execution": "map"}, {"devices": 99}, {"member_chunk": None}):
-        assert execute._as_before(other, record | change, OPTIONS) is other
+def test_a_wish_or_another_mode_is_not_overruled_by_the_record(caplog):
+    record = {"execution": "vmap", "member_chunk": 3, "devices": 2}
+    other = dataclasses.replace(PLAN, chunk=2, devices=1)
+
+    def again(record, **options):
+        wish = dataclasses.replace(OPTIONS, **options)
+        found = execute._as_before(other, record, wish)
+        return found.chunk, found.devices
+
+    assert again(record) == (3, 2)
+    assert again(record, member_chunk="2") == (2, 2)
+    assert again(record, devices="1") == (3, 1)
+    assert again(record | {"execution": "map"}) == (2, 1)
+    assert again(record | {"member_chunk": None}) == (2, 2)
+    assert not caplog.text
+    assert again(record | {"devices": 99}) == (3, 1)
+    assert "--devices=99, which is not to be had; goes on with 1" in caplog.text
 
 
 class OutOfMemory:
-    """Lets a population train only where at most ``most`` members are at once."""
+    """From step ``after`` on, trains only where at most ``most`` members are at once."""
 
-    def __init__(self, monkeypatch, most: int):
+    def __init__(self, monkeypatch, most: int, after: int = 0):
         self.tried, train = [], Population.train
 
         def limited(population, step, count):
             self.tried.append((len(population._chunks[0]), step))
-            if len(population._chunks[0]) > most:
+            if len(population._chunks[0]) > most and step >= after:
                 raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
             return train(population, step, count)
 
@@ -395,6 +406,37 @@ def test_a_cell_too_wide_for_the_device_goes_on_in_halves(
     assert (record["status"], record["member_chunk"]) == ("complete", 1)
     found, expected = (read_parts(p.metrics, 14).to_pandas() for p in (halves, whole))
     pd.testing.assert_frame_equal(found, expected)
+
+
+def test_out_of_memory_half_way_goes_on_from_the_checkpoint(
+    tmp_path, monkeypatch, often
+):
+    memory = OutOfMemory(monkeypatch, most=2, after=5)
+    stream = io.StringIO()
+    progress = SweepProgress(CELL.member_steps, 1, stream)
+    plan = tiny.plan(CELL, mode="map")
+    run_cell(plan, CellPaths(tmp_path), OPTIONS, progress)
+    halves = [step for chunk, step in memory.tried if chunk == 2]
+    assert memory.tried[0] == (3, 0)
+    assert halves[0] == max(step for chunk, step in memory.tried if chunk == 3) > 0
+    assert "goes on from step" in stream.getvalue()
+    # Every step of the one cell is counted once.
+    assert (progress._cell, progress._done) == (1, CELL.member_steps)
+
+
+def test_the_cores_of_a_cpu_share_its_memory_and_gpus_do_not(monkeypatch):
+    error = jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+    plan = dataclasses.replace(PLAN, chunk=4, devices=2)
+    sizes = []
+    for _ in range(2):
+        plan = execute._narrower(plan, error)
+        sizes.append((plan.chunk, plan.devices))
+    assert sizes == [(2, 2), (1, 1)]
+    full = dataclasses.replace(PLAN, chunk=2, devices=2)
+    gpu = type("Gpu", (), {"platform": "gpu"})()
+    monkeypatch.setattr(jax, "local_devices", lambda: [gpu, gpu])
+    with pytest.raises(UserError, match="one member at a time"):
+        execute._narrower(full, error)
 
 
 def test_one_member_too_large_is_said_in_one_line(tmp_path, monkeypatch):

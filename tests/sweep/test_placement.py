@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from normlab.sweep.placement import Placement, choose_devices, padded
+from normlab.sweep.placement import Placement, _quota, choose_devices, padded
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,7 @@ from normlab.sweep.placement import Placement, choose_devices, padded
         ("1", 8, 4, "gpu", 1),
         ("2", 8, 4, "cpu", 2),
         ("9", 8, 4, "cpu", 4),
+        ("2", 3, 2, "cpu", 2),  # asked for: the waste is the user's
     ],
 )
 def test_choose_devices(asked, members, available, platform, count):
@@ -47,6 +48,16 @@ def test_split_and_shared_arrays_and_a_function_over_them():
     np.testing.assert_array_equal(jax.jit(over)(x, shared), [0, 2, 4, 10, 8, 18])
 
 
+@pytest.mark.parametrize(
+    "text, cores", [("400000 100000\n", 4), ("150000 100000\n", 2), ("max 100000", None)]
+)
+def test_a_containers_quota_limits_the_cores(tmp_path, text, cores):
+    path = tmp_path / "cpu.max"
+    path.write_text(text)
+    assert _quota(path) == (cores or sys.maxsize)
+    assert _quota(tmp_path / "missing") == sys.maxsize
+
+
 PROGRAM = """
 import jax
 from normlab.sweep.placement import use_cores
@@ -59,7 +70,8 @@ print(len(jax.devices()))
 
 @pytest.mark.parametrize("asked", ["auto", "3"])
 def test_a_cpu_counts_as_so_many_devices_until_jax_has_looked(asked):
-    flags = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
+    told = ("XLA_FLAGS", "JAX_NUM_CPU_DEVICES")
+    flags = {k: v for k, v in os.environ.items() if k not in told}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM.format(asked=asked)],
         env=flags | {"JAX_PLATFORMS": "cpu"},

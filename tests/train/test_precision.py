@@ -1,9 +1,12 @@
 """What products are computed in, and what stays float32."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.extend.core import jaxprs_in_params
 
 from normlab.config import PRECISIONS
 from normlab.train.precision import layer_dtype
@@ -22,24 +25,40 @@ def member(precision: str):
     return program, state, (indices, jnp.int32(4), arrays)
 
 
-def products(precision: str) -> str:
-    """The jaxpr of a training chunk, the lines of its matrix products."""
+def products(precision: str, part: str) -> list[Any]:
+    """Every matrix product of a member's ``chunk`` or ``evaluate``, as equations."""
     program, state, rest = member(precision)
-    text = str(jax.make_jaxpr(program.chunk)(state, *rest))
-    return "\n".join(
-        text[at : at + 400] for at in range(len(text)) if text.startswith("dot_gen", at)
-    )
+    if part == "chunk":
+        jaxpr = jax.make_jaxpr(program.chunk)(state, *rest)
+    else:
+        jaxpr = jax.make_jaxpr(program.evaluate)(state, rest[-1])
+    return list(dots(jaxpr.jaxpr))
 
 
-def test_float32_products_may_not_be_rounded_and_tf32_ones_may():
-    assert "precision=(Precision.HIGHEST, Precision.HIGHEST)" in products("float32")
-    assert "Precision.HIGHEST" not in products("tf32")
-    assert "Precision.HIGH" in products("tf32")
+def dots(jaxpr):
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "dot_general":
+            yield equation
+        for inner in jaxprs_in_params(equation.params):
+            yield from dots(inner)
 
 
-def test_bfloat16_products_take_bfloat16():
-    assert "bf16" in products("bfloat16")
-    assert "bf16" not in products("float32")
+@pytest.mark.parametrize("part, least", [("chunk", 4), ("evaluate", 4)])
+def test_how_a_backend_may_round_the_inputs_of_every_product(part, least):
+    for precision, allowed in (
+        ("float32", jax.lax.Precision.HIGHEST),
+        ("tf32", jax.lax.Precision.HIGH),
+    ):
+        found = products(precision, part)
+        assert len(found) >= least
+        assert {dot.params["precision"] for dot in found} == {(allowed, allowed)}
+
+
+@pytest.mark.parametrize("part", ["chunk", "evaluate"])
+def test_products_take_the_precisions_type(part):
+    for precision, dtype in (("float32", jnp.float32), ("bfloat16", jnp.bfloat16)):
+        inputs = [v.aval.dtype for dot in products(precision, part) for v in dot.invars]
+        assert set(inputs) == {jnp.dtype(dtype)}
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
