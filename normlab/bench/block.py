@@ -112,7 +112,7 @@ def measure_block(
     least_bytes = step_bytes(shape, config.batch_size, parameter_bytes)
     gathering = data_path_ms(task, repeats)
     rows = []
-    for name, contender in contenders.items():
+    for name in contenders:
         seconds = medians[name] / 1e3
         rows.append(
             Row(
@@ -122,7 +122,7 @@ def measure_block(
                 median=medians[name],
                 ratio=mine / medians[name],
                 compile_seconds=warm[name].compile_seconds,
-                memory_bytes=contender.memory(),
+                memory_bytes=warm[name].memory_bytes,
                 gflops=gflop / seconds,
                 matmul_share=gflop / seconds / machine.matmul_gflops,
                 bandwidth_share=least_bytes / seconds / 1e9 / machine.bandwidth_gbs,

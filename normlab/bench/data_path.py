@@ -1,4 +1,4 @@
-"""What a step pays for its data: the batch gathered from uint8, and standardised."""
+"""What a step pays for its data: indices, a gather from uint8, standardisation."""
 
 import statistics
 import time
@@ -37,18 +37,20 @@ def make_gather(task: Task) -> Callable:
 def data_path_ms(task: Task, repeats: int) -> float:
     """Median milliseconds per member and step, over the task's own batches.
 
-    The members are executed as normlab's own training executes them.
+    From the index arithmetic on the host on. The members are executed as normlab's own
+    training executes them.
     """
     placement = Placement(task.devices)
     mapped = (True, False, False)
     over = OverMembers(make_gather(task), mapped, task.plan.mode, placement=placement)
     members = len(task.cell.members)
-    rows = [task.batches] * padded(members, placement.count)
-    indices = placement.split(np.stack(rows))
+    slots = padded(members, placement.count)
     count, images = placement.share((jnp.int32(task.steps), task.dataset.train_x))
     times = []
     for _ in range(repeats + 1):
         start = time.perf_counter()
+        # Members of a seed share their batches, so these are made once.
+        indices = placement.split(np.stack([task.batches] * slots))
         jax.block_until_ready(over(indices, count, images))
         times.append(time.perf_counter() - start)
     return 1e3 * statistics.median(times[1:]) / members / task.steps

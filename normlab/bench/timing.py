@@ -24,11 +24,13 @@ class WarmUp:
       compile_seconds: what the first call took more than a later one, or what the
         contender itself says it spent on compiling.
       ms: milliseconds per member and step, after the compilation.
+      memory_bytes: what the contender then says it holds at its peak; None if unknown.
     """
 
     losses: np.ndarray
     compile_seconds: float
     ms: float
+    memory_bytes: int | None
 
 
 def timed_run(contender: Contender, steps: int) -> tuple[float, np.ndarray]:
@@ -43,14 +45,20 @@ def timed_run(contender: Contender, steps: int) -> tuple[float, np.ndarray]:
 
 
 def warm_up(contender: Contender, steps: int) -> WarmUp:
-    """One step of every member, which compiles; then eleven, or ``steps`` if fewer."""
+    """One step of every member, which compiles; then eleven, or ``steps`` if fewer.
+
+    Twice: where only later calls are compiled or recorded, the first eleven are, too.
+    """
     first, _ = timed_run(contender, 1)
     count = min(_WARM_STEPS, steps)
+    second, _ = timed_run(contender, count)
     seconds, losses = timed_run(contender, count)
-    spent = max(first - seconds / count, 0.0)
+    spent = max(first + second - (1 + count) * seconds / count, 0.0)
     if contender.compile_seconds is not None:
         spent = contender.compile_seconds()
-    return WarmUp(losses, spent, 1e3 * seconds / losses.size)
+    ms = 1e3 * seconds / losses.size
+    # Now, while no later contender has been at work.
+    return WarmUp(losses, spent, ms, contender.memory())
 
 
 def steps_a_run(ms: Mapping[str, float], steps: int) -> dict[str, int]:

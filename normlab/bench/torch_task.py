@@ -14,6 +14,10 @@ from normlab.bench.task import Task, standardised_NHWC
 from normlab.bench.torch_here import no_cuda
 from normlab.bench.torch_network import Network, place
 from normlab.data import Dataset
+from normlab.sweep.placement import cores
+
+# Else a shell's OMP_NUM_THREADS would slow these peers, and no other.
+torch.set_num_threads(cores())
 
 
 @lru_cache(maxsize=1)
@@ -39,13 +43,15 @@ def synchronize() -> None:
         torch.cuda.synchronize()
 
 
-def watch_memory() -> Callable[[], int | None]:
+def watch_memory(task: Task, channels_last: bool) -> Callable[[], int | None]:
     """A function that says the peak of bytes allocated since, beyond those before.
 
-    The allocator counts on CUDA alone; on a CPU the answer is None.
+    The training images are among those before. The allocator counts on CUDA alone; on
+    a CPU the answer is None.
     """
     if device().type != "cuda":
         return lambda: None
+    on_device(task.dataset, channels_last)
     synchronize()
     before = torch.cuda.memory_allocated()
     torch.cuda.reset_peak_memory_stats()
@@ -125,9 +131,16 @@ class Trainer:
 
     def step(self, picked_B: Tensor) -> Tensor:
         """One step on these images (int64); returns the loss before it."""
+        return self.update(*self.batch(picked_B))
+
+    def batch(self, picked_B: Tensor) -> tuple[Tensor, Tensor]:
+        """The images of these numbers (int64), and their labels."""
+        return self._images[picked_B], self._labels[picked_B]
+
+    def update(self, x_NCHW: Tensor, labels_N: Tensor) -> Tensor:
+        """One step on this batch; returns the loss before it."""
         self._adam.zero_grad()
-        logits = self._network(self._images[picked_B])
-        loss = F.cross_entropy(logits, self._labels[picked_B])
+        loss = F.cross_entropy(self._network(x_NCHW), labels_N)
         loss.backward()
         self._adam.step()
         return loss.detach()

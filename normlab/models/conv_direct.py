@@ -40,12 +40,12 @@ def _backward(pads, precision, residuals, g_NHWO):
     x_NHWC, kernel_HWIO = residuals
     sizes = kernel_HWIO.shape[:2]
     # Input: every pixel gathers what it gave, through the kernel turned around.
-    back = [
+    rows, columns = (
         (size - 1 - low, size - 1 - high)
         for size, (low, high) in zip(sizes, pads, strict=True)
-    ]
+    )
     turned_HWOI = jnp.flip(kernel_HWIO, (0, 1)).transpose(0, 1, 3, 2)
-    dx_NHWC = _conv(g_NHWO, turned_HWOI, tuple(back), precision)
+    dx_NHWC = _conv(g_NHWO, turned_HWOI, (rows, columns), precision)
     # Kernel: channels are the images, examples their channels, g is the kernel.
     x_CHWN, g_HWNO = x_NHWC.transpose(3, 1, 2, 0), g_NHWO.transpose(1, 2, 0, 3)
     dk_IHWO = _conv(x_CHWN, g_HWNO, pads, precision)
@@ -53,6 +53,13 @@ def _backward(pads, precision, residuals, g_NHWO):
 
 
 _direct.defvjp(_forward, _backward)
+
+
+def without_patches(
+    lhs: jax.Array, rhs: jax.Array, strides: Sequence[int], padding, **_
+) -> jax.Array:
+    """The direct form of a stride 1 convolution, whether or not patches are faster."""
+    return _direct(lhs, rhs, resolve_pads(lhs, rhs, strides, padding), None)
 
 
 def _suits(rhs, strides: Sequence[int], pads: Pads) -> bool:

@@ -92,7 +92,7 @@ def _how(plan: CellPlan) -> dict[str, Any]:
     }
 
 
-def _narrower(plan: CellPlan, error: jax.errors.JaxRuntimeError) -> CellPlan:
+def _narrower(plan: CellPlan, error: Exception) -> CellPlan:
     """The plan with half as many members at once, if memory was what lacked.
 
     Raises:

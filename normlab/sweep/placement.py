@@ -32,11 +32,11 @@ def use_cores(asked: str) -> None:
         return
     # A RuntimeError says that JAX has its devices already.
     with contextlib.suppress(RuntimeError):
-        count = _cores() if asked == "auto" else int(asked)
+        count = cores() if asked == "auto" else int(asked)
         jax.config.update("jax_num_cpu_devices", count)
 
 
-def _cores() -> int:
+def cores() -> int:
     """The cores this process may use, a container's quota among the limits."""
     if hasattr(os, "sched_getaffinity"):
         count = len(os.sched_getaffinity(0))

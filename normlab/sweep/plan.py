@@ -27,7 +27,6 @@ from normlab.sweep.placement import choose_devices
 from normlab.train.optimizers import HYPERPARAMETERS
 from normlab.train.program import Program, build_program, data_arrays
 
-
 # Of a machine's free memory, for the copies of the data that its cores read.
 _COPIES_SHARE = 0.25
 

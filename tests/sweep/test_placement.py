@@ -49,7 +49,8 @@ def test_split_and_shared_arrays_and_a_function_over_them():
 
 
 @pytest.mark.parametrize(
-    "text, cores", [("400000 100000\n", 4), ("150000 100000\n", 2), ("max 100000", None)]
+    "text, cores",
+    [("400000 100000\n", 4), ("150000 100000\n", 2), ("max 100000", None)],
 )
 def test_a_containers_quota_limits_the_cores(tmp_path, text, cores):
     path = tmp_path / "cpu.max"

@@ -1,9 +1,10 @@
-"""Times the forms of the convolution inside a loop, as a training step runs them.
+"""Times the forms of the convolution inside a loop, as a training step has them.
 
     python -m normlab.bench.conv --batch_size=50 --members=1,4
 
-For each shape the output and both gradients, forms in turns; which form a sweep takes
-is `normlab.sweep.members.choose_conv`.
+For each shape the output and both gradients, forms in turns, one loop on all cores.
+Which form a sweep takes is `normlab.sweep.members.choose_conv`; where that is "direct",
+thin kernels are left to patches all the same, but not here.
 """
 
 import dataclasses
@@ -13,13 +14,12 @@ from pathlib import Path
 
 from absl import flags
 
-from normlab.bench.conv.shapes import SHAPES, make_loop, seconds
+from normlab.bench.conv.shapes import FORMS, SHAPES, make_loop, seconds
 from normlab.bench.machine import measure_machine
 from normlab.bench.settings import check_out
 from normlab.config import flag
 from normlab.errors import UserError
 from normlab.flags import define, read, run
-from normlab.models import CONVS
 from normlab.store.layout import write_json
 from normlab.store.provenance import session
 
@@ -32,7 +32,7 @@ _SLOW_SECONDS = 1.0
 class ConvConfig:
     """What is timed."""
 
-    form: tuple[str, ...] = flag(tuple(CONVS), f"Forms: {', '.join(CONVS)}.")
+    form: tuple[str, ...] = flag(tuple(FORMS), f"Forms: {', '.join(FORMS)}.")
     shape: tuple[str, ...] = flag(("all",), "Shapes by name, or all.")
     batch_size: int = flag(50, "Images a member.")
     members: tuple[int, ...] = flag((1, 4), "Kernels at once, by vmap.")
@@ -47,7 +47,7 @@ class ConvConfig:
         for count in self.members:
             if count < 1:
                 raise UserError(f"--members={count}: must be 1 or more")
-        for name, known in (("form", (*CONVS,)), ("shape", ("all", *SHAPES))):
+        for name, known in (("form", (*FORMS,)), ("shape", ("all", *SHAPES))):
             for value in getattr(self, name):
                 if value not in known:
                     listed = ", ".join(known)
@@ -62,15 +62,15 @@ def measure(config: ConvConfig, name: str, members: int) -> dict[str, list[float
         form: make_loop(form, shape, config.batch_size, members) for form in config.form
     }
     times: dict[str, list[float]] = {form: [] for form in loops}
-    slow = {}
-    for form, loop in loops.items():
+    for form, loop in [*loops.items()]:
         loop(1)  # compiles
         first = seconds(loop, 1)
         if first > _SLOW_SECONDS:
-            slow[form] = first
+            times[form].append(1e3 * first / members)
+            del loops[form]
     for _ in range(config.repeats):
         for form, loop in loops.items():
-            found = slow[form] if form in slow else seconds(loop, config.turns)
+            found = seconds(loop, config.turns)
             times[form].append(1e3 * found / members)
     return times
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from normlab.models import CONVS
+from normlab.models.conv_direct import without_patches
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,15 @@ SHAPES: dict[str, Shape] = {
 }
 
 
+# Each by itself: a sweep's "direct" leaves thin kernels to patches.
+FORMS = {**CONVS, "direct": without_patches}
+
+
 def make_loop(form: str, shape: Shape, batch_size: int, members: int) -> Callable:
     """``loop(count) -> None``: so often the output and both gradients, in one program.
 
     Args:
-      form: a name in `normlab.models.CONVS`.
+      form: a name in `FORMS`.
       members: kernels at once, by vmap; 1 is one alone.
     """
     random = np.random.default_rng(0)
@@ -64,7 +69,7 @@ def make_loop(form: str, shape: Shape, batch_size: int, members: int) -> Callabl
 
     def products(x, kernel):
         y, back = jax.vjp(
-            lambda *a: CONVS[form](*a, (1, 1), "SAME", **options), x, kernel
+            lambda *a: FORMS[form](*a, (1, 1), "SAME", **options), x, kernel
         )
         return y, back(y)
 

@@ -1,6 +1,7 @@
 """PyTorch's compiler on the eager script: ``torch.compile`` of the whole step."""
 
 import logging
+from functools import partial
 
 from normlab.bench.contender import Contender
 from normlab.bench.task import Task
@@ -9,8 +10,11 @@ from normlab.bench.torch_here import no_torch as why_not
 __all__ = ["VARIANTS", "why_not"]
 
 
-def contender(task: Task) -> Contender:
+def contender(task: Task, *, channels_last: bool) -> Contender:
     """One learning rate at a time; the rate is a tensor, so nothing compiles twice.
+
+    The batch is gathered before the compiled part, whose CUDA graphs copy what they
+    are given: a batch, and not the dataset.
 
     On a GPU in the mode for small networks, ``reduce-overhead``, which replays CUDA
     graphs. On a CPU the compiler writes C++, and needs a compiler of that.
@@ -22,18 +26,22 @@ def contender(task: Task) -> Contender:
     # It need not say what it leaves untraced.
     logging.getLogger("torch._dynamo").setLevel(logging.ERROR)
     torch.compiler.reset()  # the last task's programs count towards a limit
-    memory = watch_memory()
+    memory = watch_memory(task, channels_last)
     cuda = device().type == "cuda"
     lr = torch.tensor(0.0, device=device())
-    trainer = Trainer(task, channels_last=True, lr=lr, capturable=cuda)
+    trainer = Trainer(task, channels_last, lr=lr, capturable=cuda)
     mode = "reduce-overhead" if cuda else None
-    compiled = torch.compile(trainer.step, mode=mode)
+    compiled = torch.compile(trainer.update, mode=mode)
 
     def step(picked_B):
         torch.compiler.cudagraph_mark_step_begin()
-        return compiled(picked_B).clone()  # the next replay overwrites it
+        # A copy: the next replay overwrites it.
+        return compiled(*trainer.batch(picked_B)).clone()
 
     return one_by_one(task, trainer, step, memory=memory)
 
 
-VARIANTS = {"": contender}
+VARIANTS = {
+    "NCHW": partial(contender, channels_last=False),
+    "NHWC": partial(contender, channels_last=True),
+}

@@ -18,7 +18,7 @@ def contender(task: Task, *, channels_last: bool, fused: bool = False) -> Conten
     """
     from normlab.bench.torch_task import Trainer, one_by_one, watch_memory
 
-    memory = watch_memory()
+    memory = watch_memory(task, channels_last)
     trainer = Trainer(task, channels_last, fused=fused or None)
     return one_by_one(task, trainer, trainer.step, memory=memory)
 

@@ -24,7 +24,7 @@ def contender(task: Task) -> Contender:
 
     from normlab.bench import torch_task
 
-    memory = torch_task.watch_memory()
+    memory = torch_task.watch_memory(task, channels_last=False)
     images, labels = torch_task.on_device(task.dataset, channels_last=False)
     network = torch_task.make_network(task)
     start, buffers = stack_module_state([network] * len(task.learning_rates))

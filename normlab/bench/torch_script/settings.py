@@ -19,10 +19,13 @@ class ScriptConfig:
     batch_size: int = flag(50, "Images a step.")
     lr: tuple[float, ...] = flag((1e-3,), "Learning rates, one after another.")
     epochs: int = flag(2, "Length of training.")
+    device: str = flag("auto", "cpu, cuda, or auto: CUDA where PyTorch sees it.")
     seed: int = flag(0, "Of the initial parameters and of the order of images.")
     out: str = flag("torch_run", "The folder for metrics.csv and the checkpoints.")
 
     def __post_init__(self) -> None:
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise UserError(f"--device={self.device}: unknown; known: auto, cpu, cuda")
         if self.norm not in NORMS:
             raise UserError(f"--norm={self.norm}: unknown; known: {', '.join(NORMS)}")
         for name in ("batch_size", "epochs"):

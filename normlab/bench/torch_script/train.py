@@ -97,8 +97,12 @@ def train_one(
 
 def train_all(config: ScriptConfig, dataset: Dataset, out: Path) -> None:
     """Every learning rate, from the same initial parameters, on the same order."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    name = config.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(name)
     torch.backends.cudnn.benchmark = True  # cuDNN's best algorithm, measured
+    torch.backends.cudnn.allow_tf32 = False  # float32, as the sweep beside it
     out.mkdir(parents=True, exist_ok=True)
     train, test = load_splits(dataset, device)
     with open(out / "metrics.csv", "w", newline="", encoding="utf-8") as file:

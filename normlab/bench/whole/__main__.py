@@ -7,6 +7,7 @@ evaluation after every epoch, metrics and checkpoints on disk (and normlab's fig
 """
 
 import dataclasses
+import os
 import statistics
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from absl import flags
 from normlab import data
 from normlab.bench.machine import machine_name
 from normlab.bench.torch_here import no_torch, torch_version
-from normlab.bench.whole.race import Result, WholeConfig, race, racers
+from normlab.bench.whole.race import KEEP_SMALL, Result, WholeConfig, race, racers
 from normlab.errors import UserError
 from normlab.flags import define, read, run
 from normlab.store.layout import write_json
@@ -53,6 +54,7 @@ def main(values: flags.FlagValues) -> int:
     if reason := no_torch():
         raise UserError(reason)
     data.load(config.dataset, data.data_dir(config.data_dir or None))  # is it there?
+    os.environ[KEEP_SMALL] = "false"
     stamp = {"config": dataclasses.asdict(config), **session()}
     stamp |= {"torch": torch_version(), "machine": machine_name()}
     if config.out:  # first: a folder that cannot be written costs no race
