@@ -10,7 +10,14 @@ from absl import flags
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from normlab.config import AUGMENT, STANDARDIZE, STATISTICS, RunOptions, SweepConfig
+from normlab.config import (
+    AUGMENT,
+    PRECISIONS,
+    STANDARDIZE,
+    STATISTICS,
+    RunOptions,
+    SweepConfig,
+)
 from normlab.errors import UserError
 from normlab.flags import define, flagfile_of, read, run, write
 
@@ -215,6 +222,7 @@ AXES: dict[str, st.SearchStrategy] = {
     "norm_momentum": axis(number(0, 1, exclude_max=True)),
     "norm_scale": axis(st.booleans()),
     "norm_bias": axis(st.booleans()),
+    "precision": axis(st.sampled_from(PRECISIONS)),
     "optimizer": axis(word),
     "batch_size": axis(positive),
     "lr": axis(number(0)),
@@ -256,6 +264,7 @@ def test_what_is_written_reads_back(config):
         out=word,
         execution=st.sampled_from(["auto", "loop"]),
         member_chunk=st.integers(1, 99).map(str),
+        devices=st.integers(1, 99).map(str),
         checkpoint_seconds=number(0),
         dry_run=st.booleans(),
     )
