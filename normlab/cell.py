@@ -4,14 +4,15 @@ import hashlib
 from dataclasses import dataclass
 
 from normlab.serialize import to_json
+from normlab.settings import ProbeSettings
 
 
 @dataclass(frozen=True)
-class CellConfig:
+class CellConfig(ProbeSettings):
     """One static configuration: one compiled program.
 
-    ``steps``, ``eval_every`` and ``train_size`` are resolved numbers here; in a
-    `SweepConfig` they may still be 0, which stands for the default.
+    ``steps``, ``eval_every``, ``probe_every`` and ``train_size`` are resolved numbers
+    here; in a `SweepConfig` they may still be 0, which stands for the default.
     """
 
     dataset: str
@@ -19,6 +20,7 @@ class CellConfig:
     standardize: str
     augment: str
     model: str
+    width: float
     init: str
     norm: str
     groups: int | None
@@ -26,12 +28,23 @@ class CellConfig:
     norm_momentum: float
     norm_scale: bool
     norm_bias: bool
+    norm_p: str
+    noise_mean: float
+    noise_scale: float
+    noise_mean_spread: float
+    noise_scale_spread: float
+    noise_spread: str
+    noise_place: str
+    noise_eval: bool
     optimizer: str
     batch_size: int
     precision: str
     steps: int
     eval_every: int
     path_every: int
+    path_next: bool
+    probes: tuple[str, ...]
+    probe_every: int
     train_eval_size: int
     eval_batch_size: int
     bn_eval: tuple[str, ...]

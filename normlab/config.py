@@ -6,27 +6,26 @@ What depends on a registry (is there such a norm?) is checked where the registry
 
 import dataclasses
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from normlab.errors import UserError
+from normlab.settings import ProbeSettings, flag
 
 STANDARDIZE = ("channel", "feature", "none")
 AUGMENT = ("none", "flip", "crop", "flip_crop")
 STATISTICS = ("running", "batch", "precise")
 EXECUTION = ("auto", "vmap", "map", "loop")
+LP = ("1", "2", "inf")
+NOISE_PLACES = ("before", "after")
+NOISE_SPREADS = ("std", "variance")
 PRECISIONS = ("float32", "tf32", "bfloat16")
 # Steps are 32-bit numbers in the store, and an epoch has less than 1e4 of them.
 _LONGEST = 100_000_000
 
 
-def flag(default: Any, text: str) -> Any:
-    """A field of a settings dataclass, with the help text of its flag."""
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass(frozen=True)
-class SweepConfig:
+class SweepConfig(ProbeSettings):
     """Everything one flagfile asks for; two equal configs give equal numbers.
 
     Tuples are axes. Fields in `STATIC_AXES` choose the compiled program, one
@@ -46,13 +45,19 @@ class SweepConfig:
     augment: tuple[str, ...] = flag(
         ("none",), f"Augmentation: {', '.join(AUGMENT)} (static axis)."
     )
-    model: tuple[str, ...] = flag(("small_cnn",), "Models (static axis).")
+    model: tuple[str, ...] = flag(
+        ("small_cnn",), "Models: small_cnn, vgg11, vgg16, deep_linear (static axis)."
+    )
+    width: tuple[float, ...] = flag(
+        (1.0,), "Multiplies the channels of a model's layers (static axis)."
+    )
     init: tuple[str, ...] = flag(
         ("standard",), "Initialisers: standard, report (static axis)."
     )
     norm: tuple[str, ...] = flag(
         ("none", "batch", "group"),
-        "Normalization: none, batch, group, layer, instance (static axis).",
+        "Normalization: none, batch, group, layer, instance, batch_noisy, batch_lp "
+        "(static axis).",
     )
     groups: tuple[int, ...] = flag(
         (4,), "Group counts; they apply to --norm=group alone (static axis)."
@@ -68,6 +73,44 @@ class SweepConfig:
     )
     norm_bias: tuple[bool, ...] = flag(
         (True,), "Whether norms learn a bias (static axis)."
+    )
+    norm_p: tuple[str, ...] = flag(
+        ("2",),
+        f"p of the lp norm that --norm=batch_lp divides by: {', '.join(LP)} (static "
+        "axis).",
+    )
+    noise_mean: tuple[float, ...] = flag(
+        (0.5,),
+        "--norm=batch_noisy: a channel's shift at a step is uniform within this of 0 "
+        "(static axis).",
+    )
+    noise_scale: tuple[float, ...] = flag(
+        (1.25,),
+        "--norm=batch_noisy: a channel's factor at a step is uniform in 1 to this "
+        "(static axis).",
+    )
+    noise_mean_spread: tuple[float, ...] = flag(
+        (0.1,),
+        "--norm=batch_noisy: an element's shift is uniform within this of its "
+        "channel's (static axis).",
+    )
+    noise_scale_spread: tuple[float, ...] = flag(
+        (0.1,),
+        "--norm=batch_noisy: spread of an element's normal factor around its "
+        "channel's (static axis).",
+    )
+    noise_spread: tuple[str, ...] = flag(
+        ("std",),
+        "--norm=batch_noisy: what --noise_scale_spread is: "
+        f"{' or '.join(NOISE_SPREADS)} (static axis).",
+    )
+    noise_place: tuple[str, ...] = flag(
+        ("after",),
+        "--norm=batch_noisy: noise before or after the norm's scale and bias (static "
+        "axis).",
+    )
+    noise_eval: tuple[bool, ...] = flag(
+        (False,), "--norm=batch_noisy: noise in evaluation, too (static axis)."
     )
     optimizer: tuple[str, ...] = flag(
         ("adam",), "Optimizers: adam, adamw, sgd, momentum (static axis)."
@@ -98,6 +141,17 @@ class SweepConfig:
     path_every: int = flag(
         0, "Store parameters and statistics every this many steps; 0 is never."
     )
+    path_next: bool = flag(
+        False,
+        "Store the point one step after each, too: what differences along the path "
+        "are measured from.",
+    )
+    probes: tuple[str, ...] = flag(
+        (), "Quantities to measure while training (normlab.quantities)."
+    )
+    probe_every: int = flag(
+        0, "Measure them every this many steps; 0 is whenever --eval_every is due."
+    )
     train_eval_size: int = flag(
         10000, "How many training images train_loss and train_accuracy are over."
     )
@@ -126,6 +180,7 @@ STATIC_AXES = (
     "standardize",
     "augment",
     "model",
+    "width",
     "init",
     "norm",
     "groups",
@@ -133,6 +188,14 @@ STATIC_AXES = (
     "norm_momentum",
     "norm_scale",
     "norm_bias",
+    "norm_p",
+    "noise_mean",
+    "noise_scale",
+    "noise_mean_spread",
+    "noise_scale_spread",
+    "noise_spread",
+    "noise_place",
+    "noise_eval",
     "optimizer",
     "batch_size",
     "precision",
@@ -205,7 +268,7 @@ def _check_axes(config: SweepConfig) -> None:
         values = getattr(config, spec.name)
         if not isinstance(values, tuple):
             continue
-        if not values:
+        if not values and spec.name != "probes":
             raise UserError(f"--{spec.name} needs at least one value")
         for value in values:
             if values.count(value) > 1:
@@ -215,10 +278,19 @@ def _check_axes(config: SweepConfig) -> None:
 def _check_numbers(config: SweepConfig) -> None:
     for name in ("lr", "weight_decay", "momentum", "epsilon", "norm_momentum"):
         _at_least(config, name, 0)
-    for name in ("seed", "epochs", "steps", "eval_every", "path_every", "train_size"):
+    for name in ("noise_mean", "noise_mean_spread", "noise_scale_spread"):
+        _at_least(config, name, 0)
+    _at_least(config, "noise_scale", 1)
+    for name in ("seed", "epochs", "steps", "train_size"):
+        _at_least(config, name, 0)
+    for name in ("eval_every", "path_every", "probe_every"):
         _at_least(config, name, 0)
     for name in ("num_seeds", "train_eval_size", "eval_batch_size"):
         _at_least(config, name, 1)
+    check_probes(config)
+    for value in config.width:
+        if not (math.isfinite(value) and value > 0):
+            raise UserError(f"--width={value}: must be above 0, and finite")
     for name in ("batch_size", "groups"):
         _at_least(config, name, 1)
     for name in ("momentum", "norm_momentum"):
@@ -234,11 +306,29 @@ def _check_numbers(config: SweepConfig) -> None:
         raise UserError("give the length of training: --epochs or --steps")
 
 
+def check_probes(settings: ProbeSettings) -> None:
+    """The numbers of ``settings``.
+
+    Raises:
+      UserError: one is out of range.
+    """
+    for name in ("probe_images", "probe_iterations", "probe_bins"):
+        _at_least(settings, name, 1)
+    _at_least(settings, "probe_samples", 2)
+    _at_least(settings, "probe_channels", 0)
+    for value in settings.probe_etas:
+        if not (math.isfinite(value) and value > 0):
+            raise UserError(f"--probe_etas={value}: must be above 0, and finite")
+
+
 def _check_names(config: SweepConfig) -> None:
     for name, known in (
         ("standardize", STANDARDIZE),
         ("augment", AUGMENT),
         ("precision", PRECISIONS),
+        ("norm_p", LP),
+        ("noise_spread", NOISE_SPREADS),
+        ("noise_place", NOISE_PLACES),
         ("bn_eval", STATISTICS),
     ):
         for value in getattr(config, name):

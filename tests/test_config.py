@@ -10,30 +10,9 @@ from normlab.cell import CellConfig, Member
 from normlab.config import STATIC_AXES, RunOptions, SweepConfig
 from normlab.errors import UserError
 from normlab.serialize import from_dict, to_json
+from tests.cells import cell_config
 
-CELL = CellConfig(
-    dataset="digits",
-    train_size=100,
-    standardize="channel",
-    augment="none",
-    model="small_cnn",
-    init="standard",
-    norm="group",
-    groups=4,
-    epsilon=1e-5,
-    norm_momentum=0.99,
-    norm_scale=True,
-    norm_bias=True,
-    optimizer="adam",
-    batch_size=10,
-    precision="float32",
-    steps=7,
-    eval_every=3,
-    path_every=0,
-    train_eval_size=100,
-    eval_batch_size=50,
-    bn_eval=("running",),
-)
+CELL = cell_config(norm="group", groups=4, steps=7, eval_every=3)
 
 
 def changed(value):

@@ -12,12 +12,14 @@ ORDER = (
     "__init__",
     "errors",
     "serialize",
+    "settings",
     "cell",
     "config",
     "flags",
     "data",
     "norms",
     "models",
+    "quantities",
     "train",
     "store",
     "sweep",
@@ -30,7 +32,7 @@ ORDER = (
 NEVER = {
     "norms": {"train", "store", "sweep", "config", "data"},
     "models": {"train", "store", "sweep", "config", "data"},
-    "analysis": {"train", "sweep"},
+    "quantities": {"train", "store", "sweep", "config", "data", "models"},
 }
 MAINS_ONLY = {"flags"}
 
@@ -67,7 +69,7 @@ def faults(module: str, source: str) -> list[str]:
     wrong = []
     if imports("absl", names) and not (is_main or own == "flags"):
         wrong.append(f"{module} imports absl")
-    if imports("flax", names) and own == "analysis":
+    if imports("flax", names) and own == "quantities":
         wrong.append(f"{module} imports flax")
     if is_main:
         return wrong
@@ -119,9 +121,9 @@ def test_the_walk_sees_the_package():
         ("normlab.data.x", "def f():\n    import normlab.store", "normlab.store"),
         ("normlab.data.x", "from normlab.flags import run", "normlab.flags"),
         ("normlab.norms.x", "from normlab.config import SweepConfig", "config"),
-        ("normlab.analysis.x", "from normlab.sweep.grid import expand", "sweep"),
-        ("normlab.analysis.x", "import flax.linen as nn", "flax"),
-        ("normlab.analysis.x", "from flax import linen", "flax"),
+        ("normlab.quantities.x", "from normlab.sweep.grid import expand", "sweep"),
+        ("normlab.quantities.x", "import flax.linen as nn", "flax"),
+        ("normlab.quantities.x", "from flax import linen", "flax"),
         ("normlab.train.x", "from absl import flags", "absl"),
         ("normlab.sweep.__init__", "from absl import logging", "absl"),
         ("normlab.config", "import normlab.store", "normlab.store"),

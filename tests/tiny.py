@@ -23,6 +23,7 @@ from normlab.models.pool import max_pool_2x2
 from normlab.sweep.memory import Footprint
 from normlab.sweep.plan import CellPlan
 from normlab.train.program import Program, build_program
+from tests import cells
 
 
 def quick(key, shape, dtype=jnp.float32) -> jax.Array:
@@ -45,6 +46,7 @@ class TinyNet(nn.Module):
     norm: Any
     initializers: Any
     classes: int
+    width: float = 1.0
     conv: Any = CONVS["patches"]
     dtype: Any = None
 
@@ -106,28 +108,18 @@ def sweep_config(**changes: Any) -> SweepConfig:
 
 def cell_config(**changes: Any) -> CellConfig:
     """A `TinyNet` on `dataset`, batch norm, SGD: 12 steps of 5 images."""
-    base = CellConfig(
+    base = cells.cell_config(
         dataset="tiny",
         train_size=24,
-        standardize="channel",
-        augment="none",
         model="tiny",
         init="quick",
-        norm="batch",
-        groups=None,
-        epsilon=1e-5,
         norm_momentum=0.9,
-        norm_scale=True,
-        norm_bias=True,
         optimizer="sgd",
         batch_size=5,
-        precision="float32",
         steps=12,
         eval_every=5,
-        path_every=0,
         train_eval_size=24,
         eval_batch_size=7,
-        bn_eval=("running",),
     )
     if changes.get("norm") == "group":
         changes = {"groups": 2} | changes

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from normlab.config import EXECUTION, RunOptions, flag
+from normlab.config import EXECUTION, RunOptions
 from normlab.errors import UserError
+from normlab.settings import flag
 
 # Of a sweep's, those that every contender has.
 PRECISIONS = ("float32", "tf32")

@@ -1,7 +1,8 @@
 """Networks by name; each takes its norm as a field and never knows its name.
 
-A model is a Linen module with fields ``norm``, ``initializers``, ``classes``, ``conv``
-(the convolution's form, one of `CONVS`) and ``dtype`` (of its layers), called as
+A model is a Linen module with fields ``norm``, ``initializers``, ``classes``, ``width``
+(a multiplier of channels, see `channels`), ``conv`` (the convolution's form, one of
+`CONVS`) and ``dtype`` (of its layers), called as
 ``model(x_NHWC, statistics="batch" | "running", mask=None)`` (`SmallCNN`).
 To add one: a file here, and a line in `MODELS`.
 """
@@ -37,12 +38,14 @@ def make_model(
     norm: Callable,
     init: str,
     classes: int,
+    width: float = 1.0,
     conv: str = "patches",
     dtype: Any = None,
 ) -> nn.Module:
     """The model called ``name``.
 
     Args:
+      width: multiplies the channels of every layer but the last.
       conv: a name in `CONVS`.
       dtype: what convolutions and dense layers compute in, by default that of images
         and parameters, which are float32.
@@ -56,6 +59,7 @@ def make_model(
         norm=norm,
         initializers=find_init(init),
         classes=classes,
+        width=width,
         conv=CONVS[conv],
         dtype=dtype,
     )

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from normlab.models.init import Init
 from normlab.models.pool import max_pool_2x2
+from normlab.models.width import channels
 
 
 class SmallCNN(nn.Module):
@@ -23,6 +24,7 @@ class SmallCNN(nn.Module):
         `normlab.norms.make_norm`; the model never learns which norm it is.
       initializers: of every kernel and bias.
       classes: the number of logits.
+      width: multiplies the 16, 32 and 256.
       conv: the convolution's form, as ``flax.linen.Conv`` takes it.
       dtype: what the layers compute in, by default that of images and parameters;
         logits are float32 or wider.
@@ -31,6 +33,7 @@ class SmallCNN(nn.Module):
     norm: Callable
     initializers: Init
     classes: int
+    width: float
     conv: Callable
     dtype: Any
 
@@ -49,7 +52,7 @@ class SmallCNN(nn.Module):
         x = x_NHWC
         for i, features in enumerate((16, 32), start=1):
             x = nn.Conv(
-                features,
+                channels(features, self.width),
                 (3, 3),
                 padding="SAME",
                 kernel_init=self.initializers.kernel,
@@ -66,7 +69,7 @@ class SmallCNN(nn.Module):
         x = x.reshape(x.shape[0], -1)
         init = self.initializers
         x = nn.Dense(
-            256,
+            channels(256, self.width),
             kernel_init=init.kernel,
             bias_init=init.bias,
             dtype=self.dtype,

@@ -16,7 +16,8 @@ class NormOptions:
 
     ``groups`` is the number of groups of group norm, ``momentum`` the decay of batch
     norm's running averages. ``epsilon`` is the same for every norm, lest a comparison
-    of norms compare epsilons.
+    of norms compare epsilons. ``norm_p`` is of `batch_lp`, ``noise_*`` of
+    `batch_noisy`; `normlab.config.SweepConfig` says what each is.
     """
 
     groups: int | None = None
@@ -26,6 +27,14 @@ class NormOptions:
     use_bias: bool = True
     scale_init: initializers.Initializer = initializers.ones
     bias_init: initializers.Initializer = initializers.zeros
+    norm_p: str = "2"
+    noise_mean: float = 0.5
+    noise_scale: float = 1.25
+    noise_mean_spread: float = 0.1
+    noise_scale_spread: float = 0.1
+    noise_spread: str = "std"
+    noise_place: str = "after"
+    noise_eval: bool = False
 
     @property
     def affine(self) -> dict[str, Any]:

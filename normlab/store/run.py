@@ -22,7 +22,7 @@ from normlab.store.layout import (
 )
 from normlab.store.metrics import read_parts, to_frame
 
-FORMAT = 2
+FORMAT = 3
 
 
 def open_run(
@@ -167,7 +167,8 @@ def _cell_frame(paths: CellPaths) -> pd.DataFrame | None:
     members = pd.DataFrame([dataclasses.asdict(member) for member in cell.members])
     settings: dict[str, Any] = {"cell": cell.id, "label": cell.config.label}
     for name, value in dataclasses.asdict(cell.config).items():
-        settings[name] = ",".join(value) if isinstance(value, tuple) else value
+        is_list = isinstance(value, tuple)
+        settings[name] = ",".join(map(str, value)) if is_list else value
     groups = cell.config.groups
     settings["groups"] = float("nan") if groups is None else groups
     head = pd.DataFrame(settings, index=frame.index)

@@ -4,11 +4,13 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Mapping
+from dataclasses import fields
 
 from normlab.cell import Cell, CellConfig, Member
 from normlab.config import STATIC_AXES, SweepConfig
 from normlab.errors import UserError
 from normlab.norms import NORMS
+from normlab.settings import ProbeSettings
 
 # The sweep's name of a norm option -> the option's name in `NormOptions`.
 _NORM_AXES = {
@@ -17,6 +19,14 @@ _NORM_AXES = {
     "norm_momentum": "momentum",
     "norm_scale": "use_scale",
     "norm_bias": "use_bias",
+    "norm_p": "norm_p",
+    "noise_mean": "noise_mean",
+    "noise_scale": "noise_scale",
+    "noise_mean_spread": "noise_mean_spread",
+    "noise_scale_spread": "noise_scale_spread",
+    "noise_spread": "noise_spread",
+    "noise_place": "noise_place",
+    "noise_eval": "noise_eval",
 }
 
 
@@ -70,11 +80,17 @@ def _resolve(config: SweepConfig, static: dict, available: int) -> CellConfig:
     # Only a norm with running averages has more than one kind of statistics.
     running = "momentum" in NORMS[norm].reads
     bn_eval = config.bn_eval if running else config.bn_eval[:1]
+    eval_every = config.eval_every or math.ceil(train_size / batch_size)
+    probing = {f.name: getattr(config, f.name) for f in fields(ProbeSettings)}
     return CellConfig(
         **static,
+        **probing,
         steps=steps,
-        eval_every=config.eval_every or math.ceil(train_size / batch_size),
+        eval_every=eval_every,
         path_every=config.path_every,
+        path_next=config.path_next,
+        probes=config.probes,
+        probe_every=(config.probe_every or eval_every) if config.probes else 0,
         train_eval_size=min(config.train_eval_size, train_size),
         eval_batch_size=config.eval_batch_size,
         bn_eval=bn_eval,

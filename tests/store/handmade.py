@@ -6,36 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from normlab.cell import Cell, CellConfig, Member
+from normlab.cell import Cell, Member
 from normlab.config import SweepConfig
 from normlab.flags import write
 from normlab.store.layout import RunPaths
 from normlab.store.metrics import Recorder, write_part
 from normlab.store.run import open_run, write_cell
+from tests.cells import cell_config
 
-CONFIG = CellConfig(
-    dataset="digits",
-    train_size=100,
-    standardize="channel",
-    augment="none",
-    model="small_cnn",
-    init="standard",
-    norm="batch",
-    groups=None,
-    epsilon=1e-5,
-    norm_momentum=0.99,
-    norm_scale=True,
-    norm_bias=True,
-    optimizer="adam",
-    batch_size=10,
-    precision="float32",
-    steps=20,
-    eval_every=10,
-    path_every=0,
-    train_eval_size=100,
-    eval_batch_size=50,
-    bn_eval=("running",),
-)
+CONFIG = cell_config()
 
 
 def make_cell(lrs: Iterable[float] = (1e-3, 1e-2), seeds: int = 3, **changes) -> Cell:

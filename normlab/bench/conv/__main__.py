@@ -17,9 +17,9 @@ from absl import flags
 from normlab.bench.conv.shapes import FORMS, SHAPES, make_loop, seconds
 from normlab.bench.machine import measure_machine
 from normlab.bench.settings import check_out
-from normlab.config import flag
 from normlab.errors import UserError
 from normlab.flags import define, read, run
+from normlab.settings import flag
 from normlab.store.layout import write_json
 from normlab.store.provenance import session
 

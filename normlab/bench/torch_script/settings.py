@@ -3,8 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from normlab.config import flag
 from normlab.errors import UserError
+from normlab.settings import flag
 
 NORMS = ("none", "batch", "group")
 

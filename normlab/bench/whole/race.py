@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from normlab.bench.settings import check_out
-from normlab.config import flag
 from normlab.errors import UserError
+from normlab.settings import flag
 from normlab.store import load
 
 # Told to the process that only times: JAX must not take the GPU's memory for it.

@@ -1,0 +1,108 @@
+"""The three consequences: removed directions, gains of blocks, invariances."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from normlab.quantities import bounds, bounds_consequences
+from normlab.quantities.bounds import Layer
+from tests.quantities.test_bounds import CASES, EPSILONS, numbers
+
+
+@pytest.mark.parametrize(
+    ("shape", "groups", "expected"),
+    [
+        ((5, 4), None, 8),
+        ((3, 2, 2, 4), None, 8),
+        ((3, 2, 2, 4), 1, 6),
+        ((3, 2, 2, 4), 2, 12),
+        ((3, 2, 2, 4), 4, 24),
+        ((2, 2, 4), 4, 16),  # blocks of two: everything
+        ((3, 4), 4, 12),  # blocks of one: nothing is left to remove a second time
+    ],
+)
+def test_projected_directions_are_the_kernel_of_the_jacobian(
+    shape, groups, expected, x64
+):
+    """By the rank of the derivative of yhat, for epsilon = 0 as a limit."""
+    assert bounds_consequences.projected_directions(shape, groups) == expected
+    y = jnp.asarray(np.random.default_rng(0).normal(size=shape))
+    layer = Layer(y, None, 1e-14, groups)
+    jacobian = jax.jacobian(lambda g: bounds.pull_back(layer, g))(y)
+    dense = np.asarray(jacobian).reshape(y.size, y.size)
+    assert y.size - np.linalg.matrix_rank(dense, tol=1e-6) == expected
+
+
+def test_projected_directions_refuse_groups_that_do_not_divide():
+    with pytest.raises(ValueError, match="3 groups do not divide 4 channels"):
+        bounds_consequences.projected_directions((2, 4), 3)
+
+
+@pytest.mark.parametrize("epsilon", EPSILONS)
+@pytest.mark.parametrize(("shape", "groups"), CASES)
+def test_removed_is_what_the_input_gradient_lacks(shape, groups, epsilon, x64):
+    def both(point, _):
+        b = bounds.blocks_of(point.layer)
+        q = b.scale * point.layer.cut(point.output_gradient)
+        v = point.layer.cut(point.input_gradient)
+        left = b.variance * bounds.dot(v, v) / bounds.dot(q, q)
+        return bounds_consequences.removed(point.layer, point.output_gradient), left
+
+    found, left = numbers(both, shape, epsilon, groups)
+    np.testing.assert_allclose(1 - found.total, left, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found.total, found.mean + found.radial)
+    seen = found.total[~np.isnan(found.total)]
+    assert seen.min() > 0 and seen.max() < 1 and seen.size > 0.5 * found.total.size
+
+
+@pytest.mark.parametrize("epsilon", EPSILONS)
+@pytest.mark.parametrize(("shape", "groups"), CASES)
+def test_invariance(shape, groups, epsilon, x64):
+    def measure(point, _):
+        return bounds_consequences.invariance(
+            point.layer, point.output_gradient, point.input_gradient
+        )
+
+    found = numbers(measure, shape, epsilon, groups)
+    assert (abs(found.slack) <= 1e-12 * found.size).all()
+    assert (abs(found.shift) <= 1e-12 * (1 + found.size)).all()
+    if epsilon == 0:
+        assert (found.right == 0).all()
+    if epsilon == 0.1:
+        assert (abs(found.right) > 1e-5 * found.size).any()
+
+
+def test_invariance_is_a_derivative_of_the_loss(x64):
+    """By finite differences, of a batch norm whose epsilon is far from 0."""
+    y, weight = jnp.asarray(np.random.default_rng(0).normal(size=(2, 6, 3)))
+    layer = Layer(y, None, 0.3)
+
+    def loss(y):
+        b = bounds.blocks_of(Layer(y, None, 0.3))
+        return jnp.sum(layer.cut(weight) * jnp.sin(b.yhat), 1)
+
+    yhat = layer.join(bounds.blocks_of(layer).yhat)
+    g = weight * jnp.cos(yhat)
+    found = bounds_consequences.invariance(layer, g, bounds.pull_back(layer, g))
+    step = 1e-5
+    change = (loss(y * (1 + step)) - loss(y * (1 - step))) / (2 * step)
+    np.testing.assert_allclose(found.left, change, rtol=1e-6)
+    np.testing.assert_allclose(found.right, found.left, rtol=1e-9)
+    assert (abs(np.asarray(change)) > 1e-3).all()
+
+
+@pytest.mark.parametrize("epsilon", EPSILONS)
+def test_smaller_blocks_have_the_larger_mean_gain(epsilon, x64):
+    """Groups within an example; and its channels, within their batch."""
+    y = np.random.default_rng(0).normal(size=(6, 3, 3, 8))
+    y *= np.random.default_rng(1).uniform(0.2, 3, (6, 1, 1, 8))
+    gain = {
+        groups: bounds_consequences.gains(Layer(jnp.asarray(y), None, epsilon, groups))
+        for groups in (None, 1, 2, 4, 8)
+    }
+    for few, many in ((1, 2), (2, 4), (4, 8)):
+        assert (gain[few].mean(1) < gain[many].mean(1)).all()
+    assert (gain[None] < gain[8].mean(0)).all()
+    exact = 1 / (y.var((1, 2)) + epsilon)
+    np.testing.assert_allclose(gain[8], exact, rtol=1e-12)
