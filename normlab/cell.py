@@ -53,17 +53,20 @@ class CellConfig(ProbeSettings):
     def id(self) -> str:
         """A name for folders: readable, and unique by the hash of all fields."""
         digest = hashlib.sha256(to_json(self).encode()).hexdigest()[:8]
-        norm = self.norm if self.groups is None else f"{self.norm}{self.groups}"
+        which = self.norm_p if self.norm == "batch_lp" else self.groups or ""
+        norm = f"{self.norm}{which}"
         return f"{self.dataset}-{self.model}-{norm}-b{self.batch_size}-{digest}"
 
     @property
     def label(self) -> str:
         """The norm as figures and tables call it: ``group (G=4)``."""
-        return norm_label(self.norm, self.groups)
+        return norm_label(self.norm, self.groups, self.norm_p)
 
 
-def norm_label(norm: str, groups: int | None) -> str:
-    """``"group (G=4)"`` for a norm with a group count, else its name."""
+def norm_label(norm: str, groups: int | None, p: str = "2") -> str:
+    """``"group (G=4)"``, ``"batch l1"``; the name of a norm without such a choice."""
+    if norm == "batch_lp":
+        return f"batch l{p}"
     return norm if groups is None else f"{norm} (G={groups})"
 
 

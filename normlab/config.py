@@ -4,24 +4,25 @@ A field's ``help`` is the text of its flag (`normlab.flags` makes one flag a fie
 What depends on a registry (is there such a norm?) is checked where the registry is.
 """
 
-import dataclasses
-import math
 from dataclasses import dataclass
-from typing import Any
 
-from normlab.errors import UserError
+from normlab.checks import (
+    EXECUTION,
+    at_least,
+    check_axes,
+    check_devices,
+    check_numbers,
+    unknown,
+)
 from normlab.settings import ProbeSettings, flag
 
 STANDARDIZE = ("channel", "feature", "none")
 AUGMENT = ("none", "flip", "crop", "flip_crop")
 STATISTICS = ("running", "batch", "precise")
-EXECUTION = ("auto", "vmap", "map", "loop")
 LP = ("1", "2", "inf")
 NOISE_PLACES = ("before", "after")
 NOISE_SPREADS = ("std", "variance")
 PRECISIONS = ("float32", "tf32", "bfloat16")
-# Steps are 32-bit numbers in the store, and an epoch has less than 1e4 of them.
-_LONGEST = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class SweepConfig(ProbeSettings):
     standardize: tuple[str, ...] = flag(
         ("channel",),
         "Standardise inputs by training-set statistics per channel, per feature, "
-        "or none, which divides by 255 (static axis).",
+        "or none, which divides images by 255 (static axis).",
     )
     augment: tuple[str, ...] = flag(
         ("none",), f"Augmentation: {', '.join(AUGMENT)} (static axis)."
@@ -52,7 +53,7 @@ class SweepConfig(ProbeSettings):
         (1.0,), "Multiplies the channels of a model's layers (static axis)."
     )
     init: tuple[str, ...] = flag(
-        ("standard",), "Initialisers: standard, report (static axis)."
+        ("standard",), "Initialisers: standard, report, glorot (static axis)."
     )
     norm: tuple[str, ...] = flag(
         ("none", "batch", "group"),
@@ -169,8 +170,8 @@ class SweepConfig(ProbeSettings):
     )
 
     def __post_init__(self) -> None:
-        _check_axes(self)
-        _check_numbers(self)
+        check_axes(self)
+        check_numbers(self)
         _check_names(self)
 
 
@@ -232,93 +233,10 @@ class RunOptions:
     dry_run: bool = flag(False, "Print the plan and stop.")
 
     def __post_init__(self) -> None:
-        if self.execution not in EXECUTION:
-            raise _unknown("execution", self.execution, EXECUTION)
-        for name in ("devices", "member_chunk"):
-            value = getattr(self, name)
-            digits = value.isascii() and value.isdigit()
-            if value != "auto" and not (digits and int(value) > 0):
-                raise UserError(f"--{name}={value}: give a positive number or auto")
-        _at_least(self, "chunk_steps", 1)
-        _at_least(self, "keep_checkpoints", 1)
-        _at_least(self, "checkpoint_seconds", 0)
-
-
-def _unknown(flag: str, value: str, known: tuple[str, ...]) -> UserError:
-    return UserError(f"--{flag}={value}: unknown; known: {', '.join(known)}")
-
-
-def _at_least(config: Any, name: str, low: float) -> None:
-    values = getattr(config, name)
-    for value in values if isinstance(values, tuple) else (values,):
-        if isinstance(value, int) and value >= 2**31:
-            raise UserError(f"--{name}={value}: must be below 2**31")
-        if not (math.isfinite(value) and value >= low):
-            raise UserError(f"--{name}={value}: must be {low} or more, and finite")
-
-
-def _below(config: Any, name: str, high: float) -> None:
-    for value in getattr(config, name):
-        if value >= high:
-            raise UserError(f"--{name}={value}: must be below {high}")
-
-
-def _check_axes(config: SweepConfig) -> None:
-    for spec in dataclasses.fields(config):
-        values = getattr(config, spec.name)
-        if not isinstance(values, tuple):
-            continue
-        if not values and spec.name != "probes":
-            raise UserError(f"--{spec.name} needs at least one value")
-        for value in values:
-            if values.count(value) > 1:
-                raise UserError(f"--{spec.name} names {value} twice")
-
-
-def _check_numbers(config: SweepConfig) -> None:
-    for name in ("lr", "weight_decay", "momentum", "epsilon", "norm_momentum"):
-        _at_least(config, name, 0)
-    for name in ("noise_mean", "noise_mean_spread", "noise_scale_spread"):
-        _at_least(config, name, 0)
-    _at_least(config, "noise_scale", 1)
-    for name in ("seed", "epochs", "steps", "train_size"):
-        _at_least(config, name, 0)
-    for name in ("eval_every", "path_every", "probe_every"):
-        _at_least(config, name, 0)
-    for name in ("num_seeds", "train_eval_size", "eval_batch_size"):
-        _at_least(config, name, 1)
-    check_probes(config)
-    for value in config.width:
-        if not (math.isfinite(value) and value > 0):
-            raise UserError(f"--width={value}: must be above 0, and finite")
-    for name in ("batch_size", "groups"):
-        _at_least(config, name, 1)
-    for name in ("momentum", "norm_momentum"):
-        _below(config, name, 1)
-    if config.seed + config.num_seeds > 2**31:
-        raise UserError(f"--seed={config.seed}: seeds must stay below 2**31")
-    for name in ("epochs", "steps"):
-        if getattr(config, name) > _LONGEST:
-            raise UserError(f"--{name}={getattr(config, name)}: at most {_LONGEST}")
-    if config.epochs and config.steps:
-        raise UserError("--epochs and --steps are both given; give one")
-    if not (config.epochs or config.steps):
-        raise UserError("give the length of training: --epochs or --steps")
-
-
-def check_probes(settings: ProbeSettings) -> None:
-    """The numbers of ``settings``.
-
-    Raises:
-      UserError: one is out of range.
-    """
-    for name in ("probe_images", "probe_iterations", "probe_bins"):
-        _at_least(settings, name, 1)
-    _at_least(settings, "probe_samples", 2)
-    _at_least(settings, "probe_channels", 0)
-    for value in settings.probe_etas:
-        if not (math.isfinite(value) and value > 0):
-            raise UserError(f"--probe_etas={value}: must be above 0, and finite")
+        check_devices(self)
+        at_least(self, "chunk_steps", 1)
+        at_least(self, "keep_checkpoints", 1)
+        at_least(self, "checkpoint_seconds", 0)
 
 
 def _check_names(config: SweepConfig) -> None:
@@ -333,4 +251,4 @@ def _check_names(config: SweepConfig) -> None:
     ):
         for value in getattr(config, name):
             if value not in known:
-                raise _unknown(name, value, known)
+                raise unknown(name, value, known)

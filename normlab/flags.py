@@ -21,11 +21,16 @@ class ListOf(flags.ListParser):
 
     A list given later replaces an earlier one whole (absl's ``DEFINE_multi_*``
     would append), so the command line can override a flagfile.
+
+    Args:
+      item: text -> one value.
+      noun: what a value is, for messages.
+      empty: whether a list of no values may be given.
     """
 
-    def __init__(self, item: Callable[[str], Any], noun: str):
+    def __init__(self, item: Callable[[str], Any], noun: str, empty: bool = False):
         super().__init__()
-        self._item, self._noun = item, noun
+        self._item, self._noun, self._empty = item, noun, empty
 
     def parse(self, argument) -> list:
         if isinstance(argument, list | tuple):
@@ -36,7 +41,7 @@ class ListOf(flags.ListParser):
                 values.append(self._item(text))
             except ValueError:
                 raise ValueError(f"{text!r} is not {self._noun}") from None
-        if not values:
+        if not values and not self._empty:
             raise ValueError("it needs at least one value")
         return values
 
@@ -70,7 +75,7 @@ def define(kind: type, values: flags.FlagValues) -> None:
             _SCALARS[item](spec.name, default, text, flag_values=values)
             continue
         flags.DEFINE(
-            ListOf(*_ITEMS[item]),
+            ListOf(*_ITEMS[item], empty=not default),
             spec.name,
             list(default),
             text,

@@ -14,6 +14,7 @@ ORDER = (
     "serialize",
     "settings",
     "cell",
+    "checks",
     "config",
     "flags",
     "data",
@@ -24,6 +25,7 @@ ORDER = (
     "store",
     "sweep",
     "analysis",
+    "landscape",
     "figures",
     "report",
     "bench",
@@ -167,8 +169,10 @@ def reach(start: str, sources: dict[str, str]) -> set[str]:
     return found
 
 
-def test_the_norms_mathematics_knows_no_flax():
-    assert not imports("flax", reach("normlab.norms.functional", MODULES))
+@pytest.mark.parametrize("name", ["functional", "lp", "noise"])
+def test_the_norms_mathematics_knows_no_flax(name):
+    assert f"normlab.norms.{name}" in MODULES
+    assert not imports("flax", reach(f"normlab.norms.{name}", MODULES))
 
 
 def test_flax_in_a_helper_of_the_mathematics_is_found():

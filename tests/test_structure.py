@@ -42,7 +42,14 @@ def requirement_name(requirement: str) -> str:
 @needs_checkout
 def test_extras():
     extras = project()["optional-dependencies"]
-    assert set(extras) >= {"test", "cuda", "tensorboard", "ray", "bench"}
+    assert set(extras) >= {
+        "test",
+        "cuda",
+        "curvature",
+        "tensorboard",
+        "ray",
+        "bench",
+    }
     assert any(line.startswith("jax[cuda13]") for line in extras["cuda"])
     assert {requirement_name(line) for line in extras["test"]} >= {
         "hypothesis",

@@ -30,7 +30,12 @@ class Interval(NamedTuple):
 
     @property
     def text(self) -> str:
-        return f"{self.median:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        return f"{_short(self.median)} [{_short(self.low)}, {_short(self.high)}]"
+
+
+def _short(value: float) -> str:
+    """Three decimals; none from 100 on."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}"
 
 
 def median_interval(values, level: float = 0.95) -> Interval:
@@ -81,9 +86,9 @@ def number(value: float) -> str:
 
 
 def static_columns(frame: pd.DataFrame) -> list[str]:
-    """The static axes along which the cells of a run differ, norm and groups apart."""
+    """The static axes along which a run's cells differ, but for those in `label`."""
     cells = frame.drop_duplicates("cell")
-    names = [name for name in STATIC_AXES if name not in ("norm", "groups")]
+    names = [name for name in STATIC_AXES if name not in ("norm", "groups", "norm_p")]
     return [name for name in names if cells[name].nunique(dropna=False) > 1]
 
 
@@ -101,6 +106,15 @@ def settings_label(frame: pd.DataFrame) -> pd.Series:
     return label
 
 
+def main_metric(frame: pd.DataFrame) -> str:
+    """What a run is judged by: test accuracy, or test loss where none has an accuracy.
+
+    That is so in a regression.
+    """
+    none = frame["test_accuracy"].isna().all()
+    return "test_loss" if none and frame["test_loss"].notna().any() else "test_accuracy"
+
+
 def final_rows(frame: pd.DataFrame) -> pd.DataFrame:
     """The row of every member at its last step; unfinished members have none."""
     return frame[frame["step"] == frame["steps"]]
@@ -115,9 +129,13 @@ def summarize(frame: pd.DataFrame, metric: str = "test_accuracy") -> pd.DataFram
     Returns:
       A row a (setting, learning rate, ...): ``setting``, the dynamic axes,
       ``median``, ``low``, ``high``, ``n``, and ``diverged``, the number of seeds
-      that diverged; those count in the median with the value they ended at.
+      that diverged; those count in the median with the value they ended at, and with
+      an infinite loss where that is NaN.
     """
     final = final_rows(frame.assign(setting=settings_label(frame)))
+    if "_loss" in metric:
+        lost = final["diverged"] & final[metric].isna()
+        final = final.assign(**{metric: final[metric].mask(lost, math.inf)})
     keys = ["setting", *dynamic_columns(frame)]
     groups = final.groupby(keys, sort=False)
     found = groups[metric].apply(median_interval)

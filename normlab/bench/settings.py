@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from normlab.config import EXECUTION, RunOptions
+from normlab.checks import EXECUTION
+from normlab.config import RunOptions
 from normlab.errors import UserError
 from normlab.settings import flag
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from normlab.data import cifar10, digits
+from normlab.data import cifar10, digits, gaussian
 from normlab.data.dataset import Dataset, subset
 from normlab.data.folders import data_dir
 from normlab.errors import UserError
@@ -13,6 +13,7 @@ __all__ = ["DATASETS", "Dataset", "data_dir", "load", "subset"]
 DATASETS: dict[str, Callable[[Path | None], Dataset]] = {
     "cifar10": cifar10.load,
     "digits": digits.load,
+    "gaussian": gaussian.load,
 }
 
 

@@ -1,4 +1,4 @@
-"""What every dataset is: two splits of uint8 images with their labels."""
+"""What every dataset is: two splits of inputs, each with its targets."""
 
 from dataclasses import dataclass, replace
 
@@ -9,15 +9,18 @@ from normlab.errors import UserError
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images and labels, in a fixed order.
+    """Images and targets, in a fixed order.
 
     Attributes:
       name: the key in `normlab.data.DATASETS`.
-      train_x: uint8 [N, H, W, C]; may be memory-mapped and read-only.
-      train_y: uint8 [N], the index of the class.
-      test_x: uint8 [M, H, W, C].
-      test_y: uint8 [M].
-      classes: the name of each class, by index.
+      train_x: uint8 [N, H, W, C], or float32 of that shape where the inputs are no
+        images; may be memory-mapped and read-only.
+      train_y: uint8 [N], the index of the class; in a regression float32 [N, K].
+      test_x: like ``train_x``, [M, H, W, C].
+      test_y: like ``train_y``.
+      classes: the name of each of the network's outputs: of the classes, by index, or
+        of the K numbers of a regression.
+      task: ``classification`` or ``regression``.
     """
 
     name: str
@@ -26,6 +29,7 @@ class Dataset:
     test_x: np.ndarray
     test_y: np.ndarray
     classes: tuple[str, ...]
+    task: str = "classification"
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from normlab.data import DATASETS, digits
+from normlab.data import DATASETS, digits, gaussian
 from normlab.data.dataset import Dataset
 from normlab.data.spec import CIFAR10, sha256
 from normlab.data.transform import feature_statistics
@@ -14,6 +14,7 @@ from normlab.errors import UserError
 PUBLISHED: dict[str, Mapping[str, str]] = {
     "cifar10": CIFAR10.digests,
     "digits": digits.DIGESTS,
+    "gaussian": gaussian.DIGESTS,
 }
 
 
@@ -39,14 +40,15 @@ def describe(
 
 def _lines(dataset: Dataset, root: Path, published: Mapping[str, str]) -> list[str]:
     folder = root / dataset.name
-    where = f"prepared in {folder}" if folder.is_dir() else "embedded in the package"
+    where = f"prepared in {folder}" if folder.is_dir() else "comes with the package"
     height, width, channels = dataset.image_shape
     mean, _ = feature_statistics(dataset.train_x, "channel")
     counts = f"{len(dataset.train_x)} for training, {len(dataset.test_x)} for testing"
+    outputs = "classes" if dataset.task == "classification" else "outputs"
     lines = [
         f"{dataset.name}: {where}",
-        f"images     {counts}, {height}x{width}x{channels} uint8",
-        f"classes    {', '.join(dataset.classes)}",
+        f"images     {counts}, {height}x{width}x{channels} {dataset.train_x.dtype}",
+        f"{outputs:10} {', '.join(dataset.classes)}",
         f"means      {' '.join(f'{value:.3f}' for value in mean.ravel())} by channel",
     ]
     for array in ("train_x", "train_y", "test_x", "test_y"):

@@ -1,7 +1,7 @@
-"""From uint8 images to what the network sees: standardisation and augmentation.
+"""From stored images to what the network sees: standardisation and augmentation.
 
 The statistics are taken once, on the host. `standardize` and `augment` are pure and
-run inside the jitted step, so the images stay on the device as uint8. Augmentation
+run inside the jitted step, so images stay on the device as uint8. Augmentation
 comes after standardisation: the zeros it pads with are then the mean image.
 """
 
@@ -19,9 +19,10 @@ def feature_statistics(train_x: np.ndarray, how: str) -> tuple[np.ndarray, np.nd
     """Mean and standard deviation of the training images.
 
     Args:
-      train_x: uint8 [N, H, W, C], N at least 1.
+      train_x: uint8 or float32 [N, H, W, C], N at least 1.
       how: ``feature`` (each pixel of each channel), ``channel`` (each channel, over
-        all pixels), or ``none`` (mean 0 and deviation 255: images in [0, 1]).
+        all pixels), or ``none``: mean 0 and, for uint8, deviation 255, so that images
+        are in [0, 1]; for floats 1, which leaves them as they are.
 
     Returns:
       (mean, std), float32, broadcastable to [H, W, C]: of that shape for
@@ -36,21 +37,37 @@ def feature_statistics(train_x: np.ndarray, how: str) -> tuple[np.ndarray, np.nd
         raise ValueError(f"unknown standardization {how!r}: the known ones are {known}")
     if how == "none":
         one = np.ones((1, 1, 1), np.float32)
-        return 0 * one, 255 * one
-    total, squares = _sums(train_x)
-    count = len(train_x)
-    if how == "channel":
-        total = total.sum((0, 1), keepdims=True)
-        squares = squares.sum((0, 1), keepdims=True)
-        count *= train_x.shape[1] * train_x.shape[2]
-    # Python integers: exact, so a constant pixel has a variance of exactly 0.
-    total, squares = total.astype(object), squares.astype(object)
-    mean = (total / count).astype(np.float64)
-    variance = ((count * squares - total**2) / count**2).astype(np.float64)
+        return 0 * one, (255 if train_x.dtype == np.uint8 else 1) * one
+    moments = _exact_moments if train_x.dtype == np.uint8 else _moments
+    mean, variance = moments(train_x, how)
     std = np.sqrt(variance)
     # A constant pixel (digits has some) carries nothing: 1 leaves it at 0, not NaN.
     std[std == 0] = 1
     return mean.astype(np.float32), std.astype(np.float32)
+
+
+def _moments(x_NHWC: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of float32 inputs, over what ``how`` says.
+
+    In float64, which adds equal float32 numbers up without rounding: the variance of a
+    constant is exactly 0.
+    """
+    x, axes = x_NHWC.astype(np.float64), 0 if how == "feature" else (0, 1, 2)
+    return x.mean(axes, keepdims=True)[0], x.var(axes, keepdims=True)[0]
+
+
+def _exact_moments(x_NHWC: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
+    """The same of uint8 images, from sums without rounding."""
+    total, squares = _sums(x_NHWC)
+    count = len(x_NHWC)
+    if how == "channel":
+        total = total.sum((0, 1), keepdims=True)
+        squares = squares.sum((0, 1), keepdims=True)
+        count *= x_NHWC.shape[1] * x_NHWC.shape[2]
+    # Python integers: exact, so a constant pixel has a variance of exactly 0.
+    total, squares = total.astype(object), squares.astype(object)
+    mean = (total / count).astype(np.float64)
+    return mean, ((count * squares - total**2) / count**2).astype(np.float64)
 
 
 def _sums(x_NHWC: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -68,7 +85,7 @@ def standardize(x_NHWC: jax.Array, mean: jax.Array, std: jax.Array) -> jax.Array
     """``(x - mean) / std`` in float32.
 
     Args:
-      x_NHWC: uint8 [N, H, W, C].
+      x_NHWC: uint8 or float [N, H, W, C].
       mean: float32, broadcastable to [H, W, C] and of three dimensions.
       std: like ``mean``.
     """

@@ -1,36 +1,156 @@
 """Figures by name. To add one: a file with ``tabulate`` and ``draw``, and a line here.
 
-``tabulate(frame)`` turns a run (`normlab.store.load`) into the numbers that are
+``tabulate(*tables)`` turns what a figure reads of a run (`normlab.store.load` for
+``metrics``, `normlab.store.load_quantity` for a quantity) into the numbers that are
 plotted, and ``draw(table)`` turns those into a matplotlib figure; so the CSV beside a
 figure is what the figure shows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from normlab.figures import curves, lr_sensitivity
+from normlab.errors import UserError
+from normlab.figures import (
+    activation_histogram,
+    activation_moments,
+    curves,
+    gradient_norm,
+    gradient_norm_layers,
+    lr_sensitivity,
+    penalty,
+    santurkar_1,
+    santurkar_2,
+    santurkar_3,
+    santurkar_4,
+    santurkar_5,
+    santurkar_10,
+    santurkar_11,
+    santurkar_12,
+    santurkar_13,
+    smoothness_by_eta,
+)
+from normlab.figures.sources import METRICS, Sources
 from normlab.figures.style import save
+from normlab.figures.tables import NotDrawn
+
+__all__ = ["FIGURES", "METRICS", "Drawing", "NotDrawn", "Sources", "check", "draw_all"]
 
 
 class Drawing(NamedTuple):
-    tabulate: Callable[[pd.DataFrame], pd.DataFrame]
-    draw: Callable[[pd.DataFrame], Figure]
+    """An entry of `FIGURES`.
 
+    Attributes:
+      tabulate: the tables of ``reads``, in order -> what is plotted. It raises
+        `NotDrawn`, or returns no rows, where a run has nothing to show.
+      draw: what is plotted -> the figure.
+      reads: ``metrics``, or names of quantities (`normlab.quantities.QUANTITIES`).
+    """
+
+    tabulate: Callable[..., pd.DataFrame]
+    draw: Callable[[pd.DataFrame], Figure]
+    reads: tuple[str, ...] = (METRICS,)
+
+
+_SMOOTHNESS = ("effective_smoothness",)
 
 FIGURES: dict[str, Drawing] = {
     "curves": Drawing(curves.tabulate, curves.draw),
     "lr_sensitivity": Drawing(lr_sensitivity.tabulate, lr_sensitivity.draw),
+    "gradient_norm": Drawing(gradient_norm.tabulate, gradient_norm.draw),
+    "gradient_norm_layers": Drawing(
+        gradient_norm_layers.tabulate, gradient_norm_layers.draw, ("gradient_norm",)
+    ),
+    "activation_moments": Drawing(
+        activation_moments.tabulate, activation_moments.draw, ("activation_moments",)
+    ),
+    "activation_histogram": Drawing(
+        activation_histogram.tabulate,
+        activation_histogram.draw,
+        ("activation_histogram",),
+    ),
+    "santurkar_1": Drawing(santurkar_1.tabulate, santurkar_1.draw),
+    "santurkar_2": Drawing(
+        santurkar_2.tabulate, santurkar_2.draw, ("activation_histogram",)
+    ),
+    "santurkar_3": Drawing(
+        santurkar_3.tabulate, santurkar_3.draw, ("internal_covariate_shift",)
+    ),
+    "santurkar_4": Drawing(santurkar_4.tabulate, santurkar_4.draw, _SMOOTHNESS),
+    "santurkar_5": Drawing(santurkar_5.tabulate, santurkar_5.draw),
+    "santurkar_10": Drawing(santurkar_10.tabulate, santurkar_10.draw, _SMOOTHNESS),
+    "santurkar_11": Drawing(santurkar_11.tabulate, santurkar_11.draw, _SMOOTHNESS),
+    "santurkar_12": Drawing(
+        santurkar_12.tabulate, santurkar_12.draw, (METRICS, *_SMOOTHNESS)
+    ),
+    "santurkar_13": Drawing(
+        santurkar_13.tabulate, santurkar_13.draw, (METRICS, *_SMOOTHNESS)
+    ),
+    "smoothness_by_eta": Drawing(
+        smoothness_by_eta.tabulate, smoothness_by_eta.draw, _SMOOTHNESS
+    ),
+    "penalty": Drawing(
+        penalty.tabulate, penalty.draw, ("loss_range", "parameter_norm")
+    ),
 }
 
 
-def draw_all(frame: pd.DataFrame, folder: Path) -> list[Path]:
-    """Draws every figure of a run into ``folder``; returns the files written."""
+def check(names: Sequence[str]) -> None:
+    """Whether there are such figures.
+
+    Raises:
+      UserError: one is unknown; the message lists the known ones.
+    """
+    for name in names:
+        if name not in FIGURES:
+            known = ", ".join(FIGURES)
+            raise UserError(f"unknown figure {name!r}; known: {known}")
+
+
+def draw_all(
+    sources: Sources, folder: Path, names: Sequence[str] | None = None
+) -> list[Path]:
+    """Draws figures of a run into ``folder``.
+
+    Args:
+      names: the figures; None stands for each one that the run has something for.
+
+    Returns:
+      The files written.
+
+    Raises:
+      UserError: one of ``names`` is unknown, or the run has nothing for it.
+    """
+    check(names or ())
     written = []
-    for name, (tabulate, draw) in FIGURES.items():
-        table = tabulate(frame)
-        written += save(draw(table), table, folder, name)
+    for name, drawing in FIGURES.items():
+        if names is not None and name not in names:
+            continue
+        if names is None and not set(drawing.reads) <= set(sources.names):
+            continue
+        table = _tabulated(name, sources, asked=names is not None)
+        if table is not None:
+            written += save(drawing.draw(table), table, folder, name)
     return written
+
+
+def _tabulated(name: str, sources: Sources, asked: bool) -> pd.DataFrame | None:
+    """What is plotted, or None where there is nothing and nobody ``asked`` for it."""
+    drawing = FIGURES[name]
+    try:
+        tables = [sources.table(source) for source in drawing.reads]
+        table = drawing.tabulate(*tables)
+        if table.empty:
+            raise NotDrawn(f"{sources.run} has no values for it yet")
+    except NotDrawn as error:
+        if asked:
+            raise NotDrawn(f"--figures={name}: {error}") from error
+        return None
+    except UserError as error:
+        if asked:
+            raise UserError(f"--figures={name}: {error}") from error
+        raise
+    return table

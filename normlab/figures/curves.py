@@ -1,4 +1,4 @@
-"""Training loss and test accuracy along training, a column a learning rate."""
+"""Loss and test accuracy along training, a column a learning rate; or losses alone."""
 
 import math
 
@@ -7,27 +7,28 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from normlab.analysis.summary import (
-    dynamic_columns,
     interval_columns,
     interval_name,
+    main_metric,
     median_interval,
-    number,
     settings_label,
 )
 from normlab.figures.style import band, looks, style
+from normlab.figures.tables import few, points
 
 _BINS = 60
 _MOST_COLUMNS = 6
-_ROWS = {"batch_loss": "batch loss (nats)", "test_accuracy": "test accuracy"}
-
-
-def _points(frame: pd.DataFrame) -> pd.Series:
-    """A name for each row's point of the dynamic axes: ``lr 0.001``."""
-    point = pd.Series("", index=frame.index)
-    for name in dynamic_columns(frame):
-        comma = "" if name == dynamic_columns(frame)[0] else ", "
-        point = point + f"{comma}{name} " + frame[name].map(number)
-    return point
+# The metric that a run is judged by -> what is drawn of it, from above.
+_ROWS = {
+    "test_accuracy": {
+        "batch_loss": "batch loss (nats)",
+        "test_accuracy": "test accuracy",
+    },
+    "test_loss": {
+        "batch_loss": "batch loss (squared error)",
+        "test_loss": "test loss (squared error)",
+    },
+}
 
 
 def _over_seeds(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -49,19 +50,18 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     """
     frame = frame.assign(
         setting=settings_label(frame),
-        point=_points(frame),
+        point=points(frame),
         epoch=frame["step"] * frame["batch_size"] / frame["train_size"],
     )
     width = max(1, math.ceil(frame["steps"].max() / _BINS))
     losses = _binned(frame, width)
-    accuracies = frame[frame["test_accuracy"].notna()]
+    score = main_metric(frame)
+    scores = frame[frame[score].notna()]
     tables = (
         _over_seeds(losses, "batch_loss").assign(
             metric="batch_loss", steps_averaged=width
         ),
-        _over_seeds(accuracies, "test_accuracy").assign(
-            metric="test_accuracy", steps_averaged=1
-        ),
+        _over_seeds(scores, score).assign(metric=score, steps_averaged=1),
     )
     dataset = ", ".join(frame["dataset"].unique())
     return pd.concat(tables, ignore_index=True).assign(dataset=dataset)
@@ -81,40 +81,39 @@ def _binned(frame: pd.DataFrame, width: int) -> pd.DataFrame:
     return means.reset_index().dropna(subset="batch_loss")
 
 
-def _columns(points: list[str]) -> list[str]:
-    """At most six points, the first and the last among them."""
-    if len(points) <= _MOST_COLUMNS:
-        return points
-    picked = np.linspace(0, len(points) - 1, _MOST_COLUMNS).round().astype(int)
-    return [points[i] for i in picked]
-
-
 def draw(table: pd.DataFrame) -> Figure:
-    """Losses above, accuracies below; one line a setting, with its band."""
-    points = list(dict.fromkeys(table["point"]))
-    columns = _columns(points)
+    """Batch losses above, what the run is judged by below; one line a setting."""
+    score = "test_loss" if (table["metric"] == "test_loss").any() else "test_accuracy"
+    names = _ROWS[score]
+    every = list(dict.fromkeys(table["point"]))
+    columns = few(every, _MOST_COLUMNS)
     styles = looks(table["setting"])
     with style():
         figure = Figure(figsize=(1.2 + 2.1 * len(columns), 4.6), layout="constrained")
         axes = figure.subplots(
-            len(_ROWS), len(columns), sharex=True, sharey="row", squeeze=False
+            len(names), len(columns), sharex=True, sharey="row", squeeze=False
         )
-        for ax_row, (metric, name) in zip(axes, _ROWS.items(), strict=True):
+        for ax_row, (metric, name) in zip(axes, names.items(), strict=True):
             ax_row[0].set_ylabel(name)
             for ax, point in zip(ax_row, columns, strict=True):
                 rows = table[(table["metric"] == metric) & (table["point"] == point)]
                 for label, look in styles.items():
                     mine = rows[rows["setting"] == label]
-                    marker = look["marker"] if metric == "test_accuracy" else ""
+                    marker = look["marker"] if metric == score else ""
                     look = look | {"marker": marker}
                     band(ax, mine["epoch"], mine, look=look, label=label)
         losses = table.loc[table["metric"] == "batch_loss"]
-        axes[0, 0].set_ylim(*_loss_limits(losses))
+        if score == "test_loss":
+            for ax_row, metric in zip(axes, names, strict=True):
+                ax_row[0].set_yscale("log")
+                ax_row[0].set_ylim(*_log_limits(table[table["metric"] == metric]))
+        else:
+            axes[0, 0].set_ylim(*_loss_limits(losses))
         for ax, point in zip(axes[0], columns, strict=True):
             ax.set_title(point)
         for ax in axes[-1]:
             ax.set_xlabel("epoch")
-        shown = "" if columns == points else f"; {len(columns)} of {len(points)} shown"
+        shown = "" if columns == every else f"; {len(columns)} of {len(every)} shown"
         width = 1 if losses.empty else int(losses["steps_averaged"].max())
         figure.suptitle(
             f"{table['dataset'].iloc[0]}: median over seeds, band: "
@@ -137,3 +136,11 @@ def _loss_limits(losses: pd.DataFrame) -> tuple[float, float]:
     first = losses.drop_duplicates(["setting", "point"])["median"]
     top = min(float(losses["median"].max()), 2 * float(first.median()))
     return 0.0, 1.1 * top if top > 0 else 1.0
+
+
+def _log_limits(losses: pd.DataFrame) -> tuple[float, float]:
+    """`_loss_limits` for a logarithmic axis, which begins below the least loss."""
+    positive = losses[np.isfinite(losses["median"]) & (losses["median"] > 0)]
+    _, top = _loss_limits(positive)
+    least = top if positive.empty else float(positive["median"].min())
+    return 0.8 * min(least, top / 10), top

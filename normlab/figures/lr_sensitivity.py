@@ -1,31 +1,36 @@
-"""Final test accuracy against the learning rate, for every norm."""
+"""Final test accuracy against the learning rate, for every norm; or test loss."""
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
-from normlab.analysis.summary import interval_name, number, summarize
+from normlab.analysis.summary import interval_name, main_metric, number, summarize
 from normlab.figures.style import looks, style
 
 _ASIDE = 4.0
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
-    """What `draw` draws: `summarize` of the final test accuracy."""
-    table = summarize(frame, "test_accuracy")
+    """What `draw` draws: `summarize` of the final `main_metric`."""
+    metric = main_metric(frame)
+    table = summarize(frame, metric)
     line = table["setting"]
     for name in ("momentum", "weight_decay"):
         if name in table:
             line = line + f", {name} " + table[name].map(number)
     dataset = ", ".join(frame["dataset"].unique())
-    return table.assign(line=line, dataset=dataset).sort_values("lr", kind="stable")
+    table = table.assign(line=line, dataset=dataset, metric=metric)
+    return table.sort_values("lr", kind="stable")
 
 
 def draw(table: pd.DataFrame) -> Figure:
     """One line a setting; a cross marks where seeds diverged."""
     order = dict.fromkeys(table.sort_index()["line"])
+    metric = "test_accuracy" if table.empty else str(table["metric"].iloc[0])
+    table = table.replace(np.inf, np.nan)  # an infinite loss has no place on paper
     with style():
         figure = Figure(figsize=(5.6, 3.8), layout="constrained")
         ax = figure.subplots()
@@ -60,7 +65,9 @@ def draw(table: pd.DataFrame) -> Figure:
             )
         ax.autoscale_view()
         ax.set_xlabel("learning rate")
-        ax.set_ylabel("final test accuracy")
+        ax.set_ylabel(f"final {metric.replace('_', ' ')}")
+        if metric == "test_loss" and table["median"].notna().any():
+            ax.set_yscale("log")
         ax.set_title(_title(table))
         handles, labels = ax.get_legend_handles_labels()
         if (table["diverged"] > 0).any():

@@ -15,11 +15,16 @@ import jax
 
 from normlab.errors import UserError
 from normlab.models import conv_direct, conv_patches
+from normlab.models.deep_linear import DeepLinear
 from normlab.models.init import INITS, Init, find_init
 from normlab.models.small_cnn import SmallCNN
+from normlab.models.vgg import vgg11, vgg16
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "small_cnn": SmallCNN,
+    "vgg11": vgg11,
+    "vgg16": vgg16,
+    "deep_linear": DeepLinear,
 }
 
 

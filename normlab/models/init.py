@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
-from jax.nn.initializers import he_normal, lecun_normal, zeros
+from jax.nn.initializers import glorot_normal, he_normal, lecun_normal, zeros
 
 from normlab.errors import UserError
 
@@ -37,6 +37,8 @@ INITS: dict[str, Init] = {
     # of two for the logits.
     "standard": Init(he_normal(), last_kernel=lecun_normal(), bias=zeros),
     "report": Init(report_xavier, last_kernel=report_xavier, bias=report_xavier),
+    # Glorot & Bengio 2010, as Santurkar et al. 2018 start theirs.
+    "glorot": Init(glorot_normal(), last_kernel=glorot_normal(), bias=zeros),
 }
 
 

@@ -17,18 +17,22 @@ from typing import Any, NamedTuple, get_args
 from jax import Array
 
 from normlab.errors import UserError
+from normlab.norms.batch_lp import LpBatchNorm, batch_lp
+from normlab.norms.batch_noisy import NoisyBatchNorm, batch_noisy
 from normlab.norms.batch_norm import BatchNorm, batch
 from normlab.norms.group_norm import GroupNorm, group
 from normlab.norms.instance_norm import instance
 from normlab.norms.layer_norm import layer
 from normlab.norms.no_norm import none
-from normlab.norms.options import NormOptions, Statistics
+from normlab.norms.options import CHOICES, NormOptions, Statistics
 
 __all__ = [
     "NORMS",
     "BatchNorm",
     "Entry",
     "GroupNorm",
+    "LpBatchNorm",
+    "NoisyBatchNorm",
     "Norm",
     "NormOptions",
     "Statistics",
@@ -44,6 +48,12 @@ class Entry(NamedTuple):
 
 
 _AFFINE = frozenset({"epsilon", "use_scale", "use_bias"})
+# noise_eval is read by those who hand out the key of the noise.
+_NOISE = frozenset(
+    field.name
+    for field in dataclasses.fields(NormOptions)
+    if field.name.startswith("noise_")
+)
 
 NORMS: dict[str, Entry] = {
     "none": Entry(none, frozenset()),
@@ -51,6 +61,8 @@ NORMS: dict[str, Entry] = {
     "group": Entry(group, _AFFINE | {"groups"}),
     "layer": Entry(layer, _AFFINE),
     "instance": Entry(instance, _AFFINE),
+    "batch_lp": Entry(batch_lp, _AFFINE | {"momentum", "norm_p"}),
+    "batch_noisy": Entry(batch_noisy, _AFFINE | {"momentum"} | _NOISE),
 }
 
 
@@ -68,6 +80,10 @@ class Norm:
     ``batch_stats`` mutable, so evaluation with batch statistics is the same call
     without ``mutable``. ``statistics="running"`` normalizes by the running averages.
     Norms that look at one example at a time need neither argument and ignore both.
+
+    A norm with noise (``batch_noisy``) adds it exactly where the model is applied with
+    an rng called ``noise``: no rng, no noise. Training gives one of the step,
+    evaluation none unless ``noise_eval`` says so.
     """
 
     kind: str
@@ -80,8 +96,9 @@ class Norm:
 def make_norm(kind: str, **options: Any) -> Norm:
     """The norm called ``kind``, with the fields of ``NormOptions`` as options.
 
-    Raises UserError for an unknown norm, and for group norm without a positive number
-    of groups. That the groups divide the channels is checked where x is known.
+    Raises UserError for an unknown norm or an unknown choice of an option (`CHOICES`),
+    and for group norm without a positive number of groups. That the groups divide the
+    channels is checked where x is known.
     """
     if kind not in NORMS:
         raise UserError(f"unknown norm {kind!r}; known norms: {', '.join(NORMS)}")
@@ -89,6 +106,10 @@ def make_norm(kind: str, **options: Any) -> Norm:
     groups = norm.options.groups
     if kind == "group" and (groups is None or groups <= 0):
         raise UserError(f"norm 'group' needs a positive number of groups, not {groups}")
+    for name, known in CHOICES.items():
+        value = getattr(norm.options, name)
+        if value not in known:
+            raise UserError(f"unknown {name} {value!r}; known: {', '.join(known)}")
     return norm
 
 

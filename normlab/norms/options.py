@@ -9,15 +9,23 @@ from jax.nn import initializers
 # averages. The other norms have the first kind only, per example.
 Statistics = Literal["batch", "running"]
 
+LP = ("1", "2", "inf")
+# The options that are one of several names.
+CHOICES = {
+    "norm_p": LP,
+    "noise_spread": ("std", "variance"),
+    "noise_place": ("before", "after"),
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class NormOptions:
     """Options of every norm; a norm reads those that it has.
 
-    ``groups`` is the number of groups of group norm, ``momentum`` the decay of batch
-    norm's running averages. ``epsilon`` is the same for every norm, lest a comparison
-    of norms compare epsilons. ``norm_p`` is of `batch_lp`, ``noise_*`` of
-    `batch_noisy`; `normlab.config.SweepConfig` says what each is.
+    ``groups`` is the number of groups of group norm, ``momentum`` the decay of running
+    averages. ``epsilon`` is the same for every norm, lest a comparison of norms compare
+    epsilons. ``norm_p`` is of `batch_lp`, ``noise_*`` of `batch_noisy`;
+    `normlab.config.SweepConfig` says what each is.
     """
 
     groups: int | None = None

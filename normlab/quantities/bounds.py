@@ -8,13 +8,12 @@ layer and instance norm. For one block of m elements, with s^2 = var + epsilon,
 
 J is the derivative of yhat by y, and it is symmetric. With the loss's gradient g by z
 and q = scale * g, the gradient by y is J q, and the second derivative along any v is
-known, too. Both relations are exact for every epsilon, so what `first_order` and
-`second_order` report as slack is rounding error: they check a network's gradients, and
-docs/theory.md, which derives them and whose equations are named here.
+known, too. Both relations are exact for every epsilon, so the difference of their two
+sides is rounding error. docs/theory.md derives them; its equations are named here.
 
 For batch norm these are Theorems 4.1 and 4.2 of Santurkar et al. 2018 (arXiv
-1805.11604v3), which `normlab.quantities.bounds_batch` sets beside them as printed.
-`normlab.quantities.bounds_consequences` measures what follows from them.
+1805.11604v3) with their coefficients corrected; `normlab.quantities.bounds_printed` has
+what else they print, `normlab.quantities.bounds_consequences` what follows.
 
 Shapes: y is (N, ..., C); B stands for the shape of the blocks, (C,) for batch norm and
 (N, G) for group norm with G groups. Where a block is constant and epsilon is 0 nothing
@@ -22,17 +21,14 @@ is defined, and the numbers are NaN. All of it is jit- and vmap-able.
 """
 
 import dataclasses
-from collections.abc import Callable
+import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 
 from normlab.norms import functional
-
-# Takes v of the shape of y to H v, where H is a Hessian of the loss.
-Product = Callable[[Array], Array]
 
 _STATIC = {"static": True}
 
@@ -80,13 +76,11 @@ class Blocks(NamedTuple):
     Attributes:
       yhat: the standardized input, (*B, m); sum(yhat^2) = m var / (var + epsilon).
       scale: each element's scale, (*B, m).
-      var: the biased variance, B.
       variance: s^2 = var + epsilon, B.
     """
 
     yhat: Array
     scale: Array
-    var: Array
     variance: Array
 
     @property
@@ -100,10 +94,14 @@ class FirstOrder(NamedTuple):
 
     Attributes:
       left: |dL/dy|^2, as measured.
-      right: what the identity makes of the gradient by the output.
+      right: what the identity (8) makes of the gradient by the output.
       slack: right - left: rounding error, for every epsilon.
-      bound: the right side of the inequality, with 1/m in place of the exact
-        coefficient: at least ``right``, and equal to it at epsilon = 0.
+      bound: the right side of the inequality (10), with 1/m as the last coefficient:
+        at least ``right``, and equal to it at epsilon = 0.
+      printed: the same with 1/sqrt(m), (12): for batch norm Theorem 4.1 of Santurkar
+        et al. as printed (p. 9), for the others its analogue. It is less than ``left``
+        wherever <q, yhat> is not 0 and sqrt(m) > 2 - |yhat|^2 / m: the printed
+        inequality is false.
       size: |q|^2 / s^2, the identity's largest term, by which to judge rounding.
     """
 
@@ -111,28 +109,23 @@ class FirstOrder(NamedTuple):
     right: Array
     slack: Array
     bound: Array
+    printed: Array
     size: Array
 
 
-class SecondOrder(NamedTuple):
-    """The second derivative along a direction; arrays of shape B.
+class Bent(NamedTuple):
+    """What a norm's own curvature adds to a second derivative; arrays of shape B.
 
     Attributes:
-      left: <v, Hess v> with the loss's Hessian by the layer's input, as measured.
-      right: ``carried`` + ``bent``.
-      slack: right - left: rounding error, for every epsilon and direction.
-      carried: <u, H u> with the Hessian H by the output and u = scale * J v.
-      bent: what the curvature of the norm itself adds.
-      size: |carried| and the absolute values of the terms of ``bent``, by which to
-        judge rounding.
+      value: the last term of the identity (14).
+      size: the absolute values of its parts, by which to judge rounding.
+      alignment: <q, yhat>. Along the gradient at epsilon = 0 its sign is that of
+        -``value``: where it is positive, the norm lowers the curvature.
     """
 
-    left: Array
-    right: Array
-    slack: Array
-    carried: Array
-    bent: Array
+    value: Array
     size: Array
+    alignment: Array
 
 
 def blocks_of(layer: Layer) -> Blocks:
@@ -145,20 +138,7 @@ def blocks_of(layer: Layer) -> Blocks:
     scale = jnp.ones(y.shape[-1:], yhat.dtype) if layer.scale is None else layer.scale
     lead = (1,) * (y.ndim - 1)
     scale = jnp.broadcast_to(scale.reshape(lead + scale.shape), y.shape)
-    return Blocks(layer.cut(yhat), layer.cut(scale), var, var + epsilon)
-
-
-def pull_back(layer: Layer, output_gradient: Array) -> Array:
-    """dL/dy by automatic differentiation of the layer, from dL/dz; both (N, ..., C)."""
-
-    def apply(y: Array) -> Array:
-        scale, epsilon = layer.scale, layer.epsilon
-        if layer.groups is None:
-            return functional.batch_norm(y, scale, None, epsilon).y
-        return functional.group_norm(y, layer.groups, scale, None, epsilon).y
-
-    z, pull = jax.vjp(apply, layer.y)
-    return pull(output_gradient.astype(z.dtype))[0]
+    return Blocks(layer.cut(yhat), layer.cut(scale), var + epsilon)
 
 
 def first_order(
@@ -170,14 +150,11 @@ def first_order(
 
     is an equality for every epsilon and per-channel scale; ``<=`` with 1/m as the last
     coefficient is the inequality (10), an equality at epsilon = 0, where |yhat|^2 = m.
-    For batch norm, q = scale * g, and (10) is Theorem 4.1 of Santurkar et al. with its
-    1/sqrt(m) corrected.
 
     Args:
       layer: the layer and its input.
       output_gradient: dL/dz, (N, ..., C).
-      input_gradient: dL/dy, (N, ..., C), as measured in the network; `pull_back`
-        computes it from dL/dz.
+      input_gradient: dL/dy, (N, ..., C), as measured in the network.
     """
     b = blocks_of(layer)
     q, v = b.scale * layer.cut(output_gradient), layer.cut(input_gradient)
@@ -185,61 +162,42 @@ def first_order(
     # What P leaves of q, and along yhat the part that the standardization removes.
     rest = dot(q, q) - jnp.square(q.sum(-1)) / m
     along = jnp.square(dot(q, b.yhat)) / m
-    right = (rest - (2 - dot(b.yhat, b.yhat) / m) * along) / b.variance
     left = dot(v, v)
+    right = (rest - (2 - dot(b.yhat, b.yhat) / m) * along) / b.variance
     bound = (rest - along) / b.variance
-    return FirstOrder(left, right, right - left, bound, dot(q, q) / b.variance)
+    printed = (rest - math.sqrt(m) * along) / b.variance
+    return FirstOrder(left, right, right - left, bound, printed, dot(q, q) / b.variance)
 
 
-def second_order(
-    layer: Layer,
-    output_gradient: Array,
-    direction: Array,
-    input_product: Product,
-    output_product: Product,
-    *,
-    by_block: bool = False,
-) -> SecondOrder:
-    """The second-order identity, (14) of docs/theory.md, along ``direction``.
+def bent(layer: Layer, output_gradient: Array, direction: Array) -> Bent:
+    """The last term of the second-order identity, (14) of docs/theory.md.
 
-    With a = <q, P v>, b = <q, yhat>, c = <yhat, v> and u = scale * J v in each block,
+    Along a direction v, with a = <q, P v>, b = <q, yhat>, c = <yhat, v> in each block
+    and u = `push_forward` of v,
 
         <v, Hess v> = <u, H u> + (-2 a c + 3 b c^2 / m - b <v, P v>) / (m s^2)
 
-    is an equality for every epsilon, direction and per-channel scale.
+    is an equality for every epsilon, direction and per-channel scale. Hess and H are
+    the loss's Hessians by the layer's input and output. It holds for every block by
+    itself: with products over a block, <v, Hess v> being the block's row of that form,
+    when v is any direction; and with the block's own Hessian, when v is 0 elsewhere.
 
     Args:
       layer: the layer and its input.
       output_gradient: dL/dz, (N, ..., C).
       direction: v, (N, ..., C).
-      input_product, output_product: v -> Hess v and u -> H u, products with the
-        Hessian of the loss by the layer's input and by its output; (N, ..., C) to
-        (N, ..., C).
-      by_block: False for one product on each side: <v, Hess v> is summed over the
-        elements of a block, the direction being the whole of v, so that terms across
-        blocks are part of both sides and the sum over all blocks is the second
-        derivative along v. True for each block's own Hessian, as in Theorem 4.2,
-        along its own part of v: one product on each side for every block.
     """
-    b = blocks_of(layer)
-    q, v = b.scale * layer.cut(output_gradient), layer.cut(direction)
-    m = b.size
-    form = block_forms if by_block else row_forms
-    left = form(layer, input_product, direction)
-    u = layer.join(b.scale * jacobian(b, v))
-    carried = form(layer, output_product, u)
-    centred = v - v.mean(-1, keepdims=True)
-    along, c = dot(q, b.yhat), dot(b.yhat, v)
-    crossed, twice = -2 * dot(q, centred) * c, 3 * along * jnp.square(c) / m
-    shrunk = -along * dot(v, centred)
-    bent = (crossed + twice + shrunk) / (m * b.variance)
-    size = abs(carried) + (abs(crossed) + abs(twice) + abs(shrunk)) / (m * b.variance)
-    right = carried + bent
-    return SecondOrder(left, right, right - left, carried, bent, size)
+    blocks = blocks_of(layer)
+    q, v = blocks.scale * layer.cut(output_gradient), layer.cut(direction)
+    m, centred = blocks.size, v - v.mean(-1, keepdims=True)
+    a, b, c = dot(q, centred), dot(q, blocks.yhat), dot(blocks.yhat, v)
+    parts = jnp.stack([-2 * a * c, 3 * b * c * c / m, -b * dot(v, centred)])
+    unit = m * blocks.variance
+    return Bent(parts.sum(0) / unit, abs(parts).sum(0) / unit, b)
 
 
 def jacobian(blocks: Blocks, v: Array) -> Array:
-    """J v, (*B, m): the derivative of yhat along v."""
+    """J v, (5) of docs/theory.md: (*B, m) to (*B, m)."""
     centred = v - v.mean(-1, keepdims=True)
     share = dot(blocks.yhat, v) / blocks.size
     return (centred - blocks.yhat * share[..., None]) / jnp.sqrt(
@@ -247,25 +205,16 @@ def jacobian(blocks: Blocks, v: Array) -> Array:
     )
 
 
-def row_forms(layer: Layer, product: Product, v: Array) -> Array:
-    """<v_b, (H v)_b> for every block b, of shape B: the rows of the form <v, H v>."""
-    return dot(layer.cut(v), layer.cut(product(v)))
+def push_forward(layer: Layer, direction: Array) -> Array:
+    """u = scale * J v, the change of z along v; both (N, ..., C)."""
+    b = blocks_of(layer)
+    return layer.join(b.scale * jacobian(b, layer.cut(direction)))
 
 
-def block_forms(layer: Layer, product: Product, v: Array) -> Array:
-    """<v_b, H_bb v_b> for every block b, of shape B: each block's own form.
-
-    A product for each block, one after another.
-    """
-    parts = layer.cut(v)
-    shape = parts.shape[:-1]
-    index = jnp.arange(parts[..., 0].size).reshape(*shape, 1)
-
-    def form(i: Array) -> Array:
-        alone = jnp.where(index == i, parts, jnp.zeros((), parts.dtype))
-        return dot(alone, layer.cut(product(layer.join(alone)))).sum()
-
-    return lax.map(form, index.ravel()).reshape(shape)
+def pull_back(layer: Layer, output_gradient: Array) -> Array:
+    """dL/dy = J (scale * dL/dz), (7) of docs/theory.md; both (N, ..., C)."""
+    b = blocks_of(layer)
+    return layer.join(jacobian(b, b.scale * layer.cut(output_gradient)))
 
 
 def dot(p: Array, q: Array) -> Array:

@@ -16,17 +16,16 @@ from normlab.quantities.bounds import Layer, blocks_of, dot
 
 
 class Removed(NamedTuple):
-    """The share of |q|^2, q = scale * dL/dz, that does not reach the input; shape B.
+    """What of q = scale * dL/dz does not reach the input, (22); shape B.
 
     Attributes:
-      total: 1 - s^2 |dL/dy|^2 / |q|^2, by the identity (8) of docs/theory.md.
-      mean: the part along the vector of ones.
-      radial: the part along yhat.
-
-    NaN where q is 0.
+      whole: |q|^2.
+      mean: <1, q>^2 / m, lost of it along the vector of ones.
+      radial: (2 - |yhat|^2 / m) <q, yhat>^2 / m, lost along yhat. The sum of the two
+        is |q|^2 - s^2 |dL/dy|^2.
     """
 
-    total: Array
+    whole: Array
     mean: Array
     radial: Array
 
@@ -36,17 +35,17 @@ class Invariance(NamedTuple):
 
     Attributes:
       shift: <1, dL/dy>, the derivative along a shift of the block: 0 for every epsilon.
-      left: <y, dL/dy>, the derivative along a rescaling of the block, as measured.
-      right: epsilon <q, yhat> / s^2: 0 at epsilon = 0.
-      slack: right - left: rounding error.
-      size: |y| |dL/dy|, by which to judge rounding.
+      scaling: <y, dL/dy>, the derivative along a rescaling of the block, as measured.
+      expected: what that is by (24), epsilon <q, yhat> / s^2: 0 at epsilon = 0.
+      shift_size, scaling_size: the first two with dL/dy as long as q / s and parallel,
+        by which to judge rounding: sqrt(m) |q| / s and |y| |q| / s.
     """
 
     shift: Array
-    left: Array
-    right: Array
-    slack: Array
-    size: Array
+    scaling: Array
+    expected: Array
+    shift_size: Array
+    scaling_size: Array
 
 
 def projected_directions(shape: tuple[int, ...], groups: int | None) -> int:
@@ -65,18 +64,16 @@ def projected_directions(shape: tuple[int, ...], groups: int | None) -> int:
 
 
 def removed(layer: Layer, output_gradient: Array) -> Removed:
-    """The shares of the gradient that the layer projects out, an identity.
+    """What of the gradient the layer projects out.
 
     Args:
       layer: the layer and its input.
       output_gradient: dL/dz, (N, ..., C).
     """
     b = blocks_of(layer)
-    q = b.scale * layer.cut(output_gradient)
-    m, whole = b.size, dot(q, q)
-    mean = jnp.square(q.sum(-1)) / (m * whole)
-    radial = (2 - dot(b.yhat, b.yhat) / m) * jnp.square(dot(q, b.yhat)) / (m * whole)
-    return Removed(mean + radial, mean, radial)
+    q, m = b.scale * layer.cut(output_gradient), b.size
+    radial = (2 - dot(b.yhat, b.yhat) / m) * jnp.square(dot(q, b.yhat)) / m
+    return Removed(dot(q, q), jnp.square(q.sum(-1)) / m, radial)
 
 
 def gains(layer: Layer) -> Array:
@@ -87,7 +84,7 @@ def gains(layer: Layer) -> Array:
 def invariance(
     layer: Layer, output_gradient: Array, input_gradient: Array
 ) -> Invariance:
-    """The derivatives along a shift and a rescaling of each block, an identity.
+    """The derivatives along a shift and a rescaling of each block.
 
     For y_c = X W_c + bias_c the sum of <y, dL/dy> over the blocks that hold channel c
     and those normalized with it is the derivative of the loss along a common rescaling
@@ -97,12 +94,13 @@ def invariance(
     Arguments as in `normlab.quantities.bounds.first_order`.
     """
     b = blocks_of(layer)
-    q, v, y = (
-        b.scale * layer.cut(output_gradient),
-        layer.cut(input_gradient),
-        layer.cut(layer.y),
+    q = b.scale * layer.cut(output_gradient)
+    v, y = layer.cut(input_gradient), layer.cut(layer.y)
+    longest = jnp.sqrt(dot(q, q) / b.variance)
+    return Invariance(
+        shift=v.sum(-1),
+        scaling=dot(y, v),
+        expected=layer.epsilon * dot(q, b.yhat) / b.variance,
+        shift_size=math.sqrt(b.size) * longest,
+        scaling_size=jnp.sqrt(dot(y, y)) * longest,
     )
-    left = dot(y, v)
-    right = layer.epsilon * dot(q, b.yhat) / b.variance
-    size = jnp.sqrt(dot(y, y) * dot(v, v))
-    return Invariance(v.sum(-1), left, right, right - left, size)

@@ -7,6 +7,9 @@
                    metrics/part-<step>.parquet
                    checkpoints/<step>/     resumable states, the last few
                    path/<step>/            parameters and statistics along training
+                   probes/<quantity>/part-<step>.parquet   measured while training
+                   analysis/<quantity>.parquet             measured from the path
+                   landscapes/<kind>-<hash>/   losses around points of the path
         summary.csv  figures/
 """
 
@@ -42,6 +45,18 @@ class CellPaths:
     @property
     def path(self) -> Path:
         return self.root / "path"
+
+    @property
+    def probes(self) -> Path:
+        return self.root / "probes"
+
+    @property
+    def analysis(self) -> Path:
+        return self.root / "analysis"
+
+    @property
+    def landscapes(self) -> Path:
+        return self.root / "landscapes"
 
     @property
     def lock(self) -> Path:

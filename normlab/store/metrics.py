@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from normlab.errors import UserError
 from normlab.store.layout import numbered, replacing
 
-_PREFIX, _SUFFIX = "part-", ".parquet"
+PREFIX, SUFFIX = "part-", ".parquet"
 
 
 class Recorder:
@@ -71,13 +71,13 @@ def _column(values_Mk: np.ndarray, measured_L: np.ndarray) -> pa.Array:
 
 def write_part(folder: Path, step: int, table: pa.Table) -> None:
     """Writes the part that ends at ``step``, whole or not at all."""
-    with replacing(folder / f"{_PREFIX}{step:08d}{_SUFFIX}") as temporary:
+    with replacing(folder / f"{PREFIX}{step:08d}{SUFFIX}") as temporary:
         pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
 
 
 def drop_after(folder: Path, step: int) -> None:
     """Removes the parts that end after ``step``: they will be computed again."""
-    for end, path in numbered(folder, _PREFIX, _SUFFIX).items():
+    for end, path in numbered(folder, PREFIX, SUFFIX).items():
         if end > step:
             path.unlink()
 
@@ -93,7 +93,7 @@ def read_parts(folder: Path, stop: int | None = None) -> pa.Table | None:
       UserError: a part is damaged, or missing; the message says what to do.
     """
     tables, reached = [], 0
-    for end, path in numbered(folder, _PREFIX, _SUFFIX).items():
+    for end, path in numbered(folder, PREFIX, SUFFIX).items():
         try:
             table = pq.read_table(path, page_checksum_verification=True)
         except (pa.ArrowException, OSError) as error:

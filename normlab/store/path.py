@@ -67,3 +67,21 @@ def read_path(folder: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         found = checkpoints.load(folder, end, checkpoints.shapes(folder, end))
         for i, step in enumerate(found["steps"]):
             yield int(step), jax.tree.map(lambda leaf, i=i: leaf[i], found["variables"])
+
+
+def read_point(folder: Path, step: int) -> dict[str, Any] | None:
+    """The variables at ``step``, or None where no such point is stored.
+
+    As `read_path` gives them; only the stack that holds the point is read.
+
+    Raises:
+      UserError: that stack is damaged.
+    """
+    end = next((end for end in numbered(folder) if end >= step), None)
+    if end is None:
+        return None
+    found = checkpoints.load(folder, end, checkpoints.shapes(folder, end))
+    places = found["steps"].tolist()
+    if step not in places:
+        return None
+    return jax.tree.map(lambda leaf: leaf[places.index(step)], found["variables"])

@@ -5,8 +5,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from normlab.cell import Cell, CellConfig, Member
 from normlab.config import SweepConfig
 from normlab.errors import UserError
@@ -20,7 +18,6 @@ from normlab.store.layout import (
     write_json,
     write_text,
 )
-from normlab.store.metrics import read_parts, to_frame
 
 FORMAT = 3
 
@@ -126,51 +123,3 @@ def read_cell(paths: CellPaths) -> Cell:
         return Cell(from_dict(CellConfig, value["config"]), members)
     except (KeyError, TypeError) as error:
         raise UserError(f"{paths.config} is damaged: {error}") from error
-
-
-def load(run: str | Path) -> pd.DataFrame:
-    """A run as one tidy table: a row a (cell, member, step).
-
-    Columns: ``cell`` and ``member``; every static setting (``norm``, ``groups``,
-    ``batch_size``, ...) and ``label``, the norm with its groups; ``seed``, ``lr``,
-    ``momentum``, ``weight_decay``; ``step``; the metrics (``batch_loss``,
-    ``train_loss``, ``test_accuracy``, ``gradient_norm``, ...; losses in nats), NaN
-    where not measured at that step; and ``diverged``, true from the first step with
-    a loss that is not finite. Metrics of step t are at the parameters after t
-    updates. What is unfinished is there as far as it was stored.
-
-    Raises:
-      UserError: ``run`` is no run directory, nothing is stored in it yet, or a file
-        in it is damaged.
-    """
-    paths = RunPaths.at(run)
-    if not exists(paths.sweep):
-        raise UserError(f"{paths.root} is not a run directory: it has no sweep.json")
-    frames = [
-        _cell_frame(paths.cell(cell_id))
-        for cell_id in read_json(paths.sweep).get("cells", [])
-        if paths.cell(cell_id).config.exists()
-    ]
-    frames = [frame for frame in frames if frame is not None]
-    if not frames:
-        raise UserError(f"nothing is stored in {paths.root} yet")
-    return pd.concat(frames, ignore_index=True)
-
-
-def _cell_frame(paths: CellPaths) -> pd.DataFrame | None:
-    cell = read_cell(paths)
-    complete = cell_status(paths) == "complete"
-    table = read_parts(paths.metrics, cell.config.steps if complete else None)
-    if table is None:
-        return None
-    frame = to_frame(table)
-    members = pd.DataFrame([dataclasses.asdict(member) for member in cell.members])
-    settings: dict[str, Any] = {"cell": cell.id, "label": cell.config.label}
-    for name, value in dataclasses.asdict(cell.config).items():
-        is_list = isinstance(value, tuple)
-        settings[name] = ",".join(map(str, value)) if is_list else value
-    groups = cell.config.groups
-    settings["groups"] = float("nan") if groups is None else groups
-    head = pd.DataFrame(settings, index=frame.index)
-    own = members.loc[frame["member"]].reset_index(drop=True)
-    return pd.concat([head, own, frame], axis=1)

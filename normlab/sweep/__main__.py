@@ -14,13 +14,14 @@ import sys
 from pathlib import Path
 
 import jax
+import pandas as pd
 from absl import flags
 
 from normlab import data
-from normlab.analysis.summary import summarize, text_table
+from normlab.analysis.summary import main_metric, summarize, text_table
 from normlab.config import RunOptions, SweepConfig
 from normlab.errors import UserError
-from normlab.figures import draw_all
+from normlab.figures import Sources, draw_all
 from normlab.flags import define, flagfile_of, read, run, write
 from normlab.store import RunPaths, load
 from normlab.store.layout import write_text
@@ -64,12 +65,19 @@ def _execute(plan: Plan, paths: RunPaths, options: RunOptions) -> None:
             run_cell(cell_plan, cell_paths, options, progress)
 
 
+def _print_summary(frame: pd.DataFrame) -> pd.DataFrame:
+    """Prints the table of final values, and returns it."""
+    metric = main_metric(frame)
+    table = summarize(frame, metric)
+    print(text_table(table, metric))
+    return table
+
+
 def _report(paths: RunPaths) -> None:
     frame = load(paths.root)
-    table = summarize(frame)
-    print(text_table(table))
+    table = _print_summary(frame)
     try:
-        written = draw_all(frame, paths.figures)
+        written = draw_all(Sources(paths.root, frame), paths.figures)
     except OSError as error:
         raise UserError(f"cannot write {paths.figures}: {error.strerror}") from error
     # Last: a run that has its summary has its figures.
@@ -96,7 +104,7 @@ def main(values: flags.FlagValues) -> int:
     open_run(paths, config, cells, lines, None if complete else session())
     if complete and paths.summary.exists():
         print("complete: nothing is left to run")
-        print(text_table(summarize(load(paths.root))))
+        _print_summary(load(paths.root))
         return 0
     _execute(plan, paths, options)
     _report(paths)

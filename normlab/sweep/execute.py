@@ -11,9 +11,11 @@ import numpy as np
 
 from normlab.config import RunOptions
 from normlab.errors import UserError
+from normlab.quantities import QUANTITIES
 from normlab.store import checkpoints, metrics, path
 from normlab.store.layout import CellPaths, read_json
 from normlab.store.lock import only_writer
+from normlab.store.quantities import ProbeRecorder, drop_probes_after, to_table
 from normlab.store.run import cell_status, write_cell
 from normlab.sweep.plan import CellPlan
 from normlab.sweep.population import Metrics, Population, to_device
@@ -171,6 +173,7 @@ class _CellRun:
         self._note_compile(0.0, "initialisation")
         recorder = metrics.Recorder(step)
         points = path.PathRecorder(self._paths.path)
+        self._probes = ProbeRecorder(self._paths)
         timer = _Timer(self._options.checkpoint_seconds, last=time.monotonic())
         while step < self._config.steps:
             self._stop(step, recorder, points)
@@ -208,6 +211,7 @@ class _CellRun:
             step, state = found
             self._population.restore(state)
         metrics.drop_after(self._paths.metrics, step)
+        drop_probes_after(self._paths, step)
         metrics.read_parts(self._paths.metrics, step)  # nothing before may be missing
         if step < self._config.steps:
             path.drop_from(self._paths.path, step)
@@ -223,18 +227,38 @@ class _CellRun:
             compiled = self._population.compile_seconds
             recorder.evaluation(step, self._population.evaluate())
             self._note_compile(compiled, "evaluation")
-        if config.path_every and (step % config.path_every == 0 or last):
+        if config.probes and (step % config.probe_every == 0 or last):
+            compiled = self._population.compile_seconds
+            self._probe(step)
+            self._note_compile(compiled, "probes")
+        if self._on_path(step):
             state = self._population.state()
             variables = {"params": state.params, "batch_stats": state.batch_stats}
             points.add(step, variables)
+
+    def _on_path(self, step: int) -> bool:
+        config = self._config
+        if not config.path_every:
+            return False
+        after = config.path_next and step and (step - 1) % config.path_every == 0
+        return step % config.path_every == 0 or step == config.steps or bool(after)
+
+    def _probe(self, step: int) -> None:
+        site = self._plan.program.site
+        for name, fields in self._population.probe(step).items():
+            axes = QUANTITIES[name].axes
+            labels = {axis: site.labels(axis) for axis in axes}
+            self._probes.add(name, to_table(step, fields, axes, labels))
 
     def _count(self, step: int) -> int:
         """Steps until something else is due, or the call would last too long."""
         config = self._config
         ends = [config.steps, step + self._options.chunk_steps]
-        for every in (config.eval_every, config.path_every):
+        for every in (config.eval_every, config.path_every, config.probe_every):
             if every:
                 ends.append((step // every + 1) * every)
+        if config.path_next and self._on_path(step + 1):
+            ends.append(step + 1)
         if self._step_seconds:
             ends.append(step + max(1, int(_CALL_SECONDS / self._step_seconds)))
         else:
@@ -262,6 +286,7 @@ class _CellRun:
     ) -> None:
         """Makes everything up to ``step`` permanent; the checkpoint comes last."""
         metrics.write_part(self._paths.metrics, step, recorder.table())
+        self._probes.flush(step)
         points.flush()
         checkpoints.save(
             self._paths.checkpoints,

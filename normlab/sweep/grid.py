@@ -119,7 +119,7 @@ def describe(config: CellConfig, others: tuple[CellConfig, ...]) -> str:
     for spec in dataclasses.fields(config):
         values = {getattr(other, spec.name) for other in others}
         if spec.name in STATIC_AXES and len(values) > 1:
-            if spec.name in ("norm", "groups"):
+            if spec.name in ("norm", "groups", "norm_p"):  # in the label
                 continue
             words.append(f"{spec.name} {getattr(config, spec.name)}")
     return ", ".join(words)

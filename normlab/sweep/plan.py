@@ -159,10 +159,10 @@ _Shaped = tuple[Callable, tuple]
 
 def _functions(
     program: Program, cell: Cell, dataset: Dataset, room: int
-) -> tuple[_Shaped, _Shaped]:
-    """Training and evaluation, with the shapes they are called with.
+) -> tuple[_Shaped, ...]:
+    """Training, evaluation and probes, with the shapes they are called with.
 
-    The first argument of both is the state.
+    The first argument of each is the state.
     """
     scalar = jax.ShapeDtypeStruct((), jnp.float32)
     count = jax.ShapeDtypeStruct((), jnp.int32)
@@ -174,8 +174,14 @@ def _functions(
     state = jax.eval_shape(
         program.init, count, {name: scalar for name in HYPERPARAMETERS}
     )
-    train = (program.chunk, (state, indices, count, arrays))
-    return train, (program.evaluate, (state, arrays))
+    functions = [
+        (program.chunk, (state, indices, count, arrays)),
+        (program.evaluate, (state, arrays)),
+    ]
+    if program.probe is not None:
+        batch = jax.ShapeDtypeStruct(indices.shape[1:], indices.dtype)
+        functions.append((program.probe, (state, batch, arrays)))
+    return tuple(functions)
 
 
 def _footprint(

@@ -64,12 +64,15 @@ class Population:
         self._evaluate = OverMembers(
             program.evaluate, (True, False), mode, placement=place
         )
+        self._probe = OverMembers(
+            program.probe or _nothing, (True, True, False), mode, placement=place
+        )
         self._states: list[Any] = []
 
     @property
     def compile_seconds(self) -> float:
         """Seconds spent compiling so far."""
-        parts = (self._init, self._train, self._evaluate)
+        parts = (self._init, self._train, self._evaluate, self._probe)
         return sum(part.compile_seconds for part in parts)
 
     @property
@@ -141,6 +144,19 @@ class Population:
             found.append(jax.device_get(self._evaluate(state, self._data)))
         return self._gather(found)
 
+    def probe(self, step: int) -> dict[str, Metrics]:
+        """Measures the program's quantities where every member stands.
+
+        Returns:
+          Quantity -> field -> array of shape (members, ...).
+        """
+        found = []
+        for chunk, state in zip(self._chunks, self._states, strict=True):
+            indices = self._indices(chunk, step, 1)[:, 0]
+            state, indices = self._place.split((state, indices))
+            found.append(jax.device_get(self._probe(state, indices, self._data)))
+        return self._gather(found)
+
     def _indices(self, chunk: list[int], step: int, count: int) -> np.ndarray:
         """int32 (members, room, batch size); rows from ``count`` on are not read."""
         config = self._cell.config
@@ -161,6 +177,10 @@ class Population:
             return np.concatenate([np.asarray(leaf) for leaf in leaves])[:count]
 
         return jax.tree.map(join, *parts)
+
+
+def _nothing(state: TrainState, indices: jax.Array, data: Any) -> dict:
+    return {}
 
 
 def to_device(arrays: dict[str, np.ndarray]) -> dict[str, jax.Array]:

@@ -6,7 +6,8 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import optax
+
+from normlab.train.losses import LOSSES
 
 
 def in_batches(values: jax.Array, batch_size: int) -> tuple[jax.Array, jax.Array]:
@@ -19,51 +20,60 @@ def in_batches(values: jax.Array, batch_size: int) -> tuple[jax.Array, jax.Array
     return jnp.pad(values, pads).reshape(shape), mask.reshape(shape[:2])
 
 
+def noise_rngs(noise: bool, batch: jax.Array) -> dict[str, jax.Array]:
+    """The rngs of evaluation batch number ``batch``: always the same noise, or none."""
+    return {"noise": jax.random.fold_in(jax.random.key(0), batch)} if noise else {}
+
+
 def make_evaluate(
     model: nn.Module,
     standardize: Callable[[jax.Array], jax.Array],
     *,
     batch_size: int,
     statistics: str,
+    task: str = "classification",
+    noise: bool = False,
 ) -> Callable:
-    """``evaluate(params, batch_stats, images, labels) -> (loss, accuracy)``.
+    """``evaluate(params, batch_stats, images, targets) -> (loss, accuracy)``.
 
-    Means over all N images: the last batch is padded, and the padding is masked
-    out of the sums and of batch statistics.
+    Over all N images: the last batch is padded, and the padding is masked out of the
+    sums and of batch statistics.
 
     Args:
-      standardize: uint8 images -> float32.
+      standardize: images -> float32.
       batch_size: images at a time; it changes no result under "running".
       statistics: ``"running"``, or ``"batch"`` for those of the evaluation batch.
+      task: of the dataset, a key of `normlab.train.losses.LOSSES`.
+      noise: whether norms with noise add it here, too: the same at every evaluation.
     """
+    own = LOSSES[task]
 
-    def evaluate(params, batch_stats, images, labels):
+    def evaluate(params, batch_stats, images, targets):
         n = images.shape[0]
         size = min(batch_size, n)
 
         def body(sums, batch):
-            x_NHWC, labels_N, mask_N = batch
-            logits_NK: Any = model.apply(
+            x_NHWC, targets, mask_N, number = batch
+            outputs_NK: Any = model.apply(
                 {"params": params, "batch_stats": batch_stats},
                 standardize(x_NHWC),
                 statistics=statistics,
                 mask=mask_N[:, None, None, None],
+                rngs=noise_rngs(noise, number),
             )
-            labels_N = labels_N.astype(jnp.int32)
-            losses_N = optax.softmax_cross_entropy_with_integer_labels(
-                logits_NK, labels_N
-            )
-            right_N = jnp.argmax(logits_NK, -1) == labels_N
+            losses_N = own.of_each(outputs_NK, targets)
+            right_N = own.right(outputs_NK, targets).astype(jnp.float32)
             loss_sum, right_sum = sums
             # where, not a product: 0 x inf of a padded row would be NaN.
             loss_sum += jnp.where(mask_N, losses_N, 0).sum()
-            right_sum += (right_N & mask_N).sum()
+            right_sum += jnp.where(mask_N, right_N, 0).sum()
             return (loss_sum, right_sum), None
 
         x, mask = in_batches(images, size)
-        y, _ = in_batches(labels, size)
-        start = (jnp.zeros((), jnp.float32), jnp.zeros((), jnp.int32))
-        (loss, right), _ = jax.lax.scan(body, start, (x, y, mask))
-        return loss / n, right.astype(jnp.float32) / n
+        y, _ = in_batches(targets, size)
+        numbers = jnp.arange(len(x))
+        start = (jnp.zeros((), jnp.float32), jnp.zeros((), jnp.float32))
+        (loss, right), _ = jax.lax.scan(body, start, (x, y, mask, numbers))
+        return own.of_total(loss, n), right / n
 
     return evaluate

@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from normlab.train.evaluate import in_batches
+from normlab.train.evaluate import in_batches, noise_rngs
 
 
-def _means(stats: Any) -> dict:
-    return {path: v for path, v in flatten_dict(stats).items() if path[-1] == "mean"}
+def _averaged(stats: Any) -> dict:
+    return {path: v for path, v in flatten_dict(stats).items() if path[-1] != "var"}
 
 
 def _within(stats: Any) -> dict:
@@ -24,7 +24,11 @@ def _within(stats: Any) -> dict:
 
 
 def make_precise_statistics(
-    model: nn.Module, standardize: Callable[[jax.Array], jax.Array], *, batch_size: int
+    model: nn.Module,
+    standardize: Callable[[jax.Array], jax.Array],
+    *,
+    batch_size: int,
+    noise: bool = False,
 ) -> Callable:
     """``precise(params, batch_stats, images) -> batch_stats`` over all the images.
 
@@ -33,11 +37,16 @@ def make_precise_statistics(
     batch weighted by its size (Wu & Johnson 2021, "Rethinking Batch in BatchNorm",
     section 3), so the result is exact at the first norm whatever the batch size.
 
+    Statistics of other names are averaged as the means are. That, too, is exact for
+    the moments of an lp norm. A maximum (p = inf) has no population to be precise
+    about, as it grows with the batch: what comes out is the mean over these batches.
+
     Args:
       model: built with a norm momentum of 0, so that the running averages after a
         batch are that batch's own statistics.
       standardize: uint8 images -> float32.
       batch_size: images at a time.
+      noise: whether norms with noise add it, as the evaluation with them will.
     """
 
     def precise(params, batch_stats, images):
@@ -45,17 +54,18 @@ def make_precise_statistics(
 
         def body(carry, batch):
             seen, mean, within, between = carry
-            x_NHWC, mask_N = batch
+            x_NHWC, mask_N, number = batch
             _, updated = model.apply(
                 {"params": params, "batch_stats": batch_stats},
                 standardize(x_NHWC),
                 statistics="batch",
                 mask=mask_N[:, None, None, None],
                 mutable=["batch_stats"],
+                rngs=noise_rngs(noise, number),
             )
             size = mask_N.sum().astype(jnp.float32)
             total = seen + size
-            found_mean = _means(updated["batch_stats"])
+            found_mean = _averaged(updated["batch_stats"])
             found_var = _within(updated["batch_stats"])
             # Chan, Golub & LeVeque's pairwise update: no mean of squares, so a
             # mean far from zero costs no precision.
@@ -68,9 +78,12 @@ def make_precise_statistics(
             mean = {k: mean[k] + step[k] * (size / total) for k in mean}
             return (total, mean, within, between), None
 
-        zeros = jax.tree.map(jnp.zeros_like, _means(batch_stats))
-        start = (jnp.zeros(()), zeros, zeros, zeros)
-        (total, mean, within, between), _ = jax.lax.scan(body, start, (x, mask))
+        averages, squares = (
+            jax.tree.map(jnp.zeros_like, of(batch_stats)) for of in (_averaged, _within)
+        )
+        start = (jnp.zeros(()), averages, squares, squares)
+        batches = (x, mask, jnp.arange(len(x)))
+        (total, mean, within, between), _ = jax.lax.scan(body, start, batches)
         var = {(*k[:-1], "var"): (within[k] + between[k]) / total for k in within}
         return unflatten_dict({**mean, **var})
 

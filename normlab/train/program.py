@@ -1,10 +1,9 @@
 """Everything one member of a cell does, as three pure functions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,13 +11,15 @@ import numpy as np
 from normlab.cell import CellConfig
 from normlab.data import Dataset
 from normlab.data.transform import augment, feature_statistics, standardize
-from normlab.models import make_model
-from normlab.norms import make_norm
+from normlab.quantities import Site
+from normlab.settings import ProbeSettings
 from normlab.train.chunk import make_chunk
 from normlab.train.evaluate import make_evaluate
+from normlab.train.measure import make_measure, make_probe, site_of
+from normlab.train.network import build_model, build_norm
 from normlab.train.optimizers import make_optimizer
 from normlab.train.precise import make_precise_statistics
-from normlab.train.precision import layer_dtype, products_in
+from normlab.train.precision import products_in
 from normlab.train.state import TrainState, init_state
 from normlab.train.step import make_step
 
@@ -36,11 +37,16 @@ class Program:
       evaluate: ``(state, data) -> metrics``: ``train_loss``, ``train_accuracy``,
         ``test_loss``, ``test_accuracy``, and the same with ``_<statistics>``
         appended where several kinds of statistics are asked for.
+      probe: ``(state, indices_B, data) -> {quantity: {field: array}}``, of the cell's
+        probes; None if it has none.
+      site: what those are measured at.
     """
 
     init: Callable[..., TrainState]
     chunk: Callable
     evaluate: Callable
+    probe: Callable | None
+    site: Site | None
 
 
 def data_arrays(dataset: Dataset) -> dict[str, np.ndarray]:
@@ -51,41 +57,6 @@ def data_arrays(dataset: Dataset) -> dict[str, np.ndarray]:
         "test_x": dataset.test_x,
         "test_y": dataset.test_y,
     }
-
-
-def build_model(
-    cell: CellConfig, classes: int, *, momentum: float, conv: str = "patches"
-) -> nn.Module:
-    """The cell's network, its norms' running averages decaying by ``momentum``.
-
-    Args:
-      conv: the form of its convolutions, a name in `normlab.models.CONVS`.
-    """
-    norm = make_norm(
-        cell.norm,
-        groups=cell.groups,
-        epsilon=cell.epsilon,
-        momentum=momentum,
-        use_scale=cell.norm_scale,
-        use_bias=cell.norm_bias,
-        norm_p=cell.norm_p,
-        noise_mean=cell.noise_mean,
-        noise_scale=cell.noise_scale,
-        noise_mean_spread=cell.noise_mean_spread,
-        noise_scale_spread=cell.noise_scale_spread,
-        noise_spread=cell.noise_spread,
-        noise_place=cell.noise_place,
-        noise_eval=cell.noise_eval,
-    )
-    return make_model(
-        cell.model,
-        norm=norm,
-        width=cell.width,
-        init=cell.init,
-        classes=classes,
-        conv=conv,
-        dtype=layer_dtype(cell.precision),
-    )
 
 
 def build_program(
@@ -102,13 +73,10 @@ def build_program(
         does not fit the model's channels.
     """
     classes = len(dataset.classes)
-    model = build_model(cell, classes, momentum=cell.norm_momentum, conv=conv)
+    model = build_model(cell, classes, conv=conv)
     tx = make_optimizer(cell.optimizer)
-    mean, std = feature_statistics(dataset.train_x, cell.standardize)
-    scale = partial(standardize, mean=jnp.asarray(mean), std=jnp.asarray(std))
-
-    def prepare(key: jax.Array, x_NHWC: jax.Array) -> jax.Array:
-        return augment(key, scale(x_NHWC), cell.augment)
+    scale, prepare = preparation(cell, dataset)
+    step = make_step(model, tx, prepare, dataset.task)
 
     def chunk(state, indices_KB, count, data: Data):
         images, labels = data["train_x"], data["train_y"]
@@ -134,15 +102,64 @@ def build_program(
         main = {k.removesuffix(first): v for k, v in found.items() if k.endswith(first)}
         return main | (found if len(cell.bn_eval) > 1 else {})
 
-    steps = make_chunk(make_step(model, tx, prepare))
-    measure = partial(make_evaluate, model, scale, batch_size=cell.eval_batch_size)
+    steps = make_chunk(step)
+    measure = partial(
+        make_evaluate,
+        model,
+        scale,
+        batch_size=cell.eval_batch_size,
+        task=dataset.task,
+        noise=cell.noise_eval,
+    )
     by_running, by_batch = measure(statistics="running"), measure(statistics="batch")
     precise = make_precise_statistics(
         build_model(cell, classes, momentum=0.0, conv=conv),
         scale,
         batch_size=cell.eval_batch_size,
+        noise=cell.noise_eval,
     )
     init = partial(init_state, model, tx, dataset.image_shape)
+    site, measured = None, None
+    if cell.probes:
+        site, measured = build_measure(cell, dataset, cell.probes, cell, conv=conv)
     return Program(
-        init, products_in(cell.precision, chunk), products_in(cell.precision, evaluate)
+        init,
+        products_in(cell.precision, chunk),
+        products_in(cell.precision, evaluate),
+        measured
+        and products_in(cell.precision, make_probe(cell.probes, measured, step)),
+        site,
     )
+
+
+def build_measure(
+    cell: CellConfig,
+    dataset: Dataset,
+    names: Sequence[str],
+    settings: ProbeSettings,
+    *,
+    conv: str = "patches",
+) -> tuple[Site, Callable]:
+    """Where quantities are measured, and `normlab.train.measure.make_measure`'s
+    function, under the cell's precision.
+
+    Raises:
+      UserError: one of the quantities cannot be measured on this cell.
+    """
+    model = build_model(cell, len(dataset.classes), conv=conv)
+    norm = build_norm(cell)
+    site = site_of(cell, settings, norm, model, dataset.image_shape)
+    scale, prepare = preparation(cell, dataset)
+    measured = make_measure(names, site, model, norm, dataset.task, prepare, scale)
+    return site, products_in(cell.precision, measured)
+
+
+def preparation(cell: CellConfig, dataset: Dataset) -> tuple[Callable, Callable]:
+    """(images -> x_NHWC standardised, (key, images) -> x_NHWC augmented as well)."""
+    mean, std = feature_statistics(dataset.train_x, cell.standardize)
+    scale = partial(standardize, mean=jnp.asarray(mean), std=jnp.asarray(std))
+
+    def prepare(key: jax.Array, x_NHWC: jax.Array) -> jax.Array:
+        return augment(key, scale(x_NHWC), cell.augment)
+
+    return scale, prepare

@@ -11,7 +11,7 @@ from flax import struct
 from normlab.train.optimizers import with_hyperparameters
 
 # Streams of a seed's randomness; the batch order has its own (normlab.data.batches).
-_INIT, _AUGMENT = 0, 1
+_INIT, _AUGMENT, _NOISE, _PROBE = 0, 1, 2, 3
 
 
 @struct.dataclass
@@ -63,4 +63,16 @@ def init_state(
 def augment_key(seed: jax.Array, step: jax.Array) -> jax.Array:
     """The key of a step's augmentation: it depends on (seed, step) alone."""
     stream = jax.random.fold_in(jax.random.key(seed), _AUGMENT)
+    return jax.random.fold_in(stream, step)
+
+
+def noise_key(seed: jax.Array, step: jax.Array) -> jax.Array:
+    """The key of a step's noise, for norms that have it: of (seed, step) alone."""
+    stream = jax.random.fold_in(jax.random.key(seed), _NOISE)
+    return jax.random.fold_in(stream, step)
+
+
+def probe_key(seed: jax.Array, step: jax.Array) -> jax.Array:
+    """The key of what a measurement draws: it depends on (seed, step) alone."""
+    stream = jax.random.fold_in(jax.random.key(seed), _PROBE)
     return jax.random.fold_in(stream, step)

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from normlab.train.state import TrainState, augment_key
+from normlab.train.losses import LOSSES
+from normlab.train.state import TrainState, augment_key, noise_key
 
 Batch = tuple[jax.Array, jax.Array]
 Step = Callable[[TrainState, Batch], tuple[TrainState, dict[str, jax.Array]]]
@@ -15,22 +16,28 @@ Step = Callable[[TrainState, Batch], tuple[TrainState, dict[str, jax.Array]]]
 STEP_METRICS = ("batch_loss", "batch_accuracy", "gradient_norm")
 
 
-def make_loss(model: nn.Module) -> Callable:
-    """``loss(params, batch_stats, x_NHWC, labels_N) -> (loss, (logits, stats))``.
+def make_loss(model: nn.Module, task: str = "classification") -> Callable:
+    """``loss(params, batch_stats, x_NHWC, targets, noise_key=None)``.
 
-    The loss is the mean cross-entropy, in nats, under batch statistics; ``stats``
-    are the running averages after this batch.
+    It returns ``(loss, (outputs, stats))``. The loss is that of the task over the
+    batch, under batch statistics; ``stats`` are the running averages after this batch.
+    A norm with noise draws it from ``noise_key``, and adds none without one.
+
+    Args:
+      task: of the dataset, a key of `normlab.train.losses.LOSSES`.
     """
+    own = LOSSES[task]
 
-    def loss(params, batch_stats, x_NHWC, labels_N):
-        logits_NK, updated = model.apply(
+    def loss(params, batch_stats, x_NHWC, targets, noise_key=None):
+        outputs_NK, updated = model.apply(
             {"params": params, "batch_stats": batch_stats},
             x_NHWC,
             statistics="batch",
             mutable=["batch_stats"],
+            rngs={} if noise_key is None else {"noise": noise_key},
         )
-        losses_N = optax.softmax_cross_entropy_with_integer_labels(logits_NK, labels_N)
-        return losses_N.mean(), (logits_NK, updated.get("batch_stats", {}))
+        losses_N = own.of_each(outputs_NK, targets)
+        return own.over(losses_N), (outputs_NK, updated.get("batch_stats", {}))
 
     return loss
 
@@ -39,30 +46,37 @@ def make_step(
     model: nn.Module,
     tx: optax.GradientTransformation,
     prepare: Callable[[jax.Array, jax.Array], jax.Array],
+    task: str = "classification",
 ) -> Step:
     """The step of one member.
 
     Args:
-      prepare: ``(key, x_NHWC uint8) -> x_NHWC float32``: standardises and augments.
+      prepare: ``(key, images) -> x_NHWC float32``: standardises and augments.
+      task: of the dataset, a key of `normlab.train.losses.LOSSES`.
 
     Returns:
-      ``step(state, (x_NHWC uint8, labels_N))``. Its metrics are those at the
-      parameters *before* the update, on this batch: ``batch_loss`` (nats),
-      ``batch_accuracy`` and ``gradient_norm`` (l2, over all parameters).
+      ``step(state, (images, targets))``. Its metrics are those at the
+      parameters *before* the update, on this batch: ``batch_loss``,
+      ``batch_accuracy`` (NaN in a regression) and ``gradient_norm`` (l2, over all
+      parameters).
     """
-    loss_and_gradient = jax.value_and_grad(make_loss(model), has_aux=True)
+    right = LOSSES[task].right
+    loss_and_gradient = jax.value_and_grad(make_loss(model, task), has_aux=True)
 
     def step(state: TrainState, batch: Batch):
-        images, labels_N = batch
+        images, targets = batch
         x_NHWC = prepare(augment_key(state.seed, state.step), images)
-        labels_N = labels_N.astype(jnp.int32)
-        (loss, (logits_NK, batch_stats)), gradient = loss_and_gradient(
-            state.params, state.batch_stats, x_NHWC, labels_N
+        (loss, (outputs_NK, batch_stats)), gradient = loss_and_gradient(
+            state.params,
+            state.batch_stats,
+            x_NHWC,
+            targets,
+            noise_key(state.seed, state.step),
         )
         updates, opt_state = tx.update(gradient, state.opt_state, state.params)
         metrics = {
             "batch_loss": loss,
-            "batch_accuracy": jnp.mean(jnp.argmax(logits_NK, -1) == labels_N),
+            "batch_accuracy": jnp.mean(right(outputs_NK, targets)),
             "gradient_norm": optax.tree.norm(gradient),
         }
         state = TrainState(

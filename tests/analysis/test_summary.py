@@ -13,6 +13,7 @@ from normlab.analysis.summary import (
     dynamic_columns,
     final_rows,
     interval_name,
+    main_metric,
     median_interval,
     settings_label,
     static_columns,
@@ -92,6 +93,8 @@ def test_nothing_and_one():
     found = median_interval([4.0])
     assert found == (4.0, 4.0, 4.0, 1, 0.0)
     assert found.text == "4.000 [4.000, 4.000]"
+    assert median_interval([99.5, 100.4, 34634.2]).text == "100 [99.500, 34,634]"
+    assert median_interval([math.inf]).text == "inf [inf, inf]"
 
 
 def test_infinities_count():
@@ -204,6 +207,25 @@ def test_seeds_that_diverged_are_counted(tmp_path):
     assert list(table["n"]) == [5, 5]  # at the value they ended with
     assert table["low"][1] == pytest.approx(0.1)
     assert "(2 diverged)" in text_table(table)
+
+
+def test_a_run_without_accuracies_is_judged_by_its_loss(tmp_path):
+    write_run(tmp_path / "nats", [BATCH])
+    assert main_metric(load(tmp_path / "nats")) == "test_accuracy"
+    write_run(tmp_path / "squares", [BATCH], score=lambda member, step: NAN)
+    frame = load(tmp_path / "squares")
+    assert main_metric(frame) == "test_loss"
+    assert main_metric(frame.assign(test_loss=NAN)) == "test_accuracy"
+
+
+def test_a_loss_that_is_not_a_number_counts_as_infinite(tmp_path):
+    def loss(member, step: int) -> float:
+        return NAN if member.seed < 3 and step > 3 else 1.0
+
+    write_run(tmp_path, [BATCH], loss=loss)
+    table = summarize(load(tmp_path), "test_loss")
+    assert list(table["median"]) == [math.inf] * 2 and list(table["low"]) == [1.0] * 2
+    assert list(table["n"]) == [5, 5] and list(table["diverged"]) == [3, 3]
 
 
 def test_best_takes_the_best_of_every_setting():

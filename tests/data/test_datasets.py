@@ -25,9 +25,14 @@ def test_contract(name):
         (dataset.train_x, dataset.train_y),
         (dataset.test_x, dataset.test_y),
     ):
-        assert x.dtype == y.dtype == np.uint8
         assert x.shape == (len(y), *dataset.image_shape)
-        assert np.unique(y).tolist() == list(range(len(dataset.classes)))
+        if dataset.task == "classification":
+            assert x.dtype == y.dtype == np.uint8
+            assert np.unique(y).tolist() == list(range(len(dataset.classes)))
+        else:
+            assert dataset.task == "regression"
+            assert x.dtype == y.dtype == np.float32
+            assert y.shape == (len(x), len(dataset.classes))
 
 
 def test_unknown_name_lists_the_known():

@@ -64,6 +64,29 @@ def test_standardize_against_float64(images, how):
     np.testing.assert_allclose(out, expected, atol=3e-6)
 
 
+@pytest.mark.parametrize("how", STANDARDIZE)
+def test_floats_are_standardised_too(how):
+    """By their own moments; without any they stay as they are, to the bit."""
+    random = np.random.default_rng(0)
+    x = (5 + 3 * random.normal(size=(300, 4, 2, 3)) * [1, 20, 300]).astype("float32")
+    x[:, 0, 1, 2] = 0.1  # constant, and no sum of powers of two
+    mean, std = feature_statistics(x, how)
+    out = jax.jit(standardize)(x, mean, std)
+    assert mean.dtype == std.dtype == out.dtype == np.float32
+    if how == "none":
+        np.testing.assert_array_equal(out, x)
+        return
+    axes = 0 if how == "feature" else (0, 1, 2)
+    wide = x.astype(np.float64)
+    assert mean.shape == std.shape == ((4, 2, 3) if how == "feature" else (1, 1, 3))
+    varies = wide.std(axes) > 1e-3
+    assert varies.sum() == (23 if how == "feature" else 3)
+    expected = (wide - wide.mean(axes)) / np.where(varies, wide.std(axes), 1)
+    np.testing.assert_allclose(out, expected, atol=1e-5)
+    if how == "feature":
+        np.testing.assert_array_equal(out[:, 0, 1, 2], 0)
+
+
 def test_unknown_words_list_the_known(images):
     with pytest.raises(ValueError, match="'pixel'.*channel, feature, none"):
         feature_statistics(images, "pixel")

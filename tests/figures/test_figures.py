@@ -13,13 +13,19 @@ from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
-from normlab.figures import FIGURES, draw_all
+from normlab.figures import FIGURES, METRICS, Sources, draw_all
 from normlab.figures.style import PALETTE, looks, save
 from normlab.store import load
 from tests.store.handmade import make_cell, write_run
 
 NAN, INF = math.nan, math.inf
 SETTINGS = dict(matplotlib.rcParams)  # before anything is drawn
+# Drawn of any run; the other figures are in test_quantity_figures.py.
+ALWAYS = [
+    name
+    for name, drawing in FIGURES.items()
+    if drawing.reads == (METRICS,) and not name.startswith("santurkar")
+]
 
 
 def norms(**changes):
@@ -55,7 +61,9 @@ RUNS: dict[str, tuple[list, dict]] = {
     "some reach infinity": (norms(), {"loss": diverging(INF)}),
     "all are NaN": (norms(), {"loss": always(NAN)}),
     "all are infinite": (norms(), {"loss": always(INF)}),
-    "accuracy is NaN": (norms(), {"score": always(NAN)}),
+    "regression": (norms(), {"score": always(NAN)}),
+    "a regression diverges": (norms(), {"score": always(NAN), "loss": diverging(INF)}),
+    "a regression is infinite": (norms(), {"score": always(NAN), "loss": always(INF)}),
     "one has finished": ([BATCH, *norms()[1:]], {"until": {BATCH.id: 13}}),
     "none has finished": ([BATCH], {"until": {BATCH.id: 13}}),
     "hardly begun": ([BATCH], {"until": {BATCH.id: 1}}),
@@ -120,7 +128,7 @@ def words(figure: Figure) -> str:
 
 
 @pytest.mark.parametrize("run", RUNS)
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", ALWAYS)
 def test_it_draws_without_a_warning(name, run, frames):
     table, figure = drawn(name, frames(run))
     assert type(figure) is Figure
@@ -132,7 +140,7 @@ def test_it_draws_without_a_warning(name, run, frames):
 
 
 @pytest.mark.parametrize("run", ["plain", "batch sizes", "one seed", "some diverge"])
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", ALWAYS)
 def test_it_says_what_it_shows(name, run, frames):
     _, figure = drawn(name, frames(run))
     places: list[tuple[Any, Axes]] = [(x.get_subplotspec(), x) for x in figure.axes]
@@ -153,7 +161,7 @@ def test_it_says_what_it_shows(name, run, frames):
     assert n in text
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", ALWAYS)
 def test_it_leaves_matplotlib_alone(name, frames, tmp_path):
     table, figure = drawn(name, frames("plain"))
     save(figure, table, tmp_path, name)
@@ -175,6 +183,25 @@ def test_the_curves_are_the_table(run, frames):
                 pairs = zip(wanted["epoch"], wanted["median"], strict=True)
                 assert rows == list(pairs)
                 assert list(wanted["epoch"]) == sorted(set(wanted["epoch"]))
+
+
+def test_a_regression_is_drawn_by_its_losses(frames):
+    table, figure = drawn("curves", frames("regression"))
+    assert set(table["metric"]) == {"batch_loss", "test_loss"}
+    assert [figure.axes[i].get_ylabel() for i in (0, 2)] == [
+        "batch loss (squared error)",
+        "test loss (squared error)",
+    ]
+    assert {ax.get_yscale() for ax in figure.axes} == {"log"}
+    mine = table[(table["metric"] == "test_loss") & (table["point"] == "lr 0.001")]
+    wanted = mine[mine["setting"] == "batch"]
+    rows = lines_of(figure.axes[2])["batch"]
+    assert rows == list(zip(wanted["epoch"], wanted["median"], strict=True))
+    low, high = figure.axes[2].get_ylim()
+    assert low < wanted["median"].min() and wanted["median"].max() < high
+    _, figure = drawn("lr_sensitivity", frames("regression"))
+    ax = figure.axes[0]
+    assert (ax.get_ylabel(), ax.get_yscale()) == ("final test loss", "log")
 
 
 @pytest.mark.parametrize("run", ["plain", "some diverge", "batch sizes", "one seed"])
@@ -290,9 +317,10 @@ def test_momentum_and_weight_decay_have_lines_of_their_own(tmp_path, frames):
 
 
 def test_files(frames, tmp_path):
-    written = draw_all(frames("plain"), tmp_path / "new" / "figures")
+    sources = Sources("a run", frames("plain"))
+    written = draw_all(sources, tmp_path / "new" / "figures", ALWAYS)
     assert {path.name for path in written} == {
-        f"{name}.{kind}" for name in FIGURES for kind in ("png", "pdf", "csv")
+        f"{name}.{kind}" for name in ALWAYS for kind in ("png", "pdf", "csv")
     }
     for path in written:
         head = path.read_bytes()[:8]

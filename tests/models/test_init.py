@@ -41,6 +41,13 @@ def test_standard_variances():
     np.testing.assert_array_equal(init.bias(key, (7,), "float32"), 0)
 
 
+@pytest.mark.parametrize("kind", ["kernel", "last_kernel"])
+def test_glorot_variance(kind):
+    draw = getattr(INITS["glorot"], kind)(jax.random.key(5), (3, 3, 16, 32), "float32")
+    np.testing.assert_allclose(np.var(draw), 2 / (9 * 16 + 9 * 32), rtol=0.06)
+    np.testing.assert_array_equal(INITS["glorot"].bias(jax.random.key(5), (7,)), 0)
+
+
 @pytest.mark.parametrize("name", INITS)
 def test_another_key_is_another_draw(name):
     one, other = (

@@ -13,6 +13,18 @@ from normlab.norms import NORMS, make_norm
 
 NORMALIZING = sorted(set(NORMS) - {"none"})
 
+# Running statistics, of the norms that have them.
+RUNNING = {
+    "batch": {"mean", "var"},
+    "batch_noisy": {"mean", "var"},
+    "batch_lp": {"mean", "moment"},
+}
+# What leaves the output as it was. An lp norm is that of x before its mean is gone.
+INVARIANT = dict.fromkeys(NORMALIZING, {"scale", "shift"}) | {
+    "none": set(),
+    "batch_lp": {"scale"},
+}
+
 
 def build(kind, **options):
     return make_norm(kind, groups=2 if kind == "group" else None, **options)
@@ -47,8 +59,8 @@ def test_variables_lie_under_the_layers_name(kind, x_NHWC):
     expected = {}
     if kind != "none":
         expected["params"] = {"norm1": {"scale": (6,), "bias": (6,)}}
-    if kind == "batch":
-        expected["batch_stats"] = {"norm1": {"mean": (6,), "var": (6,)}}
+    if kind in RUNNING:
+        expected["batch_stats"] = {"norm1": dict.fromkeys(RUNNING[kind], (6,))}
     assert shapes == expected
 
 
@@ -74,21 +86,24 @@ def test_none_returns_its_input_untouched(x_NHWC):
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("kind", NORMS)
-def test_invariant_to_a_positive_scale_and_a_shift(kind, seed, x64):
+def test_invariance_to_a_positive_scale_and_to_a_shift(kind, seed, x64):
     rng = np.random.default_rng(seed)
     x = jnp.asarray(rng.normal(size=(4, 3, 3, 6)))
     model = model_of(build(kind, epsilon=0.0))
     a, b = 10.0 ** rng.uniform(-3, 3), rng.normal(0, 10)
     variables = model.init(jax.random.key(0), x, statistics="batch")
-    y, z = (model.apply(variables, v, statistics="batch") for v in (x, a * x + b))
-    if kind == "none":
-        assert np.abs(np.asarray(y) - np.asarray(z)).max() > 0.1
-    else:
-        np.testing.assert_allclose(z, y, atol=1e-8)
+    y = model.apply(variables, x, statistics="batch")
+    for change, other in (("scale", a * x), ("shift", x + b)):
+        z = model.apply(variables, other, statistics="batch")
+        if change in INVARIANT[kind]:
+            np.testing.assert_allclose(z, y, atol=1e-8)
+        else:
+            assert np.abs(z - y).max() > 0.01
 
 
 @pytest.mark.parametrize("kind", NORMALIZING)
 def test_offset_of_1e4_comes_out_with_mean_0_and_variance_1(kind):
+    """But for lp norms: they divide by 1e4, and lose no digit of what is left."""
     x = np.random.default_rng(0).normal(1e4, 1.0, (50, 16, 16, 8)).astype("float32")
     model = model_of(build(kind))
     y, _ = jax.jit(model.init_with_output, static_argnames="statistics")(
@@ -100,9 +115,15 @@ def test_offset_of_1e4_comes_out_with_mean_0_and_variance_1(kind):
         "group": y.reshape(50, 256, 2, 4).transpose(1, 3, 0, 2).reshape(1024, 50, 2),
         "layer": y.reshape(50, -1).T[:, :, None],
         "instance": y.reshape(50, 256, 8).swapaxes(0, 1),
+        "batch_noisy": y.reshape(-1, 1, 8),
+        "batch_lp": y.reshape(-1, 1, 8),
     }[kind]
-    np.testing.assert_allclose(blocks.mean(0), 0.0, atol=1e-6)
-    np.testing.assert_allclose(blocks.var(0), 1.0, atol=5e-5)
+    expected = 1.0
+    if kind == "batch_lp":
+        exact = x.reshape(-1, 8).astype("float64")
+        expected = exact.var(0) / np.square(exact).mean(0)
+    np.testing.assert_allclose(blocks.mean(0) / np.sqrt(expected), 0.0, atol=1e-6)
+    np.testing.assert_allclose(blocks.var(0) / expected, 1.0, atol=5e-5)
 
 
 @pytest.mark.parametrize("kind", NORMALIZING)
@@ -129,14 +150,14 @@ def test_mask_keeps_padding_from_the_real_examples(kind, x_NHWC):
 
 
 @pytest.mark.parametrize("kind", NORMS)
-def test_only_batch_norm_keeps_running_statistics(kind, x_NHWC):
+def test_only_batch_norms_keep_running_statistics(kind, x_NHWC):
     model = model_of(build(kind))
     variables = model.init(jax.random.key(0), x_NHWC, statistics="batch")
     by_batch = model.apply(variables, x_NHWC, statistics="batch")
     by_running, after = model.apply(
         variables, x_NHWC, statistics="running", mutable=["batch_stats"]
     )
-    assert (np.abs(by_running - by_batch).max() > 0.1) == (kind == "batch")
+    assert (np.abs(by_running - by_batch).max() > 0.1) == (kind in RUNNING)
     same = jax.tree.map(
         np.array_equal, after, {k: variables[k] for k in after if k in variables}
     )

@@ -4,22 +4,28 @@ import jax
 import numpy as np
 import pytest
 
+from normlab import config
 from normlab.norms import NORMS, make_norm
+from normlab.norms.options import CHOICES
 
-DEFAULTS = {
-    "groups": 2,
-    "epsilon": 1e-5,
-    "momentum": 0.9,
-    "use_scale": True,
-    "use_bias": True,
+# An option -> two values that a norm must tell apart, if it reads it.
+VALUES = {
+    "groups": (2, 4),
+    "epsilon": (1e-5, 0.5),
+    "momentum": (0.9, 0.5),
+    "use_scale": (True, False),
+    "use_bias": (True, False),
+    "norm_p": ("1", "inf"),
+    "noise_mean": (0.5, 0.1),
+    "noise_scale": (1.25, 2.0),
+    "noise_mean_spread": (0.1, 0.2),
+    "noise_scale_spread": (0.1, 0.2),
+    "noise_spread": ("std", "variance"),
+    "noise_place": ("after", "before"),
 }
-OTHERS = {
-    "groups": 4,
-    "epsilon": 0.5,
-    "momentum": 0.5,
-    "use_scale": False,
-    "use_bias": False,
-}
+DEFAULTS = {option: values[0] for option, values in VALUES.items()}
+# Read by evaluation, which hands out the key of the noise.
+ELSEWHERE = {"noise_eval"}
 
 
 class _Layer:
@@ -28,7 +34,9 @@ class _Layer:
     def __init__(self, kind: str, options: dict):
         from flax import linen as nn
 
-        norm = make_norm(kind, **options)
+        # A scale of 1 hides the place of a noise.
+        twos = nn.initializers.constant(2.0)
+        norm = make_norm(kind, scale_init=twos, **options)
 
         class Model(nn.Module):
             @nn.compact
@@ -39,7 +47,10 @@ class _Layer:
 
     def __call__(self, x):
         variables = self.model.init(jax.random.key(0), x)
-        return variables, self.model.apply(variables, x, mutable=["batch_stats"])
+        rngs = {"noise": jax.random.key(1)}
+        return variables, self.model.apply(
+            variables, x, mutable=["batch_stats"], rngs=rngs
+        )
 
 
 def _same(a, b) -> bool:
@@ -49,10 +60,32 @@ def _same(a, b) -> bool:
     return all(np.array_equal(x, y) for x, y in pairs)
 
 
-@pytest.mark.parametrize("option", DEFAULTS)
+@pytest.fixture(scope="module")
+def before():
+    """What each norm makes under `DEFAULTS`."""
+    return {kind: _Layer(kind, DEFAULTS)(batch()) for kind in NORMS}
+
+
+def batch():
+    return jax.random.normal(jax.random.key(1), (3, 4, 4, 8)) + 1
+
+
+@pytest.mark.parametrize("option", VALUES)
 @pytest.mark.parametrize("kind", NORMS)
-def test_an_option_matters_exactly_where_it_is_read(kind, option):
-    x = jax.random.normal(jax.random.key(1), (3, 4, 4, 8)) + 1
-    before = _Layer(kind, DEFAULTS)(x)
-    after = _Layer(kind, DEFAULTS | {option: OTHERS[option]})(x)
-    assert _same(before, after) != (option in NORMS[kind].reads)
+def test_an_option_matters_exactly_where_it_is_read(kind, option, before):
+    after = _Layer(kind, DEFAULTS | {option: VALUES[option][1]})(batch())
+    assert _same(before[kind], after) != (option in NORMS[kind].reads)
+
+
+def test_every_option_is_looked_at():
+    read = frozenset().union(*(entry.reads for entry in NORMS.values()))
+    assert read == VALUES.keys() | ELSEWHERE
+
+
+def test_flags_offer_the_choices_that_norms_know():
+    flags = {
+        "norm_p": config.LP,
+        "noise_spread": config.NOISE_SPREADS,
+        "noise_place": config.NOISE_PLACES,
+    }
+    assert flags == CHOICES

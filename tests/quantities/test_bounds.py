@@ -1,5 +1,6 @@
 """The identities of a norm layer against autodiff through a plain norm, in float64."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -12,6 +13,15 @@ from normlab.quantities.bounds import Layer
 
 MEMBERS = 3
 EPSILONS = (0.0, 1e-5, 0.1)
+# Shapes of input, and groups: batch, layer, group and instance norm.
+CASES = [
+    ((5, 4), None),
+    ((3, 2, 2, 4), None),
+    ((3, 2, 2, 4), 1),
+    ((3, 2, 2, 4), 2),
+    ((2, 5, 6), 3),
+    ((2, 5, 3), 3),
+]
 
 
 def plain_norm(y, scale, bias, epsilon, groups):
@@ -35,6 +45,7 @@ class Point(NamedTuple):
     output_gradient: jax.Array
     input_hessian: Any  # v -> Hess v, dense
     output_hessian: Any
+    direction: jax.Array  # random
 
 
 def draw(shape, seed=0, members=MEMBERS):
@@ -78,32 +89,66 @@ def point(drawn, epsilon, groups, hessians=False) -> Point:
         jax.grad(loss)(z),
         product(before, y),
         product(loss, z),
+        drawn["direction"],
     )
 
 
-# Shapes of input, and groups: batch, layer, group and instance norm.
-CASES = [
-    ((5, 4), None),
-    ((3, 2, 2, 4), None),
-    ((3, 2, 2, 4), 1),
-    ((3, 2, 2, 4), 2),
-    ((2, 5, 6), 3),
-    ((2, 5, 3), 3),
-]
+def numbers(
+    function, shape, groups, *, seed=0, hessians=False
+) -> dict[float, Any]:
+    """epsilon -> ``function(point)`` of every member, as numpy."""
+
+    def one(drawn, epsilon):
+        return function(point(drawn, epsilon, groups, hessians))
+
+    mapped = jax.jit(jax.vmap(jax.vmap(one, (0, None)), (None, 0)))
+    found = mapped(draw(shape, seed), jnp.asarray(EPSILONS))
+    return {
+        epsilon: jax.tree.map(lambda x, i=i: np.asarray(x[i]), found)
+        for i, epsilon in enumerate(EPSILONS)
+    }
 
 
-def numbers(function, shape, epsilon, groups, seed=0, hessians=False):
-    """``function(point, drawn)`` of every member, jitted and mapped, as numpy."""
+class Sides(NamedTuple):
+    """Two sides of an identity, and what to judge rounding by."""
 
-    def one(drawn):
-        return function(point(drawn, epsilon, groups, hessians), drawn)
+    left: Any
+    right: Any
+    size: Any
 
-    found = jax.jit(jax.vmap(one))(draw(shape, seed))
-    return jax.tree.map(np.asarray, found)
+    @property
+    def slack(self):
+        return self.right - self.left
 
 
-def of_first_order(point, _):
-    return bounds.first_order(point.layer, point.output_gradient, point.input_gradient)
+def of_first_order(at: Point):
+    return bounds.first_order(at.layer, at.output_gradient, at.input_gradient)
+
+
+def row_forms(layer: Layer, product: Callable, v):
+    """<v_b, (H v)_b> for every block b: the rows of the form <v, H v>."""
+    return bounds.dot(layer.cut(v), layer.cut(product(v)))
+
+
+def own_forms(layer: Layer, product: Callable, v):
+    """<v_b, H_bb v_b> for every block b: each block's own form, one after another."""
+    parts = layer.cut(v)
+    index = jnp.arange(parts[..., 0].size).reshape(*parts.shape[:-1], 1)
+
+    def form(i):
+        alone = jnp.where(index == i, parts, 0.0)
+        return bounds.dot(alone, layer.cut(product(layer.join(alone)))).sum()
+
+    return jax.lax.map(form, index.ravel()).reshape(parts.shape[:-1])
+
+
+def of_second_order(at: Point, direction, forms=row_forms) -> Sides:
+    layer = at.layer
+    left = forms(layer, at.input_hessian, direction)
+    u = bounds.push_forward(layer, direction)
+    carried = forms(layer, at.output_hessian, u)
+    added = bounds.bent(layer, at.output_gradient, direction)
+    return Sides(left, carried + added.value, abs(carried) + added.size)
 
 
 def assert_identity(found, rtol=1e-9):
@@ -112,66 +157,65 @@ def assert_identity(found, rtol=1e-9):
     assert np.abs(found.left).max() > 1e-3  # something was compared
 
 
-@pytest.mark.parametrize("epsilon", EPSILONS)
 @pytest.mark.parametrize(("shape", "groups"), CASES)
-def test_first_order(shape, groups, epsilon, x64):
-    found = numbers(of_first_order, shape, epsilon, groups, seed=1)
-    blocks = (shape[-1],) if groups is None else (shape[0], groups)
-    assert found.left.shape == found.right.shape == (MEMBERS, *blocks)
-    assert_identity(found)
-    room = found.bound - found.left
-    if epsilon == 0:
-        np.testing.assert_array_less(abs(room), 1e-9 * found.left + 1e-300)
-    else:
-        assert (room >= -1e-12 * found.size).all() and room.max() > 0
+def test_first_order(shape, groups, x64):
+    """The identity; the inequality; and the printed one, which is none."""
+
+    def both(at):
+        b = bounds.blocks_of(at.layer)
+        q = b.scale * at.layer.cut(at.output_gradient)
+        return of_first_order(at), bounds.dot(q, b.yhat), b
+
+    for epsilon, (found, along, b) in numbers(both, shape, groups, seed=1).items():
+        blocks = (shape[-1],) if groups is None else (shape[0], groups)
+        assert found.left.shape == found.right.shape == (MEMBERS, *blocks)
+        assert_identity(found)
+        room = found.bound - found.left
+        if epsilon == 0:
+            np.testing.assert_array_less(abs(room), 1e-9 * found.left + 1e-300)
+        else:
+            assert (room >= -1e-12 * found.size).all() and room.max() > 0
+        # The printed form is false wherever the scale is not 0, and by this much:
+        moving = along != 0
+        assert moving.mean() > 0.8
+        gap = found.printed - found.left
+        assert (gap[moving] < -1e-6 * found.size[moving]).all()
+        m = b.yhat.shape[-1]
+        room = 1 / np.sqrt(m) - (2 - (b.yhat**2).sum(-1) / m) / m
+        atol = 1e-9 * found.size.max()
+        expected = -room * along**2 / b.variance
+        np.testing.assert_allclose(gap, expected, rtol=1e-9, atol=atol)
 
 
-@pytest.mark.parametrize("by_block", [False, True])
-@pytest.mark.parametrize("epsilon", EPSILONS)
+def test_the_printed_right_side_can_be_negative(x64):
+    """A squared norm that is said to be less than a negative number."""
+    m = 24
+    y = np.random.default_rng(0).normal(size=(m, 1))
+    g = jnp.asarray(y + 0.5 * np.random.default_rng(1).normal(size=(m, 1)))
+    layer = Layer(jnp.asarray(y), None, 0.0)
+    found = bounds.first_order(layer, g, bounds.pull_back(layer, g))
+    np.testing.assert_allclose(found.right, found.left, rtol=1e-9)
+    assert found.left[0] > 0 > found.printed[0]
+
+
+@pytest.mark.parametrize("forms", [row_forms, own_forms])
 @pytest.mark.parametrize(("shape", "groups"), CASES)
-def test_second_order(shape, groups, epsilon, by_block, x64):
+def test_second_order(shape, groups, forms, x64):
     """Along a random direction and along the gradient, against dense Hessians."""
 
-    def both(point, drawn):
+    def both(at):
         return [
-            bounds.second_order(
-                point.layer,
-                point.output_gradient,
-                direction,
-                point.input_hessian,
-                point.output_hessian,
-                by_block=by_block,
+            (
+                of_second_order(at, direction, forms),
+                bounds.bent(at.layer, at.output_gradient, direction).value,
             )
-            for direction in (drawn["direction"], point.input_gradient)
+            for direction in (at.direction, at.input_gradient)
         ]
 
-    for found in numbers(both, shape, epsilon, groups, seed=2, hessians=True):
-        assert_identity(found)
-        assert (abs(found.bent) > 1e-3 * abs(found.right)).any()
-
-
-@pytest.mark.parametrize("groups", [None, 2])
-def test_forms_are_those_of_the_dense_hessian(groups, x64):
-    """Rows across blocks add up to the whole form; each block has its own."""
-    shape = (3, 2, 2, 4)
-    drawn = {name: value[0] for name, value in draw(shape, 3).items()}
-    at = point(drawn, 1e-5, groups, hessians=True)
-    v = np.asarray(drawn["direction"])
-    rows = bounds.row_forms(at.layer, at.input_hessian, drawn["direction"])
-    own = bounds.block_forms(at.layer, at.input_hessian, drawn["direction"])
-    whole = (v * np.asarray(at.input_hessian(drawn["direction"]))).sum()
-    np.testing.assert_allclose(rows.sum(), whole, rtol=1e-12)
-    assert abs(own.sum() - whole) > 1e-3 * abs(whole)
-    channel = np.arange(4)
-    for index in np.ndindex(own.shape):
-        chosen = np.zeros(shape)
-        if groups is None:
-            chosen[..., index[0]] = 1
-        else:
-            chosen[index[0]] = channel // 2 == index[1]
-        alone = jnp.asarray(chosen * v)
-        expected = (alone * at.input_hessian(alone)).sum()
-        np.testing.assert_allclose(own[index], expected, rtol=1e-12)
+    for found in numbers(both, shape, groups, seed=2, hessians=True).values():
+        for sides, added in found:
+            assert_identity(sides)
+            assert (abs(added) > 1e-3 * abs(sides.right)).any()
 
 
 @pytest.mark.parametrize(
@@ -183,7 +227,7 @@ def test_cut_has_the_blocks_of_the_norm_and_join_inverts_it(shape, groups, x64):
     parts = layer.cut(layer.y)
     np.testing.assert_array_equal(layer.join(parts), y)
     blocks = bounds.blocks_of(layer)
-    np.testing.assert_allclose(blocks.var, parts.var(-1), rtol=1e-12)
+    np.testing.assert_allclose(blocks.variance, parts.var(-1) + 1e-5, rtol=1e-12)
     np.testing.assert_array_equal(blocks.scale, 1.0)
     expected = parts - parts.mean(-1, keepdims=True)
     expected = expected / np.sqrt(parts.var(-1, keepdims=True) + 1e-5)
@@ -191,99 +235,111 @@ def test_cut_has_the_blocks_of_the_norm_and_join_inverts_it(shape, groups, x64):
 
 
 @pytest.mark.parametrize("groups", [None, 2])
-def test_pull_back_is_the_gradient_by_the_input(groups, x64):
-    def both(point, _):
-        return (
-            bounds.pull_back(point.layer, point.output_gradient),
-            point.input_gradient,
-        )
+def test_both_derivatives_of_the_layer(groups, x64):
+    """Pulled back and pushed forward, as by autodiff of the plain norm."""
+    drawn = {name: value[0] for name, value in draw((3, 2, 2, 4)).items()}
 
-    found, expected = numbers(both, (3, 2, 2, 4), 1e-5, groups)
-    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+    def norm(y):
+        return plain_norm(y, drawn["scale"], drawn["bias"], 0.1, groups)
 
-
-# What a wrong formula would compute: each must break an identity.
-def without_the_term_of_epsilon(found, _):
-    return found.bound
-
-
-def with_the_wrong_epsilon(_, point):
-    layer = Layer(point.layer.y, point.layer.scale, 0.0, point.layer.groups)
-    return of_first_order(point._replace(layer=layer), None).right
+    layer, v = Layer(drawn["y"], drawn["scale"], 0.1, groups), drawn["direction"]
+    _, expected = jax.jvp(norm, (drawn["y"],), (v,))
+    found = bounds.push_forward(layer, v)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+    (expected,) = jax.vjp(norm, drawn["y"])[1](v)
+    found = bounds.pull_back(layer, v)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
 
 
-def with_the_wrong_blocks(_, point):
-    other = 1 if point.layer.groups == 2 else 2
-    layer = Layer(point.layer.y, point.layer.scale, point.layer.epsilon, other)
-    found = of_first_order(point._replace(layer=layer), None).right
-    shape = (point.layer.y.shape[-1],)
-    if point.layer.groups is None:
-        return jnp.resize(found, shape)
-    return jnp.resize(found, (point.layer.y.shape[0], point.layer.groups))
+@pytest.mark.parametrize("epsilon", EPSILONS)
+def test_eigenvectors_of_the_jacobian(epsilon, x64):
+    y, w = jnp.asarray(np.random.default_rng(0).normal(size=(2, 9, 3)))
+    b = bounds.blocks_of(Layer(y, None, epsilon))
+    s = jnp.sqrt(b.variance)[:, None]
+    np.testing.assert_allclose(bounds.jacobian(b, jnp.ones((3, 9))), 0, atol=1e-14)
+    found, expected = bounds.jacobian(b, b.yhat), epsilon / s**3 * b.yhat
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-14)
+    w = w.T - w.T.mean(-1, keepdims=True)
+    w = w - b.yhat * (bounds.dot(w, b.yhat) / bounds.dot(b.yhat, b.yhat))[:, None]
+    np.testing.assert_allclose(bounds.jacobian(b, w), w / s, rtol=1e-9, atol=1e-14)
 
 
-def without_the_scale(_, point):
-    layer = Layer(point.layer.y, None, point.layer.epsilon, point.layer.groups)
-    return of_first_order(point._replace(layer=layer), None).right
+# What a wrong formula would compute: each must break the identity.
+def without_the_term_of_epsilon(at, _):
+    return of_first_order(at).bound
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
+def with_the_wrong_epsilon(at, layer):
+    return of_first_order(
+        at._replace(layer=Layer(layer.y, layer.scale, 0.0, layer.groups))
+    ).right
+
+
+def with_the_wrong_blocks(at, layer):
+    """The sum over other blocks, spread over the right ones."""
+    other = Layer(layer.y, layer.scale, layer.epsilon, 1 if layer.groups else 2)
+    left = of_first_order(at).left
+    return left * of_first_order(at._replace(layer=other)).right.sum() / left.sum()
+
+
+def without_the_scale(at, layer):
+    return of_first_order(
+        at._replace(layer=Layer(layer.y, None, layer.epsilon, layer.groups))
+    ).right
+
+
+@pytest.mark.parametrize("groups", [None, 2])
+def test_a_wrong_formula_breaks_the_first_order(groups, x64):
+    wrongs = (
         without_the_term_of_epsilon,
         with_the_wrong_epsilon,
         with_the_wrong_blocks,
         without_the_scale,
-    ],
-)
-@pytest.mark.parametrize("groups", [None, 2])
-def test_a_wrong_formula_breaks_the_first_order(groups, wrong, x64):
-    def both(point, drawn):
-        found = of_first_order(point, drawn)
-        return found, found._replace(slack=wrong(found, point) - found.left)
+    )
 
-    right, broken = numbers(both, (3, 2, 2, 4), 0.1, groups)
-    assert_identity(right)
-    assert (abs(broken.slack) > 1e-4 * broken.left).sum() > 0.5 * broken.left.size
-    with pytest.raises(AssertionError):
-        assert_identity(broken)
+    def all_of_them(at):
+        found = of_first_order(at)
+        return [
+            Sides(found.left, wrong, found.size)
+            for wrong in (found.right, *(w(at, at.layer) for w in wrongs))
+        ]
+
+    found = numbers(all_of_them, (3, 2, 2, 4), groups)[0.1]
+    assert_identity(found[0])
+    for broken in found[1:]:
+        assert (abs(broken.slack) > 1e-4 * broken.left).sum() > 0.5 * broken.left.size
 
 
-@pytest.mark.parametrize("what", ["epsilon", "bent", "crossed"])
-def test_a_wrong_formula_breaks_the_second_order(what, x64):
+def test_a_wrong_formula_breaks_the_second_order(x64):
     """At epsilon = 0 in place of 0.1; without the norm's curvature; and without the
     terms that vanish for the gradient at epsilon = 0, for another direction."""
 
-    def wrong(point, drawn):
-        layer = point.layer
-        if what == "epsilon":
-            layer = Layer(layer.y, layer.scale, 0.0, layer.groups)
-        found = bounds.second_order(
-            layer,
-            point.output_gradient,
-            drawn["direction"],
-            point.input_hessian,
-            point.output_hessian,
-        )
-        slack = found.slack
-        if what == "bent":
-            slack = found.carried - found.left
-        elif what == "crossed":
-            b, v = bounds.blocks_of(layer), layer.cut(drawn["direction"])
-            q = b.scale * layer.cut(point.output_gradient)
-            kept = -bounds.dot(q, b.yhat) * bounds.dot(v, v) / (b.size * b.variance)
-            slack = found.carried + kept - found.left
-        return found._replace(slack=slack)
+    def wrongs(at):
+        layer, v = at.layer, at.direction
+        right = of_second_order(at, v)
+        other = Layer(layer.y, layer.scale, 0.0, layer.groups)
+        added = bounds.bent(layer, at.output_gradient, v).value
+        b, parts = bounds.blocks_of(layer), layer.cut(v)
+        q = b.scale * layer.cut(at.output_gradient)
+        kept = -bounds.dot(q, b.yhat) * bounds.dot(parts, parts) / (b.size * b.variance)
+        return [
+            right,
+            of_second_order(at._replace(layer=other), v),
+            right._replace(right=right.right - added),
+            right._replace(right=right.right - added + kept),
+        ]
 
-    found = numbers(wrong, (3, 2, 2, 4), 0.1, 2, hessians=True)
-    assert (abs(found.slack) > 1e-4 * found.size).sum() > 0.5 * found.slack.size
+    found = numbers(wrongs, (3, 2, 2, 4), 2, hessians=True)[0.1]
+    assert_identity(found[0])
+    for broken in found[1:]:
+        off = abs(broken.slack) > 1e-4 * broken.size
+        assert off.sum() > 0.5 * broken.slack.size
 
 
 def test_float32_holds_to_its_rounding():
-    drawn = draw((3, 2, 2, 4))
-    at = jax.jit(jax.vmap(lambda d: of_first_order(point(d, 1e-5, 2), d)))(drawn)
-    assert at.slack.dtype == jnp.float32
-    assert (abs(at.slack) <= 1e-5 * at.size).all()
+    found = numbers(of_first_order, (3, 2, 2, 4), 2)[1e-5]
+    assert found.slack.dtype == np.float32
+    assert (abs(found.slack) <= 1e-5 * found.size).all()
 
 
 def test_groups_that_do_not_divide_the_channels():

@@ -44,7 +44,7 @@ def write_run(
 
     Args:
       loss: batch and evaluation losses.
-      score: accuracies.
+      score: accuracies, of batches too.
       until: cell id -> the step it got to; others are complete.
     """
     cells, paths = tuple(cells), RunPaths.at(folder)
@@ -61,6 +61,7 @@ def write_run(
         recorder.steps(
             {
                 "batch_loss": _values(loss, cell, range(end)),
+                "batch_accuracy": _values(score, cell, range(end)),
                 "gradient_norm": np.ones((len(cell.members), end), np.float32),
             }
         )

@@ -25,7 +25,8 @@ def test_columns_and_types(tmp_path):
     frame = load(tmp_path)
     static = [spec.name for spec in dataclasses.fields(CellConfig)]
     dynamic = [spec.name for spec in dataclasses.fields(Member)]
-    metrics = ["batch_loss", "gradient_norm", "train_loss", "train_accuracy"]
+    metrics = ["batch_loss", "batch_accuracy", "gradient_norm"]
+    metrics += ["train_loss", "train_accuracy"]
     metrics += ["test_loss", "test_accuracy"]
     own = {"cell", "label", "member", "step", "diverged"}
     assert set(frame.columns) == own | set(static) | set(dynamic) | set(metrics)

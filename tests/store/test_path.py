@@ -5,7 +5,7 @@ import pytest
 
 from normlab.errors import UserError
 from normlab.store.layout import numbered
-from normlab.store.path import PathRecorder, drop_from, read_path
+from normlab.store.path import PathRecorder, drop_from, read_path, read_point
 
 
 def variables(value: float, stats: bool = True) -> dict:
@@ -40,6 +40,21 @@ def test_round_trip(tmp_path, stats):
     assert all(type(step) is int for step, _ in points)
     for step, found in points:
         assert_same(found, variables(step, stats))
+
+
+def test_one_point(tmp_path):
+    assert read_point(tmp_path, 0) is None
+    write(tmp_path, [0, 5], [10])
+    for step in (0, 5, 10):
+        assert_same(read_point(tmp_path, step), variables(step))
+    for step in (3, 7, 11):
+        assert read_point(tmp_path, step) is None
+    for file in (tmp_path / "5").rglob("*"):
+        if file.is_file():
+            file.write_bytes(b"")
+    assert_same(read_point(tmp_path, 10), variables(10))
+    with pytest.raises(UserError, match="/5 "):
+        read_point(tmp_path, 5)
 
 
 def test_points_are_copied_when_added(tmp_path):

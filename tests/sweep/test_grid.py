@@ -38,6 +38,7 @@ def test_cells_are_the_product_of_the_static_axes_in_their_order():
         ("standardize", ("channel", "none")),
         ("augment", ("none", "flip")),
         ("model", ("small_cnn", "other")),
+        ("width", (1.0, 0.5)),
         ("init", ("standard", "report")),
         ("norm", ("batch", "none")),
         ("groups", (2, 4)),
@@ -45,14 +46,23 @@ def test_cells_are_the_product_of_the_static_axes_in_their_order():
         ("norm_momentum", (0.9, 0.99)),
         ("norm_scale", (True, False)),
         ("norm_bias", (True, False)),
+        ("norm_p", ("1", "inf")),
+        ("noise_mean", (0.5, 1.0)),
+        ("noise_scale", (1.25, 2.0)),
+        ("noise_mean_spread", (0.1, 0.2)),
+        ("noise_scale_spread", (0.1, 0.2)),
+        ("noise_spread", ("std", "variance")),
+        ("noise_place", ("after", "before")),
+        ("noise_eval", (False, True)),
         ("optimizer", ("adam", "sgd")),
         ("batch_size", (4, 8)),
         ("precision", ("float32", "tf32")),
     ],
 )
 def test_every_static_axis_makes_cells(axis, values):
-    norm = {"groups": ("group",)}.get(axis, ("batch",))
-    found = configs_of(**{"norm": norm, axis: values})
+    norm = {"groups": "group", "norm_p": "batch_lp"}.get(axis, "batch")
+    norm = "batch_noisy" if axis.startswith("noise_") else norm
+    found = configs_of(**{"norm": (norm,), axis: values})
     assert tuple(getattr(config, axis) for config in found) == values
     assert len({config.id for config in found}) == 2
 
@@ -94,12 +104,25 @@ def test_options_that_a_norm_does_not_read_do_not_multiply_cells():
         norm_momentum=(0.9, 0.99),
         epsilon=(1e-5, 1e-3),
         norm_scale=(True, False),
+        norm_p=("1", "2", "inf"),
+        noise_place=("after", "before"),
     )
     counts = {norm: sum(c.norm == norm for c in found) for norm in NORMS}
-    assert counts == {"none": 1, "batch": 8, "group": 8, "layer": 4, "instance": 4}
+    assert counts == {
+        "none": 1,
+        "batch": 8,
+        "group": 8,
+        "layer": 4,
+        "instance": 4,
+        "batch_lp": 24,
+        "batch_noisy": 16,
+    }
+    assert {c.norm_p for c in found if c.norm != "batch_lp"} == {"1"}
+    assert {c.noise_place for c in found if c.norm != "batch_noisy"} == {"after"}
     assert {c.groups for c in found if c.norm == "group"} == {2, 4}
     assert {c.groups for c in found if c.norm != "group"} == {None}
-    assert {c.norm_momentum for c in found if c.norm != "batch"} == {0.9}
+    without = {c.norm_momentum for c in found if not c.norm.startswith("batch")}
+    assert without == {0.9}
 
 
 def test_only_norms_with_running_averages_are_evaluated_in_several_ways():
@@ -175,6 +198,12 @@ def test_describe_says_what_sets_a_cell_apart():
     assert "group (G=2), batch_size 8" in names
     assert len(set(names)) == len(found)
     assert describe(found[0], found[:1]) == "none"
+    lps = tuple(configs_of(norm=("batch", "batch_lp"), norm_p=("1", "inf")))
+    assert [describe(config, lps) for config in lps] == [
+        "batch",
+        "batch l1",
+        "batch linf",
+    ]
 
 
 def test_ids_tell_cells_apart_by_every_field():

@@ -102,3 +102,23 @@ def test_a_mean_far_from_zero_costs_no_precision(batch_size):
     assert np.abs(naive - exact.var((0, 1, 2))).max() > 0.1  # what would go wrong
     np.testing.assert_allclose(found["mean"], exact.mean((0, 1, 2)), atol=5e-3)
     np.testing.assert_allclose(found["var"], exact.var((0, 1, 2)), rtol=1e-3)
+
+
+@pytest.mark.parametrize("batch_size", [5, 24])
+@pytest.mark.parametrize("p", ["1", "2", "inf"])
+def test_moments_of_an_lp_norm_are_the_populations_and_maxima_the_batches(
+    p, batch_size
+):
+    random = np.random.default_rng(0)
+    images = random.normal(2.0, 3.0, (N, 4, 4, 2)).astype("float32")
+    model: Any = NormAlone(make_norm("batch_lp", norm_p=p, momentum=0.0))
+    start = model.init(jax.random.key(0), images, statistics="batch")
+    params, stats = start["params"], start["batch_stats"]
+    found = precise(model, jnp.asarray, batch_size, params, stats, images)["norm1"]
+    size = np.abs(images.astype(np.float64))
+    parts = np.split(size, range(batch_size, N, batch_size))
+    weights = [len(part) for part in parts]
+    largest = np.average([part.max((0, 1, 2)) for part in parts], 0, weights)
+    expected = {"1": size.mean((0, 1, 2)), "2": (size**2).mean((0, 1, 2))}
+    np.testing.assert_allclose(found["mean"], images.mean((0, 1, 2)), rtol=1e-4)
+    np.testing.assert_allclose(found["moment"], expected.get(p, largest), rtol=1e-5)

@@ -1,0 +1,52 @@
+"""Measures quantities along the stored path of a run.
+
+    python -m normlab.analysis --run=runs/quickstart --quantities=gradient_norm
+
+The run must have a path (--path_every); quantities that compare successive points need
+--path_next as well. What a probe would have found while training is found again, to
+rounding. Flags named --probe_... are the run's own unless given.
+"""
+
+import dataclasses
+import sys
+
+from absl import flags
+
+from normlab.analysis.measure import measure_cell
+from normlab.analysis.settings import AnalysisOptions
+from normlab.checks import check_probes
+from normlab.flags import define, read, run
+from normlab.settings import ProbeSettings
+from normlab.store import RunPaths
+from normlab.store.load import begun_cells
+from normlab.sweep.placement import use_cores
+
+PROGRAM = "normlab.analysis"
+
+
+def main(values: flags.FlagValues) -> None:
+    options, settings = read(AnalysisOptions, values), read(ProbeSettings, values)
+    check_probes(settings)
+    names = [spec.name for spec in dataclasses.fields(ProbeSettings)]
+    changes = {name: getattr(settings, name) for name in names if values[name].present}
+    use_cores(options.devices)
+    paths = RunPaths.at(options.run)
+
+    def report(cell: str, step: int) -> None:
+        print(f"{cell}: step {step}", file=sys.stderr)
+
+    for cell_paths in begun_cells(paths):
+        measure_cell(cell_paths, options, changes, report)
+    for name in options.quantities:
+        print(f"measured: {name}")
+
+
+def _flags() -> flags.FlagValues:
+    values = flags.FlagValues()
+    define(AnalysisOptions, values)
+    define(ProbeSettings, values)
+    return values
+
+
+if __name__ == "__main__":
+    run(main, _flags(), program=PROGRAM, doc=__doc__ or "")

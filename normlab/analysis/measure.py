@@ -1,0 +1,200 @@
+"""Measures quantities along the path that a run stored."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+import pyarrow as pa
+
+from normlab import data
+from normlab.analysis.settings import AnalysisOptions
+from normlab.cell import Cell
+from normlab.data import Dataset
+from normlab.data.batches import batch_indices
+from normlab.errors import UserError
+from normlab.quantities import QUANTITIES, Site, needs
+from normlab.settings import ProbeSettings
+from normlab.store.layout import CellPaths
+from normlab.store.path import read_path
+from normlab.store.quantities import to_table, write_analysis
+from normlab.store.run import read_cell
+from normlab.sweep.members import OverMembers, choose_conv, choose_mode
+from normlab.sweep.memory import (
+    Footprint,
+    available_bytes,
+    choose_chunk,
+    tree_bytes,
+    working_bytes,
+)
+from normlab.sweep.placement import Placement, choose_devices, padded
+from normlab.train.measure import Point
+from normlab.train.program import build_measure, data_arrays
+
+Found = dict[str, dict[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Quantities measured by one compiled program."""
+
+    names: tuple[str, ...]
+    site: Site
+    run: Callable[[Point, np.ndarray], Found]
+
+    @property
+    def needs_next(self) -> bool:
+        return needs(self.names, "next")
+
+
+def measure_cell(
+    paths: CellPaths,
+    options: AnalysisOptions,
+    changes: dict[str, Any],
+    report: Callable[[str, int], None],
+) -> None:
+    """Measures ``options.quantities`` on every member of a cell, and stores them.
+
+    They are what a probe at that step would have found while training: the same
+    function, on the same batch. Where a quantity needs the next point of the path, it
+    is measured at steps whose successor is stored.
+
+    Args:
+      changes: fields of `ProbeSettings` that differ from the run's own.
+      report: told (cell, step) after each point.
+
+    Raises:
+      UserError: no path is stored, it is damaged, it has no successive points where
+        they are needed, or the cell has not what a quantity is about.
+    """
+    cell = read_cell(paths)
+    own = {
+        f.name: getattr(cell.config, f.name) for f in dataclasses.fields(ProbeSettings)
+    }
+    settings = ProbeSettings(**own | changes)
+    dataset = data.load(cell.config.dataset, data.data_dir(options.data_dir or None))
+    dataset = data.subset(dataset, cell.config.train_size)
+    groups = [
+        _group(cell, dataset, names, settings, options)
+        for names in _split(options.quantities)
+    ]
+    tables: dict[str, list[pa.Table]] = {name: [] for name in options.quantities}
+    for step, variables, following in _points(paths, cell, options.every):
+        for group in groups:
+            if group.needs_next and following is None:
+                continue
+            after = following["params"] if group.needs_next and following else {}
+            found = group.run(*_point(cell, step, variables, after))
+            for name, fields in found.items():
+                axes = QUANTITIES[name].axes
+                labels = {axis: group.site.labels(axis) for axis in axes}
+                tables[name].append(to_table(step, fields, axes, labels))
+        report(cell.id, step)
+    for name, parts in tables.items():
+        if not parts:
+            raise UserError(
+                f"{name} needs successive points, and the path in {paths.path} has "
+                "none: run with --path_next, or with --path_every=1"
+            )
+        note = dataclasses.asdict(settings) | {"every": options.every}
+        write_analysis(paths, name, pa.concat_tables(parts), note)
+
+
+def _split(names: Sequence[str]) -> list[tuple[str, ...]]:
+    """Those that need the next point apart: they have fewer points to stand at."""
+    for name in names:
+        if name not in QUANTITIES:
+            known = ", ".join(QUANTITIES)
+            raise UserError(f"--quantities={name}: unknown; known: {known}")
+    ahead = tuple(name for name in names if needs([name], "next"))
+    plain = tuple(name for name in names if name not in ahead)
+    return [names for names in (plain, ahead) if names]
+
+
+def _points(
+    paths: CellPaths, cell: Cell, every: int
+) -> Iterator[tuple[int, dict[str, Any], dict[str, Any] | None]]:
+    """(step, variables, those of step + 1 or None) of the points to measure at."""
+    every = every or cell.config.path_every or 1
+    last = cell.config.steps
+    waiting: tuple[int, dict[str, Any]] | None = None
+    for step, variables in read_path(paths.path):
+        if waiting is not None:
+            yield *waiting, (variables if step == waiting[0] + 1 else None)
+        due = step % every == 0 or step == last
+        waiting = (step, variables) if due else None
+    if waiting is not None:
+        yield *waiting, None
+
+
+def _point(
+    cell: Cell, step: int, variables: dict[str, Any], following: Any
+) -> tuple[Point, np.ndarray]:
+    """The point of all members, and their batches (members, batch size)."""
+    config, members = cell.config, cell.members
+    batches = {
+        seed: batch_indices(seed, step, 1, config.batch_size, config.train_size)[0]
+        for seed in {member.seed for member in members}
+    }
+    point = Point(
+        params=variables["params"],
+        batch_stats=variables["batch_stats"],
+        next_params=following,
+        lr=np.array([member.lr for member in members], np.float32),
+        seed=np.array([member.seed for member in members], np.uint32),
+        step=np.full(len(members), step, np.int32),
+    )
+    return point, np.stack([batches[member.seed] for member in members])
+
+
+def _group(
+    cell: Cell,
+    dataset: Dataset,
+    names: tuple[str, ...],
+    settings: ProbeSettings,
+    options: AnalysisOptions,
+) -> _Group:
+    """The program of some quantities over the members of a cell."""
+    platform = jax.local_devices()[0].platform
+    mode, _ = choose_mode(options.execution, platform)
+    conv = choose_conv(mode, platform)
+    site, measured = build_measure(cell.config, dataset, names, settings, conv=conv)
+    members = len(cell.members)
+    most = len(jax.local_devices())
+    devices = 1
+    if mode != "loop":
+        devices = choose_devices(options.devices, members, most, platform)
+    local = jax.local_devices()[:devices]
+    place = Placement(local)
+    arrays = data_arrays(dataset)
+    room = available_bytes(local) - devices * sum(x.nbytes for x in arrays.values())
+    shared = place.share(arrays)
+    over = OverMembers(measured, (True, True, False), mode, placement=place)
+
+    def chunk_size(point: Point, indices: np.ndarray) -> int:
+        def one(leaf):
+            return jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype)
+
+        first, batch, whole = jax.tree.map(one, (point, indices)) + (arrays,)
+        working = working_bytes(measured, first, batch, whole)
+        bytes_each = Footprint(tree_bytes(first), working)
+        asked = options.member_chunk
+        size, _ = choose_chunk(asked, members, bytes_each, mode, max(room, 0), devices)
+        return padded(size, devices)
+
+    def run(point: Point, indices: np.ndarray) -> Found:
+        size = chunk_size(point, indices)
+        found = []
+        for start in range(0, members, size):
+            at = np.minimum(np.arange(start, start + size), members - 1)
+            taken = jax.tree.map(lambda leaf, at=at: leaf[at], (point, indices))
+            found.append(jax.device_get(over(*place.split(taken), shared)))
+
+        def join(*leaves):
+            return np.concatenate(leaves)[:members]
+
+        return jax.tree.map(join, *found)
+
+    return _Group(names, site, run)

@@ -1,0 +1,104 @@
+"""Checks of settings: each raises a `UserError` that names the flag."""
+
+import dataclasses
+import math
+from typing import Any
+
+from normlab.errors import UserError
+from normlab.settings import ProbeSettings
+
+EXECUTION = ("auto", "vmap", "map", "loop")
+# Steps are 32-bit numbers in the store, and an epoch has less than 1e4 of them.
+_LONGEST = 100_000_000
+
+
+def unknown(flag: str, value: str, known: tuple[str, ...]) -> UserError:
+    return UserError(f"--{flag}={value}: unknown; known: {', '.join(known)}")
+
+
+def at_least(config: Any, name: str, low: float) -> None:
+    values = getattr(config, name)
+    for value in values if isinstance(values, tuple) else (values,):
+        if isinstance(value, int) and value >= 2**31:
+            raise UserError(f"--{name}={value}: must be below 2**31")
+        if not (math.isfinite(value) and value >= low):
+            raise UserError(f"--{name}={value}: must be {low} or more, and finite")
+
+
+def below(config: Any, name: str, high: float) -> None:
+    for value in getattr(config, name):
+        if value >= high:
+            raise UserError(f"--{name}={value}: must be below {high}")
+
+
+def check_axes(config: Any) -> None:
+    for spec in dataclasses.fields(config):
+        values = getattr(config, spec.name)
+        if not isinstance(values, tuple):
+            continue
+        if not values and spec.name != "probes":
+            raise UserError(f"--{spec.name} needs at least one value")
+        for value in values:
+            if values.count(value) > 1:
+                raise UserError(f"--{spec.name} names {value} twice")
+
+
+def check_numbers(config: Any) -> None:
+    for name in ("lr", "weight_decay", "momentum", "epsilon", "norm_momentum"):
+        at_least(config, name, 0)
+    for name in ("noise_mean", "noise_mean_spread", "noise_scale_spread"):
+        at_least(config, name, 0)
+    at_least(config, "noise_scale", 1)
+    for name in ("seed", "epochs", "steps", "train_size"):
+        at_least(config, name, 0)
+    for name in ("eval_every", "path_every", "probe_every"):
+        at_least(config, name, 0)
+    for name in ("num_seeds", "train_eval_size", "eval_batch_size"):
+        at_least(config, name, 1)
+    check_probes(config)
+    for value in config.width:
+        if not (math.isfinite(value) and value > 0):
+            raise UserError(f"--width={value}: must be above 0, and finite")
+    for name in ("batch_size", "groups"):
+        at_least(config, name, 1)
+    for name in ("momentum", "norm_momentum"):
+        below(config, name, 1)
+    if config.seed + config.num_seeds > 2**31:
+        raise UserError(f"--seed={config.seed}: seeds must stay below 2**31")
+    for name in ("epochs", "steps"):
+        if getattr(config, name) > _LONGEST:
+            raise UserError(f"--{name}={getattr(config, name)}: at most {_LONGEST}")
+    if config.epochs and config.steps:
+        raise UserError("--epochs and --steps are both given; give one")
+    if not (config.epochs or config.steps):
+        raise UserError("give the length of training: --epochs or --steps")
+
+
+def check_probes(settings: ProbeSettings) -> None:
+    """The numbers of ``settings``.
+
+    Raises:
+      UserError: one is out of range.
+    """
+    for name in ("probe_images", "probe_iterations", "probe_bins"):
+        at_least(settings, name, 1)
+    at_least(settings, "probe_samples", 2)
+    at_least(settings, "probe_channels", 0)
+    for value in settings.probe_etas:
+        if not (math.isfinite(value) and value > 0):
+            raise UserError(f"--probe_etas={value}: must be above 0, and finite")
+
+
+def check_devices(options: Any) -> None:
+    """The fields ``execution``, ``devices`` and ``member_chunk`` of some options.
+
+    Raises:
+      UserError: one is not what it may be.
+    """
+    if options.execution not in EXECUTION:
+        raise unknown("execution", options.execution, EXECUTION)
+    for name in ("devices", "member_chunk"):
+        value = getattr(options, name)
+        digits = value.isascii() and value.isdigit()
+        if value != "auto" and not (digits and int(value) > 0):
+            raise UserError(f"--{name}={value}: give a positive number or auto")

@@ -1,0 +1,60 @@
+"""Draws the figures of a run again, all or some.
+
+python -m normlab.figures --run=runs/quickstart
+python -m normlab.figures --run=runs/quickstart --figures=curves,gradient_norm
+"""
+
+from pathlib import Path
+
+from absl import flags as absl_flags
+
+from normlab import flags
+from normlab.errors import UserError
+from normlab.figures import Sources, check, draw_all
+from normlab.store import RunPaths
+
+
+def flag_values() -> absl_flags.FlagValues:
+    """The flags of this command, unparsed."""
+    values = absl_flags.FlagValues()
+    absl_flags.DEFINE_string(
+        "run", None, "The run directory; it may be unfinished.", flag_values=values
+    )
+    absl_flags.DEFINE_list(
+        "figures",
+        None,
+        "Names of figures (normlab.figures.FIGURES); all that the run has something "
+        "for by default.",
+        flag_values=values,
+    )
+    absl_flags.DEFINE_string(
+        "out",
+        None,
+        "Folder for .png, .pdf and .csv; RUN/figures by default.",
+        flag_values=values,
+    )
+    return values
+
+
+def main(values: absl_flags.FlagValues) -> None:
+    """Does what the flags say.
+
+    Raises:
+      UserError: there is no such run or figure, or the run has nothing for it.
+    """
+    if not values.run:
+        raise UserError(
+            "nothing to draw: pass --run=RUN, a directory that python -m normlab.sweep "
+            "made"
+        )
+    if values.figures is not None:
+        check(values.figures)
+    paths = RunPaths.at(values.run)
+    folder = Path(values.out).expanduser() if values.out else paths.figures
+    for path in draw_all(Sources(values.run), folder, values.figures):
+        if path.suffix == ".png":
+            print(f"figure: {path} (and .pdf, .csv)")
+
+
+if __name__ == "__main__":
+    flags.run(main, flag_values(), program="normlab.figures", doc=__doc__ or "")

@@ -1,0 +1,75 @@
+"""One channel's activations before and after the norm over time (the report's E8).
+
+The report shows a channel of its second convolution before and after group norm, once.
+Its norm is the last of that network, and so it is the last norm layer here.
+"""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from normlab.figures import histograms
+from normlab.figures.panels import grid, title
+from normlab.figures.style import PALETTE, style
+from normlab.figures.tables import few, with_origin
+
+_MOST_SETTINGS = 6
+_SHARES = (0.05, 0.5, 0.95)
+_SHOWN = (0.002, 0.998)
+_PIXELS = 120
+# The colour ends where a density is as high as in this share of the picture's pixels.
+_DARKEST = 0.98
+
+
+def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
+    """What `draw` draws: `histograms.densities` of the last norm layer, of one seed."""
+    frame = histograms.of_one_member(frame)
+    layer = list(dict.fromkeys(frame["norm_layer"]))[-1]
+    frame = frame[frame["norm_layer"] == layer]
+    return with_origin(histograms.densities(frame), frame)
+
+
+@style()
+def draw(table: pd.DataFrame) -> Figure:
+    """A column a norm; the density in blue, its quantiles as lines."""
+    settings = few(list(dict.fromkeys(table["setting"])), _MOST_SETTINGS)
+    figure, axes = grid(len(histograms.SIDES), len(settings), sharex=True, height=1.9)
+    layer = table["norm_layer"].iloc[0]
+    for ax_row, side in zip(axes, histograms.SIDES, strict=True):
+        for ax, setting in zip(ax_row, settings, strict=True):
+            _picture(ax, table[(table["side"] == side) & (table["setting"] == setting)])
+        ax_row[0].set_ylabel(f"activation\n{side} {layer}")
+    for ax, setting in zip(axes[0], settings, strict=True):
+        ax.set_title(setting)
+    for ax in axes[-1]:
+        ax.set_xlabel("step")
+    channel = f"channel {table['channel'].iloc[0]}"
+    lines = "lines: 5%, 50% and 95% of the values"
+    title(figure, [*histograms.caption_parts(table), channel, lines])
+    return figure
+
+
+def _picture(ax: Axes, rows: pd.DataFrame) -> None:
+    ax.grid(False)
+    of_step = {step: mine for step, mine in rows.groupby("step")}
+    if not of_step:
+        return
+    ends = np.array([histograms.quantiles(mine, _SHOWN) for mine in of_step.values()])
+    values = np.linspace(ends.min(), ends.max(), _PIXELS)
+    columns = [
+        np.interp(values, (mine["left"] + mine["right"]) / 2, mine["density"], 0, 0)
+        for mine in of_step.values()
+    ]
+    steps, density = np.array(list(of_step)), np.stack(columns, axis=1)
+    top = float(np.quantile(density, _DARKEST)) or 1.0
+    if len(steps) > 1:
+        ax.pcolormesh(
+            steps, values, density, cmap="Blues", vmin=0, vmax=top, shading="nearest",
+            rasterized=True,
+        )  # fmt: skip
+    lines = np.array([histograms.quantiles(mine, _SHARES) for mine in of_step.values()])
+    for share, line in zip(_SHARES, lines.T, strict=True):
+        dash = "-" if share == 0.5 else ":"
+        ax.plot(steps, line, dash, color=PALETTE[2], linewidth=1.0)
+    ax.set_ylim(values[0], values[-1] if values[-1] > values[0] else values[0] + 1)

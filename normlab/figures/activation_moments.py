@@ -1,0 +1,54 @@
+"""Mean and deviation of single channels over time (the report's E9).
+
+The report shows the mean of three channels of its second convolution before the norm;
+as in `activation_histogram` that is the last norm layer.
+"""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from normlab.figures import histograms
+from normlab.figures.panels import grid, legend, title
+from normlab.figures.style import looks, style
+from normlab.figures.tables import few, with_origin
+
+_MOST_SETTINGS = 6
+_ROWS = {
+    ("before", "mean"): "mean before\nthe norm",
+    ("before", "std"): "deviation before\nthe norm",
+    ("after", "mean"): "mean after\nthe norm",
+    ("after", "std"): "deviation after\nthe norm",
+}
+
+
+def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
+    """What `draw` draws: the moments at the last norm layer, of one seed."""
+    frame = histograms.of_one_member(frame)
+    layer = list(dict.fromkeys(frame["norm_layer"]))[-1]
+    columns = ["setting", "point", "seed", "norm_layer", "side", "channel", "step"]
+    table = frame.loc[frame["norm_layer"] == layer, [*columns, "mean", "std"]]
+    # A channel that the layer does not have is NaN.
+    return with_origin(table.dropna(subset=["mean"]), frame)
+
+
+@style()
+def draw(table: pd.DataFrame) -> Figure:
+    """A column a norm, a line a channel."""
+    settings = few(list(dict.fromkeys(table["setting"])), _MOST_SETTINGS)
+    figure, axes = grid(len(_ROWS), len(settings), height=1.3, sharex=True)
+    styles = looks(f"channel {channel}" for channel in table["channel"])
+    for ax_row, ((side, moment), label) in zip(axes, _ROWS.items(), strict=True):
+        for ax, setting in zip(ax_row, settings, strict=True):
+            mine = table[(table["side"] == side) & (table["setting"] == setting)]
+            for channel, line in mine.groupby("channel", sort=False):
+                name = f"channel {channel}"
+                color = styles[name]["color"]
+                ax.plot(line["step"], line[moment], color=color, label=name)
+        ax_row[0].set_ylabel(label)
+    for ax, setting in zip(axes[0], settings, strict=True):
+        ax.set_title(setting)
+    for ax in axes[-1]:
+        ax.set_xlabel("step")
+    title(figure, [*histograms.caption_parts(table), table["norm_layer"].iloc[0]])
+    legend(figure)
+    return figure

@@ -1,0 +1,140 @@
+"""How loss and gradient vary along the gradient: a column of panels a norm.
+
+What Figures 4, 10, 12 and 13 of Santurkar et al. 2018 have in common.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from normlab.figures import reference
+from normlab.figures.panels import GREY, caption, grid, legend, log_axis
+from normlab.figures.style import band, looks, style
+from normlab.figures.tables import PAPER, RUN, few, over_seeds, published, stack
+
+LABELS = {
+    "batch_accuracy": "training accuracy\n(of the batch)",
+    "batch_loss": "batch loss\n({unit})",
+    "loss": "loss along the\ngradient ({unit})",
+    "difference": "|g - g'| along it\n({unit}/θ)",
+    "beta": "effective\nsmoothness ({unit}/θ²)",
+}
+_LINEAR = ("batch_accuracy",)
+_MOST_SETTINGS, _MOST_POINTS = 6, 3
+_SLACK = 1.01  # the paper's largest probe is 31.6 learning rates long, and 30 in words
+_PAPERS_ETAS = {True: (0.01, 10**1.5), False: (0.5, 4.0)}
+_PAPER_LOOK = {"color": GREY, "linewidth": 0.8}
+
+
+def edges(smoothness: pd.DataFrame, regression: bool) -> pd.DataFrame:
+    """The range over probes, and over seeds the median of either edge.
+
+    Of the probes those within the paper's range count, eta in [0.5, 4] learning rates
+    for VGG and in [0.01, 31.6] for the linear network; all, where none is.
+
+    Args:
+      smoothness: the quantity of that name, with ``setting`` and ``point``.
+
+    Returns:
+      A row a (measure, edge, setting, point, step). ``loss`` and ``difference`` have
+      the edges ``low`` and ``high``; ``beta``, the effective smoothness, is the
+      largest.
+    """
+    low, high = _PAPERS_ETAS[regression]
+    inside = smoothness["eta"].between(low / _SLACK, high * _SLACK)
+    probes = smoothness[inside] if inside.any() else smoothness
+    groups = probes.groupby(["setting", "point", "member", "step"], sort=False)
+    tables = []
+    for measure in ("loss", "difference", "beta"):
+        values = groups[measure].agg(low="min", high="max").reset_index()
+        for edge in ("low", "high") if measure != "beta" else ("high",):
+            table = over_seeds(values, ["setting", "point", "step"], edge)
+            tables.append(table.assign(measure=measure, edge=edge))
+    return stack(tables)
+
+
+def beside(frame: pd.DataFrame, figures: Mapping[str, str]) -> pd.DataFrame:
+    """The published bands as rows like those of `edges`.
+
+    Args:
+      figures: measure -> the paper's number of its figure.
+    """
+    tables = []
+    for measure, figure in figures.items():
+        found = reference.beside(frame, figure)
+        is_line = bool((found["low"] == found["high"]).all())
+        for edge in ("high",) if is_line else ("low", "high"):
+            table = published(found, edge)
+            tables.append(table.assign(measure=measure, edge=edge))
+    return stack(tables)
+
+
+@style()
+def draw(table: pd.DataFrame, measures: Sequence[str]) -> Figure:
+    """A column a setting; the rows are the measures, again for every point."""
+    all_settings = list(dict.fromkeys(table["setting"]))
+    all_points = list(dict.fromkeys(table["point"]))
+    settings, points = few(all_settings, _MOST_SETTINGS), few(all_points, _MOST_POINTS)
+    figure, axes = grid(
+        len(points) * len(measures),
+        len(settings),
+        height=1.5,
+        sharex=True,
+        sharey="row",
+    )
+    styles = looks(all_settings)
+    blocks = axes.reshape(len(points), len(measures), len(settings))
+    for block, point in zip(blocks, points, strict=True):
+        for ax_row, measure in zip(block, measures, strict=True):
+            here = table[(table["point"] == point) & (table["measure"] == measure)]
+            for ax, setting in zip(ax_row, settings, strict=True):
+                _panel(ax, here[here["setting"] == setting], styles[setting])
+            if measure not in _LINEAR:
+                log_axis(ax_row[:1], here["median"])  # the others share it
+            label = LABELS[measure].format(unit=table["unit"].iloc[0])
+            ax_row[0].set_ylabel(label)
+        for ax, setting in zip(block[0], settings, strict=True):
+            name = setting if len(points) == 1 else f"{setting}\n{point}"
+            ax.set_title(name)
+    for ax in axes[-1]:
+        ax.set_xlabel("step")
+    notes = [points[0]] if len(all_points) == 1 else []
+    if settings != all_settings:
+        notes.append(f"{len(settings)} of {len(all_settings)} norms shown")
+    if points != all_points:
+        notes.append(f"{len(points)} of {len(all_points)} points shown")
+    caption(figure, table, "dark: the range over probes", "; ".join(notes))
+    legend(figure)
+    return figure
+
+
+def _panel(ax: Axes, rows: pd.DataFrame, look: dict) -> None:
+    own, paper = (rows[rows["source"] == kind] for kind in (RUN, PAPER))
+    low, high = _pair(own)
+    if len(low):
+        for inner, shade in ((True, 0.6), (False, 0.2)):
+            ends = ("median", "median") if inner else ("low", "high")
+            ax.fill_between(
+                low["step"],
+                low[ends[0]],
+                high[ends[1]],
+                color=look["color"],
+                alpha=shade,
+                linewidth=0,
+            )
+    else:
+        band(ax, own["step"], own, look=look | {"marker": ""}, label="_line")
+    for edge in ("low", "high"):
+        line = paper[paper["edge"] == edge]
+        if len(line):
+            ax.plot(line["step"], line["median"], "--", label=PAPER, **_PAPER_LOOK)
+
+
+def _pair(own: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The lower and the upper edge, at the steps that have both."""
+    low, high = (own[own["edge"] == edge] for edge in ("low", "high"))
+    steps = np.intersect1d(low["step"], high["step"])
+    return low[low["step"].isin(steps)], high[high["step"].isin(steps)]

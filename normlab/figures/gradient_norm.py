@@ -1,0 +1,38 @@
+"""The gradient's size along training, every norm on the same axis.
+
+The report's two plots of it have different lengths and different axes; its variables
+include the norm's own (E10).
+"""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from normlab.figures.panels import legend, lines, log_axis
+from normlab.figures.style import style
+from normlab.figures.tables import binned, over_seeds, with_names, with_origin
+
+
+def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
+    """What `draw` draws: a row a (setting, point, step).
+
+    Each member's norms are first replaced by their median over bins of
+    ``steps_averaged`` steps: single steps spike.
+    """
+    frame = with_names(frame)
+    bins = binned(frame, "gradient_norm", how="median")
+    table = over_seeds(bins, ["setting", "point", "step"], "gradient_norm")
+    width = 1 if bins.empty else int(bins["steps_averaged"].iloc[0])
+    table = table.assign(metric="gradient_norm", steps_averaged=width)
+    return with_origin(table, frame)
+
+
+@style()
+def draw(table: pd.DataFrame) -> Figure:
+    """A column a learning rate, one axis for all."""
+    rows = {"gradient_norm": f"gradient's l2 norm\n({table['unit'].iloc[0]}/θ)"}
+    width = int(table["steps_averaged"].iloc[0])
+    what = "" if width == 1 else f"medians of {width} steps"
+    figure, axes = lines(table, row="metric", ylabels=rows, what=what)
+    log_axis(list(axes.values()), table[["median", "low", "high"]])
+    legend(figure)
+    return figure

@@ -1,0 +1,67 @@
+"""Histograms of activations along training, of one member a norm.
+
+Channels of networks that were initialised apart have nothing in common, so histograms
+and moments of channels are of one seed, not medians over seeds.
+"""
+
+import numpy as np
+import pandas as pd
+
+from normlab.figures.tables import few, middle, with_names
+
+SIDES = ("before", "after")
+_MOST_STEPS = 40
+# How many norm layers a network has -> those that Santurkar et al. 2018 look at: of VGG
+# the 2nd, 9th and 13th (Figure 2), of the linear network the 1st, 11th and 24th (9).
+_PAPERS_LAYERS = {13: (1, 8, 12), 24: (0, 10, 23)}
+
+
+def chosen_layers(layers: list[str]) -> list[str]:
+    """The paper's of its networks; else the first, the middle and the last."""
+    if len(layers) in _PAPERS_LAYERS:
+        return [layers[i] for i in _PAPERS_LAYERS[len(layers)]]
+    return few(layers, 3)
+
+
+def part(histograms: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a cell that figures look at: the whole would not fit in memory.
+
+    One channel, at most 40 steps, and the layers of `chosen_layers`.
+    """
+    first = histograms["channel"] == histograms["channel"].min()
+    layers = chosen_layers(list(dict.fromkeys(histograms["norm_layer"])))
+    steps = few(np.unique(histograms["step"]), _MOST_STEPS)
+    kept = histograms["norm_layer"].isin(layers) & histograms["step"].isin(steps)
+    return histograms[first & kept]
+
+
+def of_one_member(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the first seed, and of one point, that in the middle; with names."""
+    frame = with_names(frame)
+    point = middle(dict.fromkeys(frame["point"]))
+    return frame[(frame["point"] == point) & (frame["seed"] == frame["seed"].min())]
+
+
+def densities(histograms: pd.DataFrame) -> pd.DataFrame:
+    """A row a bin: ``left``, ``right``, ``density``, and what it is of.
+
+    Bins of a channel whose values are all one have no width; they are left out.
+    """
+    columns = ["setting", "point", "seed", "channel", "norm_layer", "side", "step"]
+    rows = histograms[[*columns, "left", "right", "count"]]
+    rows = rows[rows["right"] > rows["left"]]
+    totals = rows.groupby(columns, sort=False)["count"].transform("sum")
+    density = rows["count"] / totals / (rows["right"] - rows["left"])
+    return rows.assign(density=density).drop(columns="count")
+
+
+def quantiles(rows: pd.DataFrame, shares: tuple[float, ...]) -> np.ndarray:
+    """Quantiles of one histogram."""
+    mass = np.cumsum(rows["density"] * (rows["right"] - rows["left"]))
+    return np.interp(shares, mass, rows["right"])
+
+
+def caption_parts(table: pd.DataFrame) -> list[str]:
+    """What a figure of one member says of it."""
+    first = table.iloc[0]
+    return [f"{first['where']}:", first["point"], f"one member, seed {first['seed']}"]

@@ -1,0 +1,91 @@
+"""The loss over a plane as labelled contours, a panel a landscape, one scale for all.
+
+Li, Xu, Taylor, Studer & Goldstein 2018 (arXiv 1712.09913), figures 5 and 9.
+"""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from normlab.figures.landscape_panels import (
+    MAP,
+    NOWHERE,
+    Panel,
+    caption,
+    levels,
+    loss_name,
+    panels,
+    scale,
+    set_ticks,
+    shape,
+)
+from normlab.figures.style import style
+
+_INK = "#d00000"
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """Contours of the loss; grey where it is not finite.
+
+    Args:
+      table: what `normlab.landscape.table.tabulate` made of planes. A path, where
+        there is one, is drawn over its plane.
+    """
+    found = panels(table)
+    rows, columns = shape(len(found))
+    steps = levels(found)
+    with style():
+        figure = Figure(
+            figsize=(1.2 + 2.7 * columns, 0.7 + 2.7 * rows), layout="constrained"
+        )
+        axes = figure.subplots(rows, columns, squeeze=False)
+        filled = None
+        for ax, panel in zip(axes.flat, found, strict=False):
+            filled = _draw_panel(ax, panel, steps)
+        for ax in axes.flat[len(found) :]:
+            ax.set_axis_off()
+        bar = figure.colorbar(filled, ax=axes, label=loss_name(table), shrink=0.9)
+        set_ticks(bar, steps)
+        figure.suptitle(caption(table), fontsize=8)
+    return figure
+
+
+def _draw_panel(ax: Axes, panel: Panel, steps: np.ndarray):
+    """Returns what a colour bar is made from."""
+    ax.set_facecolor(NOWHERE)
+    ax.grid(False)
+    # Zero has no logarithm, and matplotlib's widest band ends before infinity.
+    loss = np.ma.masked_invalid(np.maximum(panel.loss, steps[0] * 0.999))
+    filled = ax.contourf(
+        panel.a, panel.b, loss, steps, norm=scale(steps), cmap=MAP, extend="both"
+    )
+    inside = loss.count() and bool(((steps > loss.min()) & (steps < loss.max())).any())
+    if inside:
+        lines = ax.contour(
+            panel.a, panel.b, loss, steps, colors="black", linewidths=0.4
+        )
+        ax.clabel(lines, fmt=lambda x: f"{x:.2g}", fontsize=6)
+    if len(panel.path):
+        ax.plot(
+            panel.path["a"],
+            panel.path["b"],
+            ".-",
+            color=_INK,
+            linewidth=1,
+            markersize=3,
+        )
+        begin = panel.path.iloc[0]
+        ax.plot(begin["a"], begin["b"], "o", color=_INK, markersize=4)
+    # theta itself: with a path its last point.
+    ax.plot(0, 0, "*", color="white", markeredgecolor=_INK, markersize=10)
+    ax.set_title(panel.title)
+    names = ("first direction", "second direction")
+    if len(panel.path):
+        names = tuple(
+            f"principal direction {i} ({share:.1%} of variance)"
+            for i, share in enumerate(panel.shares, start=1)
+        )
+    ax.set_xlabel(names[0])
+    ax.set_ylabel(names[1])
+    return filled

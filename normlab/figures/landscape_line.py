@@ -1,0 +1,78 @@
+"""Loss and accuracy along a line, a column a kind of statistics, a line a setting.
+
+Li, Xu, Taylor, Studer & Goldstein 2018 (arXiv 1712.09913), figures 2 and 3.
+"""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from normlab.figures.landscape_panels import caption, loss_name
+from normlab.figures.style import looks, style
+
+_DASHES = {"train": "-", "test": "--"}
+_XLABEL = {
+    "line": "along a random direction, in filter norms",
+    "between": "from the first point (0) to the second (1)",
+}
+# A loss axis is logarithmic where the losses span more than this.
+_WIDE = 30.0
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """Losses above, accuracies below; a norm without running averages is in each column.
+
+    Args:
+      table: what `normlab.landscape.table.tabulate` made of lines or interpolations.
+    """
+    kinds = list(dict.fromkeys(table.loc[table["running"], "statistics"])) or ["batch"]
+    metrics = {"loss": loss_name(table), "accuracy": "accuracy"}
+    if table["accuracy"].isna().all():
+        del metrics["accuracy"]
+    styles = looks(table["setting"])
+    with style():
+        figure = Figure(
+            figsize=(1.6 + 3.2 * len(kinds), 1.0 + 2.2 * len(metrics)),
+            layout="constrained",
+        )
+        axes = figure.subplots(
+            len(metrics), len(kinds), sharex=True, sharey="row", squeeze=False
+        )
+        for ax_row, (metric, name) in zip(axes, metrics.items(), strict=True):
+            for ax, kind in zip(ax_row, kinds, strict=True):
+                own = ~table["running"] | (table["statistics"] == kind)
+                _lines(ax, table[own], metric, styles)
+            ax_row[0].set_ylabel(name)
+            if metric == "loss":
+                _set_scale(ax_row[0], table["loss"])
+        for ax, kind in zip(axes[0], kinds, strict=True):
+            ax.set_title(f"{kind} statistics" if table["running"].any() else "")
+        for ax in axes[-1]:
+            ax.set_xlabel(_XLABEL[str(table["kind"].iloc[0])])
+        figure.suptitle(caption(table), fontsize=8)
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=4)
+    return figure
+
+
+def _lines(ax: Axes, table: pd.DataFrame, metric: str, styles: dict) -> None:
+    ends = (0, 1) if table["kind"].iloc[0] == "between" else (0,)
+    for end in ends:
+        ax.axvline(end, color="#999999", linewidth=0.8)
+    several = table["split"].nunique() > 1
+    for (setting, split), rows in table.groupby(["setting", "split"], sort=False):
+        values = rows[metric].where(np.isfinite(rows[metric]))
+        ax.plot(
+            rows["a"],
+            values,
+            linestyle=_DASHES[str(split)],
+            color=styles[str(setting)]["color"],
+            label=f"{setting}, {split}" if several else setting,
+        )
+
+
+def _set_scale(ax: Axes, losses: pd.Series) -> None:
+    positive = losses[np.isfinite(losses) & (losses > 0)]
+    if len(positive) and positive.max() > _WIDE * positive.min():
+        ax.set_yscale("log")

@@ -1,0 +1,78 @@
+"""The loss over a plane as a surface, a panel a landscape, one scale for all."""
+
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+
+from normlab.figures.landscape_panels import (
+    MAP,
+    NOWHERE,
+    Panel,
+    caption,
+    levels,
+    loss_name,
+    panels,
+    scale,
+    set_ticks,
+    shape,
+)
+from normlab.figures.style import style
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """Surfaces of the loss, cut at a height that all panels share.
+
+    Args:
+      table: what `normlab.landscape.table.tabulate` made of planes. Where a loss is
+        not finite the surface is grey, and as high as the cut.
+    """
+    found = panels(table)
+    rows, columns = shape(len(found))
+    steps = levels(found)
+    top = float(steps[-1])
+    with style():
+        figure = Figure(
+            figsize=(1.2 + 3.0 * columns, 0.6 + 2.9 * rows), layout="constrained"
+        )
+        axes = figure.subplots(
+            rows, columns, squeeze=False, subplot_kw={"projection": "3d"}
+        )
+        for ax, panel in zip(axes.flat, found, strict=False):
+            _draw_panel(ax, panel, steps)
+        for ax in axes.flat[len(found) :]:
+            ax.set_axis_off()
+        cut = any((panel.loss > top).any() for panel in found)
+        name = loss_name(table) + (f", cut at {top:.2g}" if cut else "")
+        colours = ScalarMappable(scale(steps), MAP)
+        set_ticks(figure.colorbar(colours, ax=axes, label=name, shrink=0.8), steps)
+        figure.suptitle(caption(table), fontsize=8)
+    return figure
+
+
+def _draw_panel(ax: Any, panel: Panel, steps: np.ndarray) -> None:
+    """``ax`` is a 3d axes, of which matplotlib's stubs know little."""
+    a, b = np.meshgrid(panel.a, panel.b)
+    finite = np.isfinite(panel.loss)
+    height = np.clip(np.where(finite, panel.loss, steps[-1]), steps[0], steps[-1])
+    colours = matplotlib.colormaps[MAP](scale(steps)(height))
+    colours[~finite] = to_rgba(NOWHERE)
+    ax.plot_surface(
+        a,
+        b,
+        height,
+        facecolors=colours,
+        rstride=1,
+        cstride=1,
+        linewidth=0.15,
+        edgecolor="black",
+        shade=False,
+    )
+    ax.set_zlim(steps[0], steps[-1])
+    ax.set_title(panel.title)
+    ax.view_init(elev=35, azim=-60)
+    ax.tick_params(labelsize=6, pad=-2)

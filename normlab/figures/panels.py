@@ -1,0 +1,152 @@
+"""Grids of panels: one line a setting with its band, published curves dashed beside."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from normlab.analysis.summary import interval_name
+from normlab.figures.style import band, looks
+from normlab.figures.tables import PAPER, RUN, few
+
+GREY = "#666666"
+_MOST_COLUMNS = 6
+_CHARACTERS = 15  # of a title, an inch
+# The quantile of the values that a logarithmic axis leaves out at each end.
+_RARE = 0.002
+
+
+def grid(
+    rows: int, columns: int, *, width: float = 2.2, height: float = 1.7, **share: Any
+) -> tuple[Figure, np.ndarray]:
+    """A figure and its axes [rows, columns]; sizes are of a panel, in inches."""
+    size = (max(1.0 + width * columns, 4.8), 1.1 + height * rows)
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **share)
+
+
+def lines(
+    table: pd.DataFrame,
+    *,
+    row: str,
+    ylabels: Mapping[str, str],
+    column: str = "point",
+    x: str = "step",
+    xlabel: str = "step",
+    marked: Sequence[str] = (),
+    what: str = "",
+    sharey: Any = "row",
+) -> tuple[Figure, dict[tuple[str, str], Axes]]:
+    """Draws ``table``: a row of panels for each of ``ylabels``.
+
+    Args:
+      table: with the columns of `normlab.figures.tables`.
+      row: the column of the table that chooses the row of panels.
+      ylabels: its values, from above, and their axes' labels.
+      column: the column that chooses the column of panels; at most six are shown.
+      x: the column along the horizontal axis, and ``xlabel`` its label.
+      marked: values of ``row`` whose points are so few that each has a marker.
+      what: what the caption says first.
+
+    Returns:
+      The figure, and its axes by (row, column).
+    """
+    all_columns = list(dict.fromkeys(table[column]))
+    columns = few(all_columns, _MOST_COLUMNS)
+    figure, axes = grid(len(ylabels), len(columns), sharex=True, sharey=sharey)
+    found: dict[tuple[str, str], Axes] = {}
+    styles = looks(table["setting"])
+    places = itertools.product(ylabels, columns)
+    for ax, (name, place) in zip(axes.flat, places, strict=True):
+        found[name, place] = ax
+        rows = table[(table[row] == name) & (table[column] == place)]
+        for label, look in styles.items():
+            mine = rows[rows["setting"] == label]
+            own, paper = (mine[mine["source"] == kind] for kind in (RUN, PAPER))
+            marker = look["marker"] if name in marked else ""
+            band(ax, own[x], own, look=look | {"marker": marker}, label=label)
+            dashed(ax, paper[x], paper["median"], look["color"])
+    for ax, (name, place) in zip(axes.flat, found, strict=True):
+        _describe(ax, place, ylabels[name], xlabel)
+    note = (
+        "" if columns == all_columns else f"{len(columns)} of {len(all_columns)} shown"
+    )
+    caption(figure, table, what, note)
+    return figure, found
+
+
+def _describe(ax: Axes, title: str, ylabel: str, xlabel: str) -> None:
+    """Labels on the outer panels alone."""
+    place: Any = ax.get_subplotspec()
+    if place.is_first_row():
+        ax.set_title(title)
+    if place.is_first_col():
+        ax.set_ylabel(ylabel)
+    if place.is_last_row():
+        ax.set_xlabel(xlabel)
+
+
+def dashed(ax: Axes, x: Any, y: Any, color: str) -> None:
+    """A published curve."""
+    if len(x):
+        ax.plot(x, y, "--", color=color, linewidth=0.9, label=PAPER)
+
+
+def caption(
+    figure: Figure, table: pd.DataFrame, what: str = "", note: str = ""
+) -> None:
+    """Above all panels: where the numbers are from, what they are, and how many."""
+    own = table[table["source"] == RUN]
+    n = int(own["n"].max()) if len(own) else 0
+    seeds = f"median over seeds, band: {interval_name(n)}"
+    title(figure, [f"{table['where'].iloc[0]}:", what, seeds, note])
+
+
+def title(figure: Figure, parts: Sequence[str]) -> None:
+    """The parts above all panels, on as many lines as the figure's width asks for."""
+    most = int(_CHARACTERS * figure.get_size_inches()[0])
+    text = [""]
+    for part in filter(None, parts):
+        joint = " " if text[-1].endswith(":") else "; "
+        longer = f"{text[-1]}{joint}{part}" if text[-1] else part
+        if len(longer) <= most or not text[-1]:
+            text[-1] = longer
+        else:
+            text.append(part)
+    figure.suptitle("\n".join(text), fontsize=9)
+
+
+def legend(figure: Figure) -> None:
+    """One legend below all panels; published curves are one grey entry of it."""
+    handles: dict[str, Any] = {}
+    for ax in figure.axes:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    if isinstance(handles.get(PAPER), Line2D):
+        handles[PAPER] = Line2D([], [], color=GREY, linestyle="--", linewidth=0.9)
+        handles[PAPER] = handles.pop(PAPER)  # last
+    if handles:
+        figure.legend(
+            handles.values(), handles.keys(), loc="outside lower center", ncols=4
+        )
+
+
+def log_axis(axes: Sequence[Axes], values: Any) -> None:
+    """A logarithmic vertical axis over ``values``; rare spikes are cut off.
+
+    Where nothing is above 0 the axis stays linear.
+    """
+    values = np.asarray(values, float)
+    values = values[np.isfinite(values) & (values > 0)]
+    if not len(values):
+        return
+    low = np.quantile(values, _RARE, method="lower")
+    high = np.quantile(values, 1 - _RARE, method="higher")
+    for ax in axes:
+        ax.set_yscale("log")
+        ax.set_ylim(low / 1.3, high * 1.3)

@@ -1,0 +1,138 @@
+"""Curves of published figures, to be drawn beside a run's own.
+
+``santurkar/`` holds what was recovered from the vector paths of the figures in arXiv
+1805.11604v3 (Santurkar et al. 2018, "How Does Batch Normalization Help
+Optimization?"); its README says how to read the files. To add a curve: a CSV file
+there, and a line in `CURVES`.
+"""
+
+import functools
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+_FOLDER = Path(__file__).with_name("santurkar")
+_PERCENT = 100.0
+
+
+class Curve(NamedTuple):
+    """What a published curve is of.
+
+    Attributes:
+      figure: the number of its figure in the paper.
+      dataset: as normlab calls it.
+      model: the beginning of normlab's name of it; the paper's own VGG is not stated.
+      label: the norm, as `normlab.cell.norm_label` calls it.
+      lr: the learning rate.
+      every: steps between two points.
+    """
+
+    figure: str
+    dataset: str
+    model: str
+    label: str
+    lr: float
+    every: int
+
+
+def _vgg(figure: str, label: str, lr: float = 0.1, every: int = 100) -> Curve:
+    return Curve(figure, "cifar10", "vgg", label, lr, every)
+
+
+def _linear(figure: str, label: str) -> Curve:
+    return Curve(figure, "gaussian", "deep_linear", label, lr=1e-6, every=50)
+
+
+CURVES: dict[str, Curve] = {
+    "fig1a_trainacc_std_lr0.1": _vgg("1a", "none"),
+    "fig1a_trainacc_bn_lr0.1": _vgg("1a", "batch"),
+    "fig1a_trainacc_std_lr0.5": _vgg("1a", "none", lr=0.5),
+    "fig1a_trainacc_bn_lr0.5": _vgg("1a", "batch", lr=0.5),
+    "fig1b_testacc_A": _vgg("1b", "none", every=1000),
+    "fig1b_testacc_B": _vgg("1b", "batch", every=1000),
+    "fig1b_testacc_C": _vgg("1b", "none", lr=0.5, every=1000),
+    "fig1b_testacc_D": _vgg("1b", "batch", lr=0.5, every=1000),
+    "fig4a_loss_standard": _vgg("4a", "none"),
+    "fig4a_loss_bn": _vgg("4a", "batch"),
+    "fig4b_gradpred_standard": _vgg("4b", "none"),
+    "fig4b_gradpred_bn": _vgg("4b", "batch"),
+    "fig4c_beta_standard": _vgg("4c", "none"),
+    "fig4c_beta_bn": _vgg("4c", "batch"),
+    "fig5a_vgg_trainacc_standard": _vgg("5a", "none"),
+    "fig5a_vgg_trainacc_bn": _vgg("5a", "batch"),
+    "fig5a_vgg_trainacc_L1": _vgg("5a", "batch l1"),
+    "fig5a_vgg_trainacc_L2": _vgg("5a", "batch l2"),
+    "fig5a_vgg_trainacc_Linf": _vgg("5a", "batch linf"),
+    "fig5b_dln_loss_standard": _linear("5b", "none"),
+    "fig5b_dln_loss_bn": _linear("5b", "batch"),
+    "fig5b_dln_loss_L1": _linear("5b", "batch l1"),
+    "fig5b_dln_loss_L2": _linear("5b", "batch l2"),
+    "fig5b_dln_loss_Linf": _linear("5b", "batch linf"),
+    "fig10a_dln_loss_standard": _linear("10a", "none"),
+    "fig10a_dln_loss_bn": _linear("10a", "batch"),
+    "fig10b_dln_gradpred_standard": _linear("10b", "none"),
+    "fig10b_dln_gradpred_bn": _linear("10b", "batch"),
+    "fig10c_dln_beta_standard": _linear("10c", "none"),
+    "fig10c_dln_beta_bn": _linear("10c", "batch"),
+    "fig11a_standard": _vgg("11a", "none"),
+    "fig11a_bn": _vgg("11a", "batch"),
+    "fig12d_beta_standard": _vgg("12d", "none"),
+    "fig12d_beta_bn": _vgg("12d", "batch"),
+    "fig12d_beta_L1": _vgg("12d", "batch l1"),
+    "fig12d_beta_L2": _vgg("12d", "batch l2"),
+    "fig12d_beta_Linf": _vgg("12d", "batch linf"),
+}
+
+
+@functools.cache
+def read(name: str) -> pd.DataFrame:
+    """A curve of `CURVES`.
+
+    Returns:
+      ``step``, rounded to the paper's grid, and ``low`` and ``high``, the edges of a
+      band, which are equal where the figure has a line. Accuracies are fractions. Of
+      Figure 11a instead ``order`` of the lines, 0 the earliest, ``eta`` and
+      ``difference``.
+    """
+    table = pd.read_csv(_FOLDER / f"{name}.csv")
+    if CURVES[name].figure == "11a":
+        table = table.rename(columns={table.columns[0]: "order"})
+        tidy = table.melt("order", var_name="eta", value_name="difference")
+        eta = tidy["eta"].str.removeprefix("eta=").astype(float)
+        return tidy.assign(eta=eta).sort_values(["order", "eta"], ignore_index=True)
+    every = CURVES[name].every
+    step = (np.round(table["step"] / every) * every).astype(int)
+    scale = 1 / _PERCENT if "acc" in table else 1.0
+    low, high = scale * table.iloc[:, 1], scale * table.iloc[:, -1]
+    return pd.DataFrame({"step": step, "low": low, "high": high})
+
+
+def beside(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
+    """The curves of a published figure that a run has a counterpart of.
+
+    Args:
+      frame: of a run, with the columns of `normlab.figures.tables.with_names`.
+      figure: the paper's number.
+
+    Returns:
+      The rows of `read`, with the ``setting`` and the ``point`` of the counterpart: the
+      same dataset, kind of model, norm and learning rate.
+    """
+    columns = ["setting", "point", "dataset", "model", "label", "lr"]
+    found = [
+        read(name).assign(setting=place["setting"], point=place["point"])
+        for place in frame[columns].drop_duplicates().to_dict("records")
+        for name, curve in CURVES.items()
+        if curve.figure == figure and _is_counterpart(curve, place)
+    ]
+    if not found:
+        return pd.DataFrame(columns=["setting", "point", "step", "low", "high"])
+    return pd.concat(found, ignore_index=True)
+
+
+def _is_counterpart(curve: Curve, place: dict) -> bool:
+    same = all(place[name] == getattr(curve, name) for name in ("dataset", "label"))
+    same_lr = np.isclose(place["lr"], curve.lr, rtol=1e-6, atol=0)
+    return same and bool(same_lr) and place["model"].startswith(curve.model)

@@ -1,0 +1,59 @@
+"""Accuracy of a VGG along training, beside Santurkar et al. 2018, Figure 1a and b."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from normlab.figures import reference
+from normlab.figures.panels import legend, lines
+from normlab.figures.style import style
+from normlab.figures.tables import (
+    NotDrawn,
+    binned,
+    over_seeds,
+    published,
+    stack,
+    with_names,
+    with_origin,
+)
+
+_ROWS = {
+    "batch_accuracy": "training accuracy\n(of the batch)",
+    "test_accuracy": "test accuracy",
+}
+_PUBLISHED = {"batch_accuracy": "1a", "test_accuracy": "1b"}
+
+
+def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
+    """What `draw` draws: a row a (metric, setting, point, step).
+
+    The batch's accuracy of each member is first averaged over bins of steps; the
+    paper's is that of single batches.
+    """
+    frame = frame[frame["model"].str.startswith("vgg")]
+    if frame.empty:
+        raise NotDrawn("it shows a VGG (--model=vgg16), and the run has none")
+    frame = with_names(frame)
+    keys = ["setting", "point", "step"]
+    tables = [
+        over_seeds(binned(frame, "batch_accuracy"), keys, "batch_accuracy"),
+        over_seeds(frame, keys, "test_accuracy"),
+    ]
+    found = [
+        table.assign(metric=metric)
+        for metric, own in zip(_ROWS, tables, strict=True)
+        for table in (
+            own,
+            published(reference.beside(frame, _PUBLISHED[metric]), "low"),
+        )
+    ]
+    return with_origin(stack(found), frame)
+
+
+@style()
+def draw(table: pd.DataFrame) -> Figure:
+    """Training above, test below; a column a learning rate."""
+    figure, axes = lines(table, row="metric", ylabels=_ROWS, marked=("test_accuracy",))
+    for ax in axes.values():
+        ax.set_ylim(0, 1)
+    legend(figure)
+    return figure

@@ -1,0 +1,31 @@
+"""Figure 4 for a deep linear network: Santurkar et al. 2018, Figure 10."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from normlab.figures import bands
+from normlab.figures.tables import (
+    NotDrawn,
+    is_regression,
+    stack,
+    with_names,
+    with_origin,
+)
+
+_MEASURES = {"loss": "10a", "difference": "10b", "beta": "10c"}
+
+
+def tabulate(smoothness: pd.DataFrame) -> pd.DataFrame:
+    """What `draw` draws: `bands.edges`, and the paper's beside."""
+    frame = smoothness[smoothness["norm"] != "batch_lp"]
+    frame = frame[is_regression(frame)]
+    if frame.empty:
+        raise NotDrawn("it is of --dataset=gaussian, and the run has none")
+    frame = with_names(frame)
+    table = stack([bands.edges(frame, regression=True), bands.beside(frame, _MEASURES)])
+    return with_origin(table, frame)
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """(a) to (c) from above, a column a norm."""
+    return bands.draw(table, list(_MEASURES))

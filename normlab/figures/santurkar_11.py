@@ -1,0 +1,104 @@
+"""The gradient's change against the length of the step: Santurkar et al. 2018, Fig. 11.
+
+One line a time of training, early to late by colour.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from normlab.figures import reference
+from normlab.figures.panels import grid, log_axis, title
+from normlab.figures.style import style
+from normlab.figures.tables import (
+    PAPER,
+    RUN,
+    few,
+    middle,
+    over_seeds,
+    stack,
+    with_names,
+    with_origin,
+)
+
+_MOST_STEPS = 51  # as many as in the paper
+_MOST_SETTINGS = 6
+_PAPERS_LAST = 15000
+_COLOURS = "viridis"
+
+
+def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
+    """What `draw` draws: a row a (setting, point, step, length).
+
+    ``length`` is eta x learning rate, what multiplies the gradient; ``time`` is the
+    step as a share of the last. One learning rate: the middle one of those of which the
+    paper has lines, or of all. The paper's lines are in order but their steps are not
+    stated; here they are evenly spaced.
+    """
+    frame = with_names(frame).assign(length=frame["eta"] * frame["lr"])
+    paper = reference.beside(frame, "11a")
+    has_paper = frame["point"].isin(paper["point"])
+    points = frame.loc[has_paper, "point"] if has_paper.any() else frame["point"]
+    point = middle(dict.fromkeys(points))
+    frame = frame[frame["point"] == point]
+    steps = few(np.unique(frame["step"]), _MOST_STEPS)
+    keys = ["setting", "point", "step", "length"]
+    own = over_seeds(frame[frame["step"].isin(steps)], keys, "difference")
+    own = own.assign(time=own["step"] / max(1, frame["step"].max()))
+    tables = [own.sort_values(["step", "length"], kind="stable")]
+    if not paper.empty:
+        tables.append(_published(paper[paper["point"] == point]))
+    return with_origin(stack(tables), frame)
+
+
+def _published(paper: pd.DataFrame) -> pd.DataFrame:
+    time = paper["order"] / paper["order"].max()
+    step = (_PAPERS_LAST * time).round().astype(int)
+    ends = {name: paper["difference"] for name in ("median", "low", "high")}
+    table = paper.rename(columns={"eta": "length"}).drop(
+        columns=["order", "difference"]
+    )
+    return table.assign(step=step, time=time, n=1, coverage=0.0, source=PAPER, **ends)
+
+
+@style()
+def draw(table: pd.DataFrame) -> Figure:
+    """A column a norm; the paper's lines below the run's, where it has any."""
+    all_settings = list(dict.fromkeys(table["setting"]))
+    settings = few(all_settings, _MOST_SETTINGS)
+    sources = list(dict.fromkeys(table["source"]))
+    figure, axes = grid(
+        len(sources), len(settings), height=2.0, sharex=True, sharey=True
+    )
+    colours = colormaps[_COLOURS]
+    for ax_row, source in zip(axes, sources, strict=True):
+        for ax, setting in zip(ax_row, settings, strict=True):
+            mine = table[(table["source"] == source) & (table["setting"] == setting)]
+            for _, line in mine.groupby("time"):
+                color = colours(line["time"].iloc[0])
+                ax.plot(line["length"], line["median"], color=color, linewidth=0.8)
+            if mine.empty:
+                ax.text(0.5, 0.5, "not published", transform=ax.transAxes, ha="center")
+        label = f"|g - g'| ({table['unit'].iloc[0]}/θ)"
+        ax_row[0].set_ylabel(label if source == RUN else f"{label}\n{source}")
+    log_axis(axes.ravel()[:1], table["median"])
+    axes[0, 0].set_xscale("log")
+    for ax, setting in zip(axes[0], settings, strict=True):
+        ax.set_title(setting)
+    for ax in axes[-1]:
+        ax.set_xlabel("step's length η")
+    bar = figure.colorbar(
+        ScalarMappable(Normalize(0, 1), colormaps[_COLOURS]), ax=axes, shrink=0.8
+    )
+    last = int(table.loc[table["source"] == RUN, "step"].max())
+    bar.set_label(f"time, as a share of training (run: {last} steps)")
+    own: Any = table[table["source"] == RUN]
+    n = int(own["n"].max())
+    seeds = "one seed" if n == 1 else f"median over {n} seeds"
+    title(figure, [f"{table['where'].iloc[0]}:", own["point"].iloc[0], seeds])
+    return figure

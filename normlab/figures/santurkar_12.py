@@ -1,0 +1,53 @@
+"""Figure 4 for norms by other moments: Santurkar et al. 2018, Figure 12.
+
+Of classifiers; `santurkar_13` is of linear regression.
+"""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from normlab.figures import bands
+from normlab.figures.santurkar_5 import of_the_norms
+from normlab.figures.tables import (
+    NotDrawn,
+    binned,
+    is_regression,
+    over_seeds,
+    stack,
+    with_names,
+    with_origin,
+)
+
+# The band of batch norm and of none are Figure 4's; of the others there is no data.
+_MEASURES = {"batch_accuracy": "5a", "loss": "4a", "difference": "4b", "beta": "12d"}
+
+
+def tabulate(metrics: pd.DataFrame, smoothness: pd.DataFrame) -> pd.DataFrame:
+    """What `draw` draws: accuracies of batches over bins, and `bands.edges`."""
+    found = [of_the_norms(frame) for frame in (metrics, smoothness)]
+    found = [frame[~is_regression(frame)] for frame in found]
+    if any(frame.empty for frame in found):
+        raise NotDrawn("it is of classifiers; santurkar_13 is of regressions")
+    return with_first(*found, _MEASURES)
+
+
+def with_first(
+    metrics: pd.DataFrame, smoothness: pd.DataFrame, figures: dict[str, str]
+) -> pd.DataFrame:
+    """`bands.edges`, the paper's, and above them the first of ``figures``, a metric."""
+    metrics, smoothness = with_names(metrics), with_names(smoothness)
+    first = next(iter(figures))
+    bins = binned(metrics, first)
+    line = over_seeds(bins, ["setting", "point", "step"], first)
+    regression = bool(is_regression(smoothness).all())
+    tables = [
+        line.assign(measure=first, edge="high"),
+        bands.edges(smoothness, regression),
+        bands.beside(smoothness, figures),
+    ]
+    return with_origin(stack(tables), smoothness)
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """(a) to (d) from above, a column a norm."""
+    return bands.draw(table, list(_MEASURES))

@@ -1,0 +1,25 @@
+"""Figure 12 for a deep linear network: Santurkar et al. 2018, Figure 13."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from normlab.figures import bands
+from normlab.figures.santurkar_5 import of_the_norms
+from normlab.figures.santurkar_12 import with_first
+from normlab.figures.tables import NotDrawn, is_regression
+
+_MEASURES = {"batch_loss": "5b", "loss": "10a", "difference": "10b", "beta": "10c"}
+
+
+def tabulate(metrics: pd.DataFrame, smoothness: pd.DataFrame) -> pd.DataFrame:
+    """What `draw` draws: losses of batches over bins, and `bands.edges`."""
+    found = [of_the_norms(frame) for frame in (metrics, smoothness)]
+    found = [frame[is_regression(frame)] for frame in found]
+    if any(frame.empty for frame in found):
+        raise NotDrawn("it is of --dataset=gaussian, and the run has none")
+    return with_first(*found, _MEASURES)
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """(a) to (d) from above, a column a norm."""
+    return bands.draw(table, list(_MEASURES))

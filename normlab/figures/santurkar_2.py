@@ -1,0 +1,75 @@
+"""Activations at some norm layers along training, after Santurkar et al. 2018, Fig. 2.
+
+Before and after each norm: the paper says that it samples the activations of a layer,
+and not on which side of the norm; its noise acts after it.
+"""
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from normlab.figures import histograms
+from normlab.figures.panels import grid, title
+from normlab.figures.style import style
+from normlab.figures.tables import few, with_origin
+
+_MOST_STEPS = 10
+_MOST_SETTINGS = 6
+_OVERLAP = 2.2  # a ridge is as high as the distance to the next but one
+_SHOWN = (0.005, 0.995)
+
+
+def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
+    """What `draw` draws: `histograms.densities` at ten steps, of one seed."""
+    frame = histograms.of_one_member(frame)
+    layers = histograms.chosen_layers(list(dict.fromkeys(frame["norm_layer"])))
+    steps = few(np.unique(frame["step"]), _MOST_STEPS)
+    frame = frame[frame["norm_layer"].isin(layers) & frame["step"].isin(steps)]
+    return with_origin(histograms.densities(frame), frame)
+
+
+@style()
+def draw(table: pd.DataFrame) -> Figure:
+    """A column a norm; rows are layers, before the norm and after it."""
+    settings = few(list(dict.fromkeys(table["setting"])), _MOST_SETTINGS)
+    layers = list(dict.fromkeys(table["norm_layer"]))
+    rows = [(layer, side) for layer in layers for side in histograms.SIDES]
+    steps = np.unique(table["step"])
+    figure, axes = grid(len(rows), len(settings), height=1.5, width=1.8)
+    for ax_row, (layer, side) in zip(axes, rows, strict=True):
+        here = table[(table["norm_layer"] == layer) & (table["side"] == side)]
+        for ax, setting in zip(ax_row, settings, strict=True):
+            _ridges(ax, here[here["setting"] == setting], steps)
+            ax.set_yticks([])
+        ax_row[0].set_yticks([0, len(steps) - 1], [f"step {t}" for t in steps[[0, -1]]])
+        ax_row[0].set_ylabel(f"{side} {layer}")
+    for ax, setting in zip(axes[0], settings, strict=True):
+        ax.set_title(setting)
+    for ax in axes[-1]:
+        ax.set_xlabel("activation")
+    channel = f"channel {table['channel'].iloc[0]}"
+    title(figure, [*histograms.caption_parts(table), channel])
+    return figure
+
+
+def _ridges(ax: Axes, rows: pd.DataFrame, steps: np.ndarray) -> None:
+    """Densities above each other, the first step at the bottom and darkest."""
+    colours = colormaps["viridis"]
+    ends = []
+    for place, step in reversed(list(enumerate(steps))):  # what is in front comes last
+        mine = rows[rows["step"] == step]
+        if mine.empty:
+            continue
+        middles = (mine["left"] + mine["right"]) / 2
+        height = _OVERLAP * mine["density"] / mine["density"].max()
+        color = colours(place / max(1, len(steps) - 1))
+        ax.fill_between(middles, place, place + height, color=color, alpha=0.7)
+        ax.plot(middles, place + height, color="white", linewidth=0.5)
+        ends.append(histograms.quantiles(mine, _SHOWN))
+    if ends:
+        low, high = np.min(ends), np.max(ends)
+        ax.set_xlim(low, high if high > low else low + 1)
+    ax.set_ylim(-0.3, len(steps) - 1 + _OVERLAP)
+    ax.grid(False)

@@ -1,0 +1,93 @@
+"""Training under norms by other moments, beside Santurkar et al. 2018, Figure 5.
+
+(a) the batch's accuracy of a VGG, (b) the loss of a deep linear network.
+"""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from normlab.figures import reference
+from normlab.figures.panels import legend, lines, log_axis
+from normlab.figures.style import style
+from normlab.figures.tables import (
+    NotDrawn,
+    binned,
+    is_regression,
+    over_seeds,
+    published,
+    stack,
+    with_names,
+    with_origin,
+)
+
+NORMS = ("none", "batch", "batch_lp")
+_ROWS = {
+    "batch_accuracy": "training accuracy\n(of the batch)",
+    "batch_loss": "batch loss ({unit})",
+}
+_STEPS = 150
+
+
+def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
+    """What `draw` draws: a row a (metric, setting, point, step).
+
+    Accuracies are averaged over bins of steps; losses, of full batches in the paper,
+    are taken at steps evenly spaced on a logarithmic axis.
+    """
+    frame = of_the_norms(frame)
+    kinds = is_regression(frame)
+    keys = ["setting", "point", "step"]
+    tables = []
+    if not kinds.all():
+        some = with_names(frame[~kinds])
+        own = over_seeds(binned(some, "batch_accuracy"), keys, "batch_accuracy")
+        paper = published(reference.beside(some, "5a"), "low")
+        tables += [table.assign(metric="batch_accuracy") for table in (own, paper)]
+    if kinds.any():
+        some = with_names(frame[kinds])
+        own = over_seeds(_sparse(some), keys, "batch_loss")
+        paper = published(reference.beside(some, "5b"), "low")
+        paper = paper[paper["step"] > 0]
+        tables += [table.assign(metric="batch_loss") for table in (own, paper)]
+    return with_origin(stack(tables), frame)
+
+
+def of_the_norms(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the norms that the paper compares.
+
+    Raises:
+      NotDrawn: there is no norm by another moment among them.
+    """
+    if not (frame["norm"] == "batch_lp").any():
+        raise NotDrawn("it compares --norm=batch_lp, and the run has none")
+    return frame[frame["norm"].isin(NORMS)]
+
+
+def _sparse(frame: pd.DataFrame) -> pd.DataFrame:
+    """Trained steps, about as many in every decade."""
+    trained = frame[(frame["step"] > 0) & (frame["step"] < frame["steps"])]
+    steps = np.sort(trained["step"].unique())
+    if len(steps):
+        even = np.geomspace(1, steps[-1], _STEPS).round()
+        steps = steps[np.isin(steps, even)]
+    return trained[trained["step"].isin(steps)]
+
+
+@style()
+def draw(table: pd.DataFrame) -> Figure:
+    """A row of panels a metric; losses on logarithmic axes."""
+    unit = table["unit"].iloc[0]
+    rows = {
+        k: v.format(unit=unit) for k, v in _ROWS.items() if k in set(table["metric"])
+    }
+    figure, axes = lines(table, row="metric", ylabels=rows)
+    losses = table.loc[table["metric"] == "batch_loss", "median"]
+    for (metric, _), ax in axes.items():
+        if metric == "batch_accuracy":
+            ax.set_ylim(0, 1)
+        else:
+            log_axis([ax], losses)
+            ax.set_xscale("log")
+    legend(figure)
+    return figure

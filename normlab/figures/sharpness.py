@@ -1,0 +1,59 @@
+"""The Hessian's largest eigenvalue along training, beside the edge of stability.
+
+On a quadratic, gradient descent diverges where an eigenvalue exceeds 2 / lr, and
+2 (1 + m) / lr with heavy-ball momentum m. Full-batch training drives the largest
+eigenvalue up to that line and stays there (Cohen et al. 2021, arXiv 2103.00065); batches
+keep it below. The line is drawn for plain and heavy-ball descent: Adam's is another, of
+the preconditioned Hessian.
+"""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from normlab.figures.panels import GREY, legend, lines, log_axis
+from normlab.figures.tables import NotDrawn, over_seeds, with_names, with_origin
+
+_ROWS = {
+    "batch": "largest eigenvalue,\nbatch statistics ({unit}/θ²)",
+    "running": "largest eigenvalue,\nrunning averages ({unit}/θ²)",
+}
+
+
+def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
+    """What `draw` draws, from ``hessian_top``: a row a (statistics, setting, point, step).
+
+    ``edge`` is where descent on a quadratic becomes unstable, NaN for optimizers that have
+    no such place and for learning rate 0.
+    """
+    frame = with_names(frame[frame["rank"] == 1])
+    keys = ["statistics", "setting", "point", "optimizer", "lr", "momentum", "step"]
+    table = over_seeds(frame, keys, "eigenvalue")
+    if table.empty:
+        raise NotDrawn("no finite eigenvalue of a Hessian was measured")
+    used = table["momentum"].where(table["optimizer"] == "momentum", 0.0)
+    knows = table["optimizer"].isin(["sgd", "momentum"]) & (table["lr"] > 0)
+    edge = 2 * (1 + used) / table["lr"].where(knows)
+    return with_origin(table.assign(momentum=used, edge=edge), frame)
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """A column a learning rate, a row a kind of statistics; one axis for all."""
+    unit, kinds = table["unit"].iloc[0], set(table["statistics"])
+    rows = {k: text.format(unit=unit) for k, text in _ROWS.items() if k in kinds}
+    figure, axes = lines(
+        table, row="statistics", ylabels=rows, marked=list(rows), sharey=True
+    )
+    for (_, point), ax in axes.items():
+        _edges(ax, table[(table["point"] == point) & np.isfinite(table["edge"])])
+    log_axis(list(axes.values()), table[["median", "low", "high", "edge"]])
+    legend(figure)
+    return figure
+
+
+def _edges(ax: Axes, rows: pd.DataFrame) -> None:
+    """The lines of those optimizers that the panel shows."""
+    for _, row in rows.drop_duplicates("edge").iterrows():
+        name = "2 (1 + momentum)/lr" if row["momentum"] > 0 else "2/lr"
+        ax.axhline(row["edge"], color=GREY, linewidth=0.9, linestyle="-.", label=name)

@@ -1,0 +1,76 @@
+"""The effective smoothness of every probe, against the length of the probe.
+
+Santurkar et al. 2018 plot the largest over their probes (Figure 4c), which lies at
+20 = 2/lr = 1/eta_min in their runs. The two lines here tell the readings apart.
+Where g', the gradient at the end of a probe, is small, |g - g'| is |g| and the
+smoothness 1/eta whatever the loss: it falls along the slanted line, and its largest is
+that of the shortest probe. Curvature at the edge of stability, 2/lr (Cohen et al. 2021), is level.
+"""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from normlab.figures.panels import GREY, legend, lines, log_axis
+from normlab.figures.style import style
+from normlab.figures.tables import over_seeds, stack, with_names, with_origin
+
+_ROWS = {
+    "beta": "|g - g'| / (η |g|)\n({unit}/θ²)",
+    "norm_ratio": "|g'| / |g|",
+    "cosine": "cos(g, g')",
+}
+
+
+def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
+    """What `draw` draws: a row a (metric, setting, point, length).
+
+    ``length`` is eta x learning rate, what multiplies the gradient. Of each member it
+    is the median over the later half of what was measured.
+    """
+    frame = frame[frame["step"] >= frame["step"].max() / 2]
+    frame = with_names(frame).assign(length=frame["eta"] * frame["lr"])
+    keys = ["setting", "point", "lr", "length"]
+    tables = []
+    for metric in _ROWS:
+        finite = frame[np.isfinite(frame[metric])]
+        of_each = finite.groupby([*keys, "member"], sort=False)[metric].median()
+        table = over_seeds(of_each.reset_index(), keys, metric)
+        tables.append(table.sort_values("length", kind="stable").assign(metric=metric))
+    return with_origin(stack(tables), frame)
+
+
+@style()
+def draw(table: pd.DataFrame) -> Figure:
+    """A column a learning rate; the smoothness above, and what it is made of below."""
+    unit = table["unit"].iloc[0]
+    rows = {name: label.format(unit=unit) for name, label in _ROWS.items()}
+    figure, axes = lines(
+        table,
+        row="metric",
+        ylabels=rows,
+        x="length",
+        xlabel="probe's length η\n(times the gradient)",
+        marked=list(rows),
+        what="medians over the later half of training",
+    )
+    smoothness = table[table["metric"] == "beta"]
+    for (metric, point), ax in axes.items():
+        ax.set_xscale("log")
+        if metric == "beta":
+            _guide(ax, smoothness[smoothness["point"] == point])
+    legend(figure)
+    beta = [ax for (metric, _), ax in axes.items() if metric == "beta"]
+    log_axis(beta, smoothness["median"])
+    return figure
+
+
+def _guide(ax: Axes, rows: pd.DataFrame) -> None:
+    """The two readings of the level."""
+    lengths = np.unique(rows["length"])
+    if not len(lengths) or rows["lr"].iloc[0] == 0:
+        return
+    ax.plot(lengths, 1 / lengths, ":", color=GREY, label="1/η: g' is small")
+    ax.axhline(2 / rows["lr"].iloc[0], color=GREY, linewidth=0.9, linestyle="-.")
+    ax.plot([], [], color=GREY, linewidth=0.9, linestyle="-.", label="2/lr")

@@ -1,0 +1,48 @@
+"""What a run has for figures: its metrics, and the quantities measured in it."""
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from normlab.figures import histograms
+from normlab.store.load import load, load_quantity, measured
+
+METRICS = "metrics"
+# A quantity too long to be read whole -> the rows of a cell that figures look at.
+_PARTS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "activation_histogram": histograms.part,
+}
+
+
+class Sources:
+    """The tables of one run, each read once, when it is asked for.
+
+    Args:
+      run: the run directory.
+      metrics: what `normlab.store.load` returned for it, where that is at hand.
+    """
+
+    def __init__(self, run: str | Path, metrics: pd.DataFrame | None = None):
+        self.run = run
+        self._tables = {} if metrics is None else {METRICS: metrics}
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """`METRICS`, and the quantities that were measured."""
+        return (METRICS, *measured(self.run))
+
+    def table(self, name: str) -> pd.DataFrame:
+        """The metrics, or the quantity of that name.
+
+        Raises:
+          UserError: the quantity was not measured, or a file is damaged.
+        """
+        if name not in self._tables:
+            read = load(self.run) if name == METRICS else self._quantity(name)
+            self._tables[name] = read
+        return self._tables[name]
+
+    def _quantity(self, name: str) -> pd.DataFrame:
+        return load_quantity(self.run, name, _PARTS.get(name))

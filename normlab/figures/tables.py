@@ -1,0 +1,128 @@
+"""From the rows of a run to what a figure plots: names, bins, medians over seeds.
+
+A figure's table is tidy and has, beside its own columns:
+
+- ``setting``: what sets a cell apart, mostly its norm; one colour each;
+- ``point``: the place on the dynamic axes, ``lr 0.1``; mostly a panel each;
+- ``median``, ``low``, ``high``, ``n`` and ``coverage`` over the seeds
+  (`normlab.analysis.summary.Interval`);
+- ``source``: `RUN`, or `PAPER` for a published curve that is drawn beside;
+- ``where``: dataset and model, and ``unit``, that of the loss.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+
+from normlab.analysis.summary import (
+    dynamic_columns,
+    interval_columns,
+    median_interval,
+    number,
+    settings_label,
+)
+from normlab.errors import UserError
+
+RUN, PAPER = "run", "Santurkar et al. 2018"
+# The datasets of a regression; its loss is a squared error, any other is in nats.
+_REGRESSIONS = ("gaussian",)
+_INTERVAL = ("median", "low", "high", "n", "coverage")
+
+
+class NotDrawn(UserError):
+    """A run has nothing that a figure could show; the message says what it lacks."""
+
+
+def points(frame: pd.DataFrame) -> pd.Series:
+    """A name for each row's point of the dynamic axes: ``lr 0.001``."""
+    point = pd.Series("", index=frame.index)
+    for name in dynamic_columns(frame):
+        comma = "" if name == dynamic_columns(frame)[0] else ", "
+        point = point + f"{comma}{name} " + frame[name].map(number)
+    return point
+
+
+def with_names(frame: pd.DataFrame) -> pd.DataFrame:
+    """``frame`` with ``setting`` and ``point``."""
+    return frame.assign(setting=settings_label(frame), point=points(frame))
+
+
+def is_regression(frame: pd.DataFrame) -> pd.Series:
+    """Whether a row's loss is a squared error."""
+    return frame["dataset"].isin(_REGRESSIONS)
+
+
+def with_origin(table: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+    """``table`` with ``where`` and ``unit`` of the run's ``frame``."""
+    places = [", ".join(frame[name].unique()) for name in ("dataset", "model")]
+    units = is_regression(frame).map({True: "squared error", False: "nats"})
+    return table.assign(where=", ".join(places), unit=" or ".join(units.unique()))
+
+
+def over_seeds(rows: pd.DataFrame, keys: Sequence[str], field: str) -> pd.DataFrame:
+    """The median of ``field`` for every combination of ``keys`` that occurs.
+
+    A member counts while its value is finite; ``n`` says how many do.
+    """
+    rows = rows[np.isfinite(rows[field])]
+    found = rows.groupby(list(keys), sort=False)[field].apply(median_interval)
+    values = interval_columns(found).reset_index(drop=True)
+    table = pd.concat([found.index.to_frame(index=False), values], axis=1)
+    return table.assign(source=RUN)
+
+
+def published(rows: pd.DataFrame, value: str) -> pd.DataFrame:
+    """Rows of `normlab.figures.reference.beside` as rows of a figure's table.
+
+    Args:
+      value: the column that is plotted. The paper gives no interval: ``n`` is 1.
+    """
+    ends = {name: rows[value] for name in ("median", "low", "high")}
+    rest = rows.drop(columns=["low", "high"], errors="ignore")
+    return rest.assign(**ends, n=1, coverage=0.0, source=PAPER)
+
+
+def stack(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The tables below each other; empty ones have no say in the types of columns."""
+    filled = [table for table in tables if not table.empty]
+    return pd.concat(filled, ignore_index=True) if filled else tables[0]
+
+
+def binned(
+    frame: pd.DataFrame, field: str, how: str = "mean", bins: int = 100
+) -> pd.DataFrame:
+    """One value a member and bin of steps, of the steps that were trained.
+
+    Returns:
+      ``setting``, ``point``, ``member``, ``step``, the mean step of the bin,
+      ``field``, the mean or median of its finite values, and ``steps_averaged``, the
+      width of the bins. Members share their bins wherever one of them diverges.
+    """
+    trained = frame[frame["step"] < frame["steps"]]
+    width = max(1, math.ceil(frame["steps"].max() / bins))
+    finite = trained[field].where(np.isfinite(trained[field]))
+    trained = trained.assign(**{field: finite, "bin": trained["step"] // width})
+    groups = trained.groupby(["setting", "point", "member", "bin"], sort=False)
+    table = groups.agg({"step": "mean", field: how}).reset_index()
+    return table.assign(steps_averaged=width)
+
+
+T = TypeVar("T")
+
+
+def few(items: Iterable[T], most: int) -> list[T]:
+    """At most ``most`` of the items, evenly, the first and the last among them."""
+    found = list(items)
+    if len(found) <= most:
+        return found
+    picked = np.linspace(0, len(found) - 1, most).round().astype(int)
+    return [found[i] for i in picked]
+
+
+def middle(items: Iterable[T]) -> T:
+    """The item in the middle: of learning rates in order neither extreme."""
+    found = list(items)
+    return found[len(found) // 2]

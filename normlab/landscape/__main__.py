@@ -1,0 +1,73 @@
+"""Draws the loss around points of a run: contours, surfaces, lines.
+
+    python -m normlab.landscape --run=runs/landscape_small_cnn --kind=plane
+
+Slices are after Li, Xu, Taylor, Studer & Goldstein 2018 (arXiv 1712.09913): random
+directions whose filters are as long as the network's (plane, line), from one point of
+the path to another (between), or the plane in which the path varies most (path). Biases
+and the parameters of norms stay as they are, but for --kind=between.
+
+The points are those that a run stored with --path_every, and its checkpoints. What is
+computed is kept in the run, tile by tile: the same command again goes on, or only draws.
+"""
+
+import contextlib
+
+import pandas as pd
+from absl import flags
+
+from normlab.errors import UserError
+from normlab.figures import landscape_contour, landscape_line, landscape_surface
+from normlab.figures.style import save
+from normlab.flags import define, read, run
+from normlab.landscape.compute import CellLandscapes
+from normlab.landscape.progress import LandscapeProgress
+from normlab.landscape.select import selected_cells, selected_members
+from normlab.landscape.settings import LandscapeConfig
+from normlab.landscape.table import tabulate
+from normlab.store import RunPaths
+from normlab.sweep.placement import use_cores
+
+PROGRAM = "normlab.landscape"
+
+_DRAWN = {
+    "plane": {"contour": landscape_contour, "surface": landscape_surface},
+    "line": {"line": landscape_line},
+    "between": {"line": landscape_line},
+    "path": {"contour": landscape_contour, "surface": landscape_surface},
+}
+
+
+def _draw(table: pd.DataFrame, config: LandscapeConfig) -> None:
+    folder = RunPaths.at(config.run).figures
+    try:
+        for what, figure in _DRAWN[config.kind].items():
+            name = f"{config.figure_name}_{what}"
+            written = save(figure.draw(table), table, folder, name)
+            print(f"figure: {written[0]} (and .pdf, .csv)")
+    except OSError as error:
+        raise UserError(f"cannot write {folder}: {error.strerror}") from error
+
+
+def main(values: flags.FlagValues) -> None:
+    config = read(LandscapeConfig, values)
+    use_cores(config.devices)
+    found = []
+    for paths, cell in selected_cells(config):
+        work = CellLandscapes(paths, cell, config)
+        for i in selected_members(cell, config):
+            member = cell.members[i]
+            name = f"{cell.config.label}, seed {member.seed}, lr {member.lr:g}"
+            with contextlib.closing(LandscapeProgress(name)) as progress:
+                found.append(work.compute(i, progress))
+    _draw(tabulate(found), config)
+
+
+def _flags() -> flags.FlagValues:
+    values = flags.FlagValues()
+    define(LandscapeConfig, values)
+    return values
+
+
+if __name__ == "__main__":
+    run(main, _flags(), program=PROGRAM, doc=__doc__ or "")

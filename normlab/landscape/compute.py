@@ -1,0 +1,158 @@
+"""Computes a landscape tile by tile, from wherever an earlier start left it."""
+
+import dataclasses
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from normlab import data
+from normlab.cell import Cell
+from normlab.data import Dataset
+from normlab.landscape.points import Points
+from normlab.landscape.select import origin_member
+from normlab.landscape.settings import LandscapeConfig
+from normlab.landscape.slices import SLICES, Asked
+from normlab.landscape.surface import Surface, kinds_of
+from normlab.store.landscapes import (
+    Axes,
+    drop_tiles_after,
+    landscape_folder,
+    read_axes,
+    read_tiles,
+    write_axes,
+    write_tile,
+)
+from normlab.store.layout import CellPaths
+from normlab.store.lock import only_writer
+from normlab.train.program import build_program
+
+# Told (points that are there, of how many) at the start and after each tile.
+Report = Callable[[int, int], None]
+
+# What each kind depends on, beside the point itself.
+_OWN: dict[str, tuple[str, ...]] = {
+    "plane": ("span", "direction_seed"),
+    "line": ("span", "direction_seed"),
+    "between": ("span",),
+    "path": ("margin", "path_points"),
+}
+_LINES = ("line", "between")
+
+
+class Landscape(NamedTuple):
+    """A landscape of one member.
+
+    Attributes:
+      cell: whose network.
+      settings: what it is; as stored.
+      axes: its grid.
+      table: what `normlab.store.landscapes.read_tiles` gives.
+    """
+
+    cell: Cell
+    settings: dict[str, Any]
+    axes: Axes
+    table: pd.DataFrame
+
+
+class CellLandscapes:
+    """Landscapes of the members of one cell.
+
+    They share the dataset and the compiled program, both made when first needed: what
+    is complete needs neither.
+
+    Args:
+      paths: of the cell.
+      cell: the cell.
+      config: what is asked for.
+    """
+
+    def __init__(self, paths: CellPaths, cell: Cell, config: LandscapeConfig):
+        self._paths, self._cell, self._config = paths, cell, config
+        self._points = Points(
+            paths, cell, lambda: build_program(cell.config, self._dataset)
+        )
+
+    @cached_property
+    def _dataset(self) -> Dataset:
+        folder = data.data_dir(self._config.data_dir or None)
+        dataset = data.load(self._cell.config.dataset, folder)
+        return data.subset(dataset, self._cell.config.train_size)
+
+    @cached_property
+    def _surface(self) -> Surface:
+        count = self._config.points
+        total = count if self._config.kind in _LINES else count**2
+        return Surface(self._cell.config, self._dataset, self._config, total)
+
+    def compute(self, member: int, report: Report) -> Landscape:
+        """The landscape of one member; what is stored of it is not computed again.
+
+        Raises:
+          UserError: no such point is stored, what is stored is damaged, another
+            process is at work on this landscape, or the disk or a memory is full.
+        """
+        asked = self._asked(member)
+        settings = self._settings(asked)
+        folder = landscape_folder(self._paths, settings)
+        begun = read_axes(folder)
+        if begun is not None:
+            done, table = read_tiles(folder)
+            if table is not None and done == len(begun[1].coordinates_N2):
+                report(done, done)
+                return Landscape(self._cell, settings, begun[1], table)
+        points = self._points  # a mistake in the command leaves no folder behind
+        along, axes = SLICES[self._config.kind](points, asked, self._config)
+        with only_writer(folder / "lock"):
+            begun = read_axes(folder)
+            if begun is None:
+                write_axes(folder, settings, axes)
+            else:
+                axes = begun[1]
+            coordinates_N2 = axes.coordinates_N2
+            done, _ = read_tiles(folder)
+            drop_tiles_after(folder, done)
+            report(done, len(coordinates_N2))
+            size = self._surface.tile(along)
+            along = self._surface.share(along)
+            while done < len(coordinates_N2):
+                tile_N2 = coordinates_N2[done : done + size]
+                write_tile(folder, done, tile_N2, self._surface(along, tile_N2, size))
+                done += len(tile_N2)
+                report(done, len(coordinates_N2))
+        _, table = read_tiles(folder)
+        assert table is not None
+        return Landscape(self._cell, settings, axes, table)
+
+    def _asked(self, member: int) -> Asked:
+        step = self._config.step
+        step = self._points.last() if step < 0 else step
+        if self._config.kind != "between":
+            return Asked(member, step, (member, step))
+        begin = self._config.from_step
+        begin = self._points.first() if begin < 0 else begin
+        return Asked(
+            member, step, (origin_member(self._cell, member, self._config), begin)
+        )
+
+    def _settings(self, asked: Asked) -> dict[str, Any]:
+        """What the numbers depend on, and nothing else: it names the folder."""
+        config, cell = self._config, self._cell.config
+        settings: dict[str, Any] = {
+            "kind": config.kind,
+            "member": dataclasses.asdict(self._cell.members[asked.member]),
+            "step": asked.step,
+            "points": config.points,
+            "split": config.split,
+            "images": config.images,
+            "statistics": kinds_of(cell.norm, config.statistics),
+            "batch": config.batch or cell.batch_size,
+        }
+        settings |= {name: getattr(config, name) for name in _OWN[config.kind]}
+        if config.kind == "between":
+            member, step = asked.origin
+            origin = dataclasses.asdict(self._cell.members[member])
+            settings |= {"from_member": origin, "from_step": step}
+        return settings

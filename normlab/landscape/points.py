@@ -1,0 +1,132 @@
+"""Where members stood: points of the stored path, or resumable states."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from normlab.cell import Cell
+from normlab.errors import UserError
+from normlab.store import checkpoints
+from normlab.store.layout import CellPaths, numbered
+from normlab.store.path import read_path, read_point
+from normlab.train.optimizers import HYPERPARAMETERS
+from normlab.train.program import Program
+from normlab.train.state import TrainState
+
+
+class Point(NamedTuple):
+    """One member at one step: parameters and running statistics ({} without any)."""
+
+    params: Any
+    stats: Any
+
+
+class Points:
+    """The stored points of one cell.
+
+    Args:
+      paths: of the cell.
+      cell: the cell.
+      program: makes its program; only a resumable state needs to be told its shape.
+    """
+
+    def __init__(self, paths: CellPaths, cell: Cell, program: Callable[[], Program]):
+        self._paths, self._cell, self._program = paths, cell, program
+
+    def last(self) -> int:
+        """The last step at which a point is stored.
+
+        Raises:
+          UserError: there is none.
+        """
+        steps = [*numbered(self._paths.path), *numbered(self._paths.checkpoints)]
+        if not steps:
+            raise UserError(
+                f"{self._paths.root} has no point to look around: no path "
+                "(--path_every) and no checkpoint"
+            )
+        return max(steps)
+
+    def first(self) -> int:
+        """The first step of the path.
+
+        Raises:
+          UserError: there is no path, or it is damaged.
+        """
+        return next(read_path(self._paths.path))[0]
+
+    def at(self, step: int, member: int) -> Point:
+        """Where a member stood after ``step`` updates.
+
+        Raises:
+          UserError: no such point is stored, or what holds it is damaged.
+        """
+        found = read_point(self._paths.path, step)
+        if found is None and step in numbered(self._paths.checkpoints):
+            state = checkpoints.load(self._paths.checkpoints, step, self._shapes())
+            found = {"params": state.params, "batch_stats": state.batch_stats}
+        if found is None:
+            raise UserError(
+                f"{self._paths.root} has no point at step {step}: {self._stored()}"
+            )
+        return _of_member(found, member)
+
+    def along(self, member: int, until: int, most: int) -> tuple[list[int], Any]:
+        """A member's path: (steps, parameters with a leading axis of as many points).
+
+        Args:
+          until: the last step; the path must have it.
+          most: at most so many points, spread evenly, the ends among them.
+
+        Raises:
+          UserError: there is no path, it is damaged, or it has fewer than three points.
+        """
+        steps = [step for step, _ in read_path(self._paths.path) if step <= until]
+        if until not in steps:
+            raise UserError(f"{self._paths.path} does not go to step {until}")
+        if len(steps) < 3:
+            raise UserError(
+                f"{self._paths.path} has {len(steps)} points up to step {until}; a plane "
+                "needs three: run with a smaller --path_every"
+            )
+        places = np.linspace(0, len(steps) - 1, min(most, len(steps))).round()
+        chosen = [steps[int(i)] for i in places]
+        wanted = set(chosen)
+        found = [
+            _of_member(variables, member).params
+            for step, variables in read_path(self._paths.path)
+            if step in wanted
+        ]
+        return chosen, jax.tree.map(lambda *leaves: np.stack(leaves), *found)
+
+    def _shapes(self) -> TrainState:
+        count = len(self._cell.members)
+        seeds = jax.ShapeDtypeStruct((count,), jnp.int32)
+        values = {
+            name: jax.ShapeDtypeStruct((count,), jnp.float32)
+            for name in HYPERPARAMETERS
+        }
+        return jax.eval_shape(jax.vmap(self._program().init), seeds, values)
+
+    def _stored(self) -> str:
+        """What there is, for a message."""
+        ends = numbered(self._paths.path)
+        words = []
+        if ends:
+            every = self._cell.config.path_every
+            words.append(f"its path has every {every} steps, to {max(ends)}")
+        saved = ", ".join(map(str, numbered(self._paths.checkpoints)))
+        if saved:
+            words.append(f"its checkpoints are at {saved}")
+        return "; ".join(words) or "nothing is stored"
+
+
+def _of_member(variables: dict[str, Any], member: int) -> Point:
+    def take(leaf):
+        return np.array(leaf[member])
+
+    params = jax.tree.map(take, variables["params"])
+    return Point(params, jax.tree.map(take, variables["batch_stats"]))

@@ -1,0 +1,59 @@
+"""How far a landscape is: a bar on a terminal, a line now and then elsewhere."""
+
+import sys
+import time
+from typing import TextIO
+
+from tqdm import tqdm
+
+_LINE_SECONDS = 30.0
+
+
+class LandscapeProgress:
+    """Told how many points are there, first of all those of an earlier start.
+
+    Args:
+      name: of the landscape.
+      stream: where to write; a terminal gets a bar, anything else at most one line
+        every 30 seconds; both a line at the end.
+    """
+
+    def __init__(self, name: str, stream: TextIO | None = None):
+        self._name = name
+        self._stream = sys.stderr if stream is None else stream
+        self._begun: int | None = None
+        self._done = self._total = 0
+        self._started = self._said = time.monotonic()
+        self._bar = None
+        if self._stream.isatty():
+            self._bar = tqdm(
+                desc=name, unit="point", file=self._stream, dynamic_ncols=True
+            )
+
+    def __call__(self, done: int, total: int) -> None:
+        """``done`` of ``total`` points are stored."""
+        if self._begun is None:
+            self._begun = done
+            if 0 < done < total:
+                self._say(f"goes on from point {done} of {total}")
+        self._done, self._total = done, total
+        if self._bar is not None:
+            self._bar.total, self._bar.initial = total, self._begun
+            self._bar.update(done - self._bar.n)
+        elif done < total and time.monotonic() - self._said >= _LINE_SECONDS:
+            self._say(f"point {done} of {total}")
+
+    def close(self) -> None:
+        """No more points are to come."""
+        if self._bar is not None:
+            self._bar.close()
+        computed = self._done - (self._begun or 0)
+        seconds = time.monotonic() - self._started
+        self._say(f"{computed} of {self._total} points computed in {seconds:.1f} s")
+
+    def _say(self, text: str) -> None:
+        self._said = time.monotonic()
+        if self._bar is not None:
+            self._bar.write(f"{self._name}: {text}", file=self._stream)
+        else:
+            print(f"{self._name}: {text}", file=self._stream, flush=True)

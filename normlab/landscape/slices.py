@@ -1,0 +1,118 @@
+"""Lines and planes through parameter space, by kind."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from normlab.landscape.points import Points
+from normlab.landscape.settings import LandscapeConfig
+from normlab.quantities.directions import (
+    principal_directions,
+    project,
+    random_direction,
+)
+from normlab.store.landscapes import Axes
+
+
+class Slice(NamedTuple):
+    """theta + a u + b v, with the running statistics that go with it.
+
+    Attributes:
+      params: theta.
+      first, second: u and v, trees like theta.
+      stats: running statistics where a is 0 and less.
+      other_stats: where a is 1 and more; in between they are interpolated. But for
+        --kind=between they are the same.
+    """
+
+    params: Any
+    first: Any
+    second: Any
+    stats: Any
+    other_stats: Any
+
+
+class Asked(NamedTuple):
+    """Of which member, and where; ``origin`` is where --kind=between starts from."""
+
+    member: int
+    step: int
+    origin: tuple[int, int]  # (member, step)
+
+
+def _both_sides(config: LandscapeConfig, middle: float = 0.0) -> tuple[float, ...]:
+    """Coordinates around ``middle``, which is exactly one of them."""
+    half = config.points // 2
+    return tuple(middle + config.span * i / half for i in range(-half, half + 1))
+
+
+def _zeros(params: Any) -> Any:
+    return jax.tree.map(np.zeros_like, params)
+
+
+def _random(params: Any, config: LandscapeConfig, count: int) -> list[Any]:
+    key = jax.random.key(config.direction_seed)
+    draw = jax.jit(random_direction)
+    keys = [jax.random.fold_in(key, i) for i in range(count)]
+    return [jax.device_get(draw(k, jax.tree.map(jnp.asarray, params))) for k in keys]
+
+
+def _plane(points: Points, asked: Asked, config: LandscapeConfig):
+    at = points.at(asked.step, asked.member)
+    first, second = _random(at.params, config, 2)
+    side = _both_sides(config)
+    return Slice(at.params, first, second, at.stats, at.stats), Axes(side, side)
+
+
+def _line(points: Points, asked: Asked, config: LandscapeConfig):
+    at = points.at(asked.step, asked.member)
+    (first,) = _random(at.params, config, 1)
+    found = Slice(at.params, first, _zeros(at.params), at.stats, at.stats)
+    return found, Axes(_both_sides(config))
+
+
+def _between(points: Points, asked: Asked, config: LandscapeConfig):
+    """Every parameter is interpolated, and so are the running statistics.
+
+    A network with only some of its parameters moved would be neither end.
+    """
+    member, step = asked.origin
+    begin, end = points.at(step, member), points.at(asked.step, asked.member)
+    way = jax.tree.map(np.subtract, end.params, begin.params)
+    found = Slice(begin.params, way, _zeros(way), begin.stats, end.stats)
+    return found, Axes(_both_sides(config, middle=0.5))
+
+
+def _path(points: Points, asked: Asked, config: LandscapeConfig):
+    """Around the path's last point; units are those of the parameters."""
+    at = points.at(asked.step, asked.member)
+    steps, path_T = points.along(asked.member, asked.step, config.path_points)
+    path_T = jax.tree.map(lambda leaf, end: leaf - end[None], path_T, at.params)
+    (first, second), shares = principal_directions(path_T)
+    coordinates_T2 = project(path_T, (first, second))
+    sides = []
+    for values_T in coordinates_T2.T:
+        low, high = float(values_T.min()), float(values_T.max())
+        # A path that is a line has no extent of its own along the second.
+        extent = (high - low) or float(np.ptp(coordinates_T2)) or 1.0
+        edge = config.margin * extent + (0.5 * extent if high == low else 0.0)
+        side = np.linspace(low - edge, high + edge, config.points)
+        sides.append(tuple(float(x) for x in side))
+    path = {
+        "step": steps,
+        "a": coordinates_T2[:, 0].tolist(),
+        "b": coordinates_T2[:, 1].tolist(),
+    }
+    axes = Axes(*sides, tuple(float(x) for x in shares), path)
+    return Slice(at.params, first, second, at.stats, at.stats), axes
+
+
+SLICES: dict[str, Callable[..., tuple[Slice, Axes]]] = {
+    "plane": _plane,
+    "line": _line,
+    "between": _between,
+    "path": _path,
+}

@@ -1,0 +1,123 @@
+"""What can be measured at a point of a path, by name.
+
+A quantity is a pure function of a `Here`: one member's parameters, its losses and the
+gradient, which all quantities share. To add one: a file here with ``measure(here) ->
+{field: array}``, and a line in `QUANTITIES` that names the axes of those arrays.
+"""
+
+import importlib.util
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from jax import Array
+
+from normlab.errors import UserError
+from normlab.quantities import (
+    activation_histogram,
+    activation_moments,
+    curvature_identities,
+    effective_smoothness,
+    gradient_lipschitz,
+    gradient_norm,
+    gradient_predictiveness,
+    hessian_bottom,
+    hessian_density,
+    hessian_top,
+    hessian_trace,
+    identities,
+    internal_covariate_shift,
+    loss_range,
+    parameter_norm,
+)
+from normlab.quantities.here import Here, Site
+
+__all__ = ["QUANTITIES", "Here", "Quantity", "Site", "check", "measure"]
+
+
+class Quantity(NamedTuple):
+    """An entry of `QUANTITIES`.
+
+    Attributes:
+      measure: the function; every array it returns has the axes below.
+      axes: their names; `Site.labels` says what the entries along one stand for.
+      needs: of ``next`` (the next point of the path), ``norm`` (norm layers whose
+        identities are known) and ``matfree`` (that package).
+    """
+
+    measure: Callable[[Here], dict[str, Array]]
+    axes: tuple[str, ...] = ()
+    needs: frozenset[str] = frozenset()
+
+
+_CHANNELS = ("norm_layer", "side", "channel")
+_NEXT = frozenset({"next"})
+_NORM = frozenset({"norm"})
+_MATFREE = frozenset({"matfree"})
+_NODES = ("statistics", "sample", "node")
+
+QUANTITIES: dict[str, Quantity] = {
+    "gradient_norm": Quantity(gradient_norm.measure, ("part",)),
+    "parameter_norm": Quantity(parameter_norm.measure, ("part",)),
+    "loss_range": Quantity(loss_range.measure),
+    "gradient_predictiveness": Quantity(gradient_predictiveness.measure),
+    "effective_smoothness": Quantity(effective_smoothness.measure, ("eta",)),
+    "gradient_lipschitz": Quantity(gradient_lipschitz.measure, (), _NEXT),
+    "internal_covariate_shift": Quantity(
+        internal_covariate_shift.measure, ("layer",), _NEXT
+    ),
+    "activation_moments": Quantity(activation_moments.measure, _CHANNELS),
+    "activation_histogram": Quantity(activation_histogram.measure, (*_CHANNELS, "bin")),
+    "identities": Quantity(identities.measure, ("norm_layer",), _NORM),
+    "curvature_identities": Quantity(
+        curvature_identities.measure, ("norm_layer",), _NORM
+    ),
+    "hessian_top": Quantity(hessian_top.measure, ("statistics", "rank"), _MATFREE),
+    "hessian_bottom": Quantity(
+        hessian_bottom.measure, ("statistics", "rank"), _MATFREE
+    ),
+    "hessian_trace": Quantity(hessian_trace.measure, ("statistics",)),
+    "hessian_density": Quantity(hessian_density.measure, _NODES, _MATFREE),
+}
+
+
+def needs(names: Iterable[str], what: str) -> bool:
+    """Whether one of the quantities needs ``what``."""
+    return any(what in QUANTITIES[name].needs for name in names)
+
+
+def check(names: Iterable[str], site: Site) -> None:
+    """Whether all can be measured there.
+
+    Raises:
+      UserError: a name is unknown, or a quantity needs what the network has not, or a
+        package that is not installed.
+    """
+    for name in names:
+        if name not in QUANTITIES:
+            known = ", ".join(QUANTITIES)
+            raise UserError(f"unknown quantity {name!r}; known: {known}")
+        quantity = QUANTITIES[name]
+        if "norm" in quantity.needs and site.groups is None:
+            raise UserError(
+                f"{name} is about batch, group, layer or instance norm, and the "
+                "network has no such layer"
+            )
+        if "matfree" in quantity.needs and importlib.util.find_spec("matfree") is None:
+            raise UserError(
+                f"{name} needs the package matfree: pip install 'normlab[curvature]'"
+            )
+        most = max(site.channels, default=0)
+        if "channel" in quantity.axes and not site.norms:
+            raise UserError(f"{name}: the network has no place where it normalizes")
+        for channel in (
+            site.settings.probe_channels if "channel" in quantity.axes else ()
+        ):
+            if channel >= most:
+                raise UserError(
+                    f"--probe_channels={channel}: the widest layer has {most} channels"
+                )
+
+
+def measure(names: Iterable[str], here: Here) -> dict[str, dict[str, Array]]:
+    """Quantity -> field -> array, at one point of one member."""
+    return {name: QUANTITIES[name].measure(here) for name in names}

@@ -1,0 +1,22 @@
+"""The chosen channels at the norm layers, for quantities of activations."""
+
+import jax.numpy as jnp
+from jax import Array
+
+from normlab.quantities.here import Here
+
+
+def chosen(here: Here) -> list[tuple[Array, Array]]:
+    """(before, after) of every norm layer: (channels, N x positions) each.
+
+    A channel that a layer does not have is NaN.
+    """
+    none = ({}, {})
+    _, (before, after) = here.tapped(here.params, none)
+
+    def pick(x: Array) -> Array:
+        flat = x.reshape(-1, x.shape[-1])
+        channels = jnp.array(here.site.settings.probe_channels)
+        return flat.at[:, channels].get(mode="fill", fill_value=jnp.nan).T
+
+    return [(pick(before[name]), pick(after[name])) for name in here.site.norms]

@@ -1,0 +1,47 @@
+"""The Hessian of a loss over all parameters, as what multiplies vectors.
+
+Forward over reverse (Pearlmutter 1994): the derivative of the gradient along v is H v,
+at the price of about two gradients. Parameters are one vector of P numbers here.
+"""
+
+from typing import Any
+
+import jax
+from jax import Array
+from jax.flatten_util import ravel_pytree
+
+from normlab.quantities.lanczos import Product, Ritz, ritz
+
+# What a point's key is for: streams of its own.
+_START, _SIGNS = 0, 1
+
+
+def product(loss: Any, params: Any) -> tuple[Product, Array]:
+    """(v -> H v, the parameters as one vector); all of shape (P,).
+
+    The gradient is taken once; each product is then linear in v alone.
+    """
+    flat, tree_of = ravel_pytree(params)
+
+    def gradient(x: Array) -> Array:
+        return ravel_pytree(jax.grad(loss)(tree_of(x)))[0]
+
+    _, times = jax.linearize(gradient, flat)
+    return times, flat
+
+
+def ritz_of(loss: Any, params: Any, key: Array, iterations: int) -> Ritz:
+    """The Hessian's Ritz values (k,), from a start in a random direction."""
+    times, flat = product(loss, params)
+    start_key = jax.random.fold_in(key, _START)
+    return ritz(times, jax.random.normal(start_key, flat.shape, flat.dtype), iterations)
+
+
+def sample_keys(key: Array, samples: int) -> Array:
+    """A key for each of the vectors that `signs` draws."""
+    return jax.random.split(jax.random.fold_in(key, _SIGNS), samples)
+
+
+def signs(key: Array, like: Array) -> Array:
+    """A random vector of the shape and type of ``like``: 1 or -1 each (Rademacher)."""
+    return jax.random.rademacher(key, like.shape, like.dtype)

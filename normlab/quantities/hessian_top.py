@@ -1,0 +1,21 @@
+"""The largest eigenvalues of the Hessian; the first of them is called sharpness.
+
+Full-batch gradient descent drives it up to 2 / lr and hovers there, where a quadratic
+would begin to diverge (Cohen et al. 2021, arXiv 2103.00065: the edge of stability).
+"""
+
+from jax import Array
+
+from normlab.quantities.here import RANKS, Here
+from normlab.quantities.lanczos import extreme
+
+
+def measure(here: Here) -> dict[str, Array]:
+    """``eigenvalue`` and ``residual`` for every kind of statistics; (S, 3).
+
+    The three largest, descending, of the Hessian over all parameters of the loss over
+    the probe's images, by ``probe_iterations`` steps of Lanczos' method. An eigenvalue
+    is within ``residual`` of each: a residual that is not small beside the eigenvalue
+    asks for more iterations. NaN where the Hessian has fewer.
+    """
+    return extreme(here.ritz, RANKS, largest=True)

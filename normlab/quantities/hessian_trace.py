@@ -1,0 +1,35 @@
+"""The trace of the Hessian, the sum of its eigenvalues (Hutchinson 1990)."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from normlab.quantities.here import Here
+from normlab.quantities.hessian import product, sample_keys, signs
+
+
+def measure(here: Here) -> dict[str, Array]:
+    """``trace`` and ``stderr`` for every kind of statistics; (S,).
+
+    The mean of <v, H v> over ``probe_samples`` vectors v of random signs, whose
+    expectation it is, and its standard error. The vectors are those of
+    `normlab.quantities.hessian_density`, one after another: memory does not grow with
+    them.
+    """
+    samples = here.site.settings.probe_samples
+    keys = sample_keys(here.key, samples)
+
+    def values(kind: str) -> Array:
+        times, flat = product(here.fixed[kind], here.params)
+
+        def one(key: Array) -> Array:
+            v = signs(key, flat)
+            return jnp.sum(v * times(v))
+
+        return jax.lax.map(one, keys)
+
+    found = jnp.stack([values(kind) for kind in here.site.statistics])
+    return {
+        "trace": found.mean(-1),
+        "stderr": found.std(-1, ddof=1) / samples**0.5,
+    }

@@ -1,0 +1,16 @@
+"""How the loss varies along the gradient (Santurkar et al. 2018, Figure 4a)."""
+
+from jax import Array
+
+from normlab.quantities.here import Here
+
+
+def measure(here: Here) -> dict[str, Array]:
+    """``here``: L(theta); ``low``, ``high``: its range over the probes; scalars.
+
+    The range is of L(theta - eta lr g) over the etas, as the paper defines it, so it
+    need not hold L(theta) itself. All on one batch, under its own statistics.
+    """
+    loss, _ = here.loss_and_gradient
+    along = here.line.loss
+    return {"here": loss, "low": along.min(), "high": along.max()}

@@ -1,0 +1,17 @@
+"""The size of the parameters, of the whole network and of each layer."""
+
+import jax.numpy as jnp
+from jax import Array
+
+from normlab.quantities.here import Here
+from normlab.quantities.trees import norm
+
+
+def measure(here: Here) -> dict[str, Array]:
+    """``l2``: |theta|, then that of each layer; (1 + L,).
+
+    With weight decay w the loss that training descends is L + w |theta|^2 / 2.
+    """
+    params = here.params
+    parts = [norm(params[layer]) for layer in here.site.layers]
+    return {"l2": jnp.stack([norm(params), *parts])}

@@ -1,0 +1,155 @@
+"""Losses over a slice of parameter space, as immutable tiles of its grid.
+
+::
+
+    cells/<id>/landscapes/<kind>-<hash>/landscape.json      what it is, and its axes
+                                        part-<stop>.parquet the points before <stop>
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from normlab.errors import UserError
+from normlab.store.layout import CellPaths, exists, numbered, read_json, write_json
+from normlab.store.metrics import PREFIX, SUFFIX, drop_after, write_part
+
+FORMAT = 1
+_NAMES = {"settings", "a", "b", "shares", "path"}
+
+
+@dataclass(frozen=True)
+class Axes:
+    """The grid of a slice: theta + a u + b v.
+
+    Attributes:
+      a, b: coordinates along the two directions; a line has the single b of 0.
+      shares: of a path's variance, the share along each direction; else empty.
+      path: ``step``, ``a`` and ``b`` of the path's points; else empty.
+    """
+
+    a: tuple[float, ...]
+    b: tuple[float, ...] = (0.0,)
+    shares: tuple[float, ...] = ()
+    path: Mapping[str, list] | None = None
+
+    @property
+    def coordinates_N2(self) -> np.ndarray:
+        """(a, b) of all points, a running fastest; float64."""
+        b, a = np.meshgrid(self.b, self.a, indexing="ij")
+        return np.stack([a.reshape(-1), b.reshape(-1)], axis=1)
+
+
+def landscape_folder(paths: CellPaths, settings: Mapping[str, Any]) -> Path:
+    """The folder of a landscape: other settings have another."""
+    text = json.dumps(dict(settings), sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return paths.landscapes / f"{settings['kind']}-{digest}"
+
+
+def stored_landscapes(paths: CellPaths) -> list[Path]:
+    """The folders of the landscapes of a cell, by name."""
+    if not paths.landscapes.is_dir():
+        return []
+    return sorted(p.parent for p in paths.landscapes.glob("*/landscape.json"))
+
+
+def write_axes(folder: Path, settings: Mapping[str, Any], axes: Axes) -> None:
+    """Begins a landscape."""
+    value = {
+        "format": FORMAT,
+        "settings": dict(settings),
+        "a": axes.a,
+        "b": axes.b,
+        "shares": axes.shares,
+        "path": axes.path,
+    }
+    write_json(folder / "landscape.json", value)
+
+
+def read_axes(folder: Path) -> tuple[dict[str, Any], Axes] | None:
+    """(settings, axes) of a landscape, or None where it was not begun.
+
+    Raises:
+      UserError: the file is damaged, or of another version.
+    """
+    file = folder / "landscape.json"
+    if not exists(file):
+        return None
+    found = read_json(file)
+    if found.get("format") != FORMAT or not found.keys() >= _NAMES:
+        raise UserError(
+            f"{file} is damaged, or of another version of normlab; remove {folder}, and "
+            "the same command computes it again"
+        )
+    numbers = (tuple(found[name]) for name in ("a", "b", "shares"))
+    return found["settings"], Axes(*numbers, found["path"])
+
+
+def write_tile(
+    folder: Path,
+    start: int,
+    coordinates_N2: np.ndarray,
+    found: Mapping[tuple[str, str], tuple[np.ndarray, np.ndarray]],
+) -> None:
+    """Writes the rows of the points from number ``start`` on, whole or not at all.
+
+    Args:
+      found: (split, statistics) -> (losses_N, accuracies_N).
+    """
+    count = len(coordinates_N2)
+    tables = [
+        pa.table(
+            {
+                "point": np.arange(start, start + count, dtype=np.int32),
+                "a": coordinates_N2[:, 0],
+                "b": coordinates_N2[:, 1],
+                "split": [split] * count,
+                "statistics": [statistics] * count,
+                "loss": np.asarray(loss, np.float32),
+                "accuracy": np.asarray(accuracy, np.float32),
+            }
+        )
+        for (split, statistics), (loss, accuracy) in found.items()
+    ]
+    write_part(folder, start + count, pa.concat_tables(tables))
+
+
+def read_tiles(folder: Path) -> tuple[int, pd.DataFrame | None]:
+    """(how many points are there from the first on, their rows or None).
+
+    Columns: ``point``, ``a``, ``b``, ``split``, ``statistics``, ``loss``,
+    ``accuracy``. What stands behind a gap is not read.
+
+    Raises:
+      UserError: a tile is damaged.
+    """
+    reached, frames = 0, []
+    for end, path in numbered(folder, PREFIX, SUFFIX).items():
+        try:
+            table = pq.read_table(path, page_checksum_verification=True)
+        except (pa.ArrowException, OSError) as error:
+            reason = " ".join(str(error).split())
+            raise UserError(
+                f"{path} is damaged ({reason}); remove it, and the same command "
+                "computes it again"
+            ) from error
+        frame = table.to_pandas()
+        if frame["point"].min() != reached:
+            break
+        frames.append(frame)
+        reached = end
+    return reached, pd.concat(frames, ignore_index=True) if frames else None
+
+
+def drop_tiles_after(folder: Path, point: int) -> None:
+    """Removes what stands behind a gap: it will be computed again."""
+    drop_after(folder, point)

@@ -1,0 +1,118 @@
+"""A run read back as tables for pandas."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from normlab.cell import Cell
+from normlab.errors import UserError
+from normlab.store.layout import CellPaths, RunPaths, exists, read_json
+from normlab.store.metrics import read_parts, to_frame
+from normlab.store.quantities import measured_names, read_quantity
+from normlab.store.run import cell_status, read_cell
+
+
+def load(run: str | Path) -> pd.DataFrame:
+    """A run as one tidy table: a row a (cell, member, step).
+
+    Columns: ``cell`` and ``member``; every static setting (``norm``, ``groups``,
+    ``batch_size``, ...) and ``label``, the norm with its groups or p; ``seed``, ``lr``,
+    ``momentum``, ``weight_decay``; ``step``; the metrics (``batch_loss``,
+    ``train_loss``, ``test_accuracy``, ``gradient_norm``, ...; losses in nats), NaN
+    where not measured at that step; and ``diverged``, true from the first step with
+    a loss that is not finite. Metrics of step t are at the parameters after t
+    updates. What is unfinished is there as far as it was stored.
+
+    Raises:
+      UserError: ``run`` is no run directory, nothing is stored in it yet, or a file
+        in it is damaged.
+    """
+    paths = RunPaths.at(run)
+    frames = [_cell_frame(cell_paths) for cell_paths in begun_cells(paths)]
+    frames = [frame for frame in frames if frame is not None]
+    if not frames:
+        raise UserError(f"nothing is stored in {paths.root} yet")
+    return pd.concat(frames, ignore_index=True)
+
+
+def load_quantity(
+    run: str | Path,
+    name: str,
+    part: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
+) -> pd.DataFrame:
+    """A quantity along a run's paths, tidy: a row a (cell, member, step, entry).
+
+    Columns: ``cell``, the settings and the member's values as in `load`, ``step``, one
+    for each axis of the quantity (``eta``, ``layer``, ...) and one for each field.
+
+    Args:
+      part: of a cell's rows, without the settings, those to keep; for a quantity that
+        would not fit in memory with them.
+
+    Raises:
+      UserError: ``run`` is no run directory, the quantity was not measured in it, or a
+        file is damaged.
+    """
+    frames = []
+    for paths in begun_cells(RunPaths.at(run)):
+        found = read_quantity(paths, name)
+        if found is not None:
+            found = found if part is None else part(found).reset_index(drop=True)
+            frames.append(_with_settings(read_cell(paths), found))
+    if not frames:
+        names = measured(run)
+        raise UserError(
+            f"{name} was not measured in {run} (measured: {', '.join(names) or 'none'});"
+            f" python -m normlab.analysis --run={run} --quantities={name} measures it "
+            "from a stored path"
+        )
+    return pd.concat(frames, ignore_index=True)
+
+
+def measured(run: str | Path) -> tuple[str, ...]:
+    """The quantities that were measured in some cell of a run.
+
+    Raises:
+      UserError: ``run`` is no run directory.
+    """
+    cells = begun_cells(RunPaths.at(run))
+    return tuple(sorted({name for paths in cells for name in measured_names(paths)}))
+
+
+def begun_cells(paths: RunPaths) -> Iterator[CellPaths]:
+    """The cells of a run that were begun.
+
+    Raises:
+      UserError: it is no run directory.
+    """
+    if not exists(paths.sweep):
+        raise UserError(f"{paths.root} is not a run directory: it has no sweep.json")
+    for cell_id in read_json(paths.sweep).get("cells", []):
+        if paths.cell(cell_id).config.exists():
+            yield paths.cell(cell_id)
+
+
+def _cell_frame(paths: CellPaths) -> pd.DataFrame | None:
+    cell = read_cell(paths)
+    complete = cell_status(paths) == "complete"
+    table = read_parts(paths.metrics, cell.config.steps if complete else None)
+    if table is None:
+        return None
+    return _with_settings(cell, to_frame(table))
+
+
+def _with_settings(cell: Cell, frame: pd.DataFrame) -> pd.DataFrame:
+    """The columns of a cell's settings and of its members', in front of ``frame``."""
+    members = pd.DataFrame([dataclasses.asdict(member) for member in cell.members])
+    settings: dict[str, Any] = {"cell": cell.id, "label": cell.config.label}
+    for name, value in dataclasses.asdict(cell.config).items():
+        is_list = isinstance(value, tuple)
+        settings[name] = ",".join(map(str, value)) if is_list else value
+    groups = cell.config.groups
+    settings["groups"] = float("nan") if groups is None else groups
+    head = pd.DataFrame(settings, index=frame.index)
+    own = members.loc[frame["member"]].reset_index(drop=True)
+    return pd.concat([head, own, frame], axis=1)

@@ -1,0 +1,131 @@
+"""What was measured along the path, as tidy Parquet tables: a row an entry.
+
+While training, each quantity has a folder of immutable parts like the metrics'
+(``probes/<quantity>/part-<step>.parquet``); what is measured afterwards from the path
+is one file, ``analysis/<quantity>.parquet``. Both have the same columns: ``member``,
+``step``, one for each axis of the quantity, one for each of its fields.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from normlab.errors import UserError
+from normlab.store.layout import CellPaths, numbered, replacing
+from normlab.store.metrics import PREFIX, SUFFIX, drop_after, write_part
+
+Labels = Mapping[str, Sequence[Any]]
+_SETTINGS = b"normlab"
+
+
+def to_table(
+    step: int, fields: Mapping[str, np.ndarray], axes: Sequence[str], labels: Labels
+) -> pa.Table:
+    """One quantity at one step as rows.
+
+    Args:
+      fields: name -> array of shape (members, *axes).
+      axes: the names of the axes after the first.
+      labels: axis -> what its entries stand for.
+    """
+    shape = np.shape(next(iter(fields.values())))
+    places = np.indices(shape, np.int32).reshape(len(shape), -1)
+    columns: dict[str, Any] = {
+        "member": places[0],
+        "step": np.full(places.shape[1], step, np.int32),
+    }
+    for axis, place in zip(axes, places[1:], strict=True):
+        columns[axis] = pa.array(list(labels[axis])).take(pa.array(place))
+    for name, values in fields.items():
+        columns[name] = np.asarray(values, np.float32).reshape(-1)
+    return pa.table(columns)
+
+
+class ProbeRecorder:
+    """Collects quantities between two checkpoints; `flush` writes a part of each."""
+
+    def __init__(self, paths: CellPaths):
+        self._paths = paths
+        self._tables: dict[str, list[pa.Table]] = {}
+
+    def add(self, name: str, table: pa.Table) -> None:
+        """Adds rows of the quantity ``name``."""
+        self._tables.setdefault(name, []).append(table)
+
+    def flush(self, step: int) -> None:
+        """Writes what was collected up to ``step``, each part whole or not at all."""
+        for name, tables in self._tables.items():
+            write_part(self._paths.probes / name, step, pa.concat_tables(tables))
+        self._tables = {}
+
+
+def drop_probes_after(paths: CellPaths, step: int) -> None:
+    """Removes the parts that end after ``step``: they will be computed again."""
+    if paths.probes.is_dir():
+        for folder in paths.probes.iterdir():
+            drop_after(folder, step)
+
+
+def write_analysis(
+    paths: CellPaths, name: str, table: pa.Table, settings: Mapping[str, Any]
+) -> None:
+    """Writes a quantity measured from the path, with what it was measured with."""
+    note = {_SETTINGS: json.dumps(dict(settings)).encode()}
+    with replacing(paths.analysis / f"{name}{SUFFIX}") as temporary:
+        pq.write_table(
+            table.replace_schema_metadata(note),
+            temporary,
+            compression="zstd",
+            write_page_checksum=True,
+        )
+
+
+def read_quantity(paths: CellPaths, name: str) -> pd.DataFrame | None:
+    """All rows of a quantity in a cell, or None where it was never measured.
+
+    Where it was measured both while training and afterwards, the later one counts.
+
+    Raises:
+      UserError: a file is damaged.
+    """
+    parts = list(numbered(paths.probes / name, PREFIX, SUFFIX).values())
+    later = paths.analysis / f"{name}{SUFFIX}"
+    frames = [_read(part) for part in parts]
+    if later.exists():
+        found = _read(later)
+        again = found["step"].unique()
+        frames = [frame[~frame["step"].isin(again)] for frame in frames]
+        frames.append(found)
+    if not frames:
+        return None
+    frame = pd.concat(frames, ignore_index=True)
+    return frame.sort_values(["member", "step"], kind="stable", ignore_index=True)
+
+
+def measured_names(paths: CellPaths) -> tuple[str, ...]:
+    """The quantities that were measured in a cell."""
+    found = set()
+    if paths.probes.is_dir():
+        for folder in paths.probes.iterdir():
+            if numbered(folder, PREFIX, SUFFIX):  # else a kill left it empty
+                found.add(folder.name)
+    if paths.analysis.is_dir():
+        found |= {file.stem for file in paths.analysis.glob(f"*{SUFFIX}")}
+    return tuple(sorted(name for name in found if not name.startswith(".")))
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        return pq.read_table(path, page_checksum_verification=True).to_pandas()
+    except (pa.ArrowException, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"{path} is damaged ({reason}); remove it, and measure again with python "
+            "-m normlab.analysis"
+        ) from error

@@ -1,0 +1,61 @@
+"""What a batch's outputs cost, by the dataset's task."""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+
+class Loss(NamedTuple):
+    """The loss of a task.
+
+    Attributes:
+      of_each: ``(outputs_NK, targets) -> losses_N``.
+      right: ``(outputs_NK, targets) -> (N,)``, 1 where the output is right, else 0; NaN
+        where a task knows no right and wrong.
+      reduction: whether the loss over a set is the mean or the sum over its examples.
+    """
+
+    of_each: Callable[[jax.Array, jax.Array], jax.Array]
+    right: Callable[[jax.Array, jax.Array], jax.Array]
+    reduction: Literal["mean", "sum"]
+
+    def over(self, losses_N: jax.Array) -> jax.Array:
+        """The loss over a batch, of the losses of its examples."""
+        return losses_N.mean() if self.reduction == "mean" else losses_N.sum()
+
+    def of_total(self, total: jax.Array, count: int) -> jax.Array:
+        """The loss over ``count`` examples whose losses add up to ``total``."""
+        return total / count if self.reduction == "mean" else total
+
+
+def cross_entropy(logits_NK: jax.Array, labels_N: jax.Array) -> jax.Array:
+    """In nats; ``labels_N`` are whole numbers of any type."""
+    return optax.softmax_cross_entropy_with_integer_labels(
+        logits_NK, labels_N.astype(jnp.int32)
+    )
+
+
+def is_argmax(logits_NK: jax.Array, labels_N: jax.Array) -> jax.Array:
+    """Whether the largest logit is that of the label."""
+    return jnp.argmax(logits_NK, -1) == labels_N.astype(jnp.int32)
+
+
+def squared_error(outputs_NK: jax.Array, targets_NK: jax.Array) -> jax.Array:
+    """``||output - target||^2``, summed over the K outputs."""
+    return jnp.square(outputs_NK - targets_NK).sum(-1)
+
+
+def neither(outputs_NK: jax.Array, targets_NK: jax.Array) -> jax.Array:
+    """NaN: a real number is neither right nor wrong."""
+    del targets_NK
+    return jnp.full(outputs_NK.shape[:1], jnp.nan, jnp.float32)
+
+
+# TODO-EVIDENCE
+LOSSES: dict[str, Loss] = {
+    "classification": Loss(cross_entropy, is_argmax, "mean"),
+    "regression": Loss(squared_error, neither, "sum"),
+}

@@ -1,0 +1,167 @@
+"""Binds the pure quantities to a cell's network, data and training step."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from normlab.cell import CellConfig
+from normlab.norms import NORMS, Norm
+from normlab.norms.cuts import STANDARDIZING, groups_of
+from normlab.quantities import Here, Site, check, measure, needs
+from normlab.settings import ProbeSettings
+from normlab.train.losses import LOSSES
+from normlab.train.state import TrainState, augment_key, noise_key, probe_key
+from normlab.train.step import make_loss
+from normlab.train.taps import TappedNorm
+
+Prepare = Callable[[jax.Array, jax.Array], jax.Array]
+Found = dict[str, dict[str, jax.Array]]
+
+
+class Point(NamedTuple):
+    """One member at one point of its path.
+
+    Attributes:
+      params, batch_stats: theta_t and the running averages.
+      next_params: theta_{t+1}; {} where no quantity asks for it.
+      lr: scalar.
+      seed, step: integer scalars; batch, augmentation and noise follow from them.
+    """
+
+    params: Any
+    batch_stats: Any
+    next_params: Any
+    lr: jax.Array
+    seed: jax.Array
+    step: jax.Array
+
+
+def site_of(
+    cell: CellConfig,
+    settings: ProbeSettings,
+    norm: Norm,
+    model: nn.Module,
+    image_shape: tuple[int, int, int],
+) -> Site:
+    """What is the same at every point of the cell; traces the network once."""
+    tapped = TappedNorm(norm)
+    layers: list[str] = []
+
+    def trace(x: jax.Array) -> None:
+        watched = model.clone(norm=tapped)
+        variables = watched.init(jax.random.key(0), x, statistics="batch")
+        layers.extend(variables["params"])  # here still in the order of the calls
+
+    jax.eval_shape(trace, jax.ShapeDtypeStruct((2, *image_shape), jnp.float32))
+    channels = {name: x.shape[-1] for name, x in tapped.before.items()}
+    groups = None
+    if cell.norm in STANDARDIZING:
+        options = norm.options
+        groups = {k: groups_of(cell.norm, options, c) for k, c in channels.items()}
+    return Site(
+        settings=settings,
+        layers=tuple(layers),
+        norms=tuple(channels),
+        channels=tuple(channels.values()),
+        groups=groups,
+        epsilon=cell.epsilon,
+        running="momentum" in NORMS[cell.norm].reads,
+    )
+
+
+def make_measure(
+    names: Sequence[str],
+    site: Site,
+    model: nn.Module,
+    norm: Norm,
+    task: str,
+    prepare: Prepare,
+    scale: Callable[[jax.Array], jax.Array],
+) -> Callable[..., Found]:
+    """``measure(point, indices_B, data) -> {quantity: {field: array}}``, one member.
+
+    Gradient and loss are on the batch ``indices_B`` of the point's step, augmented and
+    with the noise of that step, under its own statistics; Hessians on the first
+    ``probe_images`` training images. Nothing of the state changes.
+
+    Args:
+      names: the quantities.
+      task: of the dataset, a key of `normlab.train.losses.LOSSES`.
+      prepare: ``(key, images) -> x_NHWC``: standardises and augments.
+      scale: images -> x_NHWC: standardises alone.
+
+    Raises:
+      UserError: one of the quantities cannot be measured there.
+    """
+    check(names, site)
+    size = site.settings.probe_images
+    batch_loss = make_loss(model, task)
+
+    def measured(point: Point, indices_B: jax.Array, data: dict) -> Found:
+        images, targets = data["train_x"], data["train_y"]
+        x_NHWC = prepare(augment_key(point.seed, point.step), images[indices_B])
+        y = targets[indices_B]
+        noise = noise_key(point.seed, point.step)
+
+        def loss(params):
+            return batch_loss(params, point.batch_stats, x_NHWC, y, noise)[0]
+
+        def tapped(params, moves):
+            watch = TappedNorm(norm, moves)
+            watched = make_loss(model.clone(norm=watch), task)
+            value, _ = watched(params, point.batch_stats, x_NHWC, y, noise)
+            return value, (watch.before, watch.after)
+
+        def fixed(statistics):
+            x, y = scale(images[:size]), targets[:size]
+
+            def of(params):
+                variables = {"params": params, "batch_stats": point.batch_stats}
+                outputs = model.apply(variables, x, statistics=statistics)
+                own = LOSSES[task]
+                return own.over(own.of_each(outputs, y))
+
+            return of
+
+        here = Here(
+            site=site,
+            params=point.params,
+            next_params=point.next_params,
+            lr=point.lr,
+            loss=loss,
+            tapped=tapped,
+            fixed={kind: fixed(kind) for kind in site.statistics},
+            key=probe_key(point.seed, point.step),
+        )
+        return measure(names, here)
+
+    return measured
+
+
+def make_probe(
+    names: Sequence[str], measured: Callable[..., Found], step: Callable
+) -> Callable[..., Found]:
+    """``probe(state, indices_B, data)``: `make_measure`'s function while training.
+
+    Where a quantity asks for the next point, it is where ``step`` goes from here.
+    """
+
+    def probe(state: TrainState, indices_B: jax.Array, data: dict) -> Found:
+        following = {}
+        if needs(names, "next"):
+            batch = data["train_x"][indices_B], data["train_y"][indices_B]
+            following = step(state, batch)[0].params
+        point = Point(
+            params=state.params,
+            batch_stats=state.batch_stats,
+            next_params=following,
+            lr=state.opt_state.hyperparams["lr"],
+            seed=state.seed,
+            step=state.step,
+        )
+        return measured(point, indices_B, data)
+
+    return probe

@@ -1,0 +1,42 @@
+"""A network whose norm layers can be watched, and pushed."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+Moves = tuple[dict[str, jax.Array], dict[str, jax.Array]]
+
+
+@dataclasses.dataclass(eq=False)
+class TappedNorm:
+    """A norm that notes the inputs and outputs of its layers.
+
+    It stands where a `normlab.norms.Norm` stands. Made anew for every application of
+    the network, as it holds that application's arrays.
+
+    Attributes:
+      norm: the norm itself.
+      moves: what is added to the input and to the output of the layer of that name;
+        a derivative by it is one by the layer's input or output.
+      before, after: what the layers saw and gave, by name in the order of the calls.
+    """
+
+    norm: Callable[[str], Callable[..., jax.Array]]
+    moves: Moves = ({}, {})
+    before: dict[str, jax.Array] = dataclasses.field(default_factory=dict)
+    after: dict[str, jax.Array] = dataclasses.field(default_factory=dict)
+
+    def __call__(self, name: str) -> Callable[..., jax.Array]:
+        layer = self.norm(name)
+        inputs, outputs = self.moves
+
+        def tapped(x: jax.Array, **how: Any) -> jax.Array:
+            y = x + inputs[name] if name in inputs else x
+            z = layer(y, **how)
+            z = z + outputs[name] if name in outputs else z
+            self.before[name], self.after[name] = y, z
+            return z
+
+        return tapped

@@ -1,0 +1,146 @@
+"""Measured from the stored path, a quantity is what a probe had found."""
+
+import dataclasses
+import shutil
+from unittest import mock
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from normlab import data
+from normlab.analysis.measure import measure_cell
+from normlab.analysis.settings import AnalysisOptions
+from normlab.config import RunOptions
+from normlab.errors import UserError
+from normlab.models import INITS, MODELS
+from normlab.store.layout import CellPaths
+from normlab.store.quantities import read_quantity
+from normlab.sweep.execute import run_cell
+from tests import tiny
+from tests.compiled_once import compiled_once
+from tests.sweep.test_probes import CELL, NAMES, OPTIONS, PLAN
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _compiled_once(tmp_path_factory):
+    with compiled_once(str(tmp_path_factory.mktemp("compiled"))):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _tiny():
+    with (
+        mock.patch.dict(MODELS, tiny=tiny.TinyNet),
+        mock.patch.dict(INITS, quick=tiny.QUICK),
+        mock.patch.dict(data.DATASETS, tiny=lambda folder: tiny.dataset()),
+    ):
+        yield
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    paths = CellPaths(tmp_path_factory.mktemp("run"))
+    run_cell(PLAN, paths, OPTIONS, tiny.Silent())
+    return paths
+
+
+@pytest.fixture
+def copy(run, tmp_path):
+    root = tmp_path / "cell"
+    shutil.copytree(run.root, root)
+    return CellPaths(root)
+
+
+def options(*names, **changes) -> AnalysisOptions:
+    return AnalysisOptions(
+        run="anywhere", quantities=names, execution="vmap", **changes
+    )
+
+
+def silent(cell, step):
+    pass
+
+
+def table(paths, name) -> pd.DataFrame:
+    found = read_quantity(paths, name)
+    assert found is not None
+    return found
+
+
+def test_what_a_probe_had_found(run, copy):
+    shutil.rmtree(copy.probes)
+    steps = []
+    measure_cell(copy, options(*NAMES), {}, lambda cell, step: steps.append(step))
+    assert steps == [0, 4, 8, 11]
+    for name in NAMES:
+        found, expected = table(copy, name), table(run, name)
+        if name in ("gradient_lipschitz", "internal_covariate_shift"):
+            expected = expected[expected["step"] < 11].reset_index(drop=True)
+        assert list(found) == list(expected) and len(found) == len(expected)
+        for column in found:
+            if found[column].dtype.kind in "if":
+                np.testing.assert_allclose(
+                    found[column], expected[column], rtol=2e-3, atol=1e-6, err_msg=name
+                )
+            else:
+                assert found[column].tolist() == expected[column].tolist()
+
+
+def test_members_in_chunks_and_fewer_points(run, copy):
+    measure_cell(copy, options("gradient_norm", every=8, member_chunk="3"), {}, silent)
+    shutil.rmtree(copy.probes)
+    found = table(copy, "gradient_norm")
+    assert found["step"].unique().tolist() == [0, 8, 11]
+    expected = table(run, "gradient_norm")
+    expected = expected[expected["step"].isin([0, 8, 11])]
+    np.testing.assert_allclose(found["l2"], expected["l2"], rtol=1e-4)
+
+
+def test_other_settings_than_the_runs(copy):
+    measure_cell(
+        copy, options("effective_smoothness"), {"probe_etas": (0.125, 1.0)}, silent
+    )
+    found = table(copy, "effective_smoothness")
+    assert sorted(found["eta"].unique()) == [0.125, 1.0]
+
+
+def test_a_later_measurement_counts_where_both_are(run, copy):
+    measure_cell(
+        copy, options("effective_smoothness", every=8), {"probe_etas": (3.0,)}, silent
+    )
+    etas = table(copy, "effective_smoothness").groupby("step")["eta"].agg(set)
+    assert etas[4] == {0.5, 1.0, 2.0, 4.0}
+    assert etas[0] == etas[8] == {3.0}
+
+
+def test_what_a_run_cannot_give_is_one_line(copy, tmp_path):
+    with pytest.raises(UserError, match="unknown; known: gradient_norm"):
+        measure_cell(copy, options("nonsense"), {}, silent)
+    with pytest.raises(UserError, match="probe_channels=9: the widest layer has 4"):
+        measure_cell(
+            copy, options("activation_moments"), {"probe_channels": (9,)}, silent
+        )
+    shutil.rmtree(copy.path)
+    with pytest.raises(UserError, match="no path is stored in .*--path_every"):
+        measure_cell(copy, options("gradient_norm"), {}, silent)
+
+
+def test_without_successive_points_there_is_no_difference(tmp_path):
+    config = dataclasses.replace(CELL.config, path_next=False, probes=())
+    cell = dataclasses.replace(CELL, config=config)
+    paths = CellPaths(tmp_path / "cell")
+    run_cell(tiny.plan(cell), paths, RunOptions(), tiny.Silent())
+    with pytest.raises(UserError, match="successive points.*--path_next"):
+        measure_cell(paths, options("internal_covariate_shift"), {}, silent)
+    assert not paths.analysis.exists()
+
+
+def test_a_damaged_path_is_one_line(copy):
+    largest = max(
+        (file for file in copy.path.rglob("*") if file.is_file()),
+        key=lambda file: file.stat().st_size,
+    )
+    largest.write_bytes(b"\0" * largest.stat().st_size)
+    with pytest.raises(UserError, match="damaged"):
+        measure_cell(copy, options("gradient_norm"), {}, silent)

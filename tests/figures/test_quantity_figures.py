@@ -1,0 +1,205 @@
+"""Every figure of quantities, on made-up runs: what is drawn, and what it says."""
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from normlab.errors import UserError
+from normlab.figures import FIGURES, NotDrawn, Sources, draw_all
+from normlab.figures.tables import PAPER, RUN
+from tests.figures import made
+from tests.figures.test_figures import SETTINGS, words
+
+ALWAYS = {
+    "curves",
+    "lr_sensitivity",
+    "gradient_norm",
+    "gradient_norm_layers",
+    "activation_moments",
+    "activation_histogram",
+    "santurkar_2",
+    "santurkar_3",
+    "santurkar_11",
+    "smoothness_by_eta",
+}
+# What is drawn of the runs in `made.RUNS`, beside that.
+DRAWN = {
+    "plain": {"santurkar_4"},
+    "one seed": {"santurkar_4"},
+    "vgg": {"santurkar_1", "santurkar_4", "santurkar_5", "santurkar_12", "penalty"},
+    "linear": {"santurkar_5", "santurkar_10", "santurkar_13"},
+}
+BESIDE = {
+    "vgg": {*DRAWN["vgg"], "santurkar_11"},
+    "linear": DRAWN["linear"],
+}
+HERE = [name for name, drawing in FIGURES.items() if set(drawing.reads) <= {
+    "metrics", *made.FIELDS
+}]  # fmt: skip
+# One member a panel: channels of two seeds have nothing in common.
+OF_ONE = {"activation_moments", "activation_histogram", "santurkar_2"}
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory) -> Callable[[str], Sources]:
+    stored: dict[str, Sources] = {}
+
+    def of(run: str) -> Sources:
+        if run not in stored:
+            folder = tmp_path_factory.mktemp("run")
+            stored[run] = Sources(made.write(folder, made.RUNS[run]).root)
+        return stored[run]
+
+    return of
+
+
+@pytest.fixture(scope="module")
+def drawn(sources) -> Callable[[str, str], tuple[pd.DataFrame, Figure]]:
+    found: dict[tuple[str, str], tuple[pd.DataFrame, Figure]] = {}
+
+    def of(name: str, run: str) -> tuple[pd.DataFrame, Figure]:
+        if (name, run) not in found:
+            table = tabulated(name, sources(run))
+            found[name, run] = table, FIGURES[name].draw(table)
+        return found[name, run]
+
+    return of
+
+
+def tabulated(name: str, sources: Sources) -> pd.DataFrame:
+    return FIGURES[name].tabulate(*(sources.table(x) for x in FIGURES[name].reads))
+
+
+def panels(figure: Figure) -> list[tuple[Any, Axes]]:
+    """Axes with their places in the grid; colour bars have none."""
+    found = [(ax.get_subplotspec(), ax) for ax in figure.axes]
+    return [(place, ax) for place, ax in found if place is not None]
+
+
+CASES = [(name, run) for run, more in DRAWN.items() for name in (*ALWAYS, *more)]
+CASES = [(name, run) for name, run in CASES if name in HERE]
+
+
+def test_each_figure_has_a_run():
+    assert set(HERE) == {name for name, _ in CASES}
+
+
+@pytest.mark.parametrize(("name", "run"), sorted(CASES))
+def test_it_says_what_it_shows(name, run, drawn):
+    table, figure = drawn(name, run)
+    assert type(figure) is Figure and not table.empty
+    for place, ax in panels(figure):
+        assert np.isfinite([*ax.get_xlim(), *ax.get_ylim()]).all()
+        assert ax.get_xlabel() or not place.is_last_row()
+        label = ax.get_ylabel()
+        assert label or not place.is_first_col()
+        unit = "squared error" if run == "linear" else "nats"
+        assert f"({unit}" in label or not ("loss" in label or "|" in label) or (
+            label == "|g'| / |g|"
+        ), label  # fmt: skip
+    if name in {"curves", "lr_sensitivity"}:
+        return  # test_figures.py
+    text = words(figure)
+    where = {"vgg": "cifar10, vgg16", "linear": "gaussian, deep_linear"}
+    assert where.get(run, "digits, small_cnn") in text
+    settings = set(table["setting"])
+    assert settings <= set(text.splitlines())
+    if name in OF_ONE:
+        assert "one member, seed 0" in text
+    elif run == "one seed":
+        assert "one seed" in text
+    else:
+        assert "3 seeds" in text
+
+
+@pytest.mark.parametrize(("name", "run"), sorted(CASES))
+def test_lines_are_the_table(name, run, drawn):
+    if name in {"curves", "lr_sensitivity", *OF_ONE}:
+        pytest.skip("not of medians over seeds, or in test_figures.py")
+    table, figure = drawn(name, run)
+    known = set(table["median"])
+    count = 0
+    for _, ax in panels(figure):
+        for line in ax.get_lines():
+            if line.get_label() in {*table["setting"], PAPER}:
+                values = np.asarray(line.get_ydata())
+                assert known >= set(values.tolist())
+                count += len(values)
+    of_lines = table if "edge" not in table else table[table["source"] == PAPER]
+    if name != "santurkar_11":
+        assert count == len(of_lines) or "edge" in table
+
+
+@pytest.mark.parametrize("run", DRAWN)
+def test_published_curves_are_beside_their_counterparts(run, drawn):
+    for name in (*ALWAYS, *DRAWN[run]):
+        if name in HERE and name not in {"curves", "lr_sensitivity"}:
+            table, figure = drawn(name, run)
+            sources = set(table["source"]) if "source" in table else {RUN}
+            beside = name in BESIDE.get(run, ())
+            assert (PAPER in sources) == beside, name
+            labels = words(figure) + "".join(ax.get_ylabel() for ax in figure.axes)
+            assert (PAPER in labels) == beside, name
+
+
+@pytest.mark.parametrize("run", ["plain", "linear"])
+def test_all_that_a_run_has_are_drawn_and_the_csv_is_the_table(run, sources, tmp_path):
+    written = draw_all(sources(run), tmp_path)
+    names = {path.stem for path in written}
+    assert names == (ALWAYS | DRAWN[run]) & set(FIGURES)
+    assert len(written) == 3 * len(names)
+    for name in names:
+        table = tabulated(name, sources(run)).reset_index(drop=True)
+        found = pd.read_csv(tmp_path / f"{name}.csv")
+        pd.testing.assert_frame_equal(found, table, check_dtype=False)
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _ in CASES} - {"curves"}))
+def test_nothing_is_left_open(name, drawn):
+    run = next(run for other, run in CASES if other == name)
+    _, figure = drawn(name, run)
+    figure.savefig(io.BytesIO(), format="png", dpi=40)
+    import matplotlib
+
+    assert dict(matplotlib.rcParams) == SETTINGS
+
+
+def test_where_there_are_no_numbers_nothing_is_drawn(tmp_path):
+    paths = made.write(tmp_path, made.RUNS["plain"][:2], nowhere=True)
+    names = {path.stem for path in draw_all(Sources(paths.root), tmp_path / "figures")}
+    assert names == {"curves", "lr_sensitivity", "gradient_norm"}
+
+
+def test_a_run_without_probes_has_the_figures_of_its_metrics(tmp_path):
+    paths = made.write(tmp_path, made.RUNS["plain"][:2], ())
+    sources = Sources(paths.root)
+    names = {path.stem for path in draw_all(sources, tmp_path / "figures")}
+    assert names == {"curves", "lr_sensitivity", "gradient_norm"}
+    with pytest.raises(UserError, match="=santurkar_4: effective_smoothness was"):
+        draw_all(sources, tmp_path / "figures", ["santurkar_4"])
+    with pytest.raises(NotDrawn, match="figures=santurkar_1: it shows a VGG"):
+        draw_all(sources, tmp_path / "figures", ["santurkar_1"])
+
+
+@pytest.mark.parametrize(
+    ("name", "run", "reason"),
+    [
+        ("santurkar_1", "plain", "shows a VGG"),
+        ("santurkar_4", "linear", "see santurkar_10"),
+        ("santurkar_5", "plain", "compares --norm=batch_lp"),
+        ("santurkar_10", "vgg", "--dataset=gaussian"),
+        ("santurkar_12", "linear", "santurkar_13 is of regressions"),
+        ("santurkar_12", "plain", "compares --norm=batch_lp"),
+        ("santurkar_13", "vgg", "--dataset=gaussian"),
+        ("penalty", "plain", "--weight_decay adds"),
+    ],
+)
+def test_what_a_run_lacks_is_said(name, run, reason, sources):
+    with pytest.raises(NotDrawn, match=reason):
+        tabulated(name, sources(run))

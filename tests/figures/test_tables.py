@@ -1,0 +1,197 @@
+"""The numbers of the figures of quantities, against what they are by definition."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from normlab.figures import FIGURES, Sources, histograms
+from normlab.figures.tables import (
+    binned,
+    few,
+    is_regression,
+    middle,
+    over_seeds,
+    stack,
+    with_names,
+)
+from tests.figures import made
+
+
+@pytest.fixture(scope="module")
+def vgg(tmp_path_factory) -> Sources:
+    folder = tmp_path_factory.mktemp("run")
+    return Sources(made.write(folder, made.RUNS["vgg"]).root)
+
+
+def one(table: pd.DataFrame, **values) -> pd.DataFrame:
+    for name, value in values.items():
+        table = table[table[name] == value]
+    return table
+
+
+POINT = "lr 0.1, weight_decay 0.0005"
+WHERE = {"label": "batch", "lr": 0.1, "weight_decay": 5e-4, "step": 10}
+
+
+def test_few():
+    assert few("abc", 3) == ["a", "b", "c"] and few([], 2) == []
+    assert few(range(9), 3) == [0, 4, 8]
+    assert middle([1, 2, 3]) == 2 and middle([1]) == 1
+
+
+def test_over_seeds_counts_what_is_finite():
+    rows = pd.DataFrame(
+        {"setting": list("aaabb"), "x": [1.0, 2.0, np.inf, np.nan, 5.0]}
+    )
+    found = over_seeds(rows, ["setting"], "x")
+    assert list(found["n"]) == [2, 1]
+    assert list(found["median"]) == [1.5, 5.0]
+    nothing = over_seeds(rows.assign(x=np.nan), ["setting"], "x")
+    assert nothing.empty
+    assert stack([nothing, found]).equals(found)
+    assert stack([nothing, nothing]).empty
+
+
+def test_bins_are_means_or_medians(vgg):
+    frame = with_names(vgg.table("metrics"))
+    mine = one(frame, label="none", lr=0.05, weight_decay=0.0, seed=1)
+    for how in ("mean", "median"):
+        table = binned(frame, "batch_loss", how, bins=5)  # 20 steps: of 4 each
+        member = mine["member"].iloc[0]
+        found = one(table, setting="none", member=member)
+        assert set(table["steps_averaged"]) == {4}
+        assert list(found["step"]) == [1.5, 5.5, 9.5, 13.5, 17.5]
+        blocks = mine["batch_loss"].to_numpy()[:20].reshape(5, 4)
+        wanted = getattr(np, how)(blocks, axis=1)
+        np.testing.assert_allclose(found["batch_loss"], wanted, rtol=1e-6)
+
+
+def test_the_band_is_over_the_papers_probes(vgg):
+    frame = vgg.table("effective_smoothness")
+    # A longer grid changes nothing: the paper's probes are 0.5 to 4 learning rates.
+    more = pd.concat([frame, frame.assign(eta=0.125, loss=0.0, beta=1e9)])
+    for rows in (frame, more):
+        table = one(FIGURES["santurkar_4"].tabulate(rows), source="run", point=POINT)
+        mine = one(frame, **WHERE).groupby("seed")
+        for measure, edge in (("loss", "low"), ("loss", "high"), ("beta", "high")):
+            value = mine[measure].agg({"low": "min", "high": "max"}[edge])
+            found = one(table, measure=measure, edge=edge, setting="batch", step=10)
+            assert found["median"].item() == pytest.approx(value.median())
+            assert found["low"].item() == pytest.approx(value.min())
+            assert found["n"].item() == 3
+    assert "batch l1" not in set(table["setting"])
+    assert "batch l1" in set(tables_of(vgg, "santurkar_12")["setting"])
+
+
+def tables_of(sources: Sources, name: str) -> pd.DataFrame:
+    drawing = FIGURES[name]
+    return drawing.tabulate(*(sources.table(read) for read in drawing.reads))
+
+
+def test_other_probes_count_where_none_is_the_papers(vgg):
+    frame = vgg.table("effective_smoothness")
+    table = FIGURES["santurkar_4"].tabulate(frame.assign(eta=frame["eta"] * 100))
+    assert not one(table, source="run").empty
+
+
+def test_smoothness_by_eta_is_of_the_later_half(vgg):
+    table = tables_of(vgg, "smoothness_by_eta")
+    frame = vgg.table("effective_smoothness")
+    later = frame[frame["step"].isin([10, 20])]
+    mine = one(later, label="batch", lr=0.1, weight_decay=5e-4, eta=2.0)
+    for metric in ("beta", "norm_ratio", "cosine"):
+        wanted = mine.groupby("seed")[metric].median().median()
+        found = one(table, metric=metric, setting="batch", point=POINT)
+        assert list(found["length"]) == pytest.approx([0.05, 0.1, 0.2, 0.4])
+        assert found["median"].iloc[2] == pytest.approx(wanted)
+
+
+def test_both_readings_of_the_smoothness_are_marked(vgg):
+    figure = FIGURES["smoothness_by_eta"].draw(tables_of(vgg, "smoothness_by_eta"))
+    labels = {t.get_text() for legend in figure.legends for t in legend.get_texts()}
+    assert {"1/η: g' is small", "2/lr"} <= labels
+    top = [ax for ax in figure.axes if "β" in ax.get_title() or ax.get_title()]
+    for ax in top:
+        lr = float(ax.get_title().split(",")[0].removeprefix("lr "))
+        lines = {str(line.get_label()): line for line in ax.get_lines()}
+        x, y = lines["1/η: g' is small"].get_data()
+        np.testing.assert_allclose(y, 1 / np.asarray(x))
+        levels = [np.asarray(line.get_ydata()) for line in ax.get_lines()]
+        assert any(len(y) and np.allclose(y, 2 / lr) for y in levels)
+
+
+def test_the_penalty(vgg):
+    table = one(tables_of(vgg, "penalty"), source="run", setting="batch", step=10)
+    low = one(vgg.table("loss_range"), **WHERE).set_index("seed")["low"]
+    size = one(vgg.table("parameter_norm"), **WHERE, part="all").set_index("seed")["l2"]
+    loss = one(table, point=POINT, metric="loss")["median"].item()
+    assert loss == pytest.approx(low.median())
+    found = one(table, point=POINT, metric="penalized")["median"].item()
+    assert found == pytest.approx((low + 5e-4 * size**2 / 2).median())
+    free = one(table, point="lr 0.1, weight_decay 0").set_index("metric")["median"]
+    assert free["loss"] == free["penalized"]
+    decoupled = vgg.table("loss_range").assign(optimizer="adamw")
+    with pytest.raises(Exception, match="--weight_decay adds"):
+        FIGURES["penalty"].tabulate(decoupled, vgg.table("parameter_norm"))
+
+
+def test_the_papers_layers():
+    weights = [f"conv{i}" for i in range(1, 14)] + ["dense1"]
+    names = {"vgg": weights, "linear": [f"dense{i}" for i in range(1, 26)]}
+    chosen = {"vgg": ["conv5", "conv10"], "linear": ["dense9", "dense17"]}
+    for network, layers in names.items():
+        places = [layers[int(len(layers) * share)] for share in (1 / 3, 2 / 3)]
+        assert places == chosen[network]
+    norms = [f"norm{i}" for i in range(1, 14)]
+    assert histograms.chosen_layers(norms) == ["norm2", "norm9", "norm13"]
+    linear = [f"norm{i}" for i in range(1, 25)]
+    assert histograms.chosen_layers(linear) == ["norm1", "norm11", "norm24"]
+    assert histograms.chosen_layers(["norm1", "norm2"]) == ["norm1", "norm2"]
+
+
+def test_shift_is_of_layers_with_weights(vgg):
+    table = tables_of(vgg, "santurkar_3")
+    assert list(dict.fromkeys(table["layer"])) == ["conv2", "dense1"]
+    mine = one(vgg.table("internal_covariate_shift"), **WHERE, layer="dense1")
+    found = one(table, layer="dense1", point=POINT, setting="batch", step=10)
+    shift = one(found, metric="difference")["median"].item()
+    assert shift == pytest.approx(mine["difference"].median())
+
+
+def test_densities_are_of_one_member(vgg):
+    table = tables_of(vgg, "activation_histogram")
+    assert set(table["norm_layer"]) == {"norm2"} and set(table["seed"]) == {0}
+    assert table["point"].nunique() == 1 and set(table["channel"]) == {0}
+    width = table["right"] - table["left"]
+    total = (table["density"] * width).groupby(
+        [table["setting"], table["side"], table["step"]]
+    )
+    np.testing.assert_allclose(total.sum(), 1)
+    mine = one(table, setting="none", side="after", step=10)
+    assert histograms.quantiles(mine, (1.0,)) == pytest.approx([4.0])
+    uniform = mine.assign(density=1 / 6)
+    assert histograms.quantiles(uniform, (0.5,)) == pytest.approx([1.0])
+
+
+def test_a_constant_channel_has_no_density(vgg):
+    frame = vgg.table("activation_histogram")
+    constant = frame.assign(left=frame["right"])
+    assert FIGURES["activation_histogram"].tabulate(constant).empty
+
+
+def test_histograms_are_not_read_whole(tmp_path):
+    cells = [made.cell("none", lrs=(0.1,), seeds=1)]
+    paths = made.write(tmp_path, cells, ("activation_histogram",))
+    from normlab.store import load_quantity
+
+    whole = load_quantity(paths.root, "activation_histogram")
+    part = Sources(paths.root).table("activation_histogram")
+    assert len(whole) == 3 * len(part)  # one of three channels
+    assert set(part["channel"]) == {0} and set(part["step"]) == set(made.STEPS)
+    long = pd.concat([whole.assign(step=step) for step in range(100)])
+    assert histograms.part(long)["step"].nunique() == 40
+
+
+def test_units():
+    frame = pd.DataFrame({"dataset": ["digits", "gaussian"]})
+    assert list(is_regression(frame)) == [False, True]

@@ -1,0 +1,102 @@
+"""A run with paths and checkpoints made up, of networks that were never trained."""
+
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from normlab import data
+from normlab.cell import Cell
+from normlab.config import SweepConfig
+from normlab.flags import write
+from normlab.landscape.settings import LandscapeConfig
+from normlab.models import INITS, MODELS
+from normlab.store import checkpoints
+from normlab.store.layout import RunPaths
+from normlab.store.path import PathRecorder
+from normlab.store.run import open_run, write_cell
+from normlab.train.optimizers import HYPERPARAMETERS
+from normlab.train.state import TrainState
+from tests import tiny
+
+STEPS = (0, 4, 8, 12)
+NORMS = ("none", "batch", "group")
+MEMBERS = tiny.members(lrs=(0.01, 0.1), seeds=(0, 1))
+
+
+def cell(norm: str = "batch", **changes: Any) -> Cell:
+    # Epsilon is large: with these small networks' statistics all is smooth.
+    base = {"norm": norm, "path_every": 4, "eval_batch_size": 24, "epsilon": 0.01}
+    return tiny.cell(MEMBERS, **base | changes)
+
+
+def models() -> tuple[Any, ...]:
+    """Patches that make ``tiny`` a model and a dataset, and ``quick`` an init."""
+    return (
+        mock.patch.dict(MODELS, tiny=tiny.TinyNet),
+        mock.patch.dict(INITS, quick=tiny.QUICK),
+        mock.patch.dict(data.DATASETS, tiny=lambda folder: tiny.dataset()),
+    )
+
+
+def shapes(of: Cell) -> TrainState:
+    count = len(of.members)
+    seeds = jax.ShapeDtypeStruct((count,), jnp.int32)
+    values = {
+        name: jax.ShapeDtypeStruct((count,), jnp.float32) for name in HYPERPARAMETERS
+    }
+    return jax.eval_shape(jax.vmap(tiny.program(of.config).init), seeds, values)
+
+
+def state(of: Cell, step: int) -> TrainState:
+    """Made-up numbers that move with the step, along a curve; others for each member."""
+    drawn = np.random.default_rng(7)
+
+    def draw(leaf):
+        if leaf.dtype != np.float32:
+            return np.full(leaf.shape, step, leaf.dtype)
+        here, way, bend = (drawn.normal(size=leaf.shape) for _ in range(3))
+        t = step / STEPS[-1]
+        return (0.3 * (here + 2 * t * way + t * t * bend)).astype(np.float32)
+
+    found = jax.tree.map(draw, shapes(of))
+    stats = jax.tree.map(lambda x: np.abs(x) + np.float32(0.2), found.batch_stats)
+    return found.replace(batch_stats=stats)
+
+
+def write_run(folder: Path, *cells: Cell, path: bool = True) -> RunPaths:
+    """A run of ``cells``, with paths (two stacks) and a checkpoint each."""
+    paths = RunPaths.at(folder)
+    config = SweepConfig(steps=STEPS[-1])
+    open_run(paths, config, cells, write(config), {"started": "now"})
+    for one in cells:
+        own = paths.cell(one.id)
+        write_cell(own, one, "complete")
+        recorder = PathRecorder(own.path)
+        for step in STEPS if path else ():
+            at = state(one, step)
+            recorder.add(step, {"params": at.params, "batch_stats": at.batch_stats})
+            if step == STEPS[1]:
+                recorder.flush()
+        recorder.flush()
+        checkpoints.save(own.checkpoints, STEPS[-1], state(one, STEPS[-1]), keep=2)
+    return paths
+
+
+def config(run: Path | str = "anywhere", **changes: Any) -> LandscapeConfig:
+    """Three points along a direction, over 12 images, on one device."""
+    base: dict[str, Any] = {
+        "run": str(run),
+        "points": 3,
+        "images": 12,
+        "devices": "1",
+        "execution": "map",
+    }
+    return LandscapeConfig(**base | changes)
+
+
+def silent(done: int, total: int) -> None:
+    pass

@@ -1,0 +1,294 @@
+"""NoisyBatchNorm: what the noise is, when there is any, and that training has it."""
+
+import dataclasses
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from normlab import norms
+from normlab.errors import UserError
+from normlab.norms import batch_noisy, make_norm
+from normlab.norms.noise import Noise, draw
+from normlab.train.program import data_arrays
+from normlab.train.state import noise_key
+from tests import tiny
+
+# Linen declares return types wider than what an array function takes: Any for both.
+BatchNorm: Any = norms.BatchNorm
+NoisyBatchNorm: Any = norms.NoisyBatchNorm
+KEY = jax.random.key(7)
+PAPER = Noise(0.5, 1.25, 0.1, 0.1)
+NONE = Noise(0.0, 1.0, 0.0, 0.0)
+MANY = 40000
+
+
+def close_in_the_mean(values, mean: float, var: float, fourth: float):
+    """Mean and variance within four standard errors.
+
+    Args:
+      fourth: the fourth central moment over the squared variance: 3 for a normal
+        distribution, 1.8 for a uniform one.
+    """
+    n = values.size
+    assert abs(values.mean() - mean) < 4 * np.sqrt(var / n)
+    assert abs(values.var() - var) < 4 * var * np.sqrt((fourth - 1) / n)
+    found = ((values - mean) ** 4).mean() / var**2
+    assert abs(found - fourth) < 0.2
+
+
+def test_channels_have_uniform_shifts_and_factors():
+    noise = dataclasses.replace(PAPER, mean_spread=0.0, scale_spread=0.0)
+    drawn = draw(KEY, noise, (2, MANY), (1, MANY), jnp.float32)
+    factor, shift = (np.asarray(v, np.float64) for v in drawn)
+    np.testing.assert_array_equal(factor[0], factor[1])
+    np.testing.assert_array_equal(shift[0], shift[1])
+    close_in_the_mean(shift[0], 0.0, 0.5**2 / 3, 1.8)
+    close_in_the_mean(factor[0], 1.125, 0.25**2 / 12, 1.8)
+    assert np.abs(shift).max() <= 0.5 and factor.min() >= 1 and factor.max() <= 1.25
+    assert abs(np.corrcoef(factor[0], shift[0])[0, 1]) < 4 / np.sqrt(MANY)
+
+
+def test_elements_have_uniform_shifts_and_normal_factors_around_their_channels():
+    noise = dataclasses.replace(PAPER, scale_spread=0.2)
+    drawn = draw(KEY, noise, (MANY, 2), (1, 2), jnp.float32)
+    without = dataclasses.replace(PAPER, mean_spread=0.0, scale_spread=0.0)
+    centres = draw(KEY, without, (1, 2), (1, 2), jnp.float32)
+    factor, shift = (
+        np.asarray(v, np.float64) - np.asarray(centre, np.float64)
+        for v, centre in zip(drawn, centres, strict=True)
+    )
+    for channel in range(2):
+        close_in_the_mean(shift[:, channel], 0.0, 0.1**2 / 3, 1.8)
+        close_in_the_mean(factor[:, channel], 0.0, 0.2**2, 3.0)
+    assert np.abs(shift).max() < 0.1 + 1e-6
+    correlations = np.corrcoef([*shift.T, *factor.T]) - np.eye(4)
+    assert np.abs(correlations).max() < 4 / np.sqrt(MANY)
+
+
+def test_members_drawn_together_draw_what_each_draws_alone():
+    def one(key):
+        return draw(key, PAPER, (3, 4), (1, 4), jnp.float32)
+
+    keys = jax.random.split(KEY, 3)
+    together = jax.vmap(one)(keys)
+    for i in range(3):
+        alone = one(keys[i])
+        for a, b in zip(together, alone, strict=True):
+            np.testing.assert_allclose(a[i], b, rtol=1e-6)
+
+
+def case(**settings):
+    """x, variables with a scale and a bias that are not 1 and 0, and the layer."""
+    x = 3 + 2 * jax.random.normal(jax.random.key(1), (6, 3, 3, 4))
+    layer = NoisyBatchNorm(use_running_average=False, momentum=0.9, **settings)
+    params = {"scale": jnp.array([2.0, -1, 0.5, 3]), "bias": jnp.arange(4.0) - 1}
+    variables = {**layer.init(jax.random.key(0), x), "params": params}
+    return x, variables, layer
+
+
+def test_the_noise_goes_where_it_is_said_to(monkeypatch):
+    """After: s (scale xhat + bias) + m. Before: scale (s xhat + m) + bias."""
+    x, variables, after = case()
+    s, m = np.random.default_rng(0).normal(size=(2, *x.shape))
+
+    def fixed(key, noise, shape, channels, dtype):
+        assert shape == x.shape and channels == (1, 1, 1, 4) and noise == PAPER
+        return jnp.asarray(s, dtype), jnp.asarray(m, dtype)
+
+    monkeypatch.setattr(batch_noisy, "draw", fixed)
+    exact = np.asarray(x, np.float64)
+    axes = (0, 1, 2)
+    hat = (exact - exact.mean(axes)) / np.sqrt(exact.var(axes) + 1e-5)
+    scale, bias = (np.asarray(variables["params"][k]) for k in ("scale", "bias"))
+    for layer, expected in (
+        (after, s * (scale * hat + bias) + m),
+        (after.clone(noise_place="before"), scale * (s * hat + m) + bias),
+    ):
+        y = layer.apply(variables, x, rngs={"noise": KEY})
+        np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
+        bare = layer.clone(use_scale=False, use_bias=False)
+        plain = bare.apply(
+            {"batch_stats": variables["batch_stats"]}, x, rngs={"noise": KEY}
+        )
+        np.testing.assert_allclose(plain, s * hat + m, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("axis", [-1, 1, (0, 3)])
+def test_a_channel_is_one_of_the_feature_axes(axis):
+    noise = dataclasses.replace(PAPER, mean_spread=0.0, scale_spread=0.0)
+    x = jnp.zeros((5, 4, 3, 2))  # whose y is 0, and 0 times the factor
+    layer = NoisyBatchNorm(use_running_average=False, axis=axis, noise=noise)
+    variables = layer.init(jax.random.key(0), x)
+    y = np.asarray(layer.apply(variables, x, rngs={"noise": KEY}))
+    features = [a % 4 for a in np.atleast_1d(axis)]
+    rest = tuple(a for a in range(4) if a not in features)
+    assert np.ptp(y, axis=rest).max() == 0
+    assert len(np.unique(y)) == np.prod([x.shape[a] for a in features])
+
+
+@pytest.mark.parametrize("place", ["after", "before"])
+def test_no_rng_or_no_size_is_batch_norm_itself(place):
+    x, variables, noisy = case(noise_place=place)
+    plain = BatchNorm(use_running_average=False, momentum=0.9)
+    expected, statistics = plain.apply(variables, x, mutable=["batch_stats"])
+    y, new = noisy.apply(variables, x, mutable=["batch_stats"])
+    np.testing.assert_array_equal(y, expected)
+    silent = noisy.clone(noise=NONE)
+    np.testing.assert_array_equal(
+        silent.apply(variables, x, rngs={"noise": KEY}), expected
+    )
+    rngs = {"noise": KEY}
+    y, loud = noisy.apply(variables, x, mutable=["batch_stats"], rngs=rngs)
+    assert np.abs(y - expected).min(axis=(0, 1, 2)).max() > 0.01
+    for found in (new, loud):  # statistics are of what comes in
+        jax.tree.map(np.testing.assert_array_equal, found, statistics)
+
+
+def test_noise_does_not_ask_which_statistics():
+    x, variables, layer = case()
+    layer = layer.clone(use_running_average=None)
+
+    def apply(running, **rngs):
+        return layer.apply(variables, x, running, rngs=rngs)
+
+    for running in (False, True):
+        moved = apply(running, noise=KEY) - apply(running)
+        assert np.abs(moved).max() > 0.1
+
+
+def test_the_spread_is_a_standard_deviation_or_a_variance():
+    x = jnp.tile(jnp.array([[1.0], [-1.0]]), (MANY // 2, 1))
+    found = {}
+    for spread in ("std", "variance"):
+        model = Pair(
+            make_norm(
+                "batch_noisy",
+                noise_mean=0.0,
+                noise_scale=1.0,
+                noise_mean_spread=0.0,
+                noise_scale_spread=0.04,
+                noise_spread=spread,
+            )
+        )
+        factors = np.asarray(model.of(x, KEY)[0] * x, np.float64)
+        close_in_the_mean(factors, 1.0, {"std": 0.0016, "variance": 0.04}[spread], 3.0)
+        found[spread] = factors
+    np.testing.assert_allclose(
+        found["variance"] - 1, 5 * (found["std"] - 1), rtol=1e-3, atol=1e-4
+    )
+
+
+class Pair(nn.Module):
+    """Two layers that see the same input."""
+
+    norm: Any
+
+    @nn.compact
+    def __call__(self, x, *, statistics):
+        return [self.norm(name)(x, statistics=statistics) for name in ("a", "b")]
+
+    def of(self, x, key) -> Any:
+        """The outputs of both; no noise for None."""
+        variables = self.init(jax.random.key(0), x, statistics="batch")
+        rngs = {} if key is None else {"noise": key}
+        return self.apply(variables, x, statistics="batch", rngs=rngs)
+
+
+def test_the_key_and_the_layer_tell_the_noise():
+    x = jax.random.normal(jax.random.key(1), (6, 4))
+    model = Pair(make_norm("batch_noisy"))
+    keys = [noise_key(jnp.uint32(s), jnp.int32(t)) for s, t in ((0, 3), (0, 4), (1, 3))]
+    outputs = [layer for key in keys for layer in model.of(x, key)]
+    for i, one in enumerate(outputs):
+        for other in outputs[:i]:
+            assert np.abs(one - other).min() > 0 and np.abs(one - other).max() > 0.1
+    again = model.of(x, noise_key(jnp.uint32(0), jnp.int32(3)))
+    np.testing.assert_array_equal(again[0], outputs[0])
+    np.testing.assert_array_equal(again[1], outputs[1])
+
+
+@pytest.mark.parametrize("option", ["noise_place", "noise_spread"])
+def test_unknown_choices_are_refused(option):
+    with pytest.raises(UserError, match=f"unknown {option} 'xyz'; known: "):
+        make_norm("batch_noisy", **{option: "xyz"})
+
+
+# In training.
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """norm -> (state -> state after n steps from its own), all on the same data."""
+    data = tiny.dataset()
+    arrays = {k: jnp.asarray(v) for k, v in data_arrays(data).items()}
+    values = {k: jnp.float32(v) for k, v in HYPER.items()}
+    found = {}
+    for norm in ("batch", "batch_noisy"):
+        program = tiny.program(tiny.cell_config(norm=norm), data)
+        start = jax.jit(program.init)(jnp.int32(0), values)
+        chunk = jax.jit(program.chunk)
+
+        def train(state, count, chunk=chunk):
+            picks = (jnp.arange(10).reshape(2, 5) + 5 * state.step) % 24
+            return chunk(state, picks, jnp.int32(count), arrays)[0]
+
+        found[norm] = start, train
+    return found
+
+
+HYPER = {"lr": 0.1, "momentum": 0.0, "weight_decay": 0.0}
+
+
+def differ(a, b) -> bool:
+    pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    return not all(np.array_equal(x, y) for x, y in pairs)
+
+
+def test_training_has_the_noise_of_its_seed(trained):
+    ends = {}
+    for norm, (start, train) in trained.items():
+        other = dataclasses.replace(start, seed=jnp.uint32(5))
+        ends[norm] = train(start, 2).params
+        assert differ(ends[norm], train(other, 2).params) == (norm == "batch_noisy")
+        assert not differ(ends[norm], train(start, 2).params)
+    assert differ(ends["batch"], ends["batch_noisy"])
+
+
+def test_training_has_the_noise_of_its_step(trained):
+    start, train = trained["batch_noisy"]
+    later = dataclasses.replace(start, step=jnp.int32(24))  # the same images
+    assert differ(train(start, 1).params, train(later, 1).params)
+
+
+def test_training_resumed_is_training_never_stopped(trained):
+    start, train = trained["batch_noisy"]
+    whole = train(start, 2)
+    halves = train(train(start, 1), 1)
+    jax.tree.map(np.testing.assert_array_equal, halves, whole)
+
+
+def test_evaluation_is_without_noise_unless_asked():
+    data = tiny.dataset()
+    arrays = {k: jnp.asarray(v) for k, v in data_arrays(data).items()}
+    values = {k: jnp.float32(v) for k, v in HYPER.items()}
+    kinds = ("running", "batch", "precise")
+
+    def evaluate(norm, noise):
+        config = tiny.cell_config(norm=norm, noise_eval=noise, bn_eval=kinds)
+        program = tiny.program(config, data)
+        state = jax.jit(program.init)(jnp.int32(0), values)
+        evaluation = jax.jit(program.evaluate)
+        found, again = evaluation(state, arrays), evaluation(state, arrays)
+        assert found == again
+        return {k: float(v) for k, v in found.items()}
+
+    plain, silent = evaluate("batch", False), evaluate("batch_noisy", False)
+    assert silent == pytest.approx(plain, rel=1e-6)
+    loud = evaluate("batch_noisy", True)
+    for kind in kinds:
+        name = f"test_loss_{kind}"
+        assert abs(loud[name] - plain[name]) > 1e-3

@@ -1,0 +1,153 @@
+"""Hessians of a small network beside `jax.hessian`'s, for both kinds of statistics."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+
+from normlab.norms import make_norm
+from tests import tiny
+
+NAMES = ("hessian_top", "hessian_bottom", "hessian_trace", "hessian_density")
+KINDS = ("batch", "running")
+IMAGES, ITERATIONS, SAMPLES = 20, 60, 3
+MEMBERS = 2
+CONFIG = tiny.cell_config(
+    norm="batch",
+    probes=NAMES,
+    probe_images=IMAGES,
+    probe_iterations=ITERATIONS,
+    probe_samples=SAMPLES,
+)
+DATA = tiny.dataset()
+
+
+def states(program):
+    """Members of two seeds, away from where they began, in float64."""
+    hyperparameters = {"lr": 0.1, "momentum": 0.0, "weight_decay": 0.0}
+
+    def moved(seed: int):
+        state = program.init(seed, hyperparameters)
+        random = np.random.default_rng(seed)
+
+        def move(x):
+            return x.astype(jnp.float64) + 0.3 * random.random(x.shape)
+
+        return dataclasses.replace(
+            state,
+            params=jax.tree.map(move, state.params),
+            batch_stats=jax.tree.map(move, state.batch_stats),
+        )
+
+    members = [moved(seed) for seed in range(MEMBERS)]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
+
+
+def dense(state):
+    """kind -> the Hessian (P, P), every entry of it, by another way to the loss."""
+    norm = make_norm("batch", momentum=0.5)
+    model = tiny.TinyNet(norm=norm, initializers=tiny.QUICK, classes=3)
+    images = DATA.train_x.astype(np.float64)
+    x = ((images - images.mean()) / images.std())[:IMAGES]
+    labels = DATA.train_y[:IMAGES].astype(int)
+    flat, tree_of = ravel_pytree(state.params)
+
+    def loss(vector, kind):
+        variables = {"params": tree_of(vector), "batch_stats": state.batch_stats}
+        logits = model.apply(variables, jnp.asarray(x), statistics=kind)
+        assert isinstance(logits, jax.Array)
+        logs = jax.nn.log_softmax(logits)
+        return -logs[jnp.arange(IMAGES), labels].mean()
+
+    return {kind: jax.hessian(loss)(flat, kind) for kind in KINDS}
+
+
+@pytest.fixture(scope="module")
+def both():
+    """(what was measured, all members at once; each member's dense Hessians)."""
+    with jax.enable_x64(True):
+        program = tiny.program(CONFIG, DATA)
+        assert program.probe is not None
+        probe = jax.jit(jax.vmap(program.probe, in_axes=(0, 0, None)))
+        members = states(program)
+        # The batch of the step is not among the probe's images.
+        batch = jnp.tile(jnp.arange(IMAGES, 24), (MEMBERS, 1))
+        arrays = {"train_x": DATA.train_x, "train_y": DATA.train_y}
+        found = jax.device_get(probe(members, batch, arrays))
+        matrices = jax.device_get(jax.jit(jax.vmap(dense))(members))
+        return found, matrices
+
+
+def test_the_dense_ones_are_of_every_parameter_and_differ(both):
+    _, matrices = both
+    for member in range(MEMBERS):
+        batch, running = (matrices[kind][member] for kind in KINDS)
+        assert batch.shape == (159, 159)
+        np.testing.assert_allclose(batch, batch.T, atol=1e-12)
+        tops = np.linalg.eigvalsh(batch)[-1], np.linalg.eigvalsh(running)[-1]
+        assert abs(tops[0] / tops[1] - 1) > 0.05
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("member", range(MEMBERS))
+def test_three_eigenvalues_at_each_end(kind, member, both):
+    found, matrices = both
+    values = np.linalg.eigvalsh(matrices[kind][member])
+    assert values[2] < 0 < values[-3]
+    k = KINDS.index(kind)
+    top, bottom = found["hessian_top"], found["hessian_bottom"]
+    np.testing.assert_allclose(
+        top["eigenvalue"][member, k], values[:-4:-1], rtol=1e-4
+    )
+    np.testing.assert_allclose(bottom["eigenvalue"][member, k], values[:3], rtol=1e-4)
+    for end in (top, bottom):
+        assert (end["residual"][member, k] < 1e-3 * abs(values).max()).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("member", range(MEMBERS))
+def test_trace_and_density_are_of_the_same_matrix(kind, member, both):
+    found, matrices = both
+    k = KINDS.index(kind)
+    trace, density = found["hessian_trace"], found["hessian_density"]
+    value, weight = (density[name][member, k] for name in ("value", "weight"))
+    means = (weight * value).sum(-1)
+    np.testing.assert_allclose(159 * means.mean(), trace["trace"][member, k], rtol=1e-6)
+    # Sixty of 159 nodes know the ends.
+    values = np.linalg.eigvalsh(matrices[kind][member])
+    np.testing.assert_allclose(value[:, -1], values[-1], rtol=1e-6)
+    np.testing.assert_allclose(value[:, 0], values[0], rtol=1e-4)
+    # Of signs, <v, H v> has the variance of the entries beside the diagonal, twice.
+    off = matrices[kind][member] - np.diag(np.diag(matrices[kind][member]))
+    error = np.sqrt(2 * (off**2).sum() / SAMPLES)
+    wrong = trace["trace"][member, k] - np.trace(matrices[kind][member])
+    assert abs(wrong) < 4 * error
+
+
+def test_a_member_alone():
+    """In float32, as training measures: the same as among others."""
+    config = dataclasses.replace(
+        CONFIG, probes=("hessian_top", "hessian_trace"), probe_iterations=15
+    )
+    program = tiny.program(config, DATA)
+    assert program.probe is not None
+    members = jax.tree.map(
+        lambda x: x.astype(jnp.float32) if x.dtype == jnp.float64 else x,
+        states(program),
+    )
+    arrays = {"train_x": DATA.train_x, "train_y": DATA.train_y}
+    batch = jnp.arange(5)
+    mapped = jax.jit(jax.vmap(program.probe, in_axes=(0, None, None)))
+    alone = jax.jit(program.probe)
+    together = mapped(members, batch, arrays)
+    for i in range(MEMBERS):
+        one = alone(jax.tree.map(lambda x, i=i: x[i], members), batch, arrays)
+        for (path, values), all_values in zip(
+            jax.tree.leaves_with_path(one), jax.tree.leaves(together), strict=True
+        ):
+            np.testing.assert_allclose(
+                all_values[i], values, rtol=1e-3, atol=1e-4, err_msg=str(path)
+            )

@@ -1,0 +1,83 @@
+"""Losses by task, and a regression from its batches to its evaluations."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from normlab import data
+from normlab.train.losses import LOSSES
+from normlab.train.program import data_arrays
+from tests import tiny
+
+RANDOM = np.random.default_rng(0)
+OUTPUTS = RANDOM.normal(size=(5, 3)).astype("float32")
+
+
+def test_cross_entropy_in_nats():
+    loss, labels = LOSSES["classification"], np.array([0, 2, 1, 1, 0], np.uint8)
+    z = OUTPUTS.astype(np.float64)
+    log_p = z - np.log(np.exp(z).sum(-1, keepdims=True))
+    expected = -log_p[np.arange(5), labels]
+    found = loss.of_each(jnp.asarray(OUTPUTS), jnp.asarray(labels))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_allclose(loss.over(found), expected.mean(), rtol=1e-5)
+    np.testing.assert_allclose(
+        loss.of_total(found.sum(), 5), expected.mean(), rtol=1e-5
+    )
+    right = loss.right(jnp.asarray(OUTPUTS), jnp.asarray(labels))
+    np.testing.assert_array_equal(right, OUTPUTS.argmax(-1) == labels)
+    assert 0 < right.sum() < 5
+
+
+def test_squared_error_is_summed_over_outputs_and_examples():
+    loss, targets = LOSSES["regression"], RANDOM.normal(size=(5, 3))
+    squares = (OUTPUTS - targets) ** 2
+    found = loss.of_each(jnp.asarray(OUTPUTS), jnp.asarray(targets, "float32"))
+    np.testing.assert_allclose(found, squares.sum(-1), rtol=1e-5)
+    np.testing.assert_allclose(loss.over(found), squares.sum(), rtol=1e-5)
+    np.testing.assert_allclose(loss.of_total(found.sum(), 5), squares.sum(), rtol=1e-5)
+    right = loss.right(jnp.asarray(OUTPUTS), jnp.asarray(targets, "float32"))
+    assert right.shape == (5,) and np.isnan(right).all()
+
+
+@pytest.mark.parametrize("name", sorted(set(data.DATASETS) - {"cifar10"}))
+def test_every_dataset_has_a_loss(name):
+    assert data.load(name).task in LOSSES
+
+
+def regression(**changes):
+    """A linear map of 40 vectors, learned in full batches by a tiny network."""
+    inputs = RANDOM.normal(size=(52, 1, 1, 4)).astype("float32")
+    targets = inputs.reshape(52, 4) @ RANDOM.normal(size=(4, 3)).astype("float32")
+    dataset = data.Dataset(
+        "map", inputs[:40], targets[:40], inputs[40:], targets[40:], ("a", "b", "c"),
+        task="regression",
+    )  # fmt: skip
+    config = tiny.cell_config(
+        train_size=40, batch_size=40, train_eval_size=40, standardize="none", **changes
+    )
+    return dataset, tiny.program(config, dataset)
+
+
+def test_a_regression_trains_and_is_evaluated_by_the_same_loss():
+    dataset, program = regression(norm="none", eval_batch_size=17)
+    values = {"lr": 1e-3, "momentum": 0.0, "weight_decay": 0.0}
+    hyper = {name: jnp.float32(value) for name, value in values.items()}
+    state = jax.jit(program.init)(jnp.int32(0), hyper)
+    arrays = {name: jnp.asarray(x) for name, x in data_arrays(dataset).items()}
+    assert arrays["train_x"].dtype == arrays["train_y"].dtype == jnp.float32
+    evaluate = jax.jit(program.evaluate)
+    before = evaluate(state, arrays)
+    order = np.random.default_rng(1).permutation(40).astype(np.int32)
+    batches = jnp.asarray(np.stack([order] * 30))
+    state, metrics = jax.jit(program.chunk)(state, batches, jnp.int32(30), arrays)
+    # The whole training set is one batch, so its loss is the training loss.
+    losses = np.asarray(metrics["batch_loss"])
+    np.testing.assert_allclose(losses[0], before["train_loss"], rtol=1e-5)
+    after = evaluate(state, arrays)
+    assert after["train_loss"] < losses[-1] < 0.5 * losses[0]
+    assert after["test_loss"] < 0.6 * before["test_loss"]
+    for name in ("train_accuracy", "test_accuracy"):
+        assert np.isnan(after[name])
+    assert np.isnan(metrics["batch_accuracy"]).all()
