@@ -20,7 +20,10 @@ from normlab.figures import (
     curves,
     gradient_norm,
     gradient_norm_layers,
+    hessian_spectrum,
+    identity_slack,
     lr_sensitivity,
+    norm_consequences,
     penalty,
     santurkar_1,
     santurkar_2,
@@ -31,6 +34,7 @@ from normlab.figures import (
     santurkar_11,
     santurkar_12,
     santurkar_13,
+    sharpness,
     smoothness_by_eta,
 )
 from normlab.figures.sources import METRICS, Sources
@@ -94,6 +98,16 @@ FIGURES: dict[str, Drawing] = {
     ),
     "penalty": Drawing(
         penalty.tabulate, penalty.draw, ("loss_range", "parameter_norm")
+    ),
+    "sharpness": Drawing(sharpness.tabulate, sharpness.draw, ("hessian_top",)),
+    "hessian_spectrum": Drawing(
+        hessian_spectrum.tabulate, hessian_spectrum.draw, ("hessian_density",)
+    ),
+    "identity_slack": Drawing(
+        identity_slack.tabulate, identity_slack.draw, ("identities",)
+    ),
+    "norm_consequences": Drawing(
+        norm_consequences.tabulate, norm_consequences.draw, ("identities",)
     ),
 }
 

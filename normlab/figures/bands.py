@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from normlab.figures import reference
-from normlab.figures.panels import GREY, caption, grid, legend, log_axis
+from normlab.figures.panels import GREY, caption, grid, legend, log_axis, shown
 from normlab.figures.style import band, looks, style
-from normlab.figures.tables import PAPER, RUN, few, over_seeds, published, stack
+from normlab.figures.tables import PAPER, RUN, over_seeds, published, stack
 
 LABELS = {
     "batch_accuracy": "training accuracy\n(of the batch)",
@@ -77,7 +77,8 @@ def draw(table: pd.DataFrame, measures: Sequence[str]) -> Figure:
     """A column a setting; the rows are the measures, again for every point."""
     all_settings = list(dict.fromkeys(table["setting"]))
     all_points = list(dict.fromkeys(table["point"]))
-    settings, points = few(all_settings, _MOST_SETTINGS), few(all_points, _MOST_POINTS)
+    settings = shown(table, "setting", _MOST_SETTINGS)
+    points = shown(table, "point", _MOST_POINTS)
     figure, axes = grid(
         len(points) * len(measures),
         len(settings),
@@ -106,7 +107,7 @@ def draw(table: pd.DataFrame, measures: Sequence[str]) -> Figure:
         notes.append(f"{len(settings)} of {len(all_settings)} norms shown")
     if points != all_points:
         notes.append(f"{len(points)} of {len(all_points)} points shown")
-    caption(figure, table, "dark: the range over probes", "; ".join(notes))
+    caption(figure, table, "dark: the range over the probes", "; ".join(notes))
     legend(figure)
     return figure
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from normlab.analysis.summary import number
 from normlab.figures.panels import grid, legend, title
-from normlab.figures.style import looks
+from normlab.figures.style import looks, style
 from normlab.figures.tables import RUN, NotDrawn, few, with_names, with_origin
 from normlab.quantities.hessian_density import density_curve
 
@@ -23,27 +23,28 @@ _ROWS = {
 }
 _MOST_COLUMNS = 6
 _POINTS = 401
-# The Gaussians' width, of the range of a curve's eigenvalues; 8 points of its grid.
-_WIDTH = 0.02
+# The Gaussians' width, as a part of the range of a curve's eigenvalues; of these widths
+# so many are on either side, where a Gaussian is below the floor.
+_WIDTH, _MARGIN = 0.02, 7
 # What is drawn goes down to this part of the highest density: with P parameters a
 # single eigenvalue is a bump of about 1/P of the bulk's.
 _FLOOR = 1e-8
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
-    """What `draw` draws, from ``hessian_density`` at the last step measured of each cell.
+    """What `draw` draws, from ``hessian_density`` at each cell's last step measured.
 
     Returns:
-      A row a (statistics, setting, point, seed, eigenvalue): the seed's ``density``, the
-      mean over its samples with every node a Gaussian of standard deviation ``width``;
-      ``mean``, that over the seeds; ``n``, how many those are; and ``step``.
+      A row a (statistics, setting, point, seed, eigenvalue): the seed's ``density``,
+      the mean over its samples with every node a Gaussian of standard deviation
+      ``width``; ``mean``, that over the seeds; ``n``, how many those are; and ``step``.
     """
     last = frame.groupby("cell")["step"].transform("max")
     frame = with_names(frame[frame["step"] == last])
-    groups = frame.groupby(["statistics", "setting", "point"], sort=False)
+    keys = ["statistics", "setting", "point"]
     tables = [
-        table.assign(statistics=statistics, setting=setting, point=point)
-        for (statistics, setting, point), rows in groups
+        table.assign(**rows[keys].iloc[0])
+        for _, rows in frame.groupby(keys, sort=False)
         for table in _curves(rows)
     ]
     if not tables:
@@ -64,7 +65,7 @@ def _curves(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
     every = np.concatenate([np.ravel(values) for _, _, values, _ in members])
     low, high = np.nanmin(every), np.nanmax(every)
     width = _WIDTH * max(high - low, 0.1 * abs(high), 1e-12)
-    at = np.linspace(low - 4 * width, high + 4 * width, _POINTS)
+    at = np.linspace(low - _MARGIN * width, high + _MARGIN * width, _POINTS)
     curves = [
         density_curve(values.to_numpy(), weights.to_numpy(), at, width)
         for _, _, values, weights in members
@@ -77,6 +78,7 @@ def _curves(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
         )
 
 
+@style()
 def draw(table: pd.DataFrame) -> Figure:
     """A column a learning rate, a row a kind of statistics: means, and seeds thin."""
     kinds = [kind for kind in _ROWS if kind in set(table["statistics"])]
@@ -108,6 +110,6 @@ def draw(table: pd.DataFrame) -> Figure:
     seeds = f"mean over {int(table['n'].max())} seeds, each thin"
     if table["n"].max() == 1:
         seeds = "one seed"
-    title(figure, [f"{table['where'].iloc[0]}:", f"step {steps}", seeds, shown])
+    title(figure, [table["where"].iloc[0], f"step {steps}", seeds, shown])
     legend(figure)
     return figure

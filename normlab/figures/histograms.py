@@ -64,4 +64,4 @@ def quantiles(rows: pd.DataFrame, shares: tuple[float, ...]) -> np.ndarray:
 def caption_parts(table: pd.DataFrame) -> list[str]:
     """What a figure of one member says of it."""
     first = table.iloc[0]
-    return [f"{first['where']}:", first["point"], f"one member, seed {first['seed']}"]
+    return [first["where"], first["point"], f"one member, seed {first['seed']}"]

@@ -21,7 +21,7 @@ _WIDE = 30.0
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Losses above, accuracies below; a norm without running averages is in each column.
+    """Losses above, accuracies below; norms without running averages in each column.
 
     Args:
       table: what `normlab.landscape.table.tabulate` made of lines or interpolations.

@@ -65,7 +65,8 @@ def draw(table: pd.DataFrame) -> Figure:
             )
         ax.autoscale_view()
         ax.set_xlabel("learning rate")
-        ax.set_ylabel(f"final {metric.replace('_', ' ')}")
+        unit = " (squared error)" if metric == "test_loss" else ""
+        ax.set_ylabel(f"final {metric.replace('_', ' ')}{unit}")
         if metric == "test_loss" and table["median"].notna().any():
             ax.set_yscale("log")
         ax.set_title(_title(table))

@@ -1,14 +1,17 @@
 """Grids of panels: one line a setting with its band, published curves dashed beside."""
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from normlab.analysis.summary import interval_name
 from normlab.figures.style import band, looks
@@ -17,8 +20,11 @@ from normlab.figures.tables import PAPER, RUN, few
 GREY = "#666666"
 _MOST_COLUMNS = 6
 _CHARACTERS = 15  # of a title, an inch
+_LEGEND_WIDTH = 1.4  # of an entry, in inches
 # The quantile of the values that a logarithmic axis leaves out at each end.
 _RARE = 0.002
+_MARGIN = 1.3
+_SHORT = 60.0
 
 
 def grid(
@@ -57,7 +63,7 @@ def lines(
       The figure, and its axes by (row, column).
     """
     all_columns = list(dict.fromkeys(table[column]))
-    columns = few(all_columns, _MOST_COLUMNS)
+    columns = shown(table, column, _MOST_COLUMNS)
     figure, axes = grid(len(ylabels), len(columns), sharex=True, sharey=sharey)
     found: dict[tuple[str, str], Axes] = {}
     styles = looks(table["setting"])
@@ -91,6 +97,16 @@ def _describe(ax: Axes, title: str, ylabel: str, xlabel: str) -> None:
         ax.set_xlabel(xlabel)
 
 
+def shown(table: pd.DataFrame, column: str, most: int) -> list:
+    """At most ``most`` values of a column; those with published curves come first."""
+    values = list(dict.fromkeys(table[column]))
+    paper = set(table.loc[table["source"] == PAPER, column])
+    chosen = few([x for x in values if x in paper], most)
+    room = most - len(chosen)
+    chosen += few([x for x in values if x not in paper], room) if room else []
+    return [x for x in values if x in chosen]
+
+
 def dashed(ax: Axes, x: Any, y: Any, color: str) -> None:
     """A published curve."""
     if len(x):
@@ -104,7 +120,7 @@ def caption(
     own = table[table["source"] == RUN]
     n = int(own["n"].max()) if len(own) else 0
     seeds = f"median over seeds, band: {interval_name(n)}"
-    title(figure, [f"{table['where'].iloc[0]}:", what, seeds, note])
+    title(figure, [table["where"].iloc[0], what, seeds, note])
 
 
 def title(figure: Figure, parts: Sequence[str]) -> None:
@@ -112,8 +128,7 @@ def title(figure: Figure, parts: Sequence[str]) -> None:
     most = int(_CHARACTERS * figure.get_size_inches()[0])
     text = [""]
     for part in filter(None, parts):
-        joint = " " if text[-1].endswith(":") else "; "
-        longer = f"{text[-1]}{joint}{part}" if text[-1] else part
+        longer = f"{text[-1]}; {part}" if text[-1] else part
         if len(longer) <= most or not text[-1]:
             text[-1] = longer
         else:
@@ -131,8 +146,13 @@ def legend(figure: Figure) -> None:
         handles[PAPER] = Line2D([], [], color=GREY, linestyle="--", linewidth=0.9)
         handles[PAPER] = handles.pop(PAPER)  # last
     if handles:
+        room = max(2, int(figure.get_size_inches()[0] / _LEGEND_WIDTH))
+        rows = math.ceil(len(handles) / room)
         figure.legend(
-            handles.values(), handles.keys(), loc="outside lower center", ncols=4
+            handles.values(),
+            handles.keys(),
+            loc="outside lower center",
+            ncols=math.ceil(len(handles) / rows),
         )
 
 
@@ -145,8 +165,17 @@ def log_axis(axes: Sequence[Axes], values: Any) -> None:
     values = values[np.isfinite(values) & (values > 0)]
     if not len(values):
         return
-    low = np.quantile(values, _RARE, method="lower")
-    high = np.quantile(values, 1 - _RARE, method="higher")
+    low = np.quantile(values, _RARE, method="lower") / _MARGIN
+    high = np.quantile(values, 1 - _RARE, method="higher") * _MARGIN
     for ax in axes:
         ax.set_yscale("log")
-        ax.set_ylim(low / 1.3, high * 1.3)
+        ax.set_ylim(low, high)
+        log_ticks(ax.yaxis, low, high)
+
+
+def log_ticks(axis: Axis, low: float, high: float) -> None:
+    """Whole decades, or plain numbers where there are hardly two of them."""
+    axis.set_minor_formatter(NullFormatter())
+    if high / low < _SHORT and low > 1e-4 and high < 1e5:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))

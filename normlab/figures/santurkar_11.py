@@ -13,7 +13,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from normlab.figures import reference
-from normlab.figures.panels import grid, log_axis, title
+from normlab.figures.panels import grid, log_axis, log_ticks, title
 from normlab.figures.style import style
 from normlab.figures.tables import (
     PAPER,
@@ -88,6 +88,7 @@ def draw(table: pd.DataFrame) -> Figure:
         ax_row[0].set_ylabel(label if source == RUN else f"{label}\n{source}")
     log_axis(axes.ravel()[:1], table["median"])
     axes[0, 0].set_xscale("log")
+    log_ticks(axes[0, 0].xaxis, table["length"].min(), table["length"].max())
     for ax, setting in zip(axes[0], settings, strict=True):
         ax.set_title(setting)
     for ax in axes[-1]:
@@ -95,10 +96,10 @@ def draw(table: pd.DataFrame) -> Figure:
     bar = figure.colorbar(
         ScalarMappable(Normalize(0, 1), colormaps[_COLOURS]), ax=axes, shrink=0.8
     )
-    last = int(table.loc[table["source"] == RUN, "step"].max())
-    bar.set_label(f"time, as a share of training (run: {last} steps)")
+    bar.set_label("share of training")
     own: Any = table[table["source"] == RUN]
-    n = int(own["n"].max())
+    n, last = int(own["n"].max()), int(own["step"].max())
     seeds = "one seed" if n == 1 else f"median over {n} seeds"
-    title(figure, [f"{table['where'].iloc[0]}:", own["point"].iloc[0], seeds])
+    words = [own["point"].iloc[0], f"step 0 to {last}", seeds]
+    title(figure, [table["where"].iloc[0], *words])
     return figure

@@ -71,5 +71,5 @@ def _ridges(ax: Axes, rows: pd.DataFrame, steps: np.ndarray) -> None:
     if ends:
         low, high = np.min(ends), np.max(ends)
         ax.set_xlim(low, high if high > low else low + 1)
-    ax.set_ylim(-0.3, len(steps) - 1 + _OVERLAP)
+    ax.set_ylim(-0.3, len(steps) - 0.8 + _OVERLAP)
     ax.grid(False)

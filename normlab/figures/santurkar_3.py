@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from normlab.figures.panels import legend, lines, log_axis
 from normlab.figures.style import style
-from normlab.figures.tables import over_seeds, stack, with_names, with_origin
+from normlab.figures.tables import few, over_seeds, stack, with_names, with_origin
 
 _ROWS = {
     "difference": "shift |G - G'|\n({unit}/θ)",
@@ -14,17 +14,20 @@ _ROWS = {
 # Of the layers with weights, the ones after this share of them: the paper's 5th and
 # 10th of VGG's 14, and its 9th and 17th of the linear network's 25.
 _PLACES = (1 / 3, 2 / 3)
+_MOST_POINTS = 3
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     """What `draw` draws: a row a (metric, setting, panel, step).
 
-    A ``panel`` is a layer at a point. Norms' own parameters are no layer here.
+    A ``panel`` is a layer at a point, of which there are at most three. Norms' own
+    parameters are no layer here.
     """
     frame = with_names(frame)
     layers = [x for x in dict.fromkeys(frame["layer"]) if not x.startswith("norm")]
     chosen = dict.fromkeys(layers[int(len(layers) * place)] for place in _PLACES)
-    frame = frame[frame["layer"].isin(list(chosen))]
+    points = few(dict.fromkeys(frame["point"]), _MOST_POINTS)
+    frame = frame[frame["layer"].isin(list(chosen)) & frame["point"].isin(points)]
     panel = frame["layer"] + ", " + frame["point"]
     # Layer by layer, so that what is compared stands side by side.
     order = {layer: i for i, layer in enumerate(chosen)}

@@ -2,9 +2,9 @@
 
 On a quadratic, gradient descent diverges where an eigenvalue exceeds 2 / lr, and
 2 (1 + m) / lr with heavy-ball momentum m. Full-batch training drives the largest
-eigenvalue up to that line and stays there (Cohen et al. 2021, arXiv 2103.00065); batches
-keep it below. The line is drawn for plain and heavy-ball descent: Adam's is another, of
-the preconditioned Hessian.
+eigenvalue up to that line and stays there (Cohen et al. 2021, arXiv 2103.00065);
+batches keep it below. The line is drawn for plain and heavy-ball descent: Adam's is
+another, of the preconditioned Hessian.
 """
 
 import numpy as np
@@ -13,19 +13,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from normlab.figures.panels import GREY, legend, lines, log_axis
+from normlab.figures.style import style
 from normlab.figures.tables import NotDrawn, over_seeds, with_names, with_origin
 
 _ROWS = {
-    "batch": "largest eigenvalue,\nbatch statistics ({unit}/θ²)",
-    "running": "largest eigenvalue,\nrunning averages ({unit}/θ²)",
+    "batch": "by batch statistics\n({unit}/θ²)",
+    "running": "by running averages\n({unit}/θ²)",
 }
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
-    """What `draw` draws, from ``hessian_top``: a row a (statistics, setting, point, step).
+    """What `draw` draws, from ``hessian_top``.
 
-    ``edge`` is where descent on a quadratic becomes unstable, NaN for optimizers that have
-    no such place and for learning rate 0.
+    A row a (statistics, setting, point, step). ``edge`` is where descent on a
+    quadratic becomes unstable, NaN for learning rate 0 and for optimizers that have no
+    such place.
     """
     frame = with_names(frame[frame["rank"] == 1])
     keys = ["statistics", "setting", "point", "optimizer", "lr", "momentum", "step"]
@@ -38,12 +40,18 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     return with_origin(table.assign(momentum=used, edge=edge), frame)
 
 
+@style()
 def draw(table: pd.DataFrame) -> Figure:
     """A column a learning rate, a row a kind of statistics; one axis for all."""
     unit, kinds = table["unit"].iloc[0], set(table["statistics"])
     rows = {k: text.format(unit=unit) for k, text in _ROWS.items() if k in kinds}
     figure, axes = lines(
-        table, row="statistics", ylabels=rows, marked=list(rows), sharey=True
+        table,
+        row="statistics",
+        ylabels=rows,
+        marked=list(rows),
+        what="largest eigenvalue of the Hessian",
+        sharey=True,
     )
     for (_, point), ax in axes.items():
         _edges(ax, table[(table["point"] == point) & np.isfinite(table["edge"])])

@@ -4,7 +4,8 @@ Santurkar et al. 2018 plot the largest over their probes (Figure 4c), which lies
 20 = 2/lr = 1/eta_min in their runs. The two lines here tell the readings apart.
 Where g', the gradient at the end of a probe, is small, |g - g'| is |g| and the
 smoothness 1/eta whatever the loss: it falls along the slanted line, and its largest is
-that of the shortest probe. Curvature at the edge of stability, 2/lr (Cohen et al. 2021), is level.
+that of the shortest probe. Curvature at the edge of stability, 2/lr (Cohen et al.
+2021), is level.
 """
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from normlab.figures.panels import GREY, legend, lines, log_axis
+from normlab.figures.panels import GREY, legend, lines, log_axis, log_ticks
 from normlab.figures.style import style
 from normlab.figures.tables import over_seeds, stack, with_names, with_origin
 
@@ -56,13 +57,16 @@ def draw(table: pd.DataFrame) -> Figure:
         what="medians over the later half of training",
     )
     smoothness = table[table["metric"] == "beta"]
+    lengths = table.loc[table["length"] > 0, "length"]
     for (metric, point), ax in axes.items():
         ax.set_xscale("log")
+        log_ticks(ax.xaxis, lengths.min(), lengths.max())
         if metric == "beta":
             _guide(ax, smoothness[smoothness["point"] == point])
     legend(figure)
     beta = [ax for (metric, _), ax in axes.items() if metric == "beta"]
-    log_axis(beta, smoothness["median"])
+    levels = 2 / smoothness.loc[smoothness["lr"] > 0, "lr"]
+    log_axis(beta, [*smoothness["median"], *levels])
     return figure
 
 
@@ -71,6 +75,6 @@ def _guide(ax: Axes, rows: pd.DataFrame) -> None:
     lengths = np.unique(rows["length"])
     if not len(lengths) or rows["lr"].iloc[0] == 0:
         return
-    ax.plot(lengths, 1 / lengths, ":", color=GREY, label="1/η: g' is small")
+    ax.plot(lengths, 1 / lengths, ":", color=GREY, label="1/η, as if g' = 0")
     ax.axhline(2 / rows["lr"].iloc[0], color=GREY, linewidth=0.9, linestyle="-.")
     ax.plot([], [], color=GREY, linewidth=0.9, linestyle="-.", label="2/lr")

@@ -89,8 +89,8 @@ class Points:
             raise UserError(f"{self._paths.path} does not go to step {until}")
         if len(steps) < 3:
             raise UserError(
-                f"{self._paths.path} has {len(steps)} points up to step {until}; a plane "
-                "needs three: run with a smaller --path_every"
+                f"{self._paths.path} has {len(steps)} points up to step {until}; a "
+                "plane needs three: run with a smaller --path_every"
             )
         places = np.linspace(0, len(steps) - 1, min(most, len(steps))).round()
         chosen = [steps[int(i)] for i in places]

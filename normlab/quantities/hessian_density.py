@@ -1,9 +1,9 @@
 """How the Hessian's eigenvalues are spread, by stochastic Lanczos quadrature.
 
 For a random vector v the Ritz values and weights of Lanczos' method are a Gauss
-quadrature of the spectral density as v sees it, and its expectation is the density itself
-(Golub & Meurant 1994; Ubaru, Chen & Saad 2017; Ghorbani, Krishnan & Xiao 2019, arXiv
-1901.10159, for networks).
+quadrature of the spectral density as v sees it, and its expectation is the density
+itself (Golub & Meurant 1994; Ubaru, Chen & Saad 2017; for networks Ghorbani, Krishnan &
+Xiao 2019, arXiv 1901.10159).
 """
 
 import jax
@@ -21,8 +21,8 @@ def measure(here: Here) -> dict[str, Array]:
 
     ``probe_samples`` vectors of random signs, one after another, of
     ``probe_iterations`` steps each. The weights of a sample sum to 1; its mean is an
-    estimate of trace / P, and with P parameters an eigenvalue weighs about 1 / P. A node
-    that is not there (`normlab.quantities.lanczos.Ritz`) is NaN, of weight 0.
+    estimate of trace / P, and with P parameters an eigenvalue weighs about 1 / P. A
+    node that is not there (`normlab.quantities.lanczos.Ritz`) is NaN, of weight 0.
     """
     settings = here.site.settings
     keys = sample_keys(here.key, settings.probe_samples)
@@ -53,7 +53,7 @@ def density_curve(
       width: the Gaussians' standard deviation, in the unit of ``values``.
 
     Returns:
-      (G,), which integrates to 1 over a grid that holds all nodes; NaN where a weight is.
+      (G,); it integrates to 1 over a grid that holds all nodes. NaN if a weight is.
     """
     samples = values[..., 0].size
     values, weights = values.ravel(), weights.ravel()

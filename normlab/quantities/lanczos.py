@@ -64,8 +64,8 @@ def ritz(times: Product, start: Array, iterations: int) -> Ritz:
     count = there.sum()
     diagonal = jnp.where(there, diagonal, 0)
     beside = jnp.where(there[1:], beside, 0)
-    # Gershgorin: no Ritz value lies beyond. What is not there gets a value that does, so
-    # that it is sorted behind all others.
+    # Gershgorin: no Ritz value lies beyond. What is not there gets a value that does,
+    # so that it is sorted behind all others.
     reach = jnp.abs(diagonal).max() + 2 * jnp.abs(beside).max(initial=0)
     diagonal = jnp.where(there, diagonal, jnp.where(reach > 0, 2 * reach, 1))
     dense = jnp.diag(diagonal) + jnp.diag(beside, 1) + jnp.diag(beside, -1)

@@ -87,8 +87,8 @@ def read_axes(folder: Path) -> tuple[dict[str, Any], Axes] | None:
     found = read_json(file)
     if found.get("format") != FORMAT or not found.keys() >= _NAMES:
         raise UserError(
-            f"{file} is damaged, or of another version of normlab; remove {folder}, and "
-            "the same command computes it again"
+            f"{file} is damaged, or of another version of normlab; remove {folder}, "
+            "and the same command computes it again"
         )
     numbers = (tuple(found[name]) for name in ("a", "b", "shares"))
     return found["settings"], Axes(*numbers, found["path"])
@@ -147,7 +147,10 @@ def read_tiles(folder: Path) -> tuple[int, pd.DataFrame | None]:
             break
         frames.append(frame)
         reached = end
-    return reached, pd.concat(frames, ignore_index=True) if frames else None
+    if not frames:
+        return reached, None
+    frame = pd.concat(frames)  # in an order that does not tell the tiles
+    return reached, frame.sort_values("point", kind="stable", ignore_index=True)
 
 
 def drop_tiles_after(folder: Path, point: int) -> None:

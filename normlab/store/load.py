@@ -63,9 +63,9 @@ def load_quantity(
             found = found if part is None else part(found).reset_index(drop=True)
             frames.append(_with_settings(read_cell(paths), found))
     if not frames:
-        names = measured(run)
+        names = ", ".join(measured(run)) or "none"
         raise UserError(
-            f"{name} was not measured in {run} (measured: {', '.join(names) or 'none'});"
+            f"{name} was not measured in {run} (measured: {names});"
             f" python -m normlab.analysis --run={run} --quantities={name} measures it "
             "from a stored path"
         )

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -55,10 +56,12 @@ def cell(
     return Cell(config, tuple(members))
 
 
-VGG = {"model": "vgg16", "dataset": "cifar10"}
-LINEAR = {"model": "deep_linear", "dataset": "gaussian", "lrs": (1e-6,)}
-LP = [{"norm": "batch_lp", "norm_p": p} for p in ("1", "2", "inf")]
-KINDS = [{"norm": norm} for norm in ("none", "batch")]
+VGG: dict[str, Any] = {"model": "vgg16", "dataset": "cifar10"}
+LINEAR: dict[str, Any] = {"model": "deep_linear", "dataset": "gaussian", "lrs": (1e-6,)}
+LP: list[dict[str, Any]] = [
+    {"norm": "batch_lp", "norm_p": p} for p in ("1", "2", "inf")
+]
+KINDS: list[dict[str, Any]] = [{"norm": norm} for norm in ("none", "batch")]
 
 RUNS: dict[str, list[Cell]] = {
     "plain": [cell(norm) for norm in ("none", "batch", "group")],
@@ -79,7 +82,7 @@ def write(
     """
     cells = tuple(cells)
     linear = any(own.config.dataset == "gaussian" for own in cells)
-    known = {"score": lambda member, step: math.nan} if linear else {}
+    known: dict[str, Any] = {"score": lambda member, step: math.nan} if linear else {}
     paths = write_run(folder, cells, **known)
     for place, own in enumerate(cells):
         recorder = ProbeRecorder(paths.cell(own.id))

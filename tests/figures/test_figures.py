@@ -201,7 +201,10 @@ def test_a_regression_is_drawn_by_its_losses(frames):
     assert low < wanted["median"].min() and wanted["median"].max() < high
     _, figure = drawn("lr_sensitivity", frames("regression"))
     ax = figure.axes[0]
-    assert (ax.get_ylabel(), ax.get_yscale()) == ("final test loss", "log")
+    assert (ax.get_ylabel(), ax.get_yscale()) == (
+        "final test loss (squared error)",
+        "log",
+    )
 
 
 @pytest.mark.parametrize("run", ["plain", "some diverge", "batch sizes", "one seed"])

@@ -17,10 +17,10 @@ def call(capsys, *words) -> tuple[int, str, str]:
     with pytest.raises(SystemExit) as stop:
         flags.run(main, flag_values(), program="normlab.figures", doc="", argv=words)
     out, err = capsys.readouterr()
-    return stop.value.code or 0, out, err
+    return int(stop.value.code or 0), out, err
 
 
-def test_all_that_the_run_has(run, capsys):
+def test_all_that_the_run_has(run, capsys, quick):
     status, out, err = call(capsys, f"--run={run}")
     names = {"curves", "lr_sensitivity", "gradient_norm", "santurkar_4"}
     names |= {"santurkar_11", "smoothness_by_eta"}
@@ -31,7 +31,7 @@ def test_all_that_the_run_has(run, capsys):
     assert {path.stem for path in figures.iterdir()} == names
 
 
-def test_some_into_another_folder(run, capsys, tmp_path):
+def test_some_into_another_folder(run, capsys, tmp_path, quick):
     names = "--figures=smoothness_by_eta,curves"
     status, out, _ = call(capsys, f"--run={run}", names, f"--out={tmp_path / 'new'}")
     assert status == 0 and len(out.splitlines()) == 2

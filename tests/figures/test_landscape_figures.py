@@ -37,7 +37,7 @@ def table(kind: str = "plane", loss=bowl, scales=(1.0, 1.0, 1.0, 1.0), **changes
                     running=running,
                     statistics=statistics,
                     loss=values,
-                    accuracy=1 / (1 + values),
+                    accuracy=np.where(np.isfinite(values), 1 / (1 + values), 0.1),
                     path_step=NAN,
                 )
             )
@@ -64,7 +64,7 @@ def with_path() -> pd.DataFrame:
 
 def drawn(figure: Figure) -> list[str]:
     """The texts of a figure, once it is drawn."""
-    figure.savefig(io.BytesIO(), format="png")
+    figure.savefig(io.BytesIO(), format="png", dpi=30)
     found = [figure.get_suptitle()]
     for ax in figure.axes:
         found += [ax.get_title(), ax.get_xlabel(), ax.get_ylabel()]

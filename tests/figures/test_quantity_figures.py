@@ -149,7 +149,9 @@ def test_published_curves_are_beside_their_counterparts(run, drawn):
 
 
 @pytest.mark.parametrize("run", ["plain", "linear"])
-def test_all_that_a_run_has_are_drawn_and_the_csv_is_the_table(run, sources, tmp_path):
+def test_all_that_a_run_has_are_drawn_and_the_csv_is_the_table(
+    run, sources, tmp_path, quick
+):
     written = draw_all(sources(run), tmp_path)
     names = {path.stem for path in written}
     assert names == (ALWAYS | DRAWN[run]) & set(FIGURES)
@@ -170,13 +172,13 @@ def test_nothing_is_left_open(name, drawn):
     assert dict(matplotlib.rcParams) == SETTINGS
 
 
-def test_where_there_are_no_numbers_nothing_is_drawn(tmp_path):
+def test_where_there_are_no_numbers_nothing_is_drawn(tmp_path, quick):
     paths = made.write(tmp_path, made.RUNS["plain"][:2], nowhere=True)
     names = {path.stem for path in draw_all(Sources(paths.root), tmp_path / "figures")}
     assert names == {"curves", "lr_sensitivity", "gradient_norm"}
 
 
-def test_a_run_without_probes_has_the_figures_of_its_metrics(tmp_path):
+def test_a_run_without_probes_has_the_figures_of_its_metrics(tmp_path, quick):
     paths = made.write(tmp_path, made.RUNS["plain"][:2], ())
     sources = Sources(paths.root)
     names = {path.stem for path in draw_all(sources, tmp_path / "figures")}

@@ -25,7 +25,19 @@ def _tiny():
 
 
 @pytest.fixture(scope="package")
-def run(tmp_path_factory):
-    """Not to be written to by a test that others follow."""
+def clean(tmp_path_factory):
+    """A run without landscapes; not to be written to."""
     cells = (made.cell(norm) for norm in made.NORMS)
-    return made.write_run(tmp_path_factory.mktemp("runs") / "run", *cells)
+    return made.write_run(tmp_path_factory.mktemp("clean") / "run", *cells)
+
+
+@pytest.fixture(scope="package")
+def run(clean, tmp_path_factory):
+    """The same, in which tests leave landscapes that others may find."""
+    return made.copy_run(clean, tmp_path_factory.mktemp("shared"))
+
+
+@pytest.fixture
+def copy(clean, tmp_path):
+    """The same, for one test."""
+    return made.copy_run(clean, tmp_path)

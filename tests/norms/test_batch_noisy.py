@@ -1,6 +1,7 @@
 """NoisyBatchNorm: what the noise is, when there is any, and that training has it."""
 
 import dataclasses
+import sys
 from typing import Any
 
 import flax.linen as nn
@@ -11,7 +12,7 @@ import pytest
 
 from normlab import norms
 from normlab.errors import UserError
-from normlab.norms import batch_noisy, make_norm
+from normlab.norms import make_norm
 from normlab.norms.noise import Noise, draw
 from normlab.train.program import data_arrays
 from normlab.train.state import noise_key
@@ -22,6 +23,7 @@ BatchNorm: Any = norms.BatchNorm
 NoisyBatchNorm: Any = norms.NoisyBatchNorm
 KEY = jax.random.key(7)
 PAPER = Noise(0.5, 1.25, 0.1, 0.1)
+STILL = dataclasses.replace(PAPER, mean_spread=0.0, scale_spread=0.0)
 NONE = Noise(0.0, 1.0, 0.0, 0.0)
 MANY = 40000
 
@@ -40,10 +42,24 @@ def close_in_the_mean(values, mean: float, var: float, fourth: float):
     assert abs(found - fourth) < 0.2
 
 
-def test_channels_have_uniform_shifts_and_factors():
-    noise = dataclasses.replace(PAPER, mean_spread=0.0, scale_spread=0.0)
-    drawn = draw(KEY, noise, (2, MANY), (1, MANY), jnp.float32)
-    factor, shift = (np.asarray(v, np.float64) for v in drawn)
+@pytest.fixture(scope="module")
+def drawn():
+    """noise -> (factor, shift) of two elements in each of many channels, float64."""
+    shape = (2, MANY)
+
+    @jax.jit  # compiled once: to compile random numbers takes seconds
+    def compiled(*sizes):
+        return draw(KEY, Noise(*sizes), shape, (1, MANY), jnp.float32)
+
+    def sized(noise):
+        arrays = compiled(*dataclasses.astuple(noise))
+        return tuple(np.asarray(v, np.float64) for v in arrays)
+
+    return sized
+
+
+def test_channels_have_uniform_shifts_and_factors(drawn):
+    factor, shift = drawn(STILL)
     np.testing.assert_array_equal(factor[0], factor[1])
     np.testing.assert_array_equal(shift[0], shift[1])
     close_in_the_mean(shift[0], 0.0, 0.5**2 / 3, 1.8)
@@ -52,33 +68,17 @@ def test_channels_have_uniform_shifts_and_factors():
     assert abs(np.corrcoef(factor[0], shift[0])[0, 1]) < 4 / np.sqrt(MANY)
 
 
-def test_elements_have_uniform_shifts_and_normal_factors_around_their_channels():
+def test_elements_have_uniform_shifts_and_normal_factors_around_their_channels(drawn):
     noise = dataclasses.replace(PAPER, scale_spread=0.2)
-    drawn = draw(KEY, noise, (MANY, 2), (1, 2), jnp.float32)
-    without = dataclasses.replace(PAPER, mean_spread=0.0, scale_spread=0.0)
-    centres = draw(KEY, without, (1, 2), (1, 2), jnp.float32)
     factor, shift = (
-        np.asarray(v, np.float64) - np.asarray(centre, np.float64)
-        for v, centre in zip(drawn, centres, strict=True)
+        own - channels for own, channels in zip(drawn(noise), drawn(STILL), strict=True)
     )
-    for channel in range(2):
-        close_in_the_mean(shift[:, channel], 0.0, 0.1**2 / 3, 1.8)
-        close_in_the_mean(factor[:, channel], 0.0, 0.2**2, 3.0)
+    for element in range(2):
+        close_in_the_mean(shift[element], 0.0, 0.1**2 / 3, 1.8)
+        close_in_the_mean(factor[element], 0.0, 0.2**2, 3.0)
     assert np.abs(shift).max() < 0.1 + 1e-6
-    correlations = np.corrcoef([*shift.T, *factor.T]) - np.eye(4)
+    correlations = np.corrcoef([*shift, *factor]) - np.eye(4)
     assert np.abs(correlations).max() < 4 / np.sqrt(MANY)
-
-
-def test_members_drawn_together_draw_what_each_draws_alone():
-    def one(key):
-        return draw(key, PAPER, (3, 4), (1, 4), jnp.float32)
-
-    keys = jax.random.split(KEY, 3)
-    together = jax.vmap(one)(keys)
-    for i in range(3):
-        alone = one(keys[i])
-        for a, b in zip(together, alone, strict=True):
-            np.testing.assert_allclose(a[i], b, rtol=1e-6)
 
 
 def case(**settings):
@@ -99,7 +99,7 @@ def test_the_noise_goes_where_it_is_said_to(monkeypatch):
         assert shape == x.shape and channels == (1, 1, 1, 4) and noise == PAPER
         return jnp.asarray(s, dtype), jnp.asarray(m, dtype)
 
-    monkeypatch.setattr(batch_noisy, "draw", fixed)
+    monkeypatch.setattr(sys.modules[NoisyBatchNorm.__module__], "draw", fixed)
     exact = np.asarray(x, np.float64)
     axes = (0, 1, 2)
     hat = (exact - exact.mean(axes)) / np.sqrt(exact.var(axes) + 1e-5)
@@ -117,17 +117,13 @@ def test_the_noise_goes_where_it_is_said_to(monkeypatch):
         np.testing.assert_allclose(plain, s * hat + m, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("axis", [-1, 1, (0, 3)])
-def test_a_channel_is_one_of_the_feature_axes(axis):
-    noise = dataclasses.replace(PAPER, mean_spread=0.0, scale_spread=0.0)
+def test_a_channel_is_one_of_the_feature_axes():
     x = jnp.zeros((5, 4, 3, 2))  # whose y is 0, and 0 times the factor
-    layer = NoisyBatchNorm(use_running_average=False, axis=axis, noise=noise)
+    layer = NoisyBatchNorm(use_running_average=False, axis=(0, 3), noise=STILL)
     variables = layer.init(jax.random.key(0), x)
     y = np.asarray(layer.apply(variables, x, rngs={"noise": KEY}))
-    features = [a % 4 for a in np.atleast_1d(axis)]
-    rest = tuple(a for a in range(4) if a not in features)
-    assert np.ptp(y, axis=rest).max() == 0
-    assert len(np.unique(y)) == np.prod([x.shape[a] for a in features])
+    assert np.ptp(y, axis=(1, 2)).max() == 0
+    assert len(np.unique(y)) == 5 * 2
 
 
 @pytest.mark.parametrize("place", ["after", "before"])
@@ -143,7 +139,7 @@ def test_no_rng_or_no_size_is_batch_norm_itself(place):
     )
     rngs = {"noise": KEY}
     y, loud = noisy.apply(variables, x, mutable=["batch_stats"], rngs=rngs)
-    assert np.abs(y - expected).min(axis=(0, 1, 2)).max() > 0.01
+    assert np.abs(y - expected).max() > 0.1
     for found in (new, loud):  # statistics are of what comes in
         jax.tree.map(np.testing.assert_array_equal, found, statistics)
 
@@ -220,27 +216,40 @@ def test_unknown_choices_are_refused(option):
 # In training.
 
 
-@pytest.fixture(scope="module")
-def trained():
-    """norm -> (state -> state after n steps from its own), all on the same data."""
-    data = tiny.dataset()
-    arrays = {k: jnp.asarray(v) for k, v in data_arrays(data).items()}
-    values = {k: jnp.float32(v) for k, v in HYPER.items()}
-    found = {}
-    for norm in ("batch", "batch_noisy"):
-        program = tiny.program(tiny.cell_config(norm=norm), data)
-        start = jax.jit(program.init)(jnp.int32(0), values)
-        chunk = jax.jit(program.chunk)
-
-        def train(state, count, chunk=chunk):
-            picks = (jnp.arange(10).reshape(2, 5) + 5 * state.step) % 24
-            return chunk(state, picks, jnp.int32(count), arrays)[0]
-
-        found[norm] = start, train
-    return found
-
-
 HYPER = {"lr": 0.1, "momentum": 0.0, "weight_decay": 0.0}
+
+
+@pytest.fixture(scope="module")
+def data():
+    return tiny.dataset()
+
+
+@pytest.fixture(scope="module")
+def arrays(data):
+    return {k: jnp.asarray(v) for k, v in data_arrays(data).items()}
+
+
+def noisy_program(data, **settings):
+    return tiny.program(tiny.cell_config(norm="batch_noisy", **settings), data)
+
+
+@pytest.fixture(scope="module")
+def start(data):
+    """The state of seed 0 before the first step."""
+    values = {k: jnp.float32(v) for k, v in HYPER.items()}
+    return jax.jit(noisy_program(data).init)(jnp.int32(0), values)
+
+
+@pytest.fixture(scope="module")
+def train(data, arrays):
+    """(state, number of steps up to 2) -> state; without augmentation."""
+    chunk = jax.jit(noisy_program(data).chunk)
+
+    def train(state, count):
+        picks = (jnp.arange(10).reshape(2, 5) + 5 * state.step) % 24
+        return chunk(state, picks, jnp.int32(count), arrays)[0]
+
+    return train
 
 
 def differ(a, b) -> bool:
@@ -248,47 +257,31 @@ def differ(a, b) -> bool:
     return not all(np.array_equal(x, y) for x, y in pairs)
 
 
-def test_training_has_the_noise_of_its_seed(trained):
-    ends = {}
-    for norm, (start, train) in trained.items():
-        other = dataclasses.replace(start, seed=jnp.uint32(5))
-        ends[norm] = train(start, 2).params
-        assert differ(ends[norm], train(other, 2).params) == (norm == "batch_noisy")
-        assert not differ(ends[norm], train(start, 2).params)
-    assert differ(ends["batch"], ends["batch_noisy"])
+def test_training_has_the_noise_of_its_seed_and_step(start, train):
+    end = train(start, 1).params
+    assert not differ(end, train(start, 1).params)
+    other = dataclasses.replace(start, seed=jnp.uint32(5))
+    later = dataclasses.replace(start, step=jnp.int32(24))  # whose images are the same
+    assert differ(end, train(other, 1).params)
+    assert differ(end, train(later, 1).params)
+    assert differ(train(other, 1).params, train(later, 1).params)
 
 
-def test_training_has_the_noise_of_its_step(trained):
-    start, train = trained["batch_noisy"]
-    later = dataclasses.replace(start, step=jnp.int32(24))  # the same images
-    assert differ(train(start, 1).params, train(later, 1).params)
-
-
-def test_training_resumed_is_training_never_stopped(trained):
-    start, train = trained["batch_noisy"]
+def test_training_resumed_is_training_never_stopped(start, train):
     whole = train(start, 2)
     halves = train(train(start, 1), 1)
     jax.tree.map(np.testing.assert_array_equal, halves, whole)
+    assert differ(whole.params, start.params)
 
 
-def test_evaluation_is_without_noise_unless_asked():
-    data = tiny.dataset()
-    arrays = {k: jnp.asarray(v) for k, v in data_arrays(data).items()}
-    values = {k: jnp.float32(v) for k, v in HYPER.items()}
-    kinds = ("running", "batch", "precise")
-
-    def evaluate(norm, noise):
-        config = tiny.cell_config(norm=norm, noise_eval=noise, bn_eval=kinds)
-        program = tiny.program(config, data)
-        state = jax.jit(program.init)(jnp.int32(0), values)
-        evaluation = jax.jit(program.evaluate)
-        found, again = evaluation(state, arrays), evaluation(state, arrays)
-        assert found == again
-        return {k: float(v) for k, v in found.items()}
-
-    plain, silent = evaluate("batch", False), evaluate("batch_noisy", False)
-    assert silent == pytest.approx(plain, rel=1e-6)
-    loud = evaluate("batch_noisy", True)
-    for kind in kinds:
-        name = f"test_loss_{kind}"
-        assert abs(loud[name] - plain[name]) > 1e-3
+def test_evaluation_is_without_noise_unless_asked(start, data, arrays):
+    found = {}
+    for noise in (False, True):
+        evaluate = jax.jit(noisy_program(data, noise_eval=noise).evaluate)
+        found[noise] = evaluate(start, arrays)
+        assert found[noise] == evaluate(start, arrays)  # always the same noise
+    plain = tiny.program(tiny.cell_config(norm="batch"), data).evaluate
+    expected = jax.jit(plain)(start, arrays)
+    for name in ("train_loss", "test_loss"):
+        np.testing.assert_allclose(found[False][name], expected[name], rtol=1e-6)
+        assert abs(found[True][name] - expected[name]) > 1e-3

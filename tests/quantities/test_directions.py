@@ -14,6 +14,7 @@ from normlab.quantities.directions import (
 )
 
 KEY = jax.random.key(3)
+DRAW = jax.jit(random_direction)
 
 
 def params(seed: int = 0, norm: str | None = "norm1") -> dict:
@@ -65,7 +66,7 @@ def matrix(points_T) -> np.ndarray:
 
 def test_filters_are_as_long_as_those_of_the_network():
     theta = jax.tree.map(jnp.asarray, params())
-    found = random_direction(KEY, theta)
+    found = DRAW(KEY, theta)
     for layer, axes in (("conv1", (0, 1, 2)), ("dense1", (0,))):
         kernel, direction = theta[layer]["kernel"], np.asarray(found[layer]["kernel"])
         np.testing.assert_allclose(
@@ -77,7 +78,7 @@ def test_filters_are_as_long_as_those_of_the_network():
 
 
 def test_biases_and_norms_stay():
-    found = random_direction(KEY, jax.tree.map(jnp.asarray, params()))
+    found = DRAW(KEY, jax.tree.map(jnp.asarray, params()))
     for layer, name in (
         ("conv1", "bias"),
         ("dense1", "bias"),
@@ -91,15 +92,15 @@ def test_a_filter_of_zeros_stays():
     theta = jax.tree.map(jnp.asarray, params())
     kernel = theta["dense1"]["kernel"].at[:, 1].set(0.0)
     theta["dense1"] = {**theta["dense1"], "kernel": kernel}
-    found = np.asarray(random_direction(KEY, theta)["dense1"]["kernel"])
+    found = np.asarray(DRAW(KEY, theta)["dense1"]["kernel"])
     assert not np.any(found[:, 1]) and np.all(found[:, 0])
 
 
 def test_keys_and_layers_tell_what_is_drawn():
     theta = jax.tree.map(jnp.asarray, params())
     bare = jax.tree.map(jnp.asarray, params(norm=None))
-    one, same = random_direction(KEY, theta), random_direction(KEY, bare)
-    other = random_direction(jax.random.key(4), theta)
+    one, same = DRAW(KEY, theta), DRAW(KEY, bare)
+    other = DRAW(jax.random.key(4), theta)
     np.testing.assert_array_equal(one["conv1"]["kernel"], same["conv1"]["kernel"])
     assert np.all(one["conv1"]["kernel"] != other["conv1"]["kernel"])
     # In many dimensions two of them are nearly orthogonal.
@@ -109,7 +110,7 @@ def test_keys_and_layers_tell_what_is_drawn():
 
 def test_what_is_drawn_is_gaussian():
     theta = {"dense1": {"kernel": jnp.ones((4000, 2))}}
-    found = np.asarray(random_direction(KEY, theta)["dense1"]["kernel"])
+    found = np.asarray(DRAW(KEY, theta)["dense1"]["kernel"])
     assert abs(found.mean()) < 0.05 and abs(found.std() - 1) < 0.02
     assert abs((found**4).mean() / found.var() ** 2 - 3) < 0.3
 

@@ -1,5 +1,7 @@
 """Lanczos' method beside dense decompositions."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,9 +19,14 @@ def symmetric(eigenvalues) -> np.ndarray:
     return (basis * np.asarray(eigenvalues)) @ basis.T
 
 
+@partial(jax.jit, static_argnums=2)
+def compiled(matrix, start, iterations: int) -> Ritz:
+    return ritz(lambda v: matrix @ v, start, iterations)
+
+
 def of(matrix, start, iterations) -> Ritz:
     matrix = jnp.asarray(matrix)
-    return ritz(lambda v: matrix @ v, jnp.asarray(start, matrix.dtype), iterations)
+    return compiled(matrix, jnp.asarray(start, matrix.dtype), iterations)
 
 
 def projected(matrix, start, size):
@@ -39,7 +46,7 @@ def projected(matrix, start, size):
     return values, weights, rests
 
 
-@pytest.mark.parametrize("iterations", [1, 2, 7])
+@pytest.mark.parametrize("iterations", [1, 7])
 def test_it_is_the_matrix_on_the_krylov_space(iterations, x64):
     matrix = symmetric(np.linspace(-3, 5, 30))
     start = 7 * RANDOM.normal(size=30)
@@ -66,8 +73,8 @@ def test_the_ends_of_a_spectrum_with_outliers_in_float32():
 
 
 def test_an_eigenvalue_is_within_the_residual(x64):
-    eigenvalues = RANDOM.normal(size=100)
-    found = of(symmetric(eigenvalues), RANDOM.normal(size=100), 12)
+    eigenvalues = RANDOM.normal(size=30)
+    found = of(symmetric(eigenvalues), RANDOM.normal(size=30), 7)
     away = np.abs(np.asarray(found.value)[:, None] - eigenvalues).min(1)
     assert (away <= np.asarray(found.residual) + 1e-12).all()
     assert (np.asarray(found.residual) > 1e-3).any()
@@ -75,19 +82,18 @@ def test_an_eigenvalue_is_within_the_residual(x64):
 
 def test_reorthogonalised_there_are_no_copies():
     """Long after the outlier has converged, rounding would find it a second time."""
-    matrix = symmetric([100.0, *np.linspace(-1, 1, 79)]).astype(np.float32)
-    found = of(matrix, RANDOM.normal(size=80), 60)
+    matrix = symmetric([1e4, *np.linspace(-1, 1, 299)]).astype(np.float32)
+    found = of(matrix, RANDOM.normal(size=300), 20)
     assert (np.asarray(found.value) > 2).sum() == 1
     assert np.isfinite(np.asarray(found.value)).all()
 
 
-@pytest.mark.parametrize("iterations", [3, 8])
-def test_a_small_matrix_has_fewer_values(iterations, x64):
+def test_a_small_matrix_has_fewer_values(x64):
     matrix = symmetric([-1.0, 2.0, 4.0])
-    found = of(matrix, [1.0, 1.0, -2.0], iterations)
+    found = of(matrix, [1.0, 1.0, -2.0], 8)
     np.testing.assert_allclose(found.value[:3], [-1.0, 2.0, 4.0], rtol=1e-10)
     np.testing.assert_allclose(found.weight.sum(), 1, rtol=1e-12)
-    assert found.value.shape == (iterations,)
+    assert found.value.shape == (8,)
     assert np.isnan(found.value[3:]).all() and np.isnan(found.residual[3:]).all()
     assert (found.weight[3:] == 0).all()
 
@@ -102,7 +108,7 @@ def test_a_start_in_an_invariant_subspace_sees_that_alone():
 
 
 def test_a_matrix_of_zeros():
-    found = of(np.zeros((6, 6)), np.arange(6.0), 4)
+    found = of(np.zeros((4, 4)), np.arange(4.0), 4)
     np.testing.assert_array_equal(found.value, [0, np.nan, np.nan, np.nan])
     np.testing.assert_array_equal(found.weight, [1, 0, 0, 0])
 
@@ -110,18 +116,17 @@ def test_a_matrix_of_zeros():
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 1e30])
 def test_a_matrix_that_is_not_finite(bad):
     """1e30 squared is beyond float32: its length is not known."""
-    found = of(np.full((6, 6), bad), np.arange(6.0), 4)
+    found = of(np.full((4, 4), bad), np.arange(4.0), 4)
     for values in found:
         assert np.isnan(values).all()
     assert np.isnan(extreme(found, 3, largest=True)["eigenvalue"]).all()
 
 
 def test_members_do_not_disturb_each_other(x64):
-    good = jnp.asarray(symmetric(np.arange(8.0)))
-    start = jnp.asarray(RANDOM.normal(size=8))
-    both = jnp.stack([good, good * jnp.nan])
-    found = jax.vmap(lambda a: ritz(lambda v: a @ v, start, 5))(both)
-    alone = of(good, start, 5)
+    good, start = symmetric(np.arange(30.0)), RANDOM.normal(size=30)
+    both = jnp.asarray(np.stack([good, good * np.nan]))
+    found = jax.jit(jax.vmap(lambda a: compiled(a, jnp.asarray(start), 7)))(both)
+    alone = of(good, start, 7)
     for mapped, one in zip(found, alone, strict=True):
         np.testing.assert_allclose(mapped[0], one, rtol=1e-9)
         assert np.isnan(mapped[1]).all()

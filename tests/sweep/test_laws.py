@@ -96,7 +96,8 @@ def distances(result: Result) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    "norm, mode", [*((norm, "vmap") for norm in NORMS), ("batch", "map")]
+    "norm, mode",
+    [*((norm, "vmap") for norm in (*NORMS, "batch_noisy")), ("batch", "map")],
 )
 def test_a_member_equals_the_same_point_run_alone(norm, mode):
     cell = tiny.cell(norm=norm)

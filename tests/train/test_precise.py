@@ -122,3 +122,33 @@ def test_moments_of_an_lp_norm_are_the_populations_and_maxima_the_batches(
     expected = {"1": size.mean((0, 1, 2)), "2": (size**2).mean((0, 1, 2))}
     np.testing.assert_allclose(found["mean"], images.mean((0, 1, 2)), rtol=1e-4)
     np.testing.assert_allclose(found["moment"], expected.get(p, largest), rtol=1e-5)
+
+
+class Norms(nn.Module):
+    """A norm behind a norm."""
+
+    norm: Any
+
+    @nn.compact
+    def __call__(self, x, *, statistics, mask=None):
+        for name in ("norm1", "norm2"):
+            x = self.norm(name)(x, statistics=statistics, mask=mask)
+        return x
+
+
+def test_noise_reaches_the_second_norm_where_evaluation_has_it():
+    images = np.random.default_rng(0).normal(2.0, 3.0, (N, 4)).astype("float32")
+    images = images.reshape(N, 1, 1, 4)
+    model: Any = Norms(make_norm("batch_noisy", momentum=0.0))
+    start = model.init(jax.random.key(0), images, statistics="batch")
+
+    def found(noise):
+        function = make_precise_statistics(
+            model, jnp.asarray, batch_size=7, noise=noise
+        )
+        return jax.jit(function)(start["params"], start["batch_stats"], images)
+
+    silent, loud = found(False), found(True)
+    jax.tree.map(np.testing.assert_array_equal, silent["norm1"], loud["norm1"])
+    np.testing.assert_allclose(silent["norm2"]["mean"], 0.0, atol=1e-5)
+    assert np.abs(loud["norm2"]["mean"]).max() > 0.05

@@ -1,0 +1,68 @@
+"""The first-order identity block by block, in plain numpy: slow and obvious."""
+
+import numpy as np
+
+
+def blocks(x, groups) -> list[np.ndarray]:
+    """The blocks of an array (N, ..., C), one after another, as vectors."""
+    x = np.asarray(x)
+    if groups is None:
+        return [x[..., c].ravel() for c in range(x.shape[-1])]
+    parts = np.split(x, groups, axis=-1)
+    return [parts[k][n].ravel() for n in range(len(x)) for k in range(groups)]
+
+
+def identity(y, scale, g, v, groups, epsilon) -> dict[str, np.ndarray]:
+    """Name -> a number a block, for a layer with input y, g = dL/dz and v = dL/dy."""
+    rows = []
+    cuts = (blocks(x, groups) for x in (y, np.asarray(g) * np.asarray(scale), v))
+    for y_b, q_b, v_b in zip(*cuts, strict=True):
+        m, s2 = len(y_b), y_b.var() + epsilon
+        yhat = (y_b - y_b.mean()) / np.sqrt(s2)
+        whole, ones, along = q_b @ q_b, q_b.sum() ** 2, (q_b @ yhat) ** 2
+        exact = (2 - yhat @ yhat / m) * along
+        rows.append(
+            {
+                "left": v_b @ v_b,
+                "right": (whole - ones / m - exact / m) / s2,
+                "bound": (whole - ones / m - along / m) / s2,
+                "printed": (whole - ones / m - along / np.sqrt(m)) / s2,
+                "gain": 1 / s2,
+                "whole": whole,
+                "mean": ones / m,
+                "radial": exact / m,
+                "if_random": min(2, m) / m,
+                "aligned": q_b @ yhat > 0,
+                "shift": v_b.sum(),
+                "scaling": y_b @ v_b,
+                "expected": epsilon * (q_b @ yhat) / s2,
+                "scaling_size": np.sqrt(y_b @ y_b * whole / s2),
+            }
+        )
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def fields(of: dict[str, np.ndarray]) -> dict[str, float]:
+    """Fields of the quantity `identities` for one layer; those of rounding left out."""
+    left, whole = of["left"].sum(), of["whole"].sum()
+    moving = of["whole"] > 0
+    fails = (of["printed"] < of["left"] * (1 - 1e-9)) & moving
+    return {
+        "left": left,
+        "right": of["right"].sum(),
+        "bound_ratio": of["bound"].sum() / left,
+        "printed_ratio": of["printed"].sum() / left,
+        "printed_fails": fails.sum() / moving.sum(),
+        "removed": (of["mean"] + of["radial"]).sum() / whole,
+        "removed_mean": of["mean"].sum() / whole,
+        "removed_radial": of["radial"].sum() / whole,
+        "removed_if_random": of["if_random"].mean(),
+        "gain_median": np.median(of["gain"]),
+        "gain_p90": np.quantile(of["gain"], 0.9),
+        "gain_max": of["gain"].max(),
+        "scaling_residual": _most(of["scaling"][moving] / of["scaling_size"][moving]),
+    }
+
+
+def _most(x) -> float:
+    return abs(x).max()
