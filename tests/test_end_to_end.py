@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from normlab.figures import FIGURES
+from normlab.figures import FIGURES, METRICS
 from normlab.store import load
 from normlab.store.layout import read_json
 
@@ -31,6 +31,8 @@ FLAGS = """\
 # Compiling takes nearly all the time: less of it.
 QUICK = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 OUT = "out put/résumé"
+# Of a run without probes, and without what some figures are about.
+DRAWN = ("curves", "lr_sensitivity", "gradient_norm")
 
 
 def sweep(folder: Path, *words: str) -> str:
@@ -69,8 +71,10 @@ def test_it_says_what_it_does(printed, folder):
     assert "plan: 2 cells, 8 members, 48 member-steps" in printed
     assert f"out: {folder / OUT}\n" in printed
     assert "final test_accuracy: median [range of 2 seeds" in printed
-    for name in FIGURES:
-        assert f"figure: {folder / OUT}/figures/{name}.png" in printed
+    drawn = [line for line in printed.splitlines() if line.startswith("figure: ")]
+    assert drawn == [
+        f"figure: {folder / OUT}/figures/{name}.png (and .pdf, .csv)" for name in DRAWN
+    ]
 
 
 def test_the_table(frame):
@@ -105,10 +109,11 @@ def test_evaluations_with_other_statistics(frame):
 
 def test_the_figures(folder, frame):
     figures = folder / OUT / "figures"
-    for name, (tabulate, _) in FIGURES.items():
+    for name in DRAWN:
+        assert FIGURES[name].reads == (METRICS,)
         assert (figures / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert (figures / f"{name}.pdf").read_bytes().startswith(b"%PDF")
-        wanted = tabulate(frame).reset_index(drop=True)
+        wanted = FIGURES[name].tabulate(frame).reset_index(drop=True)
         found = pd.read_csv(figures / f"{name}.csv")
         pd.testing.assert_frame_equal(found, wanted, check_dtype=False)
     summary = pd.read_csv(folder / OUT / "summary.csv")

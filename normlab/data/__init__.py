@@ -14,6 +14,7 @@ DATASETS: dict[str, Callable[[Path | None], Dataset]] = {
     "cifar10": cifar10.load,
     "digits": digits.load,
     "gaussian": gaussian.load,
+    "gaussian_uniform": gaussian.load_uniform,
 }
 
 

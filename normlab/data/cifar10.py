@@ -34,4 +34,6 @@ def load(data_dir: Path | None = None, spec: Spec = CIFAR10) -> Dataset:
         arrays = cache.read(folder, spec)
     except UserError as error:
         raise UserError(f"{error}; this mends it: {command}") from error
-    return Dataset(name=spec.name, classes=spec.classes, **arrays)
+    return Dataset(
+        name=spec.name, classes=spec.classes, task="classification", **arrays
+    )

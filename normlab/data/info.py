@@ -14,7 +14,7 @@ from normlab.errors import UserError
 PUBLISHED: dict[str, Mapping[str, str]] = {
     "cifar10": CIFAR10.digests,
     "digits": digits.DIGESTS,
-    "gaussian": gaussian.DIGESTS,
+    **gaussian.DIGESTS,
 }
 
 

@@ -11,22 +11,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from normlab.figures import reference
-from normlab.figures.panels import GREY, caption, grid, legend, log_axis, shown
+from normlab.figures.panels import caption, grid, legend, log_axis, shown
 from normlab.figures.style import band, looks, style
 from normlab.figures.tables import PAPER, RUN, over_seeds, published, stack
 
 LABELS = {
     "batch_accuracy": "training accuracy\n(of the batch)",
     "batch_loss": "batch loss\n({unit})",
-    "loss": "loss along the\ngradient ({unit})",
-    "difference": "|g - g'| along it\n({unit}/θ)",
-    "beta": "effective\nsmoothness ({unit}/θ²)",
+    "loss": "loss along\nthe gradient\n({unit})",
+    "difference": "|g - g'|\nalong it\n({unit}/θ)",
+    "beta": "effective\nsmoothness\n({unit}/θ²)",
 }
 _LINEAR = ("batch_accuracy",)
-_MOST_SETTINGS, _MOST_POINTS = 6, 3
+_MOST_SETTINGS, _MOST_ROWS = 6, 9
 _SLACK = 1.01  # the paper's largest probe is 31.6 learning rates long, and 30 in words
 _PAPERS_ETAS = {True: (0.01, 10**1.5), False: (0.5, 4.0)}
-_PAPER_LOOK = {"color": GREY, "linewidth": 0.8}
+# Published edges lie on bands of every colour; this is like none of them.
+_PAPER_LOOK = {"color": "#7A0177", "linewidth": 0.7}
+_SHADES = {"inner": 0.45, "outer": 0.15}
 
 
 def edges(smoothness: pd.DataFrame, regression: bool) -> pd.DataFrame:
@@ -78,7 +80,7 @@ def draw(table: pd.DataFrame, measures: Sequence[str]) -> Figure:
     all_settings = list(dict.fromkeys(table["setting"]))
     all_points = list(dict.fromkeys(table["point"]))
     settings = shown(table, "setting", _MOST_SETTINGS)
-    points = shown(table, "point", _MOST_POINTS)
+    points = shown(table, "point", _MOST_ROWS // len(measures))
     figure, axes = grid(
         len(points) * len(measures),
         len(settings),
@@ -94,7 +96,7 @@ def draw(table: pd.DataFrame, measures: Sequence[str]) -> Figure:
             for ax, setting in zip(ax_row, settings, strict=True):
                 _panel(ax, here[here["setting"] == setting], styles[setting])
             if measure not in _LINEAR:
-                log_axis(ax_row[:1], here["median"])  # the others share it
+                log_axis([ax_row[0]], here["median"])  # the others share it
             label = LABELS[measure].format(unit=table["unit"].iloc[0])
             ax_row[0].set_ylabel(label)
         for ax, setting in zip(block[0], settings, strict=True):
@@ -116,8 +118,8 @@ def _panel(ax: Axes, rows: pd.DataFrame, look: dict) -> None:
     own, paper = (rows[rows["source"] == kind] for kind in (RUN, PAPER))
     low, high = _pair(own)
     if len(low):
-        for inner, shade in ((True, 0.6), (False, 0.2)):
-            ends = ("median", "median") if inner else ("low", "high")
+        for part, shade in _SHADES.items():
+            ends = ("median", "median") if part == "inner" else ("low", "high")
             ax.fill_between(
                 low["step"],
                 low[ends[0]],
@@ -131,7 +133,7 @@ def _panel(ax: Axes, rows: pd.DataFrame, look: dict) -> None:
     for edge in ("low", "high"):
         line = paper[paper["edge"] == edge]
         if len(line):
-            ax.plot(line["step"], line["median"], "--", label=PAPER, **_PAPER_LOOK)
+            ax.plot(line["step"], line["median"], label=PAPER, **_PAPER_LOOK)
 
 
 def _pair(own: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -19,8 +19,8 @@ from normlab.figures.tables import (
 )
 
 _TITLES = {
-    "relative_error": "corrected: largest error\n|right - left| / left",
-    "printed_ratio": "printed, with 1/√m:\nright / left",
+    "relative_error": "corrected identity:\n|right - left| / left, at most",
+    "printed_shortfall": "printed inequality, with 1/√m:\n(left - right) / left",
 }
 _MOST_LAYERS = 5
 _ROUNDING = float(np.finfo(np.float32).eps)
@@ -30,11 +30,13 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     """What `draw` draws: a row a (measure, norm layer, setting, step).
 
     Of at most five norm layers, at the middle one of the learning rates.
+    ``printed_shortfall`` is 1 - ``printed_ratio``.
     """
     frame = with_names(frame)
     layers = few(dict.fromkeys(frame["norm_layer"]), _MOST_LAYERS)
     point = middle(dict.fromkeys(frame["point"]))
     frame = frame[frame["norm_layer"].isin(layers) & (frame["point"] == point)]
+    frame = frame.assign(printed_shortfall=1 - frame["printed_ratio"])
     keys = ["norm_layer", "setting", "point", "step"]
     tables = [over_seeds(frame, keys, name).assign(measure=name) for name in _TITLES]
     return with_origin(stack(tables), frame)
@@ -42,10 +44,11 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 
 @style()
 def draw(table: pd.DataFrame) -> Figure:
-    """A row a norm layer: the relative error on the left, the printed ratio beside it.
+    """A row a norm layer, on one logarithmic axis for all.
 
-    The left side is |dL/dy|^2. Where the ratio is below 1 the printed inequality is
-    false; below 0 its right side is negative.
+    On the left what the two sides of the identity differ by; on the right by how much
+    the printed right side is less than the left side, |dL/dy|^2, that it is said to
+    bound: it is false where anything is seen above rounding. Above 1 it is negative.
     """
     layers = {name: name for name in dict.fromkeys(table["norm_layer"])}
     figure, axes = lines(
@@ -54,22 +57,18 @@ def draw(table: pd.DataFrame) -> Figure:
         ylabels=layers,
         column="measure",
         what=f"{table['point'].iloc[0]}; left: |∂L/∂y|²",
-        sharey="col",
+        sharey=True,
     )
     first = next(iter(layers))
     for measure, title in _TITLES.items():
         if (first, measure) in axes:
             axes[first, measure].set_title(title)
     for (_, measure), ax in axes.items():
-        if measure == "relative_error":
-            values = [*table.loc[table["measure"] == measure, "median"], _ROUNDING]
-            log_axis([ax], values)
-            label, level = "rounding unit of float32", _ROUNDING
-        else:
-            # Linear up to 1 on either side of 0: what is false may be far below it.
-            ax.set_yscale("symlog", linthresh=1.0)
-            label, level = "least ratio of a true statement", 1.0
-        dash = "--" if measure == "relative_error" else ":"
-        ax.axhline(level, color=GREY, linestyle=dash, linewidth=0.9, label=label)
+        marks = {"rounding unit of float32": (_ROUNDING, ":")}
+        if measure == "printed_shortfall":
+            marks["above: printed right side < 0"] = (1.0, "--")
+        for label, (level, dash) in marks.items():
+            ax.axhline(level, color=GREY, linestyle=dash, linewidth=0.9, label=label)
+    log_axis(list(axes.values()), [*table["median"], _ROUNDING, 1.0])
     legend(figure)
     return figure

@@ -37,15 +37,16 @@ def draw(table: pd.DataFrame) -> Figure:
     steps = levels(found)
     with style():
         figure = Figure(
-            figsize=(1.2 + 2.7 * columns, 0.7 + 2.7 * rows), layout="constrained"
+            figsize=(1.2 + 2.7 * columns, 0.5 + 2.5 * rows), layout="constrained"
         )
         axes = figure.subplots(rows, columns, squeeze=False)
-        filled = None
-        for ax, panel in zip(axes.flat, found, strict=False):
-            filled = _draw_panel(ax, panel, steps)
+        filled = [
+            _draw_panel(ax, panel, steps)
+            for ax, panel in zip(axes.flat, found, strict=False)
+        ]
         for ax in axes.flat[len(found) :]:
             ax.set_axis_off()
-        bar = figure.colorbar(filled, ax=axes, label=loss_name(table), shrink=0.9)
+        bar = figure.colorbar(filled[0], ax=axes, label=loss_name(table), shrink=0.9)
         set_ticks(bar, steps)
         figure.suptitle(caption(table), fontsize=8)
     return figure
@@ -65,7 +66,8 @@ def _draw_panel(ax: Axes, panel: Panel, steps: np.ndarray):
         lines = ax.contour(
             panel.a, panel.b, loss, steps, colors="black", linewidths=0.4
         )
-        ax.clabel(lines, fmt=lambda x: f"{x:.2g}", fontsize=6)
+        # Every second one: where it is steep, labels would hide each other.
+        ax.clabel(lines, steps[::2], fmt=lambda x: f"{x:.2g}", fontsize=6)
     if len(panel.path):
         ax.plot(
             panel.path["a"],
@@ -80,10 +82,11 @@ def _draw_panel(ax: Axes, panel: Panel, steps: np.ndarray):
     # theta itself: with a path its last point.
     ax.plot(0, 0, "*", color="white", markeredgecolor=_INK, markersize=10)
     ax.set_title(panel.title)
-    names = ("first direction", "second direction")
+    ax.set_box_aspect(1)
+    names = ("first direction (filter norms)", "second direction (filter norms)")
     if len(panel.path):
         names = tuple(
-            f"principal direction {i} ({share:.1%} of variance)"
+            f"PC {i} ({share:.1%} of variance)"
             for i, share in enumerate(panel.shares, start=1)
         )
     ax.set_xlabel(names[0])

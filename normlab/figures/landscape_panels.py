@@ -105,14 +105,16 @@ def loss_name(table: pd.DataFrame) -> str:
 
 
 def caption(table: pd.DataFrame) -> str:
-    """One line: data, member, point, batches, directions. One member a panel."""
+    """One line: data, member, point, batches, directions."""
     words = [
         f"{_all(table, 'dataset')}, first {_all(table, 'images')} images",
-        f"one member a panel: seed {_all(table, 'seed')}, lr {_all(table, 'lr')}",
+        f"one member each: seed {_all(table, 'seed')}, lr {_all(table, 'lr')}",
         f"step {_all(table, 'step')}",
     ]
     if "from_step" in table:
         words[-1] = f"step {_all(table, 'from_step')} to {_all(table, 'step')}"
+    if table["path_step"].notna().any():
+        words[-1] = f"path to {words[-1]}"
     if (table["running"] & (table["statistics"] == "batch")).any():
         words.append(f"batches of {_all(table, 'batch')}")
     if "direction_seed" in table:
@@ -123,5 +125,6 @@ def caption(table: pd.DataFrame) -> str:
 def _all(table: pd.DataFrame, name: str) -> str:
     values = table[name].dropna().drop_duplicates()
     return ", ".join(
-        number(x) if isinstance(x, int | float | np.number) else str(x) for x in values
+        number(float(x)) if isinstance(x, int | float | np.number) else str(x)
+        for x in values
     )

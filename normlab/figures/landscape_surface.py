@@ -76,3 +76,5 @@ def _draw_panel(ax: Any, panel: Panel, steps: np.ndarray) -> None:
     ax.set_title(panel.title)
     ax.view_init(elev=35, azim=-60)
     ax.tick_params(labelsize=6, pad=-2)
+    ax.set_xlabel("first direction", fontsize=7, labelpad=-6)
+    ax.set_ylabel("second direction", fontsize=7, labelpad=-6)

@@ -21,10 +21,10 @@ GREY = "#666666"
 _MOST_COLUMNS = 6
 _CHARACTERS = 15  # of a title, an inch
 _LEGEND_WIDTH = 1.4  # of an entry, in inches
-# The quantile of the values that a logarithmic axis leaves out at each end.
-_RARE = 0.002
+# A logarithmic axis ends by this factor beyond this quantile of the values, at most.
+_RARE, _FAR = 0.002, 10.0
 _MARGIN = 1.3
-_SHORT = 60.0
+_SHORT, _NARROW = 60.0, 8.0
 
 
 def grid(
@@ -137,14 +137,16 @@ def title(figure: Figure, parts: Sequence[str]) -> None:
 
 
 def legend(figure: Figure) -> None:
-    """One legend below all panels; published curves are one grey entry of it."""
+    """One legend below all panels; published curves are one entry of it."""
     handles: dict[str, Any] = {}
     for ax in figure.axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
-    if isinstance(handles.get(PAPER), Line2D):
-        handles[PAPER] = Line2D([], [], color=GREY, linestyle="--", linewidth=0.9)
-        handles[PAPER] = handles.pop(PAPER)  # last
+    if PAPER in handles:
+        drawn = handles.pop(PAPER)
+        if drawn.get_linestyle() == "--":  # in the colour of each setting
+            drawn = Line2D([], [], color=GREY, linestyle="--", linewidth=0.9)
+        handles[PAPER] = drawn  # last
     if handles:
         room = max(2, int(figure.get_size_inches()[0] / _LEGEND_WIDTH))
         rows = math.ceil(len(handles) / room)
@@ -157,7 +159,7 @@ def legend(figure: Figure) -> None:
 
 
 def log_axis(axes: Sequence[Axes], values: Any) -> None:
-    """A logarithmic vertical axis over ``values``; rare spikes are cut off.
+    """A logarithmic vertical axis over ``values``; what is rare and far is cut off.
 
     Where nothing is above 0 the axis stays linear.
     """
@@ -165,8 +167,10 @@ def log_axis(axes: Sequence[Axes], values: Any) -> None:
     values = values[np.isfinite(values) & (values > 0)]
     if not len(values):
         return
-    low = np.quantile(values, _RARE, method="lower") / _MARGIN
-    high = np.quantile(values, 1 - _RARE, method="higher") * _MARGIN
+    low = np.quantile(values, _RARE, method="lower")
+    high = np.quantile(values, 1 - _RARE, method="higher")
+    low = max(low / _FAR, values.min()) / _MARGIN
+    high = min(high * _FAR, values.max()) * _MARGIN
     for ax in axes:
         ax.set_yscale("log")
         ax.set_ylim(low, high)
@@ -177,5 +181,7 @@ def log_ticks(axis: Axis, low: float, high: float) -> None:
     """Whole decades, or plain numbers where there are hardly two of them."""
     axis.set_minor_formatter(NullFormatter())
     if high / low < _SHORT and low > 1e-4 and high < 1e5:
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        narrow = high / low < _NARROW
+        subs = (1, 2, 3, 5, 7) if narrow else (1, 2, 5)
+        axis.set_major_locator(LogLocator(subs=subs))
         axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))

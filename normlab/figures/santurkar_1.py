@@ -52,7 +52,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 @style()
 def draw(table: pd.DataFrame) -> Figure:
     """Training above, test below; a column a learning rate."""
-    figure, axes = lines(table, row="metric", ylabels=_ROWS, marked=("test_accuracy",))
+    figure, axes = lines(table, row="metric", ylabels=_ROWS)
     for ax in axes.values():
         ax.set_ylim(0, 1)
     legend(figure)

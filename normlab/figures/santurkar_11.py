@@ -36,15 +36,16 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     """What `draw` draws: a row a (setting, point, step, length).
 
     ``length`` is eta x learning rate, what multiplies the gradient; ``time`` is the
-    step as a share of the last. One learning rate: the middle one of those of which the
-    paper has lines, or of all. The paper's lines are in order but their steps are not
+    step as a share of the last. One learning rate: the first of which the paper has
+    lines, or the middle one. The paper's lines are in order but their steps are not
     stated; here they are evenly spaced.
     """
     frame = with_names(frame).assign(length=frame["eta"] * frame["lr"])
     paper = reference.beside(frame, "11a")
     has_paper = frame["point"].isin(paper["point"])
-    points = frame.loc[has_paper, "point"] if has_paper.any() else frame["point"]
-    point = middle(dict.fromkeys(points))
+    point = middle(dict.fromkeys(frame["point"]))
+    if has_paper.any():
+        point = frame.loc[has_paper, "point"].iloc[0]
     frame = frame[frame["point"] == point]
     steps = few(np.unique(frame["step"]), _MOST_STEPS)
     keys = ["setting", "point", "step", "length"]
@@ -86,7 +87,7 @@ def draw(table: pd.DataFrame) -> Figure:
                 ax.text(0.5, 0.5, "not published", transform=ax.transAxes, ha="center")
         label = f"|g - g'| ({table['unit'].iloc[0]}/θ)"
         ax_row[0].set_ylabel(label if source == RUN else f"{label}\n{source}")
-    log_axis(axes.ravel()[:1], table["median"])
+    log_axis([axes[0, 0]], table["median"])
     axes[0, 0].set_xscale("log")
     log_ticks(axes[0, 0].xaxis, table["length"].min(), table["length"].max())
     for ax, setting in zip(axes[0], settings, strict=True):

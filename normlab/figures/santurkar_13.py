@@ -17,7 +17,7 @@ def tabulate(metrics: pd.DataFrame, smoothness: pd.DataFrame) -> pd.DataFrame:
     found = [frame[is_regression(frame)] for frame in found]
     if any(frame.empty for frame in found):
         raise NotDrawn("it is of --dataset=gaussian, and the run has none")
-    return with_first(*found, _MEASURES)
+    return with_first(found[0], found[1], _MEASURES)
 
 
 def draw(table: pd.DataFrame) -> Figure:

@@ -24,7 +24,7 @@ from normlab.figures.tables import (
 NORMS = ("none", "batch", "batch_lp")
 _ROWS = {
     "batch_accuracy": "training accuracy\n(of the batch)",
-    "batch_loss": "batch loss ({unit})",
+    "batch_loss": "batch loss\n({unit})",
 }
 _STEPS = 150
 

@@ -64,9 +64,10 @@ def draw(table: pd.DataFrame) -> Figure:
         if metric == "beta":
             _guide(ax, smoothness[smoothness["point"] == point])
     legend(figure)
-    beta = [ax for (metric, _), ax in axes.items() if metric == "beta"]
     levels = 2 / smoothness.loc[smoothness["lr"] > 0, "lr"]
-    log_axis(beta, [*smoothness["median"], *levels])
+    for metric, more in (("beta", levels), ("norm_ratio", [])):
+        row = [ax for (name, _), ax in axes.items() if name == metric]
+        log_axis(row, [*table.loc[table["metric"] == metric, "median"], *more])
     return figure
 
 

@@ -93,21 +93,30 @@ def _path(points: Points, asked: Asked, config: LandscapeConfig):
     path_T = jax.tree.map(lambda leaf, end: leaf - end[None], path_T, at.params)
     (first, second), shares = principal_directions(path_T)
     coordinates_T2 = project(path_T, (first, second))
-    sides = []
-    for values_T in coordinates_T2.T:
-        low, high = float(values_T.min()), float(values_T.max())
-        # A path that is a line has no extent of its own along the second.
-        extent = (high - low) or float(np.ptp(coordinates_T2)) or 1.0
-        edge = config.margin * extent + (0.5 * extent if high == low else 0.0)
-        side = np.linspace(low - edge, high + edge, config.points)
-        sides.append(tuple(float(x) for x in side))
+    extent = float(np.ptp(coordinates_T2, axis=0).max()) or 1.0
+    a, b = (_around(values_T, extent, config) for values_T in coordinates_T2.T)
     path = {
         "step": steps,
         "a": coordinates_T2[:, 0].tolist(),
         "b": coordinates_T2[:, 1].tolist(),
     }
-    axes = Axes(*sides, tuple(float(x) for x in shares), path)
+    axes = Axes(a, b, tuple(float(x) for x in shares), path)
     return Slice(at.params, first, second, at.stats, at.stats), axes
+
+
+def _around(
+    values_T: np.ndarray, extent: float, config: LandscapeConfig
+) -> tuple[float, ...]:
+    """Coordinates that hold all of ``values_T``, with a margin.
+
+    Args:
+      extent: half of it is added to each side where there is but one value: a path
+        that is a line has no extent of its own along the second direction.
+    """
+    low, high = float(values_T.min()), float(values_T.max())
+    edge = config.margin * (high - low) if high > low else 0.5 * extent
+    side = np.linspace(low - edge, high + edge, config.points)
+    return tuple(float(x) for x in side)
 
 
 SLICES: dict[str, Callable[..., tuple[Slice, Axes]]] = {

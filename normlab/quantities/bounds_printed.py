@@ -62,7 +62,8 @@ def theorem_4_4(layer: Layer, output_gradient: Array, radius: float | Array) -> 
 
     It is about the largest |dL/dW_j|^2 of y_j = X W_j over matrices X of spectral norm
     at most ``radius`` (lambda), dL/dy_j and sigma being held fixed, which is
-    lambda^2 |dL/dy_j|^2 (S, equations 17 and 18). With g_j = lambda^2 |g|^2 and mu = <1, g> / m, printed is
+    lambda^2 |dL/dy_j|^2 (S, equations 17 and 18). With g_j = lambda^2 |g|^2 and
+    mu = <1, g> / m, printed is
 
         scale^2 / sigma^2 (g_j^2 - m mu^2 - lambda^2 <g, yhat>^2)
 

@@ -56,7 +56,9 @@ def random_direction(key: Array, params: Any) -> Any:
     return jax.tree_util.tree_map_with_path(one, params)
 
 
-def combine(params: Any, first: Any, second: Any, a: Array, b: Array) -> Any:
+def combine(
+    params: Any, first: Any, second: Any, a: Array | float, b: Array | float
+) -> Any:
     """params + a first + b second, for scalars a and b."""
     return jax.tree.map(lambda x, u, v: x + a * u + b * v, params, first, second)
 

@@ -51,7 +51,7 @@ def measure(here: Here) -> dict[str, Array]:
       ``scaling_residual``: |<y, dL/dy>| / (|y| |q| / s), 0 at epsilon = 0 but for
       rounding; ``scaling_error``: the same less epsilon <q, yhat> / s^2, which it is.
 
-    Ratios to a layer's gradient are NaN where that is 0.
+    All but ``left``, ``right`` and the gains are NaN where a layer has no gradient.
     """
     rows = [_of(layer) for layer in norm_layers(here)]
     return {field: jnp.stack([row[field] for row in rows]) for field in rows[0]}
@@ -95,5 +95,6 @@ def _of(at: NormLayer) -> dict[str, Array]:
 
 
 def _worst(difference: Array, size: Array) -> Array:
-    """The largest |difference| / size, where a size of 0 stands for 1."""
-    return jnp.max(abs(difference) / jnp.where(size == 0, 1, size))
+    """The largest |difference| / size; NaN where all sizes are 0."""
+    largest = jnp.max(abs(difference) / jnp.where(size == 0, 1, size))
+    return jnp.where((size > 0).any(), largest, jnp.nan)

@@ -17,6 +17,15 @@ from normlab.errors import UserError
 from normlab.store.layout import numbered
 
 _log = logging.getLogger("normlab")
+# Orbax warns of each checkpoint that is only read, as it is told to below.
+logging.getLogger("absl").addFilter(
+    lambda record: (
+        not any(
+            text in str(record.msg)
+            for text in ("CheckpointManagerOptions.read_only", "directory is read only")
+        )
+    )
+)
 
 
 class Unreadable(UserError):

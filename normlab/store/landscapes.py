@@ -90,20 +90,20 @@ def read_axes(folder: Path) -> tuple[dict[str, Any], Axes] | None:
             f"{file} is damaged, or of another version of normlab; remove {folder}, "
             "and the same command computes it again"
         )
-    numbers = (tuple(found[name]) for name in ("a", "b", "shares"))
-    return found["settings"], Axes(*numbers, found["path"])
+    a, b, shares = (tuple(found[name]) for name in ("a", "b", "shares"))
+    return found["settings"], Axes(a, b, shares, found["path"])
 
 
 def write_tile(
     folder: Path,
     start: int,
     coordinates_N2: np.ndarray,
-    found: Mapping[tuple[str, str], tuple[np.ndarray, np.ndarray]],
+    found: Mapping[tuple[str, str], tuple[np.ndarray, ...]],
 ) -> None:
     """Writes the rows of the points from number ``start`` on, whole or not at all.
 
     Args:
-      found: (split, statistics) -> (losses_N, accuracies_N).
+      found: (split, statistics) -> losses_N and accuracies_N.
     """
     count = len(coordinates_N2)
     tables = [

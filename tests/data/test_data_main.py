@@ -45,9 +45,9 @@ def test_info_of_an_empty_folder(tmp_path, capsys):
     assert f"cifar10 is not prepared in {tmp_path / 'cifar10'}" in out
     assert "digits: comes with the package" in out
     assert "1500 for training, 297 for testing, 8x8x1 uint8" in out
-    assert "gaussian: comes with the package" in out
+    assert "gaussian_uniform: comes with the package" in out
     assert "1000 for training, 1000 for testing, 1x1x10 float32" in out
-    assert out.count("(as published)") == 8
+    assert out.count("(as published)") == 12
 
 
 def test_info_finds_altered_data(fake, tmp_path):

@@ -1,28 +1,37 @@
-"""The linear map: its numbers, and what they should be distributed as."""
+"""The linear maps: their numbers, and what they should be distributed as."""
 
 import numpy as np
 import pytest
 
+from normlab import data
 from normlab.data import gaussian
 from normlab.data.spec import sha256
 
 
-def test_digests():
-    dataset = gaussian.load()
-    found = {name: sha256(getattr(dataset, name)) for name in gaussian.DIGESTS}
-    assert found == gaussian.DIGESTS
+@pytest.mark.parametrize("name", gaussian.DIGESTS)
+def test_digests(name):
+    dataset, wanted = data.load(name), gaussian.DIGESTS[name]
+    assert {array: sha256(getattr(dataset, array)) for array in wanted} == wanted
+    assert set(wanted) == {"train_x", "train_y", "test_x", "test_y"}
 
 
-def test_targets_are_one_matrix_times_the_inputs():
-    dataset = gaussian.load()
-    for split in ("train", "test"):
-        x, y = getattr(dataset, f"{split}_x"), getattr(dataset, f"{split}_y")
+@pytest.mark.parametrize(
+    "name, matrix",
+    [
+        ("gaussian", gaussian.normal(0, 10, 10)),
+        ("gaussian_uniform", gaussian.uniform(0, 10, 10)),
+    ],
+)
+def test_targets_are_one_matrix_times_the_inputs(name, matrix):
+    dataset = data.load(name)
+    for x, y in (
+        (dataset.train_x, dataset.train_y),
+        (dataset.test_x, dataset.test_y),
+    ):
         assert x.shape == (1000, 1, 1, 10) and y.shape == (1000, 10)
-        assert x.dtype == y.dtype == np.float32
         fitted, *_ = np.linalg.lstsq(x.reshape(1000, 10), y, rcond=None)
-        np.testing.assert_allclose(fitted.T, gaussian.matrix(), atol=1e-5)
+        np.testing.assert_allclose(fitted.T, matrix, atol=1e-5)
     assert np.abs(dataset.train_x - dataset.test_x).min() > 0
-    assert dataset.task == "regression" and len(dataset.classes) == 10
 
 
 @pytest.mark.parametrize("stream", [0, 1, 2])
@@ -38,5 +47,12 @@ def test_numbers_are_standard_normal(stream):
     assert np.array_equal(z, z.astype(np.float32))
 
 
+def test_numbers_are_uniform():
+    u = gaussian.uniform(0, 100, 100)
+    counts = np.histogram(u, 10, (0, 1))[0]
+    assert counts.sum() == 10000 and np.abs(counts - 1000).max() < 150
+
+
 def test_streams_differ():
     assert not np.isin(gaussian.normal(0, 10, 10), gaussian.normal(1, 10, 10)).any()
+    assert not np.isin(gaussian.uniform(1, 10, 10), gaussian.uniform(2, 10, 10)).any()

@@ -32,6 +32,16 @@ FIELDS = {
     "internal_covariate_shift": ("difference", "cosine", "l2", "l2_after"),
     "activation_moments": ("mean", "std"),
     "activation_histogram": ("count", "left", "right"),
+    "hessian_top": ("eigenvalue", "residual"),
+    "hessian_density": ("value", "weight"),
+    "identities": (
+        "relative_error",
+        "printed_ratio",
+        "removed",
+        "removed_if_random",
+        "gain_median",
+        "gain_max",
+    ),
 }
 
 
@@ -56,7 +66,7 @@ def cell(
     return Cell(config, tuple(members))
 
 
-VGG: dict[str, Any] = {"model": "vgg16", "dataset": "cifar10"}
+VGG: dict[str, Any] = {"model": "vgg16", "dataset": "cifar10", "lrs": (0.1,)}
 LINEAR: dict[str, Any] = {"model": "deep_linear", "dataset": "gaussian", "lrs": (1e-6,)}
 LP: list[dict[str, Any]] = [
     {"norm": "batch_lp", "norm_p": p} for p in ("1", "2", "inf")
@@ -116,6 +126,8 @@ def _values(name: str, shape: tuple[int, ...], random) -> dict[str, np.ndarray]:
     if name == "activation_histogram":
         found["left"] = np.broadcast_to(np.arange(shape[-1]) - 2.0, shape)
         found["right"] = found["left"] + 1
+    if name == "hessian_density":
+        found["weight"] /= found["weight"].sum(-1, keepdims=True)
     if "cosine" in found:
         found["cosine"] = np.cos(found["cosine"])
     return found

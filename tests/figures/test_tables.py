@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 
 from normlab.figures import FIGURES, Sources, histograms
+from normlab.figures.panels import grid, log_axis, shown
 from normlab.figures.tables import (
+    PAPER,
     binned,
     few,
     is_regression,
@@ -54,7 +56,7 @@ def test_over_seeds_counts_what_is_finite():
 
 def test_bins_are_means_or_medians(vgg):
     frame = with_names(vgg.table("metrics"))
-    mine = one(frame, label="none", lr=0.05, weight_decay=0.0, seed=1)
+    mine = one(frame, label="none", lr=0.1, weight_decay=0.0, seed=1)
     for how in ("mean", "median"):
         table = binned(frame, "batch_loss", how, bins=5)  # 20 steps: of 4 each
         member = mine["member"].iloc[0]
@@ -189,6 +191,28 @@ def test_histograms_are_not_read_whole(tmp_path):
     assert set(part["channel"]) == {0} and set(part["step"]) == set(made.STEPS)
     long = pd.concat([whole.assign(step=step) for step in range(100)])
     assert histograms.part(long)["step"].nunique() == 40
+
+
+def test_a_logarithmic_axis_cuts_what_is_rare_and_far():
+    usual = np.linspace(1, 10, 2000)
+    for spike, top in ((80.0, 80.0), (1e20, 100.0)):
+        _, axes = grid(1, 1)
+        log_axis([axes[0, 0]], [*usual, spike, np.nan, np.inf, 0.0, -1.0])
+        low, high = axes[0, 0].get_ylim()
+        assert (low, high) == pytest.approx((1 / 1.3, 1.3 * top), rel=0.01)
+        assert axes[0, 0].get_yscale() == "log"
+    _, axes = grid(1, 1)
+    log_axis([axes[0, 0]], [0.0, np.nan])
+    assert axes[0, 0].get_yscale() == "linear"
+
+
+def test_published_curves_are_shown_before_others():
+    table = pd.DataFrame({"point": list("abcdefgh"), "source": "run"})
+    assert shown(table, "point", 3) == ["a", "e", "h"]
+    paper = pd.DataFrame({"point": list("cg"), "source": PAPER})
+    both = pd.concat([table, paper])
+    assert shown(both, "point", 3) == ["a", "c", "g"]
+    assert shown(both, "point", 1) == ["c"] and len(shown(both, "point", 9)) == 8
 
 
 def test_units():

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from absl import flags
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def parsed(kinds, words):
+def parsed(kinds, words) -> list[Any]:
     values = flags.FlagValues()
     for kind in kinds:
         define(kind, values)

@@ -23,16 +23,19 @@ def identity(y, scale, g, v, groups, epsilon) -> dict[str, np.ndarray]:
         exact = (2 - yhat @ yhat / m) * along
         rows.append(
             {
+                "m": m,
                 "left": v_b @ v_b,
                 "right": (whole - ones / m - exact / m) / s2,
                 "bound": (whole - ones / m - along / m) / s2,
                 "printed": (whole - ones / m - along / np.sqrt(m)) / s2,
                 "gain": 1 / s2,
                 "whole": whole,
+                "size": whole / s2,
                 "mean": ones / m,
                 "radial": exact / m,
                 "if_random": min(2, m) / m,
-                "aligned": q_b @ yhat > 0,
+                "alignment": q_b @ yhat,
+                "alignment_size": np.sqrt(whole * (yhat @ yhat)),
                 "shift": v_b.sum(),
                 "scaling": y_b @ v_b,
                 "expected": epsilon * (q_b @ yhat) / s2,
@@ -46,7 +49,8 @@ def fields(of: dict[str, np.ndarray]) -> dict[str, float]:
     """Fields of the quantity `identities` for one layer; those of rounding left out."""
     left, whole = of["left"].sum(), of["whole"].sum()
     moving = of["whole"] > 0
-    fails = (of["printed"] < of["left"] * (1 - 1e-9)) & moving
+    rounding = 100 * np.finfo(float).eps * of["size"]
+    fails = (of["left"] - of["printed"] > rounding) & moving
     return {
         "left": left,
         "right": of["right"].sum(),

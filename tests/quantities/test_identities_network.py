@@ -27,10 +27,10 @@ WIDTHS = {"small_cnn": 0.5, "vgg11": 0.125}
 CHANNELS = {"small_cnn": (8, 16), "vgg11": (8, 16, 32, 32, 64, 64, 64, 64)}
 EPSILONS = (0.0, 1e-5)
 STEPS = (0, 500)
-# Where the quantity is compared with numpy: a compilation of seconds.
-QUANTITY = ("small_cnn",)
 BATCH, LR = 16, 0.05
 TIGHT = 1e-9
+# Where <q, yhat> is not 0 for a reason, as it is where one block feeds another.
+ALIGNED = ("batch", "group", "instance")
 
 
 class Seen(NamedTuple):
@@ -39,17 +39,18 @@ class Seen(NamedTuple):
     Attributes:
       loss: of the batch.
       layers: for each norm layer its input, scale, dL/dz and dL/dy.
+      params: the parameters.
       identities: the fields of that quantity.
       curvature: those of the other, along the gradient, or along random directions.
-      params, by_params: the parameters and the gradient by them.
+      by_params: the gradient by the parameters.
     """
 
     loss: Any
     layers: Any
-    identities: Any
-    curvature: Any
     params: Any
-    by_params: Any
+    identities: Any = None
+    curvature: Any = None
+    by_params: Any = None
 
 
 @functools.cache
@@ -106,11 +107,15 @@ def here_of(params, x, y, model, kind, epsilon) -> Here:
     )
 
 
-@functools.partial(jax.jit, static_argnames=("model", "kind"))
-def look(params, epsilon, steps, images, labels, directions, model, kind) -> Seen:
-    """After ``steps`` of descent; the same program for every epsilon and number.
+@functools.partial(jax.jit, static_argnames=("model", "kind", "whole"))
+def look(
+    params, epsilon, first, steps, images, labels, directions, model, kind, whole
+) -> Seen:
+    """What there is after descending from step ``first`` to ``steps``.
 
-    Curvatures are along the gradient and, added to it, ``directions``.
+    The same program for every epsilon and number of steps. ``whole``: with the last
+    three fields, whose program takes longer to compile; curvatures are along the
+    gradient and, added to it, ``directions``.
     """
     norm = norm_of(kind, epsilon)
 
@@ -122,23 +127,23 @@ def look(params, epsilon, steps, images, labels, directions, model, kind) -> See
         gradient = jax.grad(loss)(params, *batch(t), model, norm)
         return jax.tree.map(lambda p, g: p - LR * g, params, gradient)
 
-    params = jax.lax.fori_loop(0, steps, step, params)
-    here = here_of(params, *batch(steps), model, kind, epsilon)
-    value, by_params = here.loss_and_gradient
+    params = jax.lax.fori_loop(first, steps, step, params)
+    here, elsewhere = (
+        here_of(params, *batch(steps), model, kind, epsilon) for _ in range(2)
+    )
     layers = [
         (at.layer.y, at.layer.scale, at.by_output, at.by_input)
         for at in norm_layers(here)
     ]
-    elsewhere = here_of(params, *batch(steps), model, kind, epsilon)
+    found = Seen(here.loss(params), layers, params)
+    if not whole:
+        return found
     moved = {k: v + directions[k] for k, v in here.taps.by_before.items()}
     elsewhere.__dict__["taps"] = here.taps._replace(by_before=moved)
-    return Seen(
-        loss=value,
-        layers=layers,
-        identities=identities.measure(here) if model in QUANTITY else None,
+    return found._replace(
+        identities=identities.measure(here),
         curvature=curvature_identities.measure(elsewhere),
-        params=params,
-        by_params=by_params,
+        by_params=here.gradient,
     )
 
 
@@ -165,7 +170,7 @@ def start(model):
 
 
 @functools.cache
-def seen(model, kind, epsilon, steps, random=False) -> Seen:
+def seen(model, kind, epsilon, steps, whole, random) -> Seen:
     """In float64, as numpy; ``random``: curvatures along random directions."""
     side, directions = 8, {}
     rng = np.random.default_rng(3)
@@ -175,8 +180,12 @@ def seen(model, kind, epsilon, steps, random=False) -> Seen:
         drawn = rng.normal(size=(BATCH, side, side, channels))
         directions[f"norm{i}"] = drawn if random else np.zeros_like(drawn)
         side //= 2 if i in pools else 1
+    params, first = start(model), 0
+    if random:  # from where that is known
+        params, first = seen(model, kind, epsilon, steps, whole, False).params, steps
+    data = *digits(), directions
     with jax.enable_x64(True):
-        found = look(start(model), epsilon, steps, *digits(), directions, model, kind)
+        found = look(params, epsilon, first, steps, *data, model, kind, whole)
         return jax.tree.map(np.asarray, found)
 
 
@@ -188,15 +197,18 @@ def each_layer(point: Seen, kind, epsilon):
         yield by_hand.identity(*layer, groups, epsilon)
 
 
-CI = [(model, kind) for model in WIDTHS for kind in ("batch", "group")]
-# The others are group norm with other groups.
-SLOW = [
-    pytest.param(model, kind, marks=pytest.mark.slow)
-    for model in WIDTHS
-    for kind in ("layer", "instance")
-    # Behind vgg11's pools a channel of an example is one pixel: nothing is left of it.
-    if (model, kind) != ("vgg11", "instance")
-]
+def slow(*pairs):
+    return [pytest.param(*pair, marks=pytest.mark.slow) for pair in pairs]
+
+
+SMALL = [("small_cnn", "batch"), ("small_cnn", "group")]
+VGG = [("vgg11", "batch"), ("vgg11", "group")]
+# Group norm with other groups. Behind vgg11's pools a channel of an example is one
+# pixel, of whose gradient an instance norm leaves nothing.
+OTHER = slow(("small_cnn", "layer"), ("small_cnn", "instance"), ("vgg11", "layer"))
+networks = pytest.mark.parametrize(("model", "kind"), SMALL + VGG + OTHER)
+# What takes longer to compile.
+wholly = pytest.mark.parametrize(("model", "kind"), SMALL + slow(*VGG) + OTHER)
 
 
 @pytest.fixture(params=EPSILONS)
@@ -211,15 +223,20 @@ def steps(request):
 
 @pytest.fixture
 def point(model, kind, epsilon, steps) -> Seen:
-    return seen(model, kind, epsilon, steps)
+    return seen(model, kind, epsilon, steps, model == "small_cnn", False)
 
 
-networks = pytest.mark.parametrize(("model", "kind"), CI + SLOW)
+@pytest.fixture
+def whole(model, kind, epsilon, steps) -> Seen:
+    return seen(model, kind, epsilon, steps, True, False)
 
 
 @networks
 def test_it_trains(model, kind, epsilon):
-    first, last = (seen(model, kind, epsilon, steps).loss for steps in STEPS)
+    whole = model == "small_cnn"
+    first, last = (
+        seen(model, kind, epsilon, steps, whole, False).loss for steps in STEPS
+    )
     assert np.isfinite(last) and last < 0.3 * first, (first, last)
     assert all(x.dtype == np.float64 for x in (first, last))
 
@@ -235,57 +252,84 @@ def test_first_order_at_every_layer(model, kind, epsilon, point):
         room = of["bound"][moving] / left - 1
         if epsilon == 0:
             assert abs(room).max() <= TIGHT
-        else:  # dropping the term of epsilon shows, small as epsilon is
-            assert room.min() >= -TIGHT and room.max() > 10 * TIGHT
+        else:
+            assert room.min() >= -TIGHT
+            if kind in ALIGNED:  # the term of epsilon shows, small as epsilon is
+                assert room.max() > 10 * TIGHT
 
 
 @networks
 def test_the_printed_form_fails_at_every_layer(model, kind, epsilon, point):
+    """By what the theory says, equation (13)."""
     for of in each_layer(point, kind, epsilon):
         moving = of["whole"] > 0
-        ratio = of["printed"][moving] / of["left"][moving]
-        if kind == "batch":  # at every channel
-            assert ratio.max() < 1 - 1e-6
-        assert np.mean(ratio < 1 - 1e-6) > 0.9
-        assert of["printed"].sum() < (1 - 1e-3) * of["left"].sum()
+        gap = (of["printed"] - of["left"])[moving]
+        # (13) with 1 - r = epsilon / s^2 = epsilon gain.
+        m = of["m"][moving]
+        room = 1 / np.sqrt(m) - (1 + epsilon * of["gain"][moving]) / m
+        expected = -room * (of["alignment"] ** 2 * of["gain"])[moving]
+        assert (abs(gap - expected) <= TIGHT * of["size"][moving]).all()
+        if kind in ALIGNED:
+            fails = gap < -TIGHT * of["left"][moving]
+            assert fails.all() if kind == "batch" else fails.mean() > 0.9
+            assert of["printed"].sum() < (1 - 1e-3) * of["left"].sum()
 
 
 @networks
+def test_alignments_cancel_before_another_norm(model, kind, epsilon):
+    """At initialisation, without biases, over the blocks that the next norm unites;
+    behind the last norm nothing makes them."""
+    point = seen(model, kind, epsilon, 0, model == "small_cnn", False)
+    for i, of in enumerate(each_layer(point, kind, epsilon), start=1):
+        each, size = of["alignment"], of["alignment_size"]
+        if kind != "batch":  # each example by itself
+            each, size = each.reshape(BATCH, -1).T, size.reshape(BATCH, -1).T
+        share = abs(each.sum(0)) / size.sum(0)
+        if i == len(point.layers):
+            assert share.max() > 1e-3
+        else:
+            assert share.max() < (TIGHT if epsilon == 0 else 1e-2)
+        if kind in ALIGNED:
+            assert (abs(each) / size).max() > 1e-2
+
+
+@wholly
 @pytest.mark.parametrize("random", [False, True])
 def test_second_order_at_every_layer(model, kind, epsilon, steps, random):
     """Along the gradient and along random directions."""
-    found = seen(model, kind, epsilon, steps, random).curvature
+    found = seen(model, kind, epsilon, steps, True, random).curvature
     size = abs(found["carried"]) + abs(found["bent"])
     slack = abs(found["right"] - found["left"])
     assert (slack <= TIGHT * abs(found["left"])).all()
     assert (found["relative_error"] <= TIGHT).all()
-    assert (abs(found["bent"]) > 1e-6 * size).all()  # the norm has a part in it
+    if kind in ALIGNED:  # the norm has a part in it
+        assert (abs(found["bent"]) > 1e-6 * size).all()
 
 
-@networks
-def test_the_quantity_says_so(model, kind, epsilon, point):
-    found = point.identities
-    if found is None:
-        pytest.skip(f"not compiled for {model}")
-    for k, of in enumerate(each_layer(point, kind, epsilon)):
+@wholly
+def test_the_quantity_says_so(model, kind, epsilon, whole):
+    found = whole.identities
+    for k, of in enumerate(each_layer(whole, kind, epsilon)):
         for field, value in by_hand.fields(of).items():
             if field == "scaling_residual" and epsilon == 0:
                 assert found[field][k] < TIGHT  # rounding alone
                 continue
-            np.testing.assert_allclose(found[field][k], value, 1e-6, err_msg=field)
+            np.testing.assert_allclose(
+                found[field][k], value, 1e-6, 1e-12, err_msg=field
+            )
     for field in ("relative_error", "shift_residual", "scaling_error"):
         assert (found[field] < TIGHT).all(), field
 
 
-@networks
-def test_invariances_of_weights(model, kind, epsilon, point):
+@wholly
+def test_invariances_of_weights(model, kind, epsilon, whole):
     """Batch norm: each channel's weights; the others: each group's, with its biases.
 
     The derivative of the loss along a rescaling of the weights behind every norm,
     found without the norm's gradients, is what the blocks of its input say.
     """
-    for i, of in enumerate(each_layer(point, kind, epsilon), start=1):
-        conv, by_conv = point.params[f"conv{i}"], point.by_params[f"conv{i}"]
+    for i, of in enumerate(each_layer(whole, kind, epsilon), start=1):
+        conv, by_conv = whole.params[f"conv{i}"], whole.by_params[f"conv{i}"]
         radial_C = (conv["kernel"] * by_conv["kernel"]).sum((0, 1, 2))
         radial_C = radial_C + conv["bias"] * by_conv["bias"]
         size = abs(conv["kernel"] * by_conv["kernel"]).sum()
