@@ -18,7 +18,8 @@ def measure(here: Here) -> dict[str, Array]:
     so a norm's scale and bias are a layer of their own. The first layer has nothing
     before it: its difference is 0.
     """
-    layers = here.site.layers
+    layers, after = here.site.layers, here.next_params
+    assert after is not None  # the quantity is registered as one that needs it
     places = jnp.arange(len(layers))
     gradient = here.gradient  # outside of the loop: others share it
 
@@ -26,7 +27,7 @@ def measure(here: Here) -> dict[str, Array]:
         mixed = {
             layer: jax.tree.map(
                 lambda new, old, k=k: jnp.where(k < i, new, old),
-                here.next_params[layer],
+                after[layer],
                 here.params[layer],
             )
             for k, layer in enumerate(layers)
@@ -40,13 +41,14 @@ def measure(here: Here) -> dict[str, Array]:
             )
             for layer in layers
         ]
-        return tuple(jnp.stack(column)[i] for column in zip(*found, strict=True))
+        a, b, c = (jnp.stack(column)[i] for column in zip(*found, strict=True))
+        return a, b, c
 
-    difference, inner, after = jax.lax.map(shifted, places)
+    difference, inner, size = jax.lax.map(shifted, places)
     before = jnp.stack([norm(gradient[layer]) for layer in layers])
     return {
         "difference": difference,
-        "cosine": inner / (before * after),
+        "cosine": inner / (before * size),
         "l2": before,
-        "l2_after": after,
+        "l2_after": size,
     }

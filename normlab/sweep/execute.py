@@ -11,7 +11,7 @@ import numpy as np
 
 from normlab.config import RunOptions
 from normlab.errors import UserError
-from normlab.quantities import QUANTITIES
+from normlab.quantities import QUANTITIES, Site
 from normlab.store import checkpoints, metrics, path
 from normlab.store.layout import CellPaths, read_json
 from normlab.store.lock import only_writer
@@ -227,9 +227,10 @@ class _CellRun:
             compiled = self._population.compile_seconds
             recorder.evaluation(step, self._population.evaluate())
             self._note_compile(compiled, "evaluation")
-        if config.probes and (step % config.probe_every == 0 or last):
+        probe = self._plan.program.probe
+        if probe is not None and (step % config.probe_every == 0 or last):
             compiled = self._population.compile_seconds
-            self._probe(step)
+            self._probe(step, probe.site)
             self._note_compile(compiled, "probes")
         if self._on_path(step):
             state = self._population.state()
@@ -243,8 +244,7 @@ class _CellRun:
         after = config.path_next and step and (step - 1) % config.path_every == 0
         return step % config.path_every == 0 or step == config.steps or bool(after)
 
-    def _probe(self, step: int) -> None:
-        site = self._plan.program.site
+    def _probe(self, step: int, site: Site) -> None:
         for name, fields in self._population.probe(step).items():
             axes = QUANTITIES[name].axes
             labels = {axis: site.labels(axis) for axis in axes}

@@ -180,7 +180,7 @@ def _functions(
     ]
     if program.probe is not None:
         batch = jax.ShapeDtypeStruct(indices.shape[1:], indices.dtype)
-        functions.append((program.probe, (state, batch, arrays)))
+        functions.append((program.probe.measure, (state, batch, arrays)))
     return tuple(functions)
 
 

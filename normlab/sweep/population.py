@@ -64,9 +64,8 @@ class Population:
         self._evaluate = OverMembers(
             program.evaluate, (True, False), mode, placement=place
         )
-        self._probe = OverMembers(
-            program.probe or _nothing, (True, True, False), mode, placement=place
-        )
+        measure = program.probe.measure if program.probe else _nothing
+        self._probe = OverMembers(measure, (True, True, False), mode, placement=place)
         self._states: list[Any] = []
 
     @property

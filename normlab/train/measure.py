@@ -13,6 +13,7 @@ from normlab.norms.cuts import STANDARDIZING, groups_of
 from normlab.quantities import Here, Site, check, measure, needs
 from normlab.settings import ProbeSettings
 from normlab.train.losses import LOSSES
+from normlab.train.optimizers import learning_rate
 from normlab.train.state import TrainState, augment_key, noise_key, probe_key
 from normlab.train.step import make_loss
 from normlab.train.taps import TappedNorm
@@ -34,9 +35,9 @@ class Point(NamedTuple):
     params: Any
     batch_stats: Any
     next_params: Any
-    lr: jax.Array
-    seed: jax.Array
-    step: jax.Array
+    lr: Any
+    seed: Any
+    step: Any
 
 
 def site_of(
@@ -120,7 +121,7 @@ def make_measure(
 
             def of(params):
                 variables = {"params": params, "batch_stats": point.batch_stats}
-                outputs = model.apply(variables, x, statistics=statistics)
+                outputs: Any = model.apply(variables, x, statistics=statistics)
                 own = LOSSES[task]
                 return own.over(own.of_each(outputs, y))
 
@@ -158,7 +159,7 @@ def make_probe(
             params=state.params,
             batch_stats=state.batch_stats,
             next_params=following,
-            lr=state.opt_state.hyperparams["lr"],
+            lr=learning_rate(state.opt_state),
             seed=state.seed,
             step=state.step,
         )

@@ -70,3 +70,8 @@ def with_hyperparameters(opt_state, values: dict[str, jax.Array]):
     """``opt_state`` with the scalars named in `HYPERPARAMETERS` set (float32)."""
     found = {k: jnp.asarray(values[k], jnp.float32) for k in HYPERPARAMETERS}
     return opt_state._replace(hyperparams=found)
+
+
+def learning_rate(opt_state) -> jax.Array:
+    """The learning rate that `with_hyperparameters` set, scalar."""
+    return opt_state.hyperparams["lr"]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +27,18 @@ from normlab.train.step import make_step
 Data = dict[str, jax.Array]
 
 
+class Probe(NamedTuple):
+    """What a cell's members are measured by, while training.
+
+    Attributes:
+      site: what is the same at every point.
+      measure: ``(state, indices_B, data) -> {quantity: {field: array}}``.
+    """
+
+    site: Site
+    measure: Callable
+
+
 @dataclass(frozen=True)
 class Program:
     """The functions of one member; `normlab.sweep` maps them over all.
@@ -37,16 +50,13 @@ class Program:
       evaluate: ``(state, data) -> metrics``: ``train_loss``, ``train_accuracy``,
         ``test_loss``, ``test_accuracy``, and the same with ``_<statistics>``
         appended where several kinds of statistics are asked for.
-      probe: ``(state, indices_B, data) -> {quantity: {field: array}}``, of the cell's
-        probes; None if it has none.
-      site: what those are measured at.
+      probe: of the cell's quantities; None if it has none.
     """
 
     init: Callable[..., TrainState]
     chunk: Callable
     evaluate: Callable
-    probe: Callable | None
-    site: Site | None
+    probe: Probe | None
 
 
 def data_arrays(dataset: Dataset) -> dict[str, np.ndarray]:
@@ -119,16 +129,16 @@ def build_program(
         noise=cell.noise_eval,
     )
     init = partial(init_state, model, tx, dataset.image_shape)
-    site, measured = None, None
+    probe = None
     if cell.probes:
         site, measured = build_measure(cell, dataset, cell.probes, cell, conv=conv)
+        by_state = make_probe(cell.probes, measured, step)
+        probe = Probe(site, products_in(cell.precision, by_state))
     return Program(
         init,
         products_in(cell.precision, chunk),
         products_in(cell.precision, evaluate),
-        measured
-        and products_in(cell.precision, make_probe(cell.probes, measured, step)),
-        site,
+        probe,
     )
 
 

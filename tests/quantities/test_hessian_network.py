@@ -68,7 +68,7 @@ def both():
     with jax.enable_x64(True):
         program = tiny.program(CONFIG, DATA)
         assert program.probe is not None
-        probe = jax.jit(jax.vmap(program.probe, in_axes=(0, 0, None)))
+        probe = jax.jit(jax.vmap(program.probe.measure, in_axes=(0, 0, None)))
         members = states(program)
         # The batch of the step is not among the probe's images.
         batch = jnp.tile(jnp.arange(IMAGES, 24), (MEMBERS, 1))
@@ -129,7 +129,7 @@ def test_a_member_alone_in_float32(both):
     config = dataclasses.replace(CONFIG, probes=("hessian_top", "hessian_bottom"))
     program = tiny.program(config, DATA)
     assert program.probe is not None
-    probe, members = jax.jit(program.probe), states(program)
+    probe, members = jax.jit(program.probe.measure), states(program)
     for i in range(MEMBERS):
         state = jax.tree.map(lambda x, i=i: x[i], members)
         alone = probe(state, jnp.arange(5), ARRAYS)

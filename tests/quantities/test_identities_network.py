@@ -191,10 +191,9 @@ def seen(model, kind, epsilon, steps, whole, random) -> Seen:
 
 def each_layer(point: Seen, kind, epsilon):
     """The identity of every layer, by hand."""
-    for layer in point.layers:
-        channels = layer[0].shape[-1]
-        groups = groups_of(kind, norm_of(kind, epsilon).options, channels)
-        yield by_hand.identity(*layer, groups, epsilon)
+    for y, scale, g, v in point.layers:
+        groups = groups_of(kind, norm_of(kind, epsilon).options, y.shape[-1])
+        yield by_hand.identity(y, scale, g, v, groups, epsilon)
 
 
 def slow(*pairs):

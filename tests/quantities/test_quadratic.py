@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.extend.core import ClosedJaxpr
 
 from normlab.quantities import (
     QUANTITIES,
@@ -179,10 +180,10 @@ def gradients_in(function, *args) -> int:
             times = equation.params.get("length", 1)
             subs = jax.tree.leaves(
                 list(equation.params.values()),
-                is_leaf=lambda x: isinstance(x, jax.extend.core.ClosedJaxpr),
+                is_leaf=lambda x: isinstance(x, ClosedJaxpr),
             )
             for sub in subs:
-                if isinstance(sub, jax.extend.core.ClosedJaxpr):
+                if isinstance(sub, ClosedJaxpr):
                     total += times * count(sub.jaxpr)
         return total
 
