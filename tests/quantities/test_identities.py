@@ -10,7 +10,9 @@ import pytest
 
 from normlab.data.batches import batch_indices
 from normlab.norms import make_norm
-from normlab.quantities import QUANTITIES, Here, check, identities, measure
+from normlab.quantities import QUANTITIES, Here, check, measure
+from normlab.quantities.bounds import bent
+from normlab.quantities.norm_layers import norm_layers
 from normlab.settings import ProbeSettings
 from normlab.train.measure import Point, make_measure, site_of
 from normlab.train.program import data_arrays
@@ -19,19 +21,19 @@ from tests.quantities import by_hand, made
 from tests.quantities.test_bounds import plain_norm
 
 NAMES = ("identities", "curvature_identities")
-SHAPES = {"norm10": (3, 2, 2, 4), "norm9": (3, 2, 6)}  # not in the alphabet's order
-GROUPS = [{"norm10": None, "norm9": None}, {"norm10": 2, "norm9": 3}]
+SHAPES = {"norm9": (3, 2, 2, 4), "norm10": (3, 2, 6)}  # not in the alphabet's order
+GROUPS = [{"norm9": None, "norm10": None}, {"norm9": 2, "norm10": 3}]
 EPSILON = 0.1
 
 
 def two_layers(groups) -> Here:
-    """input -> norm10 -> mixed and bent -> norm9 (no scale) -> loss, in float64."""
+    """input -> norm9 -> mixed and bent -> norm10 (no scale) -> loss, in float64."""
     rng = np.random.default_rng(0)
     sizes = [int(np.prod(shape)) for shape in SHAPES.values()]
-    first = jnp.asarray(rng.normal(1.0, 2.0, SHAPES["norm10"]))
+    first = jnp.asarray(rng.normal(1.0, 2.0, SHAPES["norm9"]))
     mix = jnp.asarray(rng.normal(size=(sizes[1], sizes[0])) / np.sqrt(sizes[0]))
     last = jnp.asarray(rng.normal(size=(sizes[1], sizes[1])) / np.sqrt(sizes[1]))
-    params = {"norm10": {"scale": jnp.asarray(rng.normal(size=4))}}
+    params = {"norm9": {"scale": jnp.asarray(rng.normal(size=4))}}
     weight = jnp.asarray(rng.normal(size=sizes[1]))
 
     def tapped(params, moves):
@@ -44,9 +46,9 @@ def two_layers(groups) -> Here:
             after[name] = z + outputs.get(name, 0.0)
             return after[name]
 
-        z = norm("norm10", first, params["norm10"]["scale"])
-        y = (mix @ jnp.tanh(z.ravel())).reshape(SHAPES["norm9"])
-        z = norm("norm9", y, jnp.ones(6))
+        z = norm("norm9", first, params["norm9"]["scale"])
+        y = (mix @ jnp.tanh(z.ravel())).reshape(SHAPES["norm10"])
+        z = norm("norm10", y, jnp.ones(6))
         return weight @ jnp.tanh(last @ z.ravel()), (before, after)
 
     where = dataclasses.replace(
@@ -61,7 +63,7 @@ def two_layers(groups) -> Here:
 
 
 def scales(here) -> list[jax.Array]:
-    return [here.params["norm10"]["scale"], jnp.ones(6)]
+    return [here.params["norm9"]["scale"], jnp.ones(6)]
 
 
 @functools.partial(jax.jit, static_argnames="which")
@@ -92,11 +94,12 @@ def measured(which):
 
 
 @functools.partial(jax.jit, static_argnames="which")
-def identities_of(taps, which):
-    """The first-order quantity where the layers had seen something else."""
+def measured_with(taps, which):
+    """Both quantities where the layers had seen something else."""
     here = two_layers(GROUPS[which])
     here.__dict__["taps"] = taps
-    return identities.measure(here)
+    sizes = [bent(at.layer, at.by_output, at.by_input).size for at in norm_layers(here)]
+    return measure(NAMES, here), jnp.stack([size.sum() for size in sizes])
 
 
 each = pytest.mark.parametrize("which", range(len(GROUPS)))
@@ -142,18 +145,34 @@ def test_a_wrong_gradient_is_an_error(x64):
     """Of one element in a whole layer: the relative error is the worst block's."""
     both, taps, _ = measured(1)
     by_before = dict(taps.by_before)
-    by_before["norm9"] = by_before["norm9"].at[0, 0, 0].multiply(1.001)
+    by_before["norm10"] = by_before["norm10"].at[0, 0, 0].multiply(1.001)
     right = both["identities"]
-    wrong = identities_of(taps._replace(by_before=by_before), 1)
+    other = taps._replace(by_before=by_before)
+    wrong = measured_with(other, 1)[0]["identities"]
     for field in ("relative_error", "shift_residual", "scaling_error"):
         assert wrong[field][0] < 1e-11, field
         assert wrong[field][1] > 1e-7 > 1e4 * right[field][1], field
+    at = other.before["norm10"], 1.0, other.by_after["norm10"], by_before["norm10"]
+    of = by_hand.identity(*at, GROUPS[1]["norm10"], EPSILON)
+    expected = (abs(of["right"] - of["left"]) / of["left"]).max()
+    np.testing.assert_allclose(wrong["relative_error"][1], expected, rtol=1e-6)
+
+
+def test_a_wrong_curvature_is_an_error(x64):
+    """The other gradient: what the norm's own curvature adds is wrong."""
+    _, taps, _ = measured(1)
+    by_after = taps.by_after | {"norm10": 1.1 * taps.by_after["norm10"]}
+    both, size = measured_with(taps._replace(by_after=by_after), 1)
+    wrong = both["curvature_identities"]
+    assert wrong["relative_error"][0] < 1e-11 and wrong["relative_error"][1] > 1e-4
+    expected = abs(wrong["right"] - wrong["left"]) / (abs(wrong["carried"]) + size)
+    np.testing.assert_allclose(wrong["relative_error"][1], expected[1], rtol=1e-9)
 
 
 def test_blocks_without_a_gradient_and_layers_without(x64):
     """A dead block is no error and does not count; a dead layer has no ratios."""
     _, taps, _ = measured(1)
-    dead = {"norm10": 0.0, "norm9": jnp.asarray([0.0, 1.0, 1.0])[:, None, None]}
+    dead = {"norm9": 0.0, "norm10": jnp.asarray([0.0, 1.0, 1.0])[:, None, None]}
 
     def without(of):
         return {name: x * dead[name] for name, x in of.items()}
@@ -161,7 +180,10 @@ def test_blocks_without_a_gradient_and_layers_without(x64):
     gone = taps._replace(
         by_before=without(taps.by_before), by_after=without(taps.by_after)
     )
-    found = identities_of(gone, 1)
+    both, _ = measured_with(gone, 1)
+    curved, found = both["curvature_identities"], both["identities"]
+    assert np.isnan(curved["relative_error"][0])
+    assert np.isnan(curved["alignment_share"][0])
     assert found["left"][0] == found["right"][0] == 0
     known = {
         "left",
@@ -183,7 +205,8 @@ def test_a_layer_that_keeps_nothing_is_judged_by_its_size(x64):
     _, taps, _ = measured(1)
     flat = {name: jnp.ones_like(x) for name, x in taps.by_after.items()}
     none = {name: 1e-17 * x for name, x in taps.by_before.items()}
-    found = identities_of(taps._replace(by_after=flat, by_before=none), 1)
+    other = taps._replace(by_after=flat, by_before=none)
+    found = measured_with(other, 1)[0]["identities"]
     assert found["relative_error"][1] < 1e-12 and found["left"][1] > 0
     np.testing.assert_allclose(found["removed"][1], 1.0)
     np.testing.assert_allclose(found["removed_mean"][1], 1.0)
