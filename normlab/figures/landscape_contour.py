@@ -20,6 +20,7 @@ from normlab.figures.landscape_panels import (
     set_ticks,
     shape,
 )
+from normlab.figures.panels import title
 from normlab.figures.style import style
 
 _INK = "#d00000"
@@ -48,7 +49,7 @@ def draw(table: pd.DataFrame) -> Figure:
             ax.set_axis_off()
         bar = figure.colorbar(filled[0], ax=axes, label=loss_name(table), shrink=0.9)
         set_ticks(bar, steps)
-        figure.suptitle(caption(table), fontsize=8)
+        title(figure, caption(table).split("; "))
     return figure
 
 

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from normlab.figures.landscape_panels import caption, loss_name
+from normlab.figures.panels import title
 from normlab.figures.style import looks, style
 
 _DASHES = {"train": "-", "test": "--"}
@@ -50,7 +51,7 @@ def draw(table: pd.DataFrame) -> Figure:
             ax.set_title(f"{kind} statistics" if table["running"].any() else "")
         for ax in axes[-1]:
             ax.set_xlabel(_XLABEL[str(table["kind"].iloc[0])])
-        figure.suptitle(caption(table), fontsize=8)
+        title(figure, caption(table).split("; "))
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4)
     return figure

@@ -21,6 +21,7 @@ from normlab.figures.landscape_panels import (
     set_ticks,
     shape,
 )
+from normlab.figures.panels import title
 from normlab.figures.style import style
 
 
@@ -50,7 +51,7 @@ def draw(table: pd.DataFrame) -> Figure:
         name = loss_name(table) + (f", cut at {top:.2g}" if cut else "")
         colours = ScalarMappable(scale(steps), MAP)
         set_ticks(figure.colorbar(colours, ax=axes, label=name, shrink=0.8), steps)
-        figure.suptitle(caption(table), fontsize=8)
+        title(figure, caption(table).split("; "))
     return figure
 
 
