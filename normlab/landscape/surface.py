@@ -67,9 +67,9 @@ class Surface:
     ):
         platform = jax.local_devices()[0].platform
         mode, _ = choose_mode(config.execution, platform)
-        model = build_model(
-            cell, len(dataset.classes), conv=choose_conv(mode, platform)
-        )
+        conv = choose_conv(mode, platform)
+        conv = "forward" if conv == "direct" else conv
+        model = build_model(cell, len(dataset.classes), conv=conv)
         scale, _ = preparation(cell, dataset)
         evaluates = {
             kind: make_evaluate(

@@ -62,7 +62,7 @@ def without_patches(
     return _direct(lhs, rhs, resolve_pads(lhs, rhs, strides, padding), None)
 
 
-def _suits(rhs, strides: Sequence[int], pads: Pads) -> bool:
+def _suits(rhs, strides: Sequence[int], pads: Pads, thin: int) -> bool:
     """Whether the direct form is defined, and faster than patches.
 
     A 1x1 kernel is a matrix product as it is; one of few entries an output is
@@ -76,7 +76,7 @@ def _suits(rhs, strides: Sequence[int], pads: Pads) -> bool:
         tuple(strides) == (1, 1)
         and within
         and max(sizes) > 1
-        and not conv_patches.is_thin(rhs)
+        and not conv_patches.is_thin(rhs, thin)
     )
 
 
@@ -91,11 +91,16 @@ def conv_general_dilated(
     feature_group_count: int = 1,
     precision=None,
     preferred_element_type=None,
+    *,
+    thin: int = conv_patches.THIN,
 ) -> jax.Array:
     """As `normlab.models.conv_patches.conv_general_dilated`, without patches.
 
     Where this form is not defined or not faster (strides, thin or 1x1 kernels), it
     is the patches form. Reverse mode, and forward over reverse, are supported.
+
+    Args:
+      thin: kernels of fewer entries an output are left to patches.
 
     Raises:
       ValueError: a dilated or grouped convolution, or one not over two axes.
@@ -103,7 +108,7 @@ def conv_general_dilated(
     conv_patches.check(lhs, lhs_dilation, rhs_dilation, feature_group_count)
     pads = resolve_pads(lhs, rhs, window_strides, padding)
     same = preferred_element_type in (None, lhs.dtype)
-    if same and _suits(rhs, window_strides, pads):
+    if same and _suits(rhs, window_strides, pads, thin):
         return _direct(lhs, rhs, pads, precision)
     return conv_patches.conv_general_dilated(
         lhs,

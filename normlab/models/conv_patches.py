@@ -50,13 +50,13 @@ def check(lhs: jax.Array, lhs_dilation, rhs_dilation, groups: int) -> None:
 
 # A kernel with fewer entries than this per output is too thin for matrix products:
 # two neighbouring outputs are then computed by one row of a wider matrix.
-_THIN = 200
+THIN = 200
 
 
-def is_thin(kernel_HWIO: jax.Array) -> bool:
+def is_thin(kernel_HWIO: jax.Array, entries: int = THIN) -> bool:
     """Whether two neighbouring outputs are better computed together."""
     height, width, channels, _ = kernel_HWIO.shape
-    return width > 1 and height * width * channels < _THIN
+    return width > 1 and height * width * channels < entries
 
 
 def _row_windows(x_NHWC: jax.Array, width: int, step: int, count: int) -> jax.Array:

@@ -58,7 +58,8 @@ def make_evaluate(
                 {"params": params, "batch_stats": batch_stats},
                 standardize(x_NHWC),
                 statistics=statistics,
-                mask=mask_N[:, None, None, None],
+                # Norms have more to do where something is masked.
+                mask=mask_N[:, None, None, None] if n % size else None,
                 rngs=noise_rngs(noise, number),
             )
             losses_N = own.of_each(outputs_NK, targets)

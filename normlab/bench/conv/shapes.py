@@ -46,8 +46,9 @@ SHAPES: dict[str, Shape] = {
 }
 
 
-# Each by itself: a sweep's "direct" leaves thin kernels to patches.
+# Each by itself: a sweep's "direct" and "forward" leave thin kernels to patches.
 FORMS = {**CONVS, "direct": without_patches}
+del FORMS["forward"]
 
 
 def make_loop(form: str, shape: Shape, batch_size: int, members: int) -> Callable:
