@@ -11,7 +11,7 @@ from normlab.models.conv_direct import conv_general_dilated as direct
 from normlab.models.conv_patches import conv_general_dilated
 
 NUMBERS = ("NHWC", "HWIO", "NHWC")
-OURS = ("patches", "direct")
+OURS = ("patches", "direct", "forward")
 
 
 def lax_conv(x_NHWC, kernel_HWIO, strides, padding):
@@ -103,6 +103,18 @@ def test_direct_convolves_wide_kernels_of_stride_one_forward_and_back():
         x, w, strides, padding = CASES[index]
         text = primitives(lambda x, w, s=strides, p=padding: direct(x, w, s, p), x, w)
         assert "conv_general_dilated" not in text
+
+
+@pytest.mark.parametrize(("channels", "patches"), [(3, True), (16, False)])
+def test_a_forward_pass_leaves_patches_to_the_first_layer(channels, patches):
+    x = jnp.zeros((2, 4, 4, channels))
+    w = jnp.zeros((3, 3, channels, 2))
+    text = primitives(lambda x, w: CONVS["forward"](x, w, (1, 1), "SAME"), x, w)
+    assert ("conv_general_dilated[" not in text) == patches
+    # In training both are patches.
+    assert "conv_general_dilated[" not in primitives(
+        lambda x, w: direct(x, w, (1, 1), "SAME"), x, w
+    )
 
 
 def test_direct_has_forward_over_reverse_derivatives(x64):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from normlab.cell import Cell, Member
-from normlab.models import conv_patches
+from normlab.models import CONVS, conv_direct
 from normlab.sweep.members import MODES
 from normlab.sweep.population import Metrics, Population, to_device
 from normlab.train.program import data_arrays
@@ -283,7 +283,8 @@ def test_the_form_of_the_convolution_changes_no_result(monkeypatch):
     """The network's own kernel is thin; made to count as wide, it is convolved."""
     cell = tiny.cell()
     patches = run(cell, mode="map", evaluate=True)
-    monkeypatch.setattr(conv_patches, "_THIN", 0)
+    direct_always = functools.partial(conv_direct.conv_general_dilated, thin=0)
+    monkeypatch.setitem(CONVS, "direct", direct_always)
     direct = run(cell, mode="map", evaluate=True, conv="direct")
     close(patches, direct)
     assert differ(patches.end.params, direct.end.params)  # by rounding
