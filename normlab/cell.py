@@ -1,10 +1,20 @@
 """A cell: one compiled program, and the members that run through it."""
 
 import hashlib
+import json
 from dataclasses import dataclass
+from typing import Any
 
 from normlab.serialize import to_json
 from normlab.settings import ProbeSettings
+
+# Settings that came after cells had been stored -> what those were run with. They are
+# in a cell's name only where they differ, so that stored runs keep theirs.
+LATER: dict[str, Any] = {
+    "norm_init": "standard",
+    "batch_order": "shuffled",
+    "train_eval": "fixed",
+}
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,7 @@ class CellConfig(ProbeSettings):
     norm_momentum: float
     norm_scale: bool
     norm_bias: bool
+    norm_init: str
     norm_p: str
     noise_mean: float
     noise_scale: float
@@ -38,6 +49,7 @@ class CellConfig(ProbeSettings):
     noise_eval: bool
     optimizer: str
     batch_size: int
+    batch_order: str
     precision: str
     steps: int
     eval_every: int
@@ -46,13 +58,16 @@ class CellConfig(ProbeSettings):
     probes: tuple[str, ...]
     probe_every: int
     train_eval_size: int
+    train_eval: str
     eval_batch_size: int
     bn_eval: tuple[str, ...]
 
     @property
     def id(self) -> str:
         """A name for folders: readable, and unique by the hash of all fields."""
-        digest = hashlib.sha256(to_json(self).encode()).hexdigest()[:8]
+        values = json.loads(to_json(self))
+        told = {k: v for k, v in values.items() if k not in LATER or v != LATER[k]}
+        digest = hashlib.sha256(json.dumps(told, indent=2).encode()).hexdigest()[:8]
         which = self.norm_p if self.norm == "batch_lp" else self.groups or ""
         norm = f"{self.norm}{which}"
         return f"{self.dataset}-{self.model}-{norm}-b{self.batch_size}-{digest}"

@@ -55,6 +55,10 @@ def check_numbers(config: Any) -> None:
         at_least(config, name, 0)
     for name in ("num_seeds", "train_eval_size", "eval_batch_size"):
         at_least(config, name, 1)
+    if not (math.isfinite(config.eval_epochs) and config.eval_epochs > 0):
+        raise UserError(
+            f"--eval_epochs={config.eval_epochs}: must be above 0, and finite"
+        )
     check_probes(config)
     for value in config.width:
         if not (math.isfinite(value) and value > 0):

@@ -22,6 +22,9 @@ STATISTICS = ("running", "batch", "precise")
 LP = ("1", "2", "inf")
 NOISE_PLACES = ("before", "after")
 NOISE_SPREADS = ("std", "variance")
+NORM_INITS = ("standard", "report")
+BATCH_ORDERS = ("shuffled", "report")
+TRAIN_EVALS = ("fixed", "current")
 PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
@@ -75,6 +78,11 @@ class SweepConfig(ProbeSettings):
     norm_bias: tuple[bool, ...] = flag(
         (True,), "Whether norms learn a bias (static axis)."
     )
+    norm_init: tuple[str, ...] = flag(
+        ("standard",),
+        "How scale and bias of norms start: standard, 1 and 0, or report, both at one "
+        "draw from a truncated normal (static axis).",
+    )
     norm_p: tuple[str, ...] = flag(
         ("2",),
         f"p of the lp norm that --norm=batch_lp divides by: {', '.join(LP)} (static "
@@ -117,6 +125,11 @@ class SweepConfig(ProbeSettings):
         ("adam",), "Optimizers: adam, adamw, sgd, momentum (static axis)."
     )
     batch_size: tuple[int, ...] = flag((50,), "Batch sizes (static axis).")
+    batch_order: tuple[str, ...] = flag(
+        ("shuffled",),
+        "Order of the images: shuffled for every epoch, or report, whose first epoch "
+        "is in the order of the file (static axis).",
+    )
     precision: tuple[str, ...] = flag(
         ("float32",),
         "What products are computed in: float32, tf32 (a GPU rounds their inputs to "
@@ -137,8 +150,9 @@ class SweepConfig(ProbeSettings):
     epochs: float = flag(0.0, "Length of training in epochs; or give --steps.")
     steps: int = flag(0, "Length of training in steps; or give --epochs.")
     eval_every: int = flag(
-        0, "Evaluate every this many steps; 0 is once an epoch. Ends always count."
+        0, "Evaluate every this many steps; 0 is by --eval_epochs. Ends always count."
     )
+    eval_epochs: float = flag(1.0, "Evaluate every this many epochs.")
     path_every: int = flag(
         0, "Store parameters and statistics every this many steps; 0 is never."
     )
@@ -155,6 +169,11 @@ class SweepConfig(ProbeSettings):
     )
     train_eval_size: int = flag(
         10000, "How many training images train_loss and train_accuracy are over."
+    )
+    train_eval: str = flag(
+        "fixed",
+        "Which training images those are: fixed, the first of the training set, or "
+        "current, the first of the epoch's order, as the report took them.",
     )
     eval_batch_size: int = flag(
         500,
@@ -189,6 +208,7 @@ STATIC_AXES = (
     "norm_momentum",
     "norm_scale",
     "norm_bias",
+    "norm_init",
     "norm_p",
     "noise_mean",
     "noise_scale",
@@ -199,6 +219,7 @@ STATIC_AXES = (
     "noise_eval",
     "optimizer",
     "batch_size",
+    "batch_order",
     "precision",
 )
 
@@ -244,6 +265,8 @@ def _check_names(config: SweepConfig) -> None:
         ("standardize", STANDARDIZE),
         ("augment", AUGMENT),
         ("precision", PRECISIONS),
+        ("norm_init", NORM_INITS),
+        ("batch_order", BATCH_ORDERS),
         ("norm_p", LP),
         ("noise_spread", NOISE_SPREADS),
         ("noise_place", NOISE_PLACES),
@@ -252,3 +275,5 @@ def _check_names(config: SweepConfig) -> None:
         for value in getattr(config, name):
             if value not in known:
                 raise unknown(name, value, known)
+    if config.train_eval not in TRAIN_EVALS:
+        raise unknown("train_eval", config.train_eval, TRAIN_EVALS)

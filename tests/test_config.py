@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from normlab.cell import CellConfig, Member
+from normlab.cell import LATER, CellConfig, Member
 from normlab.config import STATIC_AXES, RunOptions, SweepConfig
 from normlab.errors import UserError
 from normlab.serialize import from_dict, to_json
@@ -46,6 +46,8 @@ def changed(value):
         ({"train_size": (-1,)}, "--train_size=-1: must be 0 or more"),
         ({"eval_every": -1}, "--eval_every=-1: must be 0 or more"),
         ({"path_every": -1}, "--path_every=-1: must be 0 or more"),
+        ({"eval_epochs": 0.0}, "--eval_epochs=0.0: must be above 0, and finite"),
+        ({"train_eval": "some"}, "--train_eval=some: unknown; known: fixed, current"),
         ({"train_eval_size": 0}, "--train_eval_size=0: must be 1 or more"),
         ({"eval_batch_size": 0}, "--eval_batch_size=0: must be 1 or more"),
         ({"steps": 10**400}, "must be below 2**31"),
@@ -148,6 +150,13 @@ def test_a_bad_value_in_json_is_checked_like_a_flag():
     fields = json.loads(to_json(SweepConfig(steps=5)))
     with pytest.raises(UserError, match="--lr=-1"):
         from_dict(SweepConfig, {**fields, "lr": [-1]})
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_a_later_setting_is_in_the_id_where_it_differs(name):
+    other = {"norm_init": "report", "batch_order": "report", "train_eval": "current"}
+    assert getattr(CELL, name) == LATER[name] != other[name]
+    assert dataclasses.replace(CELL, **{name: other[name]}).id != CELL.id
 
 
 def test_the_id_of_a_cell_is_stable():

@@ -134,8 +134,9 @@ def _point(
 ) -> tuple[Point, np.ndarray]:
     """The point of all members, and their batches (members, batch size)."""
     config, members = cell.config, cell.members
+    size, order = config.train_size, config.batch_order
     batches = {
-        seed: batch_indices(seed, step, 1, config.batch_size, config.train_size)[0]
+        seed: batch_indices(seed, step, 1, config.batch_size, size, order)[0]
         for seed in {member.seed for member in members}
     }
     point = Point(

@@ -59,8 +59,8 @@ class Task:
     def batches(self) -> np.ndarray:
         """int32 (steps, batch size): the images of each step."""
         config, seed = self.config, self.cell.members[0].seed
-        size = config.train_size
-        return batch_indices(seed, 0, self.steps, config.batch_size, size)
+        size, order = config.train_size, config.batch_order
+        return batch_indices(seed, 0, self.steps, config.batch_size, size, order)
 
     @property
     def images_NHWC(self) -> np.ndarray:

@@ -1,9 +1,10 @@
 """Which images make up which batch: pure index arithmetic on the host.
 
 The order is one endless stream per seed: epoch after epoch, each a fresh permutation
-of all images. Step ``s`` takes positions ``s * batch_size`` up to
-``(s + 1) * batch_size``, so a batch may straddle two epochs, no image is ever
-dropped, and the order depends on (seed, step) alone.
+of all images (but for the report's first epoch, whose images come as they are). Step
+``s`` takes positions ``s * batch_size`` up to ``(s + 1) * batch_size``, so a batch may
+straddle two epochs, no image is ever dropped, and the order depends on (seed, step)
+alone.
 """
 
 import functools
@@ -25,8 +26,27 @@ def permutation(seed: int, epoch: int, n: int) -> np.ndarray:
     return order
 
 
+def epoch_order(seed: int, epoch: int, n: int, order: str = "shuffled") -> np.ndarray:
+    """The images of one epoch, as they are trained on: int32 [n].
+
+    Args:
+      order: ``shuffled``, or ``report``: the first epoch in the order of the file.
+    """
+    if order == "report" and epoch == 0:
+        return np.arange(n, dtype=np.int32)
+    return permutation(seed, epoch, n)
+
+
+def current_order(
+    seed: int, step: int, batch_size: int, n: int, order: str = "shuffled"
+) -> np.ndarray:
+    """`epoch_order` of the epoch that the last of ``step`` updates was in."""
+    epoch = max(step * batch_size - 1, 0) // n
+    return epoch_order(seed, epoch, n, order)
+
+
 def batch_indices(
-    seed: int, step: int, count: int, batch_size: int, n: int
+    seed: int, step: int, count: int, batch_size: int, n: int, order: str = "shuffled"
 ) -> np.ndarray:
     """The images of ``count`` consecutive batches, the first being number ``step``.
 
@@ -36,6 +56,7 @@ def batch_indices(
       count: how many batches.
       batch_size: images in a batch; may exceed ``n``.
       n: images in the training set.
+      order: as for `epoch_order`.
 
     Returns:
       int32 [count, batch_size], values in ``range(n)``.
@@ -46,5 +67,5 @@ def batch_indices(
     indices = np.empty(positions.shape, np.int32)
     for epoch in np.unique(epochs):
         here = epochs == epoch
-        indices[here] = permutation(seed, int(epoch), n)[offsets[here]]
+        indices[here] = epoch_order(seed, int(epoch), n, order)[offsets[here]]
     return indices.reshape(count, batch_size)

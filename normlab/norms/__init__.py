@@ -21,6 +21,7 @@ from normlab.norms.batch_lp import LpBatchNorm, batch_lp
 from normlab.norms.batch_noisy import NoisyBatchNorm, batch_noisy
 from normlab.norms.batch_norm import BatchNorm, batch
 from normlab.norms.group_norm import GroupNorm, group
+from normlab.norms.inits import NORM_INITS
 from normlab.norms.instance_norm import instance
 from normlab.norms.layer_norm import layer
 from normlab.norms.no_norm import none
@@ -28,6 +29,7 @@ from normlab.norms.options import CHOICES, NormOptions, Statistics
 
 __all__ = [
     "NORMS",
+    "NORM_INITS",
     "BatchNorm",
     "Entry",
     "GroupNorm",
@@ -47,7 +49,7 @@ class Entry(NamedTuple):
     reads: frozenset[str]
 
 
-_AFFINE = frozenset({"epsilon", "use_scale", "use_bias"})
+_AFFINE = frozenset({"epsilon", "use_scale", "use_bias", "scale_init", "bias_init"})
 # noise_eval is read by those who hand out the key of the noise.
 _NOISE = frozenset(
     field.name

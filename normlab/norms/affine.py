@@ -1,10 +1,13 @@
 """The learned scale and bias of the Linen norms, and the dtype of their output."""
 
+from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
 from flax.linen.dtypes import canonicalize_dtype
 from jax import Array
+
+from normlab.norms.inits import as_scale
 
 
 def affine(layer: Any, shape: tuple[int, ...]) -> tuple[Array | None, Array | None]:
@@ -14,11 +17,18 @@ def affine(layer: Any, shape: tuple[int, ...]) -> tuple[Array | None, Array | No
     random initialisers then draw the same values.
     """
     scale = bias = None
+    bias_init = layer.bias_init
     if layer.use_scale:
         scale = layer.param("scale", layer.scale_init, shape, layer.param_dtype)
+        if bias_init is as_scale:
+            bias_init = partial(_value, scale)
     if layer.use_bias:
-        bias = layer.param("bias", layer.bias_init, shape, layer.param_dtype)
+        bias = layer.param("bias", bias_init, shape, layer.param_dtype)
     return scale, bias
+
+
+def _value(value: Array, *key_shape_dtype: Any) -> Array:
+    return value
 
 
 def compute_input(x: Any, dtype: Any) -> Array:

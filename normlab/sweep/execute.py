@@ -225,7 +225,7 @@ class _CellRun:
         last = step == config.steps
         if step % config.eval_every == 0 or last:
             compiled = self._population.compile_seconds
-            recorder.evaluation(step, self._population.evaluate())
+            recorder.evaluation(step, self._population.evaluate(step))
             self._note_compile(compiled, "evaluation")
         probe = self._plan.program.probe
         if probe is not None and (step % config.probe_every == 0 or last):

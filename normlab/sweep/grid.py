@@ -19,6 +19,7 @@ _NORM_AXES = {
     "norm_momentum": "momentum",
     "norm_scale": "use_scale",
     "norm_bias": "use_bias",
+    "norm_init": "scale_init",
     "norm_p": "norm_p",
     "noise_mean": "noise_mean",
     "noise_scale": "noise_scale",
@@ -28,6 +29,8 @@ _NORM_AXES = {
     "noise_place": "noise_place",
     "noise_eval": "noise_eval",
 }
+# Steps are 32-bit numbers.
+_NEVER = 2**31 - 1
 
 
 def expand(config: SweepConfig, sizes: Mapping[str, int]) -> tuple[Cell, ...]:
@@ -80,7 +83,8 @@ def _resolve(config: SweepConfig, static: dict, available: int) -> CellConfig:
     # Only a norm with running averages has more than one kind of statistics.
     running = "momentum" in NORMS[norm].reads
     bn_eval = config.bn_eval if running else config.bn_eval[:1]
-    eval_every = config.eval_every or math.ceil(train_size / batch_size)
+    often = math.ceil(round(config.eval_epochs * train_size / batch_size, 6))
+    eval_every = config.eval_every or min(max(often, 1), _NEVER)
     probing = {f.name: getattr(config, f.name) for f in fields(ProbeSettings)}
     return CellConfig(
         **static,
@@ -91,6 +95,7 @@ def _resolve(config: SweepConfig, static: dict, available: int) -> CellConfig:
         path_next=config.path_next,
         probes=config.probes,
         probe_every=(config.probe_every or eval_every) if config.probes else 0,
+        train_eval=config.train_eval,
         train_eval_size=min(config.train_eval_size, train_size),
         eval_batch_size=config.eval_batch_size,
         bn_eval=bn_eval,

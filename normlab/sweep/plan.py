@@ -167,6 +167,7 @@ def _functions(
     scalar = jax.ShapeDtypeStruct((), jnp.float32)
     count = jax.ShapeDtypeStruct((), jnp.int32)
     indices = jax.ShapeDtypeStruct((room, cell.config.batch_size), jnp.int32)
+    seen = jax.ShapeDtypeStruct((cell.config.train_eval_size,), jnp.int32)
     arrays = {
         name: jax.ShapeDtypeStruct(x.shape, x.dtype)
         for name, x in data_arrays(dataset).items()
@@ -176,7 +177,7 @@ def _functions(
     )
     functions = [
         (program.chunk, (state, indices, count, arrays)),
-        (program.evaluate, (state, arrays)),
+        (program.evaluate, (state, seen, arrays)),
     ]
     if program.probe is not None:
         batch = jax.ShapeDtypeStruct(indices.shape[1:], indices.dtype)

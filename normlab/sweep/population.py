@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from normlab.cell import Cell
-from normlab.data.batches import batch_indices
+from normlab.data.batches import batch_indices, current_order
 from normlab.sweep.members import OverMembers
 from normlab.sweep.placement import Placement, padded
 from normlab.train.optimizers import HYPERPARAMETERS
@@ -62,7 +62,7 @@ class Population:
             program.chunk, (True, True, False, False), mode, (0,), place
         )
         self._evaluate = OverMembers(
-            program.evaluate, (True, False), mode, placement=place
+            program.evaluate, (True, True, False), mode, placement=place
         )
         measure = program.probe.measure if program.probe else _nothing
         self._probe = OverMembers(measure, (True, True, False), mode, placement=place)
@@ -135,12 +135,12 @@ class Population:
             found.append({k: np.asarray(v)[:, :count] for k, v in metrics.items()})
         return self._gather(found)
 
-    def evaluate(self) -> Metrics:
-        """Evaluates every member; each metric has shape (members,)."""
+    def evaluate(self, step: int) -> Metrics:
+        """Evaluates every member after ``step`` updates; shapes are (members,)."""
         found = []
-        for state in self._states:
-            state = self._place.split(state)
-            found.append(jax.device_get(self._evaluate(state, self._data)))
+        for chunk, state in zip(self._chunks, self._states, strict=True):
+            state, rows = self._place.split((state, self._seen(chunk, step)))
+            found.append(jax.device_get(self._evaluate(state, rows, self._data)))
         return self._gather(found)
 
     def probe(self, step: int) -> dict[str, Metrics]:
@@ -156,14 +156,27 @@ class Population:
             found.append(jax.device_get(self._probe(state, indices, self._data)))
         return self._gather(found)
 
+    def _seen(self, chunk: list[int], step: int) -> np.ndarray:
+        """int32 (members, train_eval_size): the training images to evaluate on."""
+        config = self._cell.config
+        count, size = config.train_eval_size, config.train_size
+        seeds = [self._cell.members[i].seed for i in chunk]
+        if config.train_eval == "fixed":
+            return np.broadcast_to(
+                np.arange(count, dtype=np.int32), (len(seeds), count)
+            )
+        order = config.batch_order
+        now = [current_order(s, step, config.batch_size, size, order) for s in seeds]
+        return np.stack(now)[:, :count]
+
     def _indices(self, chunk: list[int], step: int, count: int) -> np.ndarray:
         """int32 (members, room, batch size); rows from ``count`` on are not read."""
         config = self._cell.config
-        size = config.train_size
+        size, order = config.train_size, config.batch_order
 
         @lru_cache
         def of_seed(seed: int) -> np.ndarray:
-            rows = batch_indices(seed, step, count, config.batch_size, size)
+            rows = batch_indices(seed, step, count, config.batch_size, size, order)
             return np.pad(rows, ((0, self._room - count), (0, 0)))
 
         return np.stack([of_seed(self._cell.members[i].seed) for i in chunk])

@@ -6,7 +6,7 @@ import flax.linen as nn
 
 from normlab.cell import CellConfig
 from normlab.models import make_model
-from normlab.norms import Norm, make_norm
+from normlab.norms import NORM_INITS, Norm, make_norm
 from normlab.train.precision import layer_dtype
 
 _SAME = (
@@ -38,6 +38,7 @@ def build_norm(cell: CellConfig, *, momentum: float | None = None) -> Norm:
         momentum=cell.norm_momentum if momentum is None else momentum,
         use_scale=cell.norm_scale,
         use_bias=cell.norm_bias,
+        **NORM_INITS[cell.norm_init]._asdict(),
         **options,
     )
 

@@ -47,9 +47,10 @@ class Program:
       init: ``(seed, hyperparameters) -> state``.
       chunk: ``(state, indices_KB, count, data) -> (state, metrics)``, see
         `normlab.train.chunk`.
-      evaluate: ``(state, data) -> metrics``: ``train_loss``, ``train_accuracy``,
-        ``test_loss``, ``test_accuracy``, and the same with ``_<statistics>``
-        appended where several kinds of statistics are asked for.
+      evaluate: ``(state, indices_E, data) -> metrics``: ``train_loss`` and
+        ``train_accuracy`` over the training images of those indices, ``test_loss``,
+        ``test_accuracy``, and the same with ``_<statistics>`` appended where several
+        kinds of statistics are asked for.
       probe: of the cell's quantities; None if it has none.
     """
 
@@ -92,11 +93,10 @@ def build_program(
         images, labels = data["train_x"], data["train_y"]
         return steps(state, indices_KB, count, images, labels)
 
-    def evaluate(state: TrainState, data: Data) -> dict[str, jax.Array]:
+    def evaluate(state: TrainState, seen_E: jax.Array, data: Data) -> dict:
         found = {}
-        size = cell.train_eval_size
         splits = {
-            "train": (data["train_x"][:size], data["train_y"][:size]),
+            "train": (data["train_x"][seen_E], data["train_y"][seen_E]),
             "test": (data["test_x"], data["test_y"]),
         }
         for kind in cell.bn_eval:

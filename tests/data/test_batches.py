@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from normlab.data.batches import batch_indices, permutation
+from normlab.data.batches import batch_indices, current_order, permutation
 
 SETTINGS = {
     "seed": st.integers(0, 2**63),
@@ -92,3 +92,22 @@ def test_large_steps_do_not_overflow():
     epoch, offset = divmod(50 * 10**9, 50_000)
     expected = permutation(0, epoch, 50_000)[offset : offset + 50]
     np.testing.assert_array_equal(batch, expected)
+
+
+def test_the_reports_first_epoch_is_in_the_order_of_the_file():
+    report = batch_indices(0, 0, 4, 5, 10, "report").reshape(2, 10)
+    np.testing.assert_array_equal(report[0], np.arange(10))
+    np.testing.assert_array_equal(report[1], permutation(0, 1, 10))
+    shuffled = batch_indices(0, 0, 4, 5, 10).reshape(2, 10)
+    assert (report[0] != shuffled[0]).any()
+    np.testing.assert_array_equal(report[1], shuffled[1])
+
+
+@pytest.mark.parametrize(
+    ("step", "epoch"), [(0, 0), (1, 0), (2, 0), (3, 1), (4, 1), (5, 2)]
+)
+def test_the_current_order_is_that_of_the_last_update(step, epoch):
+    """Batches of 5 of 10 images: an epoch ends with its second update."""
+    found = current_order(7, step, 5, 10)
+    np.testing.assert_array_equal(found, permutation(7, epoch, 10))
+    assert (permutation(7, 0, 10) != permutation(7, 1, 10)).any()

@@ -3,11 +3,14 @@
 import jax
 import numpy as np
 import pytest
+from flax import linen as nn
 
 from normlab import config
-from normlab.norms import NORMS, make_norm
+from normlab.norms import NORM_INITS, NORMS, make_norm
 from normlab.norms.options import CHOICES
 
+# A scale of 1 hides the place of a noise.
+TWOS = nn.initializers.constant(2.0)
 # An option -> two values that a norm must tell apart, if it reads it.
 VALUES = {
     "groups": (2, 4),
@@ -15,6 +18,8 @@ VALUES = {
     "momentum": (0.9, 0.5),
     "use_scale": (True, False),
     "use_bias": (True, False),
+    "scale_init": (TWOS, nn.initializers.ones),
+    "bias_init": (nn.initializers.zeros, nn.initializers.ones),
     "norm_p": ("1", "inf"),
     "noise_mean": (0.5, 0.1),
     "noise_scale": (1.25, 2.0),
@@ -32,11 +37,7 @@ class _Layer:
     """Runs one norm as a whole model would, and returns all that it made."""
 
     def __init__(self, kind: str, options: dict):
-        from flax import linen as nn
-
-        # A scale of 1 hides the place of a noise.
-        twos = nn.initializers.constant(2.0)
-        norm = make_norm(kind, scale_init=twos, **options)
+        norm = make_norm(kind, **options)
 
         class Model(nn.Module):
             @nn.compact
@@ -89,3 +90,4 @@ def test_flags_offer_the_choices_that_norms_know():
         "noise_place": config.NOISE_PLACES,
     }
     assert flags == CHOICES
+    assert tuple(NORM_INITS) == config.NORM_INITS

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from normlab.cell import LATER
 from normlab.config import SweepConfig
 from normlab.errors import UserError
 from normlab.flags import write
@@ -169,3 +170,27 @@ def test_a_damaged_cell_is_named(paths, damage):
     own.config.write_text(json.dumps({"status": "running"}))
     with pytest.raises(UserError, match=r"cell\.json is damaged"):
         read_cell(own)
+
+
+def test_a_run_from_before_a_setting_came_goes_on(paths):
+    """Unless the setting is asked to be other than what the run was begun with."""
+    start(paths, {"revision": "a"})
+    record = read_json(paths.sweep)
+    for name in (*LATER, "eval_epochs"):
+        del record["config"][name]
+    write_json(paths.sweep, record)
+    start(paths, {"revision": "b"})
+    assert len(read_json(paths.sweep)["sessions"]) == 2
+    with pytest.raises(UserError, match="eval_epochs: 1.0 there, 0.5 asked for"):
+        start(paths, None, eval_epochs=0.5)
+
+
+def test_a_cell_from_before_a_setting_came_is_read(paths):
+    cell = CELLS[0]
+    place = paths.cell(cell.id)
+    write_cell(place, cell, "complete")
+    value = read_json(place.config)
+    for name in LATER:
+        del value["config"][name]
+    write_json(place.config, value)
+    assert read_cell(place) == cell

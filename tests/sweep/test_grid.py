@@ -46,6 +46,7 @@ def test_cells_are_the_product_of_the_static_axes_in_their_order():
         ("norm_momentum", (0.9, 0.99)),
         ("norm_scale", (True, False)),
         ("norm_bias", (True, False)),
+        ("norm_init", ("standard", "report")),
         ("norm_p", ("1", "inf")),
         ("noise_mean", (0.5, 1.0)),
         ("noise_scale", (1.25, 2.0)),
@@ -56,6 +57,7 @@ def test_cells_are_the_product_of_the_static_axes_in_their_order():
         ("noise_eval", (False, True)),
         ("optimizer", ("adam", "sgd")),
         ("batch_size", (4, 8)),
+        ("batch_order", ("shuffled", "report")),
         ("precision", ("float32", "tf32")),
     ],
 )
@@ -165,6 +167,8 @@ def test_defaults_are_resolved():
     assert config.train_size == 1500
     assert config.eval_every == math.ceil(1500 / 64)
     assert config.train_eval_size == 32
+    (often,) = configs_of(norm=("none",), eval_every=0, eval_epochs=0.25)
+    assert often.eval_every == 64 / often.batch_size / 4
     (small,) = configs_of(norm=("none",), train_eval_size=10000)
     assert small.train_eval_size == 64
 

@@ -57,7 +57,7 @@ def run(
     joined = {
         k: np.concatenate([part[k] for part in metrics], axis=1) for k in metrics[0]
     }
-    evaluation = population.evaluate() if evaluate else {}
+    evaluation = population.evaluate(12) if evaluate else {}
     return Result(start, population.state(), joined, evaluation)
 
 
@@ -309,7 +309,7 @@ def test_measuring_changes_no_bit_of_training():
         population.start()
         for step in range(0, 12, 3):
             if look:
-                population.evaluate()
+                population.evaluate(step)
                 population.state()
             population.train(step, 3)
         return population.state()

@@ -72,7 +72,7 @@ def test_parameters_statistics_and_metrics_stay_float32(precision):
     ]
     assert len(floats) > 10
     assert {leaf.dtype for leaf in floats} == {jnp.dtype("float32")}
-    found = program.evaluate(trained, rest[-1])
+    found = program.evaluate(trained, jnp.arange(5), rest[-1])
     assert found["test_loss"].dtype == jnp.float32
 
 

@@ -1,6 +1,8 @@
 """What a probe costs, in gradients of the same batch, by the clock.
 
-It prints what it measured: ``python -m pytest -m slow -s tests/train/test_probe_cost.py``.
+It prints what it measured:
+
+    python -m pytest -m slow tests/train/test_probe_cost.py
 """
 
 import statistics

@@ -1,0 +1,49 @@
+"""How scale and bias start: the report's group norm draws one tensor for both."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from normlab.norms import NORM_INITS, NORMS, GroupNorm
+
+X_NHWC = jnp.ones((2, 2, 2, 4096))
+REPORT = NORM_INITS["report"]
+
+
+def started(**options):
+    layer = GroupNorm(num_groups=4, **REPORT._asdict(), **options)
+    return layer.init(jax.random.key(0), X_NHWC)["params"]
+
+
+def test_the_reports_scale_and_bias_are_one_draw():
+    params = started()
+    np.testing.assert_array_equal(params["scale"], params["bias"])
+
+
+def test_the_draw_is_a_normal_truncated_at_two():
+    """Its variance is 1 - 4 phi(2) / (2 Phi(2) - 1), its fourth moment 1.4164."""
+    scale = np.asarray(started()["scale"])
+    assert np.abs(scale).max() < 2
+    assert np.abs(scale).max() > 1.9
+    error = np.sqrt((1.4164 - 0.7737**2) / len(scale))  # of the mean square
+    assert abs(np.mean(scale**2) - 0.7737) < 4 * error
+    assert abs(scale.mean()) < 4 * np.sqrt(0.7737 / len(scale))
+
+
+def test_a_bias_without_a_scale_is_drawn_alone():
+    params = started(use_scale=False)
+    assert "scale" not in params
+    assert 0.5 < np.std(params["bias"]) < 1
+
+
+def test_the_standard_start_is_one_and_zero():
+    layer = GroupNorm(num_groups=4, **NORM_INITS["standard"]._asdict())
+    params = layer.init(jax.random.key(0), X_NHWC)["params"]
+    np.testing.assert_array_equal(params["scale"], 1)
+    np.testing.assert_array_equal(params["bias"], 0)
+
+
+@pytest.mark.parametrize("kind", [k for k in NORMS if "scale_init" in NORMS[k].reads])
+def test_the_start_is_read_both_ways_or_not_at_all(kind):
+    assert "bias_init" in NORMS[kind].reads
