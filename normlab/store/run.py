@@ -48,6 +48,11 @@ def open_run(
     }
     if exists(paths.sweep):
         found = read_json(paths.sweep)
+        if found.get("thin"):
+            raise UserError(
+                f"--out={paths.root} is a thin copy of a run, which cannot be gone on "
+                "with; choose another --out"
+            )
         _check_same(paths, found, record)
         record = found
     elif _has_files(paths.root):

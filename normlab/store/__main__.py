@@ -1,0 +1,46 @@
+"""Copies the results of a run, small enough to be kept beside the code.
+
+    python -m normlab.store --run=runs/quickstart --out=experiments/results/quickstart
+
+The copy is a run directory for python -m normlab.figures and normlab.report: metrics
+where they were evaluated, quantities, settings; without checkpoints and paths.
+"""
+
+from absl import flags as absl_flags
+
+from normlab import flags
+from normlab.errors import UserError
+from normlab.store.thin import thin
+
+
+def flag_values() -> absl_flags.FlagValues:
+    """The flags of this command, unparsed."""
+    values = absl_flags.FlagValues()
+    absl_flags.DEFINE_string(
+        "run", None, "The run directory; it may be unfinished.", flag_values=values
+    )
+    absl_flags.DEFINE_string(
+        "out", None, "A folder that is not there yet.", flag_values=values
+    )
+    absl_flags.DEFINE_list(
+        "quantities", None, "Quantities to copy; all by default.", flag_values=values
+    )
+    return values
+
+
+def main(values: absl_flags.FlagValues) -> None:
+    """Does what the flags say.
+
+    Raises:
+      UserError: a folder is not what it should be.
+    """
+    if not (values.run and values.out):
+        raise UserError("give --run=RUN and --out=FOLDER")
+    found = thin(values.run, values.out, values.quantities)
+    files = [path for path in found.root.rglob("*") if path.is_file()]
+    size = sum(path.stat().st_size for path in files)
+    print(f"thin copy: {found.root}, {len(files)} files, {size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    flags.run(main, flag_values(), program="normlab.store", doc=__doc__ or "")

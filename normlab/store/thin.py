@@ -1,0 +1,103 @@
+"""A run, small enough to be kept beside the code: its results without its states.
+
+A thin copy is a run directory like any other, for tables and figures: configurations,
+metrics at the steps that were evaluated, quantities. It has no checkpoints and no path,
+so it cannot be gone on with, nor measured further.
+"""
+
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from normlab.errors import UserError
+from normlab.store.layout import CellPaths, RunPaths, exists, read_json, write_json
+from normlab.store.load import begun_cells
+from normlab.store.metrics import read_parts, write_part
+from normlab.store.quantities import measured_names, read_quantity, write_analysis
+from normlab.store.run import cell_status, read_cell
+
+
+def thin(
+    run: str | Path, out: str | Path, quantities: Collection[str] | None = None
+) -> RunPaths:
+    """Copies the results of ``run`` to ``out``.
+
+    Of the metrics the rows at evaluations stay, and there what was measured at every
+    step (``batch_loss``, ``gradient_norm``, ...) is the mean over the steps since the
+    row before.
+
+    Args:
+      run: a run directory; it may be unfinished.
+      out: a folder that is not there yet, or empty.
+      quantities: those to copy; None stands for all.
+
+    Raises:
+      UserError: ``run`` is no run directory or a file in it is damaged; ``out`` holds
+        something.
+    """
+    source, target = RunPaths.at(run), RunPaths.at(out)
+    if target.root.exists() and (
+        not target.root.is_dir() or any(target.root.iterdir())
+    ):
+        raise UserError(f"--out={target.root} holds something; choose another --out")
+    cells = list(begun_cells(source))
+    for paths in cells:
+        _thin_cell(paths, target.cell(paths.root.name), quantities)
+    if exists(source.flags):
+        shutil.copyfile(source.flags, target.flags)
+    # Last: a folder with it is whole.
+    write_json(target.sweep, read_json(source.sweep) | {"thin": True})
+    return target
+
+
+def _thin_cell(
+    source: CellPaths, target: CellPaths, quantities: Collection[str] | None
+) -> None:
+    config = read_cell(source).config
+    complete = cell_status(source) == "complete"
+    table = read_parts(source.metrics, config.steps if complete else None)
+    if table is not None:
+        last = int(np.max(table["step"].to_numpy()))
+        write_part(target.metrics, last, thin_metrics(table))
+    for name in measured_names(source):
+        if quantities is None or name in quantities:
+            found = pa.Table.from_pandas(
+                read_quantity(source, name), preserve_index=False
+            )
+            write_analysis(target, name, found, {})
+    write_json(target.config, read_json(source.config))
+
+
+def thin_metrics(table: pa.Table) -> pa.Table:
+    """The rows of a cell's evaluations, and of its first and last step.
+
+    Columns are means over the steps since the row before where they were measured; a
+    loss that is not a number makes the mean so, too, and a null stays one.
+    """
+    order = np.lexsort((table["step"].to_numpy(), table["member"].to_numpy()))
+    table = table.take(pa.array(order))
+    members, steps = table["member"].to_numpy(), table["step"].to_numpy()
+    kept = (steps == 0) | (steps == steps.max())
+    if "test_loss" in table.column_names:
+        kept |= np.asarray(table["test_loss"].is_valid())
+    # A kept row ends the steps that it stands for.
+    ends = np.flatnonzero(kept)
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    columns = {"member": members[ends], "step": steps[ends]}
+    for name in table.column_names:
+        if name not in columns:
+            columns[name] = _means(table[name], starts)
+    return pa.table(columns)
+
+
+def _means(column: pa.ChunkedArray, starts: np.ndarray) -> pa.Array:
+    valid = np.asarray(column.is_valid())
+    values = np.where(valid, column.to_numpy(zero_copy_only=False), 0.0)
+    counts = np.add.reduceat(valid.astype(np.int64), starts)
+    with np.errstate(invalid="ignore"):  # infinities of both signs
+        sums = np.add.reduceat(values.astype(np.float64), starts)
+    means = (sums / np.maximum(counts, 1)).astype(np.float32)
+    return pa.array(means, mask=counts == 0)
