@@ -12,13 +12,12 @@ import sys
 
 from absl import flags
 
-from normlab.analysis.measure import measure_cell
+from normlab.analysis.measure import measure_run
 from normlab.analysis.settings import AnalysisOptions
 from normlab.checks import check_probes
 from normlab.flags import define, read, run
 from normlab.settings import ProbeSettings
 from normlab.store import RunPaths
-from normlab.store.load import begun_cells
 from normlab.sweep.placement import use_cores
 
 PROGRAM = "normlab.analysis"
@@ -35,8 +34,7 @@ def main(values: flags.FlagValues) -> None:
     def report(cell: str, step: int) -> None:
         print(f"{cell}: step {step}", file=sys.stderr)
 
-    for cell_paths in begun_cells(paths):
-        measure_cell(cell_paths, options, changes, report)
+    measure_run(paths, options, changes, report)
     for name in options.quantities:
         print(f"measured: {name}")
 

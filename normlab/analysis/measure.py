@@ -17,7 +17,8 @@ from normlab.data.batches import batch_indices
 from normlab.errors import UserError
 from normlab.quantities import QUANTITIES, Site, needs
 from normlab.settings import ProbeSettings
-from normlab.store.layout import CellPaths
+from normlab.store.layout import CellPaths, RunPaths
+from normlab.store.load import begun_cells
 from normlab.store.path import read_path
 from normlab.store.quantities import to_table, write_analysis
 from normlab.store.run import read_cell
@@ -30,7 +31,7 @@ from normlab.sweep.memory import (
     working_bytes,
 )
 from normlab.sweep.placement import Placement, choose_devices, padded
-from normlab.train.measure import Point
+from normlab.train.measure import Point, askable
 from normlab.train.program import build_measure, data_arrays
 
 Found = dict[str, dict[str, np.ndarray]]
@@ -47,6 +48,26 @@ class _Group:
     @property
     def needs_next(self) -> bool:
         return needs(self.names, "next")
+
+
+def measure_run(
+    paths: RunPaths,
+    options: AnalysisOptions,
+    changes: dict[str, Any],
+    report: Callable[[str, int], None],
+) -> None:
+    """`measure_cell` of every cell; quantities about norm layers where there are some.
+
+    Raises:
+      UserError: as `measure_cell` does.
+    """
+    cells = list(begun_cells(paths))
+    norms = [read_cell(cell).config.norm for cell in cells]
+    for cell, norm in zip(cells, norms, strict=True):
+        names = askable(options.quantities, norm, norms)
+        if names:
+            own = dataclasses.replace(options, quantities=names)
+            measure_cell(cell, own, changes, report)
 
 
 def measure_cell(

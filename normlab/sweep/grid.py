@@ -11,6 +11,7 @@ from normlab.config import STATIC_AXES, SweepConfig
 from normlab.errors import UserError
 from normlab.norms import NORMS
 from normlab.settings import ProbeSettings
+from normlab.train.measure import askable
 
 # The sweep's name of a norm option -> the option's name in `NormOptions`.
 _NORM_AXES = {
@@ -85,6 +86,7 @@ def _resolve(config: SweepConfig, static: dict, available: int) -> CellConfig:
     bn_eval = config.bn_eval if running else config.bn_eval[:1]
     often = math.ceil(round(config.eval_epochs * train_size / batch_size, 6))
     eval_every = config.eval_every or min(max(often, 1), _NEVER)
+    probes = askable(config.probes, norm, config.norm)
     probing = {f.name: getattr(config, f.name) for f in fields(ProbeSettings)}
     return CellConfig(
         **static,
@@ -93,8 +95,8 @@ def _resolve(config: SweepConfig, static: dict, available: int) -> CellConfig:
         eval_every=eval_every,
         path_every=config.path_every,
         path_next=config.path_next,
-        probes=config.probes,
-        probe_every=(config.probe_every or eval_every) if config.probes else 0,
+        probes=probes,
+        probe_every=(config.probe_every or eval_every) if probes else 0,
         train_eval=config.train_eval,
         train_eval_size=min(config.train_eval_size, train_size),
         eval_batch_size=config.eval_batch_size,

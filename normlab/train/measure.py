@@ -1,6 +1,6 @@
 """Binds the pure quantities to a cell's network, data and training step."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from normlab.cell import CellConfig
 from normlab.norms import NORMS, Norm
 from normlab.norms.cuts import STANDARDIZING, groups_of
-from normlab.quantities import Here, Site, check, measure, needs
+from normlab.quantities import QUANTITIES, Here, Site, check, measure, needs
 from normlab.settings import ProbeSettings
 from normlab.train.losses import LOSSES
 from normlab.train.optimizers import learning_rate
@@ -38,6 +38,17 @@ class Point(NamedTuple):
     lr: Any
     seed: Any
     step: Any
+
+
+def askable(names: Sequence[str], norm: str, norms: Iterable[str]) -> tuple[str, ...]:
+    """Those of the quantities ``names`` that a cell with ``norm`` is asked for.
+
+    What is about norm layers is left out where there are none; but not where no other
+    of ``norms``, those of all cells, has any: then to ask for it is a mistake.
+    """
+    if norm in STANDARDIZING or not any(other in STANDARDIZING for other in norms):
+        return tuple(names)
+    return tuple(n for n in names if n not in QUANTITIES or not needs([n], "norm"))
 
 
 def site_of(

@@ -9,13 +9,15 @@ import pandas as pd
 import pytest
 
 from normlab import data
-from normlab.analysis.measure import measure_cell
+from normlab.analysis.measure import measure_cell, measure_run
 from normlab.analysis.settings import AnalysisOptions
-from normlab.config import RunOptions
+from normlab.config import RunOptions, SweepConfig
 from normlab.errors import UserError
+from normlab.flags import write
 from normlab.models import INITS, MODELS
-from normlab.store.layout import CellPaths
-from normlab.store.quantities import read_quantity
+from normlab.store.layout import CellPaths, RunPaths
+from normlab.store.quantities import measured_names, read_quantity
+from normlab.store.run import open_run
 from normlab.sweep.execute import run_cell
 from tests import tiny
 from tests.compiled_once import compiled_once
@@ -124,6 +126,20 @@ def test_what_a_run_cannot_give_is_one_line(copy, tmp_path):
     shutil.rmtree(copy.path)
     with pytest.raises(UserError, match="no path is stored in .*--path_every"):
         measure_cell(copy, options("gradient_norm"), {}, silent)
+
+
+def test_quantities_about_norms_are_measured_where_there_are_some(tmp_path):
+    """A run of two cells, one without a norm."""
+    cells = [tiny.cell(norm=norm, path_every=6) for norm in ("none", "batch")]
+    config, paths = SweepConfig(steps=12), RunPaths.at(tmp_path)
+    open_run(paths, config, tuple(cells), write(config), {"started": "now"})
+    for cell in cells:
+        run_cell(tiny.plan(cell), paths.cell(cell.id), RunOptions(), tiny.Silent())
+    measure_run(paths, options("gradient_norm", "identities"), {}, silent)
+    names = [measured_names(paths.cell(cell.id)) for cell in cells]
+    assert names == [("gradient_norm",), ("gradient_norm", "identities")]
+    with pytest.raises(UserError, match="the network has no such layer"):
+        measure_cell(paths.cell(cells[0].id), options("identities"), {}, silent)
 
 
 def test_without_successive_points_there_is_no_difference(tmp_path):
