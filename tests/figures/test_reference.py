@@ -114,4 +114,4 @@ def test_a_wheel_has_them():
         return
     with open(project, "rb") as file:
         data = tomllib.load(file)["tool"]["setuptools"]["package-data"]
-    assert data["normlab.figures.reference"] == ["santurkar/*"]
+    assert "santurkar/*" in data["normlab.figures.reference"]

@@ -1,0 +1,62 @@
+"""Computes the ledger of claims from runs.
+
+python -m normlab.claims --run=runs/report_bn --run=runs/report_gn --out=ledger.csv
+"""
+
+from pathlib import Path
+
+import pandas as pd
+from absl import flags as absl_flags
+
+from normlab import flags
+from normlab.analysis.summary import Interval
+from normlab.claims import CLAIMS, Verdict, ledger, to_table
+
+
+def flag_values() -> absl_flags.FlagValues:
+    """The flags of this command, unparsed."""
+    values = absl_flags.FlagValues()
+    absl_flags.DEFINE_multi_string(
+        "run",
+        [],
+        "A run directory, whole or thinned; give the flag once for each.",
+        flag_values=values,
+    )
+    absl_flags.DEFINE_string(
+        "out", None, "Write the whole table here, as CSV.", flag_values=values
+    )
+    return values
+
+
+def line(verdict: Verdict) -> str:
+    """A row for people: ``C1.1  supported  2.100 [1.900, 2.300] points  n=5  ...``."""
+    interval = Interval(*(getattr(verdict, name) for name in Interval._fields))
+    value = f"{interval.text} {verdict.unit}" if verdict.n else "-"
+    words = (verdict.id, verdict.verdict, value, f"n={verdict.n}")
+    widths = (8, 13, 44, 6)
+    start = "".join(w.ljust(n) for w, n in zip(words, widths, strict=True))
+    return start + (verdict.sentence if verdict.id in CLAIMS else verdict.statistic)
+
+
+def main(values: absl_flags.FlagValues) -> None:
+    """Does what the flags say.
+
+    Raises:
+      UserError: there is no such run.
+    """
+    verdicts = ledger(values.run)
+    for verdict in verdicts:
+        print(line(verdict))
+    missing = dict.fromkeys(name for v in verdicts for name in v.missing)
+    if missing:
+        print(f"missing: {', '.join(missing)}")
+    if values.out:
+        table: pd.DataFrame = to_table(verdicts)
+        path = Path(values.out).expanduser()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table.to_csv(path, index=False)
+        print(f"ledger: {path}")
+
+
+if __name__ == "__main__":
+    flags.run(main, flag_values(), program="normlab.claims", doc=__doc__ or "")

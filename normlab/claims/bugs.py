@@ -1,0 +1,108 @@
+"""What the mistakes in the report's program did to its results."""
+
+from normlab.claims import measures as m
+from normlab.claims.claim import Claim, Measure, Part, Side, difference, interaction
+from normlab.claims.rules import Rule, above, below, within
+from normlab.claims.settings import BATCH, PROPER, group, proper_bn, report_bn, side
+
+_POINT = 1.0
+_READ = "read from the report's program, {}"
+
+
+def _started(groups: int, init: str, norm_init: str) -> Side:
+    own = group(groups, norm_init=norm_init, init=init)
+    place = {"batch_size": 50, "lr": 1e-3}
+    name = f"group (G={groups}) with the {norm_init} scale and bias"
+    settings = {k: v for k, v in PROPER.items() if k != "batch_order"}
+    return side(name, "postmortem_init", settings, own, place)
+
+
+def _init(measure: Measure, rule: Rule) -> tuple[Part, ...]:
+    return tuple(
+        difference(
+            measure,
+            _started(groups, init, "report"),
+            _started(groups, init, "standard"),
+            rule,
+            f"{init} weights",
+        )
+        for init in ("report", "standard")
+        for groups in (1, 4, 16)
+    )
+
+
+def _evaluated(batch_size: int, how: str) -> Side:
+    found = proper_bn("batch", batch_size, evaluated=how)
+    return Side(f"by {how} statistics", found.flagfile, found.where, how)
+
+
+def _gain(batch_size: int, lr: float) -> tuple[Side, Side]:
+    sides = []
+    for norm in ("batch", "none"):
+        found = report_bn(norm, batch_size, lr)
+        name = f"{norm} at batch size {batch_size}, lr {lr:g}"
+        sides.append(Side(name, found.flagfile, found.where, found.evaluated))
+    return sides[0], sides[1]
+
+
+def _scaled(scale: bool, epsilon: float) -> Side:
+    own = BATCH | {"norm_scale": scale, "epsilon": epsilon}
+    name = f"batch {'with' if scale else 'without'} scale, epsilon {epsilon:g}"
+    place = {"batch_size": 50, "lr": 1e-3}
+    return side(name, "postmortem_scale", PROPER, own, place)
+
+
+CLAIMS = (
+    Claim(
+        "B1",
+        "That scale and bias of group norm started at one normal draw lowered its "
+        "accuracy.",
+        _READ.format("gn.py, lines 56 to 58"),
+        _init(m.FINAL_TRAIN, below(0)) + _init(m.FINAL_TEST, below(0)),
+    ),
+    Claim(
+        "B2",
+        "That batch norm was evaluated by the statistics of the test batch raised its "
+        "test accuracy.",
+        _READ.format("bn.py, lines 144 and 205"),
+        tuple(
+            difference(
+                m.FINAL_TEST,
+                _evaluated(size, "batch"),
+                _evaluated(size, how),
+                above(0),
+                f"batch norm, batch size {size}",
+            )
+            for size in (10, 50, 100)
+            for how in ("running", "precise")
+        ),
+    ),
+    Claim(
+        "B3",
+        "Batch norm gains most test accuracy at batch size 10, where the report sees "
+        "no advantage.",
+        "report p. 8, testing accuracy plots",
+        tuple(
+            interaction(m.FINAL_TEST, _gain(10, 1e-3), _gain(*other), above(0))
+            for other in ((50, 1e-3), (100, 1e-3))
+        ),
+    ),
+    Claim(
+        "B6",
+        "That batch norm had no scale, and an epsilon of 1e-3, made no difference to "
+        "its accuracy.",
+        _READ.format("bn.py, line 90"),
+        (
+            difference(
+                m.FINAL_TEST, _scaled(False, 1e-5), _scaled(True, 1e-5), within(_POINT)
+            ),
+            difference(
+                m.FINAL_TEST, _scaled(True, 1e-3), _scaled(True, 1e-5), within(_POINT)
+            ),
+            difference(
+                m.FINAL_TEST, _scaled(False, 1e-3), _scaled(True, 1e-5), within(_POINT)
+            ),
+        ),
+        remark="No difference is one within a point.",
+    ),
+)

@@ -1,0 +1,200 @@
+"""The members a part of a claim speaks of, and its statistic over their seeds.
+
+Members are found by their settings alone, whatever their run is called. Two sides are
+compared where all that sets neither apart is the same (`SHARED`): the same seed then
+has the same initialisation and, for one batch size, the same batches, and values are
+paired by seed.
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from normlab.analysis.summary import Interval, median_interval
+from normlab.claims.claim import Part, Side
+from normlab.claims.evidence import Evidence
+from normlab.claims.rules import LEAST_SEEDS
+from normlab.claims.shift import shift_interval
+
+# What sides have in common unless a claim names it.
+SHARED = (
+    "dataset",
+    "train_size",
+    "standardize",
+    "augment",
+    "model",
+    "width",
+    "init",
+    "optimizer",
+    "batch_size",
+    "batch_order",
+    "train_eval",
+    "zero_last_scale",
+    "precision",
+    "lr",
+    "momentum",
+    "weight_decay",
+    "epochs",
+)
+_NOTHING = median_interval([])
+
+
+class Found(NamedTuple):
+    """What was found of a part.
+
+    Attributes:
+      interval: of the statistic; of no values where something is missing.
+      runs: the runs used.
+      missing: the sides that no run has.
+      why: why there is no value, though every side is there; else "".
+    """
+
+    interval: Interval
+    runs: tuple[str, ...] = ()
+    missing: tuple[Side, ...] = ()
+    why: str = ""
+
+
+def find(evidence: Evidence, part: Part) -> Found:
+    """The statistic of a part over the seeds of the runs.
+
+    Of several setups in which all sides were run the one counts that has seeds enough,
+    then the longest training, then the most seeds.
+    """
+    shared = [name for name in SHARED if name not in _named(part)]
+    members = [selected(evidence.members, side) for side in part.sides]
+    order = _order(evidence, members)
+    tables = [
+        _values(evidence, part, side, own, shared, order)
+        for side, own in zip(part.sides, members, strict=True)
+    ]
+    missing = [s for s, t in zip(part.sides, tables, strict=True) if t.empty]
+    if missing:
+        return Found(_NOTHING, missing=tuple(missing))
+    setups = [dict(iter(table.groupby(shared, dropna=False))) for table in tables]
+    common = [key for key in setups[0] if all(key in other for other in setups[1:])]
+    if not common:
+        return Found(_NOTHING, why=f"no two sides share {_apart(tables, shared)}")
+    epochs = shared.index("epochs") if "epochs" in shared else None
+
+    def rank(key: tuple) -> tuple:
+        n = _interval(part, _sides(part, setups, key)).n
+        return n >= LEAST_SEEDS, 0 if epochs is None else key[epochs], n
+
+    best = max(common, key=rank)
+    used = set().union(*(set(setup[best]["run"]) for setup in setups))
+    runs = tuple(run for run in evidence.runs if run in used)
+    return Found(_interval(part, _sides(part, setups, best)), runs)
+
+
+def _named(part: Part) -> set[str]:
+    """The settings that a part names for some side, or leaves free."""
+    found = set(part.free)
+    for side in part.sides:
+        found |= set(side.where)
+        found |= {side.across[0]} if side.across else set()
+    return found
+
+
+def _apart(tables: list[pd.DataFrame], shared: list[str]) -> str:
+    """The settings in which no value is on all sides."""
+    values = [{name: set(t[name]) for name in shared} for t in tables]
+    found = [s for s in shared if not set.intersection(*(v[s] for v in values))]
+    return ", ".join(found) or "all of their other settings"
+
+
+def selected(members: pd.DataFrame, side: Side) -> pd.DataFrame:
+    """The members of a side."""
+    for name, wanted in side.where.items():
+        if members.empty:
+            break
+        members = members[_is(members[name], wanted)]
+    return members
+
+
+def _is(column: pd.Series, wanted: Any) -> pd.Series:
+    if callable(wanted):
+        return column.map(wanted).astype(bool)
+    if isinstance(wanted, tuple):
+        each = [_is(column, one) for one in wanted]
+        return functools.reduce(lambda a, b: a | b, each)
+    if isinstance(wanted, float):
+        close = np.isclose(column.astype(float), wanted, rtol=1e-6, atol=0)
+        return pd.Series(close, index=column.index)
+    return column == wanted
+
+
+def _values(
+    evidence: Evidence,
+    part: Part,
+    side: Side,
+    members: pd.DataFrame,
+    shared: list[str],
+    order: dict[str, int],
+) -> pd.DataFrame:
+    """A row a setup and seed, with ``value`` and ``run``.
+
+    Of members alike in all of this the one of the first run in ``order`` counts.
+    """
+    if members.empty:
+        return members
+    values = part.measure.of(evidence, members.index, side.evaluated)
+    table = members.assign(value=values.reindex(members.index).astype(float))
+    table = table[table["value"].notna()]
+    places = table["run"].map(order).to_numpy()
+    table = table.iloc[np.argsort(places, kind="stable")]
+    keys = [*shared, "seed"]
+    if side.across is None:
+        return table.drop_duplicates(keys)
+    name, how = side.across
+    table = table.drop_duplicates([*keys, name])
+    groups = table.groupby(keys, dropna=False, as_index=False)
+    found = groups.agg(
+        value=("value", how), run=("run", "first"), count=("value", "size")
+    )
+    # The best of one, or the range of two of three, would be of another set.
+    wanted = side.where.get(name)
+    return found[found["count"] == len(wanted)] if wanted else found
+
+
+def _order(evidence: Evidence, sides: list[pd.DataFrame]) -> dict[str, int]:
+    """Run -> its place: first those that have members of most sides."""
+    has = dict.fromkeys(evidence.runs, 0)
+    for members in sides:
+        for run in members["run"].unique() if len(members) else ():
+            has[run] += 1
+    most_first = sorted(evidence.runs, key=lambda run: -has[run])
+    return {run: place for place, run in enumerate(most_first)}
+
+
+def _sides(part: Part, setups: list[dict], key: tuple) -> list[pd.Series]:
+    """The values of every side in a setup, by seed."""
+    found = [setup[key].set_index("seed")["value"] for setup in setups]
+    if not part.measure.ratio:
+        return found
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return [np.log(values) for values in found]
+
+
+def _interval(part: Part, sides: list[pd.Series]) -> Interval:
+    """Of the statistic: paired by seed, or of two sides that share too few seeds."""
+    seeds = functools.reduce(lambda a, b: a.intersection(b), (s.index for s in sides))
+    fewest = min(len(side) for side in sides)
+    if len(sides) == 2 and len(seeds) < min(LEAST_SEEDS, fewest):
+        found = shift_interval(sides[0], sides[1])
+    else:
+        signs = (1, -1, -1, 1)
+        with np.errstate(invalid="ignore"):  # inf - inf says nothing, and is left out
+            values = sum(
+                sign * side.loc[seeds] for sign, side in zip(signs, sides, strict=False)
+            )
+        found = median_interval(values - part.offset)
+    return _exp(found) if part.measure.ratio else found
+
+
+def _exp(interval: Interval) -> Interval:
+    ends = (interval.median, interval.low, interval.high)
+    median, low, high = (float(np.exp(x)) for x in ends)
+    return interval._replace(median=median, low=low, high=high)

@@ -1,0 +1,160 @@
+"""What runs measured, member by member, as claims read it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from normlab.claims.histograms import skewness
+from normlab.store.load import load, load_quantity, measured
+
+# Settings that older runs have not -> what they were run with.
+DEFAULTS = {
+    "norm_init": "standard",
+    "batch_order": "shuffled",
+    "train_eval": "fixed",
+    "zero_last_scale": False,
+    "grouping": "sequential",
+}
+EVALUATIONS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+_OF_BATCHES = ("batch_loss", "batch_accuracy", "gradient_norm")
+# Norms with running averages; any other is evaluated in one way only.
+_RUNNING = ("batch", "batch_lp", "batch_noisy")
+# A quantity too long to be kept -> what is kept of the rows of a cell.
+_PARTS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "activation_histogram": skewness,
+}
+_MEMBER = ["run", "cell", "member"]
+
+
+class Evidence:
+    """The members of some runs that were trained to their end, and their rows.
+
+    A member is known by a number, ``who``.
+
+    Attributes:
+      members: a row a ``who``: ``run``, ``cell``, ``member``, all settings, ``seed``,
+        ``lr``, ... and ``epochs``, the length of its training to a decimal.
+      runs: the runs in the order given.
+    """
+
+    def __init__(self, frames: Mapping[str, pd.DataFrame]):
+        """Args:
+        frames: run -> what `normlab.store.load` returned for it.
+        """
+        self.runs = tuple(frames)
+        parts = [
+            _known(at_evaluations(frame)).assign(run=run)
+            for run, frame in frames.items()
+        ]
+        rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+        if len(rows):
+            ended = rows.groupby(_MEMBER)["step"].transform("max") == rows["steps"]
+            rows = rows[ended].reset_index(drop=True)
+            rows["who"] = rows.groupby(_MEMBER, sort=False).ngroup()
+        self._rows = rows
+        self._quantities: dict[str, pd.DataFrame] = {}
+        self.members = _members(rows)
+
+    @classmethod
+    def read(cls, runs: Iterable[str | Path]) -> "Evidence":
+        """The evidence of run directories.
+
+        Raises:
+          UserError: one is no run directory, nothing is stored in it yet, or it is
+            damaged.
+        """
+        return cls({str(run): load(run) for run in runs})
+
+    def rows(self, who: pd.Index, evaluated: str) -> pd.DataFrame:
+        """The rows of members at their evaluations.
+
+        Args:
+          evaluated: by which statistics norms with running averages are: running,
+            batch or precise. `EVALUATIONS` are by those, and NaN where there are none.
+
+        Returns:
+          Also ``gap``, the steps since the row before, and ``epoch``, the steps of one.
+          What is of batches is the mean over that gap; a loss that is not finite is
+          infinite.
+        """
+        rows = self._rows[self._rows["who"].isin(who)].copy()
+        kinds = rows["bn_eval"].str.split(",").str[0]
+        only = (kinds == evaluated) | ~rows["norm"].isin(_RUNNING)
+        for name in EVALUATIONS:
+            if name not in rows:
+                continue
+            main = rows[name].where(only)
+            own = f"{name}_{evaluated}"
+            rows[name] = rows[own].fillna(main) if own in rows else main
+        for name in (name for name in rows.columns if str(name).endswith("_loss")):
+            lost = rows["diverged"] & rows[name].isna()
+            rows[name] = rows[name].astype(float).mask(lost, np.inf)
+        gap = rows.groupby("who")["step"].diff().fillna(1)
+        return rows.assign(gap=gap, epoch=rows["train_size"] / rows["batch_size"])
+
+    def quantity(self, name: str, who: pd.Index) -> pd.DataFrame:
+        """What was measured of a quantity of `normlab.quantities` for members.
+
+        Returns:
+          ``who``, ``step``, the quantity's axes and its fields; no rows where it was
+          not measured. Of ``activation_histogram`` the ``skewness`` alone.
+        """
+        if name not in self._quantities:
+            self._quantities[name] = self._read(name)
+        found = self._quantities[name]
+        return found[found["who"].isin(who)]
+
+    def _read(self, name: str) -> pd.DataFrame:
+        numbers = self.members.reset_index().set_index(_MEMBER)["who"]
+        frames = []
+        for run in self.runs:
+            if name not in measured(run):
+                continue
+            frame = load_quantity(run, name, _PARTS.get(name)).assign(run=run)
+            own = [c for c in frame if c not in self.members or c in _MEMBER]
+            frame = frame[own].join(numbers, on=_MEMBER, how="inner")
+            frames.append(frame.drop(columns=_MEMBER))
+        if not frames:
+            return pd.DataFrame({"who": [], "step": []})
+        return pd.concat(frames, ignore_index=True)
+
+
+def at_evaluations(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows at evaluations, what is of batches averaged since the row before.
+
+    A run that was thinned to such rows is returned as it is, so that it says what the
+    whole run says.
+    """
+    every = frame["eval_every"]
+    stop = np.minimum(-(-frame["step"] // every) * every, frame["steps"])
+    names = [name for name in _OF_BATCHES if name in frame]
+    batches = frame[names].astype(float)
+    for name in (name for name in names if name.endswith("_loss")):
+        trained = frame["step"] < frame["steps"]
+        lost = frame["diverged"] & batches[name].isna() & trained
+        batches[name] = batches[name].mask(lost, np.inf)
+    keys = [frame["cell"], frame["member"], stop]
+    means = batches.groupby(keys).transform("mean")
+    kept = frame["step"] == stop
+    return frame.assign(**{name: means[name] for name in names})[kept]
+
+
+def _known(frame: pd.DataFrame) -> pd.DataFrame:
+    """``frame`` with the settings it was written without."""
+    missing: dict[str, Any] = {k: v for k, v in DEFAULTS.items() if k not in frame}
+    return frame.assign(**missing)
+
+
+def _members(rows: pd.DataFrame) -> pd.DataFrame:
+    if not len(rows):
+        return pd.DataFrame({"who": []}).set_index("who")
+    table = rows.drop_duplicates("who").set_index("who")
+    epochs = table["steps"] * table["batch_size"] / table["train_size"]
+    changing = [*EVALUATIONS, *_OF_BATCHES, "step", "diverged"]
+    kinds = tuple(f"{name}_" for name in EVALUATIONS)
+    changing += [c for c in table.columns if str(c).startswith(kinds)]
+    settings = table.drop(columns=[c for c in changing if c in table])
+    return settings.assign(epochs=epochs.round(1))

@@ -1,0 +1,93 @@
+"""From a claim and what runs measured to its verdicts."""
+
+from normlab.claims.claim import Claim, Part, Verdict
+from normlab.claims.compare import Found, find
+from normlab.claims.evidence import Evidence
+from normlab.claims.rules import (
+    CONTRADICTED,
+    LEAST_SEEDS,
+    SUPPORTED,
+    UNDECIDED,
+    enough,
+)
+
+_WORST_FIRST = (CONTRADICTED, UNDECIDED, SUPPORTED)
+
+
+def judge(claim: Claim, evidence: Evidence) -> list[Verdict]:
+    """The verdict on a claim, and where it has several parts one on each after it.
+
+    A claim of several parts is contradicted if one of them is, supported if all are,
+    and otherwise undecided; one about most parts goes by more than half of them. Its
+    row has the statistic and interval of the part that decides: the first that is
+    contradicted, else the first undecided one (one with values if there is one), else
+    the first.
+    """
+    single = len(claim.parts) == 1
+    parts = [
+        _of_part(claim, part, claim.id if single else f"{claim.id}.{k}", evidence)
+        for k, part in enumerate(claim.parts, start=1)
+    ]
+    if single:
+        note = " ".join(filter(None, [parts[0].note, claim.remark]))
+        return [parts[0]._replace(note=note)]
+    return [_whole(claim, parts, evidence), *parts]
+
+
+def _of_part(claim: Claim, part: Part, name: str, evidence: Evidence) -> Verdict:
+    found = find(evidence, part)
+    verdict = part.rule.verdict(found.interval)
+    return Verdict(
+        id=name,
+        sentence=claim.sentence,
+        source=claim.source,
+        verdict=verdict,
+        statistic=part.statistic,
+        unit=part.unit,
+        **found.interval._asdict(),
+        rule=part.rule.words,
+        needs=part.needs,
+        missing=tuple(dict.fromkeys(side.flagfile for side in found.missing)),
+        runs=found.runs,
+        note=_why(found) if verdict == UNDECIDED else "",
+    )
+
+
+def _why(found: Found) -> str:
+    """Why a part is undecided."""
+    if found.missing:
+        names = "; ".join(dict.fromkeys(side.name for side in found.missing))
+        return f"No run given has: {names}."
+    if found.why:
+        return f"Not compared: {found.why}."
+    n, coverage = found.interval.n, found.interval.coverage
+    if not enough(found.interval):
+        seeds = "1 seed gives" if n == 1 else f"{n} seeds give"
+        return (
+            f"{seeds} an interval of {coverage:.0%}; at least {LEAST_SEEDS} seeds are "
+            "asked for."
+        )
+    return "The interval reaches across the rule's bound."
+
+
+def _whole(claim: Claim, parts: list[Verdict], evidence: Evidence) -> Verdict:
+    count = {word: sum(p.verdict == word for p in parts) for word in _WORST_FIRST}
+    if claim.most:
+        more = (w for w in (SUPPORTED, CONTRADICTED) if 2 * count[w] > len(parts))
+        verdict = next(more, UNDECIDED)
+    else:
+        verdict = next(word for word in _WORST_FIRST if count[word])
+    told = [p for p in parts if p.verdict == verdict] or parts
+    shown = next((p for p in told if p.n), told[0])
+    used = {run for p in parts for run in p.runs}
+    absent = {name for p in parts for name in p.missing}
+    numbers = ", ".join(f"{count[word]} {word}" for word in reversed(_WORST_FIRST))
+    note = f"Of {len(parts)} parts: {numbers}; shown is {shown.id}."
+    return shown._replace(
+        id=claim.id,
+        verdict=verdict,
+        needs=claim.needs,
+        missing=tuple(name for name in claim.needs if name in absent),
+        runs=tuple(run for run in evidence.runs if run in used),
+        note=" ".join(filter(None, [note, claim.remark])),
+    )

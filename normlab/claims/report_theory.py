@@ -1,0 +1,140 @@
+"""The six numbered ways in which the report says that batch norm helps (p. 4 and 5).
+
+And what it left undone of the theory, F1 and F4.
+"""
+
+import numpy as np
+
+from normlab.claims import along_path as path
+from normlab.claims import measures as m
+from normlab.claims.claim import Claim, Side, difference, interaction, level
+from normlab.claims.report_bn import at_rate
+from normlab.claims.rules import above, at_least, below
+from normlab.claims.santurkar import EXACT, layers_of, vgg
+from normlab.claims.settings import BATCH, NONE, PROPER, proper_bn, report_bn, side
+
+_SOURCE = "report, section II, statement {} on how batch norm helps"
+_HIGH_RATES = (1e-2, 3e-2)
+
+
+def _over_rates(norm: str) -> Side:
+    own = BATCH if norm == "batch" else NONE
+    place = {"batch_size": 50, "lr": (3e-4, 1e-3, 3e-3, 1e-2)}
+    return side(norm, "postmortem_lr", PROPER, own, place, across=("lr", np.ptp))
+
+
+def _started(norm: str, init: str) -> Side:
+    """By initialisation, all else being as in runs that have it."""
+    of = report_bn if init == "report" else proper_bn
+    found = of(norm)
+    where = {**found.where, "epochs": 20.0}
+    return Side(f"{norm} from {init} weights", found.flagfile, where, found.evaluated)
+
+
+def _decayed(norm: str, decay: float) -> Side:
+    found = vgg(norm)
+    where = {**found.where, "weight_decay": decay}
+    name = f"{norm} with weight decay {decay:g}"
+    return Side(name, "experiments/santurkar_decay_cpu.flags", where)
+
+
+CLAIMS = (
+    Claim(
+        "H1",
+        "Batch norm makes the loss smoother by making gradients smaller, so that the "
+        "loss does not change much in any direction.",
+        _SOURCE.format(1),
+        (
+            difference(path.LOSS_RANGE, vgg("batch"), vgg("none"), below(1)),
+            difference(path.GRADIENT_SIZE, vgg("batch"), vgg("none"), below(1)),
+        ),
+        remark="Its inequality is tested as S4.1.",
+    ),
+    Claim(
+        "H2",
+        "Batch norm makes the gradients more Lipschitz: the next one is predictable "
+        "from this one.",
+        _SOURCE.format(2),
+        (
+            difference(path.PREDICTIVENESS, vgg("batch"), vgg("none"), below(1)),
+            difference(path.SMOOTHNESS, vgg("batch"), vgg("none"), below(1)),
+        ),
+        remark="Its inequality is tested as S4.2.",
+    ),
+    Claim(
+        "H3",
+        "Batch norm prevents exploding and vanishing gradients.",
+        _SOURCE.format(3),
+        (difference(path.BETWEEN_LAYERS, vgg("batch"), vgg("none"), below(0)),),
+        remark="Taken to be that the gradients of layers are nearer to each other in "
+        "size; with ReLU there is no saturation to keep away from on one side.",
+    ),
+    Claim(
+        "H4",
+        "Batch norm allows to increase the learning rate.",
+        _SOURCE.format(4),
+        tuple(
+            difference(
+                m.FINAL_TEST, at_rate("batch", lr), at_rate("none", lr), above(0)
+            )
+            for lr in _HIGH_RATES
+        ),
+    ),
+    Claim(
+        "H5",
+        "Batch norm makes the model more robust towards hyperparameters such as the "
+        "initialization of weights.",
+        _SOURCE.format(5),
+        (
+            difference(
+                m.FINAL_TEST,
+                _over_rates("batch"),
+                _over_rates("none"),
+                below(0),
+                "range over learning rates from 3e-4 to 1e-2",
+            ),
+            interaction(
+                m.FINAL_TEST,
+                (_started("batch", "report"), _started("batch", "standard")),
+                (_started("none", "report"), _started("none", "standard")),
+                above(0),
+                "with all else as the report ran it, or as it should have been run",
+                free=("train_eval", "standardize"),
+            ),
+        ),
+        remark="The second part says that batch norm loses less by the report's "
+        "initialisation, whose biases are random.",
+    ),
+    Claim(
+        "H6",
+        "Batch norm also regularizes the network, and reduces the need for other "
+        "methods such as weight penalties.",
+        _SOURCE.format(6),
+        (
+            difference(
+                m.EVALUATION_GAP, proper_bn("batch"), proper_bn("none"), below(0)
+            ),
+            interaction(
+                m.FINAL_TEST,
+                (_decayed("batch", 5e-4), _decayed("batch", 0.0)),
+                (_decayed("none", 5e-4), _decayed("none", 0.0)),
+                below(0),
+            ),
+        ),
+    ),
+    Claim(
+        "F1",
+        "The bounds that exist for batch norm hold for group norm.",
+        "report p. 17: it was left undone; docs/theory.md, (8) and (10)",
+        (
+            level(path.IDENTITY_ERROR, layers_of("group"), below(EXACT)),
+            level(path.BOUND_RATIO, layers_of("group"), at_least(1 - EXACT)),
+        ),
+    ),
+    Claim(
+        "F4",
+        "Group norm can be analysed on the lines of batch norm, to the second order.",
+        "report's slides, p. 2: stated as an aim; docs/theory.md, (14)",
+        (level(path.CURVATURE_ERROR, layers_of("group"), below(EXACT)),),
+    ),
+)

@@ -1,0 +1,90 @@
+"""Sides that several families of claims compare, by the settings they were run with."""
+
+from typing import Any
+
+from normlab.claims.claim import Side
+
+FOLDER = "experiments"
+_SMALL: dict[str, Any] = {
+    "dataset": "cifar10",
+    "train_size": 50000,
+    "model": "small_cnn",
+    "width": 1.0,
+    "optimizer": "adam",
+}
+# As the report ran it, and as it should have been run.
+REPORT: dict[str, Any] = {
+    **_SMALL,
+    "init": "report",
+    "batch_order": "report",
+    "epochs": 20.0,
+}
+PROPER: dict[str, Any] = {**_SMALL, "init": "standard", "batch_order": "shuffled"}
+# Norms as their papers have them, all with one epsilon.
+AFFINE: dict[str, Any] = {
+    "norm_scale": True,
+    "norm_bias": True,
+    "norm_init": "standard",
+    "epsilon": 1e-5,
+}
+AS_RUN, AS_IT_SHOULD = "as the report ran it", "as it should have been run"
+
+
+def flagfile(name: str) -> str:
+    """``experiments/<name>.flags``."""
+    return f"{FOLDER}/{name}.flags"
+
+
+def side(
+    name: str,
+    flags: str,
+    *settings: dict[str, Any],
+    evaluated: str = "running",
+    across: tuple[str, Any] | None = None,
+    **more: Any,
+) -> Side:
+    """A `Side`; later settings replace earlier ones, ``flags`` names the flagfile."""
+    where = {k: v for group in (*settings, more) for k, v in group.items()}
+    return Side(name, flagfile(flags), where, evaluated, across)
+
+
+def group(groups: int, **more: Any) -> dict[str, Any]:
+    """Settings of group norm."""
+    return {"norm": "group", "groups": groups, **AFFINE, **more}
+
+
+BATCH: dict[str, Any] = {"norm": "batch", **AFFINE}
+NONE: dict[str, Any] = {"norm": "none"}
+
+
+def report_bn(norm: str, batch_size: int = 50, lr: float = 1e-3) -> Side:
+    """``none`` or ``batch`` in the report's experiments E1 to E4."""
+    own: dict[str, Any] = {"norm": norm}
+    if norm == "batch":
+        own |= {"norm_scale": False, "epsilon": 1e-3}
+    flags = "report_bn" if lr == 1e-3 else "report_bn_lr"
+    place = {"batch_size": batch_size, "lr": lr}
+    return side(norm, flags, REPORT, own, place, evaluated="batch")
+
+
+def report_gn(groups: int | None) -> Side:
+    """Group norm in the report's experiments E5 to E7; None is without a norm."""
+    own = NONE if groups is None else group(groups, norm_init="report")
+    name = "none" if groups is None else f"group (G={groups})"
+    place = {"batch_size": 50, "lr": 1e-3}
+    return side(name, "report_gn", REPORT, own, place, evaluated="batch")
+
+
+def proper_bn(norm: str, batch_size: int = 50, lr: float = 1e-3, **more: Any) -> Side:
+    """``none`` or ``batch`` as it should have been run."""
+    own = BATCH if norm == "batch" else NONE
+    flags = "proper_bn" if lr == 1e-3 else "proper_bn_lr"
+    place = {"batch_size": batch_size, "lr": lr}
+    return side(norm, flags, PROPER, own, place, **more)
+
+
+def proper_gn(groups: int | None) -> Side:
+    """Group norm as it should have been run; None is without a norm."""
+    own = NONE if groups is None else group(groups)
+    name = "none" if groups is None else f"group (G={groups})"
+    return side(name, "proper_gn", PROPER, own, {"batch_size": 50, "lr": 1e-3})

@@ -1,0 +1,232 @@
+"""Members are found by their settings, and compared where the rest is the same."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from normlab.claims.claim import Part, difference, interaction, level
+from normlab.claims.compare import find
+from normlab.claims.evidence import Evidence
+from normlab.claims.measures import (
+    BATCH_LOSS,
+    FINAL_TEST,
+    SPEED,
+    at_end,
+    over_training,
+    steps_to,
+)
+from normlab.claims.rules import above
+from normlab.claims.settings import side
+from tests.claims.made import CIFAR, frame, run, spread
+
+NONE = side("none", "a", {"dataset": "cifar10", "norm": "none"})
+BATCH = side("batch", "b", {"dataset": "cifar10", "norm": "batch"})
+
+
+def part(*sides, measure=FINAL_TEST, **more) -> Part:
+    sides = sides or (BATCH, NONE)
+    if len(sides) == 1:
+        return level(measure, sides[0], above(0), **more)
+    return difference(measure, sides[0], sides[1], above(0), **more)
+
+
+def median(evidence: Evidence, of: Part) -> float:
+    return find(evidence, of).interval.median
+
+
+def test_a_difference_is_paired_by_seed():
+    wild = spread(0.5, by=0.3)  # a hundred times the effect
+    frames = [
+        frame("none", **CIFAR, test=wild),
+        frame("batch", **CIFAR, test=lambda s, at: wild(s, at) + 0.003),
+    ]
+    found = find(Evidence({"r": run(*frames)}), part())
+    ends = (found.interval.low, found.interval.high)
+    assert ends == pytest.approx((0.3, 0.3)) and found.interval.n == 5
+    assert found.runs == ("r",) and not found.missing
+
+
+def test_sides_may_be_in_two_runs_whatever_they_are_called():
+    one = frame("none", **CIFAR, test=0.5)
+    other = frame("batch", **CIFAR, test=0.6)
+    found = find(Evidence({"x": one, "y": other, "z": frame("group", **CIFAR)}), part())
+    assert found.interval.median == pytest.approx(10) and found.runs == ("x", "y")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"init": "glorot"},
+        {"batch_size": 100},
+        {"batch_order": "report"},
+        {"lr": 1e-2},
+        {"epochs": 10},
+    ],
+)
+def test_what_is_run_otherwise_is_not_compared(other):
+    one = frame("none", **CIFAR | other, test=0.5)
+    found = find(Evidence({"r": run(one, frame("batch", **CIFAR))}), part())
+    assert found.interval.n == 0 and not found.missing
+    name = next(iter(other))
+    assert name in found.why
+
+
+def test_what_a_claim_names_may_differ():
+    sides = [side(f"{lr:g}", "a", {"norm": "none"}, lr=lr) for lr in (1e-2, 1e-3)]
+    frames = [frame(**CIFAR, lr=1e-2, test=0.6), frame(**CIFAR, lr=1e-3, test=0.5)]
+    evidence = Evidence({"r": run(*frames)})
+    assert median(evidence, part(*sides)) == pytest.approx(10)
+    free = difference(FINAL_TEST, BATCH, NONE, above(0), free=("init",))
+    frames = [frame(**CIFAR, test=0.5), frame("batch", **CIFAR, init="glorot")]
+    assert median(Evidence({"r": run(*frames)}), free) == pytest.approx(20)
+
+
+def test_of_several_setups_the_longest_with_seeds_enough_counts():
+    def pair(epochs: int, by: float, seeds: int):
+        kinds = (("none", 0.5), ("batch", 0.5 + by))
+        return [
+            frame(n, **CIFAR, epochs=epochs, test=t, seeds=range(seeds))
+            for n, t in kinds
+        ]
+
+    frames = [*pair(2, 0.01, 9), *pair(10, 0.02, 5), *pair(20, 0.03, 3)]
+    assert median(Evidence({"r": run(*frames)}), part()) == pytest.approx(2)
+    few = Evidence({"r": run(*pair(2, 0.01, 3), *pair(10, 0.02, 2))})
+    assert median(few, part()) == pytest.approx(2)
+
+
+def test_a_member_that_is_in_two_runs_counts_once():
+    both = run(frame("none", **CIFAR, test=0.5), frame("batch", **CIFAR, test=0.6))
+    again = frame("none", **CIFAR, test=0.1)
+    found = find(Evidence({"again": again, "both": both}), part())
+    # The run with both sides has the say, though it comes later.
+    assert found.interval[:4] == pytest.approx((10, 10, 10, 5))
+    assert found.runs == ("both",)
+
+
+def test_unfinished_members_do_not_count():
+    frames = [
+        frame("none", **CIFAR, seeds=range(5)),
+        frame("batch", **CIFAR, until=12),
+    ]
+    found = find(Evidence({"r": run(*frames)}), part())
+    assert [side.name for side in found.missing] == ["batch"]
+
+
+def test_unequal_seeds_are_compared_unpaired():
+    frames = [
+        frame("none", **CIFAR, seeds=range(6), test=spread(0.5)),
+        frame("batch", **CIFAR, seeds=range(10, 16), test=spread(0.6)),
+    ]
+    found = find(Evidence({"r": run(*frames)}), part()).interval
+    assert found.n == 6 and found.low < 10 < found.high
+    assert found.coverage > 0.95
+
+
+def test_ratios():
+    frames = [frame("none", **CIFAR, loss=0.5), frame("batch", **CIFAR, loss=0.1)]
+    evidence = Evidence({"r": run(*frames)})
+    of = part(measure=at_end("train_loss", ratio=True))
+    assert median(evidence, of) == pytest.approx(0.2) and of.unit == "ratio"
+    assert median(evidence, part(measure=at_end("train_loss"))) == pytest.approx(-0.4)
+
+
+def test_interactions():
+    values = {("batch", 10): 0.8, ("none", 10): 0.5, ("batch", 50): 0.7}
+    values |= {("none", 50): 0.6}
+    frames = []
+    for (norm, size), value in values.items():
+        settings: dict[str, Any] = CIFAR | {"batch_size": size}
+        frames.append(frame(norm, **settings, test=value))
+
+    def of(norm: str, size: int):
+        return side(norm, "a", {"norm": norm, "batch_size": size})
+
+    pairs = [(of("batch", size), of("none", size)) for size in (10, 50)]
+    found = interaction(FINAL_TEST, pairs[0], pairs[1], above(0))
+    assert median(Evidence({"r": run(*frames)}), found) == pytest.approx(20)
+
+
+def test_the_best_of_several_rates():
+    best = side("best", "a", {"norm": "none"}, across=("lr", "max"))
+    frames = [
+        frame(**CIFAR, lr=lr, test=lambda s, at, lr=lr: 0.5 + (s + 1) * lr)
+        for lr in (1e-3, 1e-2, 3e-3)
+    ]
+    found = find(Evidence({"r": run(*frames)}), part(best))
+    assert found.interval.median == pytest.approx(53)
+    spans = side("range", "a", {"norm": "none"}, across=("lr", np.ptp))
+    assert median(Evidence({"r": run(*frames)}), part(spans)) == pytest.approx(2.7)
+
+
+def test_the_best_is_of_all_rates_that_are_named():
+    rates = {"norm": "none", "lr": (1e-3, 1e-2)}
+    best = side("best", "a", rates, across=("lr", "max"))
+    one = frame(**CIFAR, lr=1e-3)
+    assert find(Evidence({"r": one}), part(best)).missing == (best,)
+    other = frame(**CIFAR, lr=1e-2, test=0.8, seeds=range(3))
+    found = find(Evidence({"r": run(one, other)}), part(best)).interval
+    assert (found.median, found.n) == (pytest.approx(80), 3)
+
+
+def test_a_published_number_is_taken_from_a_single_side():
+    evidence = Evidence({"r": frame(**CIFAR, test=0.7)})
+    of = level(FINAL_TEST, NONE, above(0), offset=68.5)
+    assert median(evidence, of) == pytest.approx(1.5)
+    assert "minus the published 68.5" in of.statistic
+
+
+def test_norms_are_evaluated_as_asked():
+    more = {"test_accuracy_running": 0.6, "test_accuracy_batch": 0.8}
+    kinds = ("running", "batch", "precise")
+    evaluated = {"bn_eval": ("running", "batch"), "test": 0.6}
+    several = frame("batch", **CIFAR, **evaluated, more=more)
+    sides = {k: side(k, "a", {"norm": "batch"}, evaluated=k) for k in kinds}
+    evidence = Evidence({"r": several})
+    assert median(evidence, part(sides["running"])) == pytest.approx(60)
+    assert median(evidence, part(sides["batch"])) == pytest.approx(80)
+    assert find(evidence, part(sides["precise"])).missing == (sides["precise"],)
+    single = Evidence({"r": frame("batch", **CIFAR, bn_eval=("batch",), test=0.7)})
+    assert median(single, part(sides["batch"])) == pytest.approx(70)
+    assert find(single, part(sides["running"])).missing
+    # A run of the other kind beside it changes nothing.
+    both = Evidence({"r": several, "s": frame("none", **CIFAR, bn_eval=("batch",))})
+    assert median(both, part(NONE)) == pytest.approx(70)
+
+
+def test_settings_that_old_runs_have_not():
+    new = {"batch_order", "norm_init", "train_eval"}
+    old = frame("batch", **CIFAR).drop(columns=list(new))
+    found = side("b", "a", {"norm": "batch", "batch_order": "shuffled"})
+    sequential = side("s", "a", {"grouping": "sequential", "zero_last_scale": False})
+    evidence = Evidence({"old": old, "new": frame("none", **CIFAR)})
+    assert find(evidence, part(found, NONE)).interval.n == 5
+    assert find(evidence, part(sequential)).interval.n == 5
+    assert find(evidence, part(side("r", "a", {"batch_order": "report"}))).missing
+
+
+def test_a_loss_that_is_lost_is_infinite():
+    lost = frame("batch", **CIFAR, loss=math.nan).assign(diverged=True)
+    evidence = Evidence({"r": run(lost, frame("none", **CIFAR, loss=0.5))})
+    found = find(evidence, part(measure=BATCH_LOSS)).interval
+    assert (found.median, found.n) == (math.inf, 5)
+
+
+def test_curves():
+    def rising(seed: int, at: float) -> float:
+        return at
+
+    own = Evidence({"r": frame(**CIFAR, epochs=4, train=rising, test=rising)})
+    assert median(own, part(NONE)) == 100
+    assert median(own, part(NONE, measure=SPEED)) == pytest.approx(62.5)
+    steps = steps_to("train_accuracy", 0.6)
+    # Between epochs 2 and 3, of 1000 steps each; the level of one side is no ratio.
+    assert median(own, part(NONE, measure=steps)) == pytest.approx(2400)
+    never = steps_to("train_accuracy", 1.5)
+    assert median(own, part(NONE, measure=never)) == math.inf
+    falling = Evidence({"r": frame(**CIFAR, epochs=4, loss=lambda s, at: 1 - at)})
+    assert median(falling, part(NONE, measure=over_training("batch_loss"))) == (
+        pytest.approx(0.375)
+    )

@@ -1,0 +1,208 @@
+"""Verdicts from run directories: whole and thinned ones, and quantities."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from normlab.cell import Cell
+from normlab.claims import CLAIMS, ledger
+from normlab.claims.along_path import (
+    BETWEEN_LAYERS,
+    GRADIENT_RANGE,
+    GRADIENT_SIZE,
+    LOPSIDED,
+    LOSS_RANGE,
+    MEANS_APART,
+    SHIFT_COSINE,
+    SMOOTHNESS,
+    VARIANCE_ERROR,
+)
+from normlab.claims.evidence import Evidence, at_evaluations
+from normlab.quantities import QUANTITIES
+from normlab.store import load
+from normlab.store.layout import RunPaths
+from normlab.store.metrics import write_part
+from normlab.store.quantities import ProbeRecorder, to_table
+from tests.claims.made import CIFAR, frame
+from tests.store.handmade import make_cell, write_run
+
+EASY = {"steps": 300, "eval_every": 100, "train_size": 1000}
+SEEDS = 5
+
+
+def cells(seeds: int = SEEDS) -> list[Cell]:
+    norms = ({"norm": "none"}, {"norm": "batch"}, {"norm": "group", "groups": 4})
+    return [make_cell(lrs=(1e-3,), seeds=seeds, **EASY, **norm) for norm in norms]
+
+
+def thin(run: Path, folder: Path) -> Path:
+    """A copy of a run that has its rows at evaluations alone."""
+    own = cells()
+    write_run(folder, own, until=dict.fromkeys((cell.id for cell in own), 0))
+    rows = at_evaluations(load(run))
+    for cell in own:
+        paths = RunPaths.at(folder).cell(cell.id)
+        names = ["member", "step", "batch_loss", "batch_accuracy", "gradient_norm"]
+        names += [
+            f"{split}_{x}" for split in ("train", "test") for x in ("loss", "accuracy")
+        ]
+        table = pa.Table.from_pandas(rows.loc[rows["cell"] == cell.id, names])
+        write_part(paths.metrics, cell.config.steps, table)
+        config = RunPaths.at(run).cell(cell.id).config
+        paths.config.write_text(config.read_text(encoding="utf-8"), encoding="utf-8")
+    return folder
+
+
+def test_a_thinned_run_has_the_same_verdicts(tmp_path):
+    write_run(tmp_path / "whole", cells(), score=lambda m, t: 0.955 + 1e-4 * m.seed)
+    thinned = thin(tmp_path / "whole", tmp_path / "thin")
+    assert len(load(thinned)) * 20 < len(load(tmp_path / "whole"))
+    whole, few = ledger([tmp_path / "whole"]), ledger([thinned])
+    decided = {v.id: v.verdict for v in whole if v.verdict != "undecided"}
+    assert decided == {
+        f"E11{k}": "supported" for k in ("", ".1", ".2", ".3", ".4", ".5")
+    }
+    for one, other in zip(whole, few, strict=True):
+        assert one[:6] == other[:6] and one.note == other.note
+        numbers = [(v.median, v.low, v.high, v.n) for v in (one, other)]
+        np.testing.assert_allclose(*numbers, rtol=1e-6)
+    assert {v.runs for v in few} == {(), (str(thinned),)}
+
+
+def write_quantities(paths: RunPaths, own: list[Cell], values: dict) -> None:
+    """``values``: quantity -> (labels, function of (norm, seed) -> fields)."""
+    for cell in own:
+        recorder = ProbeRecorder(paths.cell(cell.id))
+        for name, (labels, of) in values.items():
+            if cell.config.norm == "none" and "norm" in QUANTITIES[name].needs:
+                continue
+            found = [of(cell.config.norm, member.seed) for member in cell.members]
+            fields = {k: np.stack([f[k] for f in found]) for k in found[0]}
+            for step in (0, 100, 200):
+                table = to_table(step, fields, QUANTITIES[name].axes, labels)
+                recorder.add(name, table)
+        recorder.flush(300)
+
+
+LAYERS = ("conv1", "norm1", "conv2", "norm2", "dense1")
+
+
+def full(shape, value):
+    return np.full(shape, value, np.float32)
+
+
+def test_the_theory_is_judged_by_its_identities(tmp_path):
+    def identities(norm: str, seed: int):
+        fails = {"batch": 0.0, "group": 0.3}[norm]
+        fields = {"relative_error": 1e-6, "bound_ratio": 1.0, "scaling_residual": 0.5}
+        fields["printed_fails"] = fails
+        return {k: full(2, v + 1e-7 * seed * (v > 0)) for k, v in fields.items()}
+
+    own = cells()
+    paths = write_run(tmp_path, own)
+    labels = {"norm_layer": ("norm1", "norm2")}
+    write_quantities(paths, own, {"identities": (labels, identities)})
+    found = {v.id: v for v in ledger([tmp_path])}
+    verdicts = {k: found[k].verdict for k in ("F1", "S4.1", "S4.1c", "S4.1g", "S4.5")}
+    assert verdicts == {
+        "F1": "supported",
+        "S4.1": "supported",
+        "S4.1c": "supported",
+        "S4.1g": "contradicted",
+        "S4.5": "contradicted",
+    }
+    assert found["S4.1g"].median == pytest.approx(0.3, rel=1e-5)
+    assert found["F4"].missing == ("experiments/smoothness_digits.flags",)
+
+
+def test_measures_along_the_path(tmp_path):
+    own = cells(seeds=1)
+    paths = write_run(tmp_path, own)
+    parts = ("all", *LAYERS)
+
+    def gradient(norm: str, seed: int):
+        #                    all conv1 norm1 conv2 norm2 dense1
+        return {"l2": np.array([9.0, 3.0, 5.0, 4.0, 6.0, 12.0])}
+
+    def smoothness(norm: str, seed: int):
+        return {"beta": np.array([7.0, 2.0, 3.0])}
+
+    def moments(norm: str, seed: int):
+        mean = np.array([[[9, 9], [9, 9]], [[1, 4], [9, 9]]], float)
+        std = np.array([[[9, 9], [9, 9]], [[1, 2], [0.5, 0.5]]])
+        return {"mean": mean, "std": std}
+
+    def histogram(norm: str, seed: int):
+        count = np.zeros((2, 2, 1, 3))
+        count[1, 0, 0], count[1, 1, 0] = (8, 1, 1), (3, 4, 3)
+        left = np.broadcast_to(np.arange(3.0), count.shape)
+        return {"count": count, "left": left, "right": left + 1}
+
+    sides = {"norm_layer": ("norm1", "norm2"), "side": ("before", "after")}
+    values = {
+        "gradient_norm": ({"part": parts}, gradient),
+        "effective_smoothness": ({"eta": (0.25, 0.5, 1.0)}, smoothness),
+        "loss_range": ({}, lambda n, s: {"low": np.array(1.0), "high": np.array(4.0)}),
+        "internal_covariate_shift": (
+            {"layer": LAYERS},
+            lambda n, s: {"cosine": np.array([1.0, 0.9, 0.2, 0.9, 0.6])},
+        ),
+        "activation_moments": ({**sides, "channel": (0, 1)}, moments),
+        "activation_histogram": (
+            {**sides, "channel": (0,), "bin": (0, 1, 2)},
+            histogram,
+        ),
+    }
+    write_quantities(paths, own, values)
+    evidence = Evidence.read([tmp_path])
+    who = evidence.members.index
+    wanted = {
+        LOSS_RANGE: 3.0,
+        SMOOTHNESS: 3.0,  # not 7, which is of a shorter probe than theirs
+        GRADIENT_SIZE: 13.0,  # of 3, 4 and 12: no norm, and not the sum "all"
+        GRADIENT_RANGE: 0.0,
+        BETWEEN_LAYERS: np.log10(4),
+        SHIFT_COSINE: 0.4,  # of conv2 and dense1
+        VARIANCE_ERROR: -0.75,
+        MEANS_APART: 2.0,
+        LOPSIDED: -1.9198,  # 8, 1, 1: 0.504 / 0.41^1.5; and 3, 4, 3: 0
+    }
+    for measure, value in wanted.items():
+        found = measure.of(evidence, who, "running")
+        assert len(found) == 3 and set(found.index) == set(who), measure.words
+        np.testing.assert_allclose(found, value, rtol=1e-3, err_msg=measure.words)
+    others = measure.of(evidence, who[:0], "running")
+    assert len(others) == 0
+
+
+def test_only_members_with_the_quantity_count(tmp_path):
+    own = cells()
+    paths = write_run(tmp_path, own)
+    values = {
+        "loss_range": ({}, lambda n, s: {"low": np.array(0.0), "high": np.array(1.0)})
+    }
+    write_quantities(paths, own[:1], values)
+    evidence = Evidence.read([tmp_path])
+    found = LOSS_RANGE.of(evidence, evidence.members.index, "running")
+    assert set(evidence.members.loc[found.index, "norm"]) == {"none"}
+
+
+def test_every_claims_measure_can_be_taken_of_a_run(tmp_path):
+    """No claim stumbles over a run that has not what it reads."""
+    write_run(tmp_path, cells())
+    evidence = Evidence.read([tmp_path])
+    who = evidence.members.index
+    for claim in CLAIMS.values():
+        for part in claim.parts:
+            found = part.measure.of(evidence, who, part.sides[0].evaluated)
+            assert set(found.index) <= set(who), part.statistic
+
+
+def test_made_tables_are_like_the_stores(tmp_path):
+    write_run(tmp_path, cells())
+    stored, made = load(tmp_path), frame(**CIFAR)
+    assert set(stored.columns) - {"batch_accuracy", "gradient_norm"} <= set(
+        made.columns
+    ) | {"label"}
