@@ -10,6 +10,7 @@ from normlab.claims.settings import (
     AS_IT_SHOULD,
     AS_RUN,
     BATCH,
+    BATCH_SIZES,
     NONE,
     PROPER,
     group,
@@ -71,7 +72,7 @@ def _no_advantage() -> tuple[Part, ...]:
         found.append(difference(m.BATCH_LOSS, *sides, above(-_NATS), place))
     for size in (2, 4, 8, 16):
         one, other = (
-            side(norm, "postmortem_batch_size", PROPER, own, batch_size=size, lr=1e-3)
+            side(norm, "postmortem_batch_size", BATCH_SIZES, own, batch_size=size, lr=1e-3)
             for norm, own in (("batch", BATCH), ("none", NONE))
         )
         place = _at(size, 1e-3, AS_IT_SHOULD)

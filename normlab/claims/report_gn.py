@@ -19,6 +19,7 @@ from normlab.claims.settings import (
     AS_IT_SHOULD,
     AS_RUN,
     BATCH,
+    BATCH_SIZES,
     NONE,
     PROPER,
     group,
@@ -38,9 +39,8 @@ _PROTOCOLS = ((AS_RUN, report_gn, report_bn), (AS_IT_SHOULD, proper_gn, proper_b
 def at_width(norm: str, width: float) -> Side:
     """Group norm (G=4) or none in a network of some width."""
     own = group(4) if norm == "group" else NONE
-    flags = "proper_gn" if width == 1.0 else "postmortem_width"
     place = {"batch_size": 50, "lr": 1e-3, "width": width}
-    return side(f"{norm} at width {width:g}", flags, PROPER, own, place)
+    return side(f"{norm} at width {width:g}", "postmortem_width", PROPER, own, place)
 
 
 def wider(measure: Measure, width: float) -> Part:
@@ -91,7 +91,7 @@ def _by_groups() -> tuple[Part, ...]:
 def _same_problem() -> tuple[Part, ...]:
     def small_batch(size: int) -> Side:
         flags, place = "postmortem_batch_size", {"batch_size": size, "lr": 1e-3}
-        return side(f"batch at batch size {size}", flags, PROPER, BATCH, place)
+        return side(f"batch at batch size {size}", flags, BATCH_SIZES, BATCH, place)
 
     problem = difference(m.FINAL_TEST, small_batch(2), small_batch(32), below(0))
     same = difference(

@@ -20,6 +20,8 @@ REPORT: dict[str, Any] = {
     "epochs": 20.0,
 }
 PROPER: dict[str, Any] = {**_SMALL, "init": "standard", "batch_order": "shuffled"}
+# Batches of two images would take too long on all of them.
+BATCH_SIZES: dict[str, Any] = {**PROPER, "train_size": 10000}
 # Norms as their papers have them, all with one epsilon.
 AFFINE: dict[str, Any] = {
     "norm_scale": True,

@@ -12,7 +12,7 @@ from normlab.claims import measures as m
 from normlab.claims.claim import Claim, Measure, Part, Side, difference
 from normlab.claims.rules import Rule, above, below, within
 from normlab.claims.santurkar import vgg
-from normlab.claims.settings import AFFINE, BATCH, PROPER, group, side
+from normlab.claims.settings import AFFINE, BATCH, BATCH_SIZES, PROPER, group, side
 
 _POINT = 1.0
 _TABLE = "Wu & He 2018, Table {}"
@@ -32,7 +32,7 @@ def small(norm: str, batch_size: int) -> Side:
     own = BATCH if norm == "batch" else group(4)
     name, place = _sized(norm, batch_size), {"batch_size": batch_size, "lr": _RATES}
     flags = "postmortem_batch_size"
-    return side(name, flags, PROPER, own, place, across=("lr", np.max))
+    return side(name, flags, BATCH_SIZES, own, place, across=("lr", np.max))
 
 
 def residual(norm: str, batch_size: int) -> Side:
