@@ -28,6 +28,7 @@ class CellConfig(ProbeSettings):
     norm_momentum: float
     norm_scale: bool
     norm_bias: bool
+    zero_last_scale: bool
     norm_p: str
     noise_mean: float
     noise_scale: float

@@ -75,6 +75,11 @@ class SweepConfig(ProbeSettings):
     norm_bias: tuple[bool, ...] = flag(
         (True,), "Whether norms learn a bias (static axis)."
     )
+    zero_last_scale: tuple[bool, ...] = flag(
+        (False,),
+        "Whether the scale of a residual block's last norm starts at 0 (static "
+        "axis).",
+    )
     norm_p: tuple[str, ...] = flag(
         ("2",),
         f"p of the lp norm that --norm=batch_lp divides by: {', '.join(LP)} (static "
@@ -189,6 +194,7 @@ STATIC_AXES = (
     "norm_momentum",
     "norm_scale",
     "norm_bias",
+    "zero_last_scale",
     "norm_p",
     "noise_mean",
     "noise_scale",

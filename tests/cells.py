@@ -19,6 +19,7 @@ _BASE = CellConfig(
     norm_momentum=0.99,
     norm_scale=True,
     norm_bias=True,
+    zero_last_scale=False,
     norm_p="2",
     noise_mean=0.5,
     noise_scale=1.25,

@@ -226,6 +226,7 @@ AXES: dict[str, st.SearchStrategy] = {
     "norm_momentum": axis(number(0, 1, exclude_max=True)),
     "norm_scale": axis(st.booleans()),
     "norm_bias": axis(st.booleans()),
+    "zero_last_scale": axis(st.booleans()),
     "norm_p": axis(st.sampled_from(LP)),
     "noise_mean": axis(number(0)),
     "noise_scale": axis(number(1)),

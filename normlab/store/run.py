@@ -19,7 +19,7 @@ from normlab.store.layout import (
     write_text,
 )
 
-FORMAT = 3
+FORMAT = 4
 
 
 def open_run(

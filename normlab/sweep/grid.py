@@ -19,6 +19,7 @@ _NORM_AXES = {
     "norm_momentum": "momentum",
     "norm_scale": "use_scale",
     "norm_bias": "use_bias",
+    "zero_last_scale": "zero_last_scale",
     "norm_p": "norm_p",
     "noise_mean": "noise_mean",
     "noise_scale": "noise_scale",

@@ -15,6 +15,7 @@ VALUES = {
     "momentum": (0.9, 0.5),
     "use_scale": (True, False),
     "use_bias": (True, False),
+    "zero_last_scale": (False, True),
     "norm_p": ("1", "inf"),
     "noise_mean": (0.5, 0.1),
     "noise_scale": (1.25, 2.0),
@@ -41,7 +42,7 @@ class _Layer:
         class Model(nn.Module):
             @nn.compact
             def __call__(self, x):
-                return norm("norm")(x, statistics="batch")
+                return norm("norm", last_of_block=True)(x, statistics="batch")
 
         self.model = Model()
 

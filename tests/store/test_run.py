@@ -127,7 +127,7 @@ def test_another_format_is_refused(paths):
     start(paths, {"started": "first"})
     record = read_json(paths.sweep)
     write_json(paths.sweep, record | {"format": 0})
-    with pytest.raises(UserError, match=r"sweep\.json has format 0; .* reads 3"):
+    with pytest.raises(UserError, match=r"sweep\.json has format 0; .* reads 4"):
         start(paths, {"started": "second"})
 
 
