@@ -47,7 +47,9 @@ class SweepConfig(ProbeSettings):
         ("none",), f"Augmentation: {', '.join(AUGMENT)} (static axis)."
     )
     model: tuple[str, ...] = flag(
-        ("small_cnn",), "Models: small_cnn, vgg11, vgg16, deep_linear (static axis)."
+        ("small_cnn",),
+        "Models: small_cnn, vgg11, vgg16, resnet20, resnet56, deep_linear (static "
+        "axis).",
     )
     width: tuple[float, ...] = flag(
         (1.0,), "Multiplies the channels of a model's layers (static axis)."
@@ -77,8 +79,8 @@ class SweepConfig(ProbeSettings):
     )
     zero_last_scale: tuple[bool, ...] = flag(
         (False,),
-        "Whether the scale of a residual block's last norm starts at 0 (static "
-        "axis).",
+        "Whether the scale of a residual block's last norm starts at 0; it applies to "
+        "resnet20 and resnet56 alone (static axis).",
     )
     norm_p: tuple[str, ...] = flag(
         ("2",),
