@@ -14,6 +14,7 @@ LATER: dict[str, Any] = {
     "norm_init": "standard",
     "batch_order": "shuffled",
     "train_eval": "fixed",
+    "zero_last_scale": False,
 }
 
 
@@ -39,6 +40,7 @@ class CellConfig(ProbeSettings):
     norm_scale: bool
     norm_bias: bool
     norm_init: str
+    zero_last_scale: bool
     norm_p: str
     noise_mean: float
     noise_scale: float

@@ -50,7 +50,9 @@ class SweepConfig(ProbeSettings):
         ("none",), f"Augmentation: {', '.join(AUGMENT)} (static axis)."
     )
     model: tuple[str, ...] = flag(
-        ("small_cnn",), "Models: small_cnn, vgg11, vgg16, deep_linear (static axis)."
+        ("small_cnn",),
+        "Models: small_cnn, vgg11, vgg16, resnet20, resnet56, deep_linear (static "
+        "axis).",
     )
     width: tuple[float, ...] = flag(
         (1.0,), "Multiplies the channels of a model's layers (static axis)."
@@ -82,6 +84,11 @@ class SweepConfig(ProbeSettings):
         ("standard",),
         "How scale and bias of norms start: standard, 1 and 0, or report, both at one "
         "draw from a truncated normal (static axis).",
+    )
+    zero_last_scale: tuple[bool, ...] = flag(
+        (False,),
+        "Whether the scale of a residual block's last norm starts at 0; it applies to "
+        "resnet20 and resnet56 alone (static axis).",
     )
     norm_p: tuple[str, ...] = flag(
         ("2",),
@@ -209,6 +216,7 @@ STATIC_AXES = (
     "norm_scale",
     "norm_bias",
     "norm_init",
+    "zero_last_scale",
     "norm_p",
     "noise_mean",
     "noise_scale",

@@ -155,6 +155,7 @@ def test_a_bad_value_in_json_is_checked_like_a_flag():
 @pytest.mark.parametrize("name", LATER)
 def test_a_later_setting_is_in_the_id_where_it_differs(name):
     other = {"norm_init": "report", "batch_order": "report", "train_eval": "current"}
+    other |= {"zero_last_scale": True}
     assert getattr(CELL, name) == LATER[name] != other[name]
     assert dataclasses.replace(CELL, **{name: other[name]}).id != CELL.id
 

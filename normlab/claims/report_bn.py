@@ -72,7 +72,14 @@ def _no_advantage() -> tuple[Part, ...]:
         found.append(difference(m.BATCH_LOSS, *sides, above(-_NATS), place))
     for size in (2, 4, 8, 16):
         one, other = (
-            side(norm, "postmortem_batch_size", BATCH_SIZES, own, batch_size=size, lr=1e-3)
+            side(
+                norm,
+                "postmortem_batch_size",
+                BATCH_SIZES,
+                own,
+                batch_size=size,
+                lr=1e-3,
+            )
             for norm, own in (("batch", BATCH), ("none", NONE))
         )
         place = _at(size, 1e-3, AS_IT_SHOULD)

@@ -18,6 +18,7 @@ from normlab.errors import UserError
 from normlab.models import conv_direct, conv_patches
 from normlab.models.deep_linear import DeepLinear
 from normlab.models.init import INITS, Init, find_init
+from normlab.models.resnet import resnet20, resnet56
 from normlab.models.small_cnn import SmallCNN
 from normlab.models.vgg import vgg11, vgg16
 
@@ -25,6 +26,8 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "small_cnn": SmallCNN,
     "vgg11": vgg11,
     "vgg16": vgg16,
+    "resnet20": resnet20,
+    "resnet56": resnet56,
     "deep_linear": DeepLinear,
 }
 

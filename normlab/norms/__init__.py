@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, get_args
 
 from jax import Array
+from jax.nn import initializers
 
 from normlab.errors import UserError
 from normlab.norms.batch_lp import LpBatchNorm, batch_lp
@@ -49,7 +50,16 @@ class Entry(NamedTuple):
     reads: frozenset[str]
 
 
-_AFFINE = frozenset({"epsilon", "use_scale", "use_bias", "scale_init", "bias_init"})
+_AFFINE = frozenset(
+    {
+        "epsilon",
+        "use_scale",
+        "use_bias",
+        "scale_init",
+        "bias_init",
+        "zero_last_scale",
+    }
+)
 # noise_eval is read by those who hand out the key of the noise.
 _NOISE = frozenset(
     field.name
@@ -83,6 +93,11 @@ class Norm:
     without ``mutable``. ``statistics="running"`` normalizes by the running averages.
     Norms that look at one example at a time need neither argument and ignore both.
 
+    ``norm(name, last_of_block=True)`` is the last layer of a residual block, whose
+    scale starts at 0 under ``zero_last_scale``: the block is then the identity where
+    training begins (Wu & He 2018, section 4.1, after Goyal et al. 2017). A norm without
+    a scale is as it was.
+
     A norm with noise (``batch_noisy``) adds it exactly where the model is applied with
     an rng called ``noise``: no rng, no noise. Training gives one of the step,
     evaluation none unless ``noise_eval`` says so.
@@ -91,8 +106,13 @@ class Norm:
     kind: str
     options: NormOptions
 
-    def __call__(self, name: str) -> Callable[..., Array]:
-        return functools.partial(_apply, self, name)
+    def __call__(
+        self, name: str, *, last_of_block: bool = False
+    ) -> Callable[..., Array]:
+        options = self.options
+        if last_of_block and options.zero_last_scale:
+            options = dataclasses.replace(options, scale_init=initializers.zeros)
+        return functools.partial(_apply, Norm(self.kind, options), name)
 
 
 def make_norm(kind: str, **options: Any) -> Norm:

@@ -12,6 +12,7 @@ from normlab.train.precision import layer_dtype
 _SAME = (
     "groups",
     "epsilon",
+    "zero_last_scale",
     "norm_p",
     "noise_mean",
     "noise_scale",

@@ -23,13 +23,13 @@ class TappedNorm:
       before, after: what the layers saw and gave, by name in the order of the calls.
     """
 
-    norm: Callable[[str], Callable[..., jax.Array]]
+    norm: Callable[..., Callable[..., jax.Array]]
     moves: Moves = ({}, {})
     before: dict[str, jax.Array] = dataclasses.field(default_factory=dict)
     after: dict[str, jax.Array] = dataclasses.field(default_factory=dict)
 
-    def __call__(self, name: str) -> Callable[..., jax.Array]:
-        layer = self.norm(name)
+    def __call__(self, name: str, **place: Any) -> Callable[..., jax.Array]:
+        layer = self.norm(name, **place)
         inputs, outputs = self.moves
 
         def tapped(x: jax.Array, **how: Any) -> jax.Array:

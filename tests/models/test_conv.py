@@ -54,6 +54,9 @@ CASES = [
     # One zero in all, so the two sides differ: it goes after.
     chosen_case((6, 8), (3, 3), 2, (2, 2), "SAME"),
     chosen_case((6, 8), (3, 5), 12, (2, 2), "SAME"),
+    # Residual networks halve with a zero on every side, thin and thick.
+    chosen_case((6, 8), (3, 3), 8, (2, 2), [(1, 1), (1, 1)]),
+    chosen_case((6, 7), (3, 3), 24, (2, 2), [(1, 1), (1, 1)]),
     # Strides that leave the last pixels unread; a window as large as the image.
     chosen_case((7, 8), (3, 3), 2, (3, 3), "VALID"),
     chosen_case((5, 5), (5, 5), 2, (1, 1), "VALID"),

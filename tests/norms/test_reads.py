@@ -20,6 +20,7 @@ VALUES = {
     "use_bias": (True, False),
     "scale_init": (TWOS, nn.initializers.ones),
     "bias_init": (nn.initializers.zeros, nn.initializers.ones),
+    "zero_last_scale": (False, True),
     "norm_p": ("1", "inf"),
     "noise_mean": (0.5, 0.1),
     "noise_scale": (1.25, 2.0),
@@ -42,7 +43,7 @@ class _Layer:
         class Model(nn.Module):
             @nn.compact
             def __call__(self, x):
-                return norm("norm")(x, statistics="batch")
+                return norm("norm", last_of_block=True)(x, statistics="batch")
 
         self.model = Model()
 

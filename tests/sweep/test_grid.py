@@ -47,6 +47,7 @@ def test_cells_are_the_product_of_the_static_axes_in_their_order():
         ("norm_scale", (True, False)),
         ("norm_bias", (True, False)),
         ("norm_init", ("standard", "report")),
+        ("zero_last_scale", (False, True)),
         ("norm_p", ("1", "inf")),
         ("noise_mean", (0.5, 1.0)),
         ("noise_scale", (1.25, 2.0)),
@@ -125,6 +126,12 @@ def test_options_that_a_norm_does_not_read_do_not_multiply_cells():
     assert {c.groups for c in found if c.norm != "group"} == {None}
     without = {c.norm_momentum for c in found if not c.norm.startswith("batch")}
     assert without == {0.9}
+
+
+def test_a_network_without_norms_has_no_last_scale():
+    found = configs_of(norm=("none", "group"), zero_last_scale=(True, False))
+    points = [(c.norm, c.zero_last_scale) for c in found]
+    assert points == [("none", True), ("group", True), ("group", False)]
 
 
 def test_only_norms_with_running_averages_are_evaluated_in_several_ways():
