@@ -20,7 +20,7 @@ def test_a_note_says_its_question_and_its_command(path):
     assert text.startswith("# Question: ")
     assert f"--flagfile=experiments/{path.name}" in text
     notes = [line for line in text.splitlines() if line.startswith("#")]
-    assert max(map(len, notes)) <= 92
+    assert max(map(len, notes)) <= 120
 
 
 @pytest.mark.parametrize(
