@@ -57,11 +57,12 @@ class SweepConfig(ProbeSettings):
     )
     norm: tuple[str, ...] = flag(
         ("none", "batch", "group"),
-        "Normalization: none, batch, group, layer, instance, batch_noisy, batch_lp "
-        "(static axis).",
+        "Normalization: none, batch, group, group_correlated, layer, instance, "
+        "batch_noisy, batch_lp (static axis).",
     )
     groups: tuple[int, ...] = flag(
-        (4,), "Group counts; they apply to --norm=group alone (static axis)."
+        (4,),
+        "Group counts, of --norm=group and --norm=group_correlated (static axis).",
     )
     epsilon: tuple[float, ...] = flag(
         (1e-5,), "Added to the variance, the same for every norm (static axis)."

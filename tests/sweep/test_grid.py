@@ -112,6 +112,7 @@ def test_options_that_a_norm_does_not_read_do_not_multiply_cells():
         "none": 1,
         "batch": 8,
         "group": 8,
+        "group_correlated": 8,
         "layer": 4,
         "instance": 4,
         "batch_lp": 24,
@@ -119,8 +120,9 @@ def test_options_that_a_norm_does_not_read_do_not_multiply_cells():
     }
     assert {c.norm_p for c in found if c.norm != "batch_lp"} == {"1"}
     assert {c.noise_place for c in found if c.norm != "batch_noisy"} == {"after"}
-    assert {c.groups for c in found if c.norm == "group"} == {2, 4}
-    assert {c.groups for c in found if c.norm != "group"} == {None}
+    grouped = {norm for norm, entry in NORMS.items() if "groups" in entry.reads}
+    assert {c.groups for c in found if c.norm in grouped} == {2, 4}
+    assert {c.groups for c in found if c.norm not in grouped} == {None}
     without = {c.norm_momentum for c in found if not c.norm.startswith("batch")}
     assert without == {0.9}
 
