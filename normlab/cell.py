@@ -1,9 +1,10 @@
 """A cell: one compiled program, and the members that run through it."""
 
 import hashlib
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
-from normlab.serialize import to_json
 from normlab.settings import ProbeSettings
 
 
@@ -15,6 +16,10 @@ class CellConfig(ProbeSettings):
     here; in a `SweepConfig` they may still be 0, which stands for the default.
     """
 
+    # What fields that came later are in a cell stored before. With these values they
+    # are not part of the id, so that such a cell keeps its folder.
+    LATER: ClassVar[dict[str, Any]] = {"regroup_at": 0, "regroup_every": 0}
+
     dataset: str
     train_size: int
     standardize: str
@@ -24,6 +29,8 @@ class CellConfig(ProbeSettings):
     init: str
     norm: str
     groups: int | None
+    regroup_at: int
+    regroup_every: int
     epsilon: float
     norm_momentum: float
     norm_scale: bool
@@ -52,7 +59,10 @@ class CellConfig(ProbeSettings):
     @property
     def id(self) -> str:
         """A name for folders: readable, and unique by the hash of all fields."""
-        digest = hashlib.sha256(to_json(self).encode()).hexdigest()[:8]
+        later = self.LATER.items()
+        values = {k: v for k, v in asdict(self).items() if (k, v) not in later}
+        text = json.dumps(values, indent=2)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         which = self.norm_p if self.norm == "batch_lp" else self.groups or ""
         norm = f"{self.norm}{which}"
         return f"{self.dataset}-{self.model}-{norm}-b{self.batch_size}-{digest}"
@@ -74,10 +84,13 @@ def norm_label(norm: str, groups: int | None, p: str = "2") -> str:
 class Member:
     """One point of a cell's dynamic axes: data to the program, never a recompile."""
 
+    LATER: ClassVar[dict[str, Any]] = {"grouping": "sequential"}
+
     seed: int
     lr: float
     momentum: float
     weight_decay: float
+    grouping: str = "sequential"
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,7 @@ def test_static_axes_are_fields_of_both_configs():
         CELL,
         dataclasses.replace(CELL, groups=None, bn_eval=("batch", "running")),
         Member(seed=3, lr=1e-3, momentum=0.0, weight_decay=5e-4),
+        Member(0, 1e-3, 0.0, 0.0, grouping="random"),
     ],
 )
 def test_json_and_back(value):
@@ -142,6 +143,14 @@ def test_json_of_another_version_is_refused(kind):
     del fields[missing]
     with pytest.raises(UserError, match=f"fields {missing}"):
         from_dict(kind, fields)
+
+
+@pytest.mark.parametrize("value", [CELL, Member(0, 1e-3, 0.0, 0.0)])
+def test_json_without_what_came_later_is_read(value):
+    fields = json.loads(to_json(value))
+    assert value.LATER.keys() <= fields.keys()
+    older = {k: v for k, v in fields.items() if k not in value.LATER}
+    assert from_dict(type(value), older) == value
 
 
 def test_a_bad_value_in_json_is_checked_like_a_flag():

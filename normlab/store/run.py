@@ -79,6 +79,7 @@ def _check_same(paths: RunPaths, found: dict, wanted: dict) -> None:
     old, new = found.get("config"), wanted["config"]
     if not isinstance(old, dict) or not isinstance(found.get("sessions"), list):
         raise UserError(f"{paths.sweep} is damaged: it has no config or no sessions")
+    old = {**SweepConfig.LATER, **old}
     odd = [k for k in {**old, **new} if old.get(k) != new.get(k)]
     if not odd and found.get("cells") != wanted["cells"]:
         raise UserError(

@@ -51,6 +51,18 @@ def test_every_start_is_remembered(paths):
     assert [session["started"] for session in sessions] == ["first", "second"]
 
 
+def test_a_run_from_before_there_were_groupings_goes_on(paths):
+    start(paths, {"started": "first"})
+    record = read_json(paths.sweep)
+    for name in SweepConfig.LATER:
+        del record["config"][name]
+    write_json(paths.sweep, record)
+    start(paths, {"started": "second"})
+    assert len(read_json(paths.sweep)["sessions"]) == 2
+    with pytest.raises(UserError, match=r"--grouping: \['sequential'\] there"):
+        start(paths, {"started": "third"}, grouping=("random",))
+
+
 def test_without_a_session_nothing_is_written(paths):
     start(paths, None)
     assert not paths.root.exists()
