@@ -2,20 +2,10 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
-from normlab.serialize import to_json
 from normlab.settings import ProbeSettings
-
-# Settings that came after cells had been stored -> what those were run with. They are
-# in a cell's name only where they differ, so that stored runs keep theirs.
-LATER: dict[str, Any] = {
-    "norm_init": "standard",
-    "batch_order": "shuffled",
-    "train_eval": "fixed",
-    "zero_last_scale": False,
-}
 
 
 @dataclass(frozen=True)
@@ -26,6 +16,17 @@ class CellConfig(ProbeSettings):
     here; in a `SweepConfig` they may still be 0, which stands for the default.
     """
 
+    # What fields that came later are in a cell stored before. With these values they
+    # are not part of the id, so that such a cell keeps its folder.
+    LATER: ClassVar[dict[str, Any]] = {
+        "regroup_at": 0,
+        "regroup_every": 0,
+        "norm_init": "standard",
+        "zero_last_scale": False,
+        "batch_order": "shuffled",
+        "train_eval": "fixed",
+    }
+
     dataset: str
     train_size: int
     standardize: str
@@ -35,6 +36,8 @@ class CellConfig(ProbeSettings):
     init: str
     norm: str
     groups: int | None
+    regroup_at: int
+    regroup_every: int
     epsilon: float
     norm_momentum: float
     norm_scale: bool
@@ -67,9 +70,10 @@ class CellConfig(ProbeSettings):
     @property
     def id(self) -> str:
         """A name for folders: readable, and unique by the hash of all fields."""
-        values = json.loads(to_json(self))
-        told = {k: v for k, v in values.items() if k not in LATER or v != LATER[k]}
-        digest = hashlib.sha256(json.dumps(told, indent=2).encode()).hexdigest()[:8]
+        later = self.LATER.items()
+        values = {k: v for k, v in asdict(self).items() if (k, v) not in later}
+        text = json.dumps(values, indent=2)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         which = self.norm_p if self.norm == "batch_lp" else self.groups or ""
         norm = f"{self.norm}{which}"
         return f"{self.dataset}-{self.model}-{norm}-b{self.batch_size}-{digest}"
@@ -91,10 +95,13 @@ def norm_label(norm: str, groups: int | None, p: str = "2") -> str:
 class Member:
     """One point of a cell's dynamic axes: data to the program, never a recompile."""
 
+    LATER: ClassVar[dict[str, Any]] = {"grouping": "sequential"}
+
     seed: int
     lr: float
     momentum: float
     weight_decay: float
+    grouping: str = "sequential"
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,8 @@ def check_numbers(config: Any) -> None:
         at_least(config, name, 0)
     for name in ("eval_every", "path_every", "probe_every"):
         at_least(config, name, 0)
+    for name in ("regroup_at", "regroup_every"):
+        at_least(config, name, 0)
     for name in ("num_seeds", "train_eval_size", "eval_batch_size"):
         at_least(config, name, 1)
     if not (math.isfinite(config.eval_epochs) and config.eval_epochs > 0):

@@ -5,6 +5,7 @@ What depends on a registry (is there such a norm?) is checked where the registry
 """
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from normlab.checks import (
     EXECUTION,
@@ -33,9 +34,21 @@ class SweepConfig(ProbeSettings):
     """Everything one flagfile asks for; two equal configs give equal numbers.
 
     Tuples are axes. Fields in `STATIC_AXES` choose the compiled program, one
-    cell a combination; ``lr``, ``momentum``, ``weight_decay`` and the seeds are
-    the members of every cell.
+    cell a combination; ``lr``, ``momentum``, ``weight_decay``, ``grouping`` and the
+    seeds are the members of every cell.
     """
+
+    # What flags that came later are in a run stored before.
+    LATER: ClassVar[dict[str, Any]] = {
+        "grouping": ["sequential"],
+        "regroup_at": [0],
+        "regroup_every": [0],
+        "norm_init": ["standard"],
+        "zero_last_scale": [False],
+        "batch_order": ["shuffled"],
+        "train_eval": "fixed",
+        "eval_epochs": 1.0,
+    }
 
     dataset: tuple[str, ...] = flag(("digits",), "Datasets (static axis).")
     train_size: tuple[int, ...] = flag(
@@ -62,11 +75,22 @@ class SweepConfig(ProbeSettings):
     )
     norm: tuple[str, ...] = flag(
         ("none", "batch", "group"),
-        "Normalization: none, batch, group, layer, instance, batch_noisy, batch_lp "
-        "(static axis).",
+        "Normalization: none, batch, group, group_correlated, layer, instance, "
+        "batch_noisy, batch_lp (static axis).",
     )
     groups: tuple[int, ...] = flag(
-        (4,), "Group counts; they apply to --norm=group alone (static axis)."
+        (4,),
+        "Group counts, of --norm=group and --norm=group_correlated (static axis).",
+    )
+    regroup_at: tuple[int, ...] = flag(
+        (0,),
+        "--norm=group_correlated: the step at which --grouping first groups channels, "
+        "by the batch of that step; before it groups are sequential (static axis).",
+    )
+    regroup_every: tuple[int, ...] = flag(
+        (0,),
+        "--norm=group_correlated: group them again every this many steps; 0 is never "
+        "(static axis).",
     )
     epsilon: tuple[float, ...] = flag(
         (1e-5,), "Added to the variance, the same for every norm (static axis)."
@@ -152,6 +176,11 @@ class SweepConfig(ProbeSettings):
         "Weight decay on every parameter: added to the gradient (L2), or decoupled "
         "for --optimizer=adamw (members).",
     )
+    grouping: tuple[str, ...] = flag(
+        ("sequential",),
+        "Which channels share a group: sequential, random, correlated, "
+        "anti_correlated, moments; of --norm=group_correlated alone (members).",
+    )
     seed: int = flag(0, "The first seed.")
     num_seeds: int = flag(3, "How many seeds, counted from --seed (members).")
     epochs: float = flag(0.0, "Length of training in epochs; or give --steps.")
@@ -211,6 +240,8 @@ STATIC_AXES = (
     "init",
     "norm",
     "groups",
+    "regroup_at",
+    "regroup_every",
     "epsilon",
     "norm_momentum",
     "norm_scale",

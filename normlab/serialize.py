@@ -17,9 +17,13 @@ def to_json(config: Any) -> str:
 def from_dict(kind: type[T], values: dict[str, Any]) -> T:
     """The dataclass ``kind`` from what `to_json` wrote.
 
+    A field that is missing because it came later than ``values`` were written has the
+    value that ``kind.LATER`` gives it, if ``kind`` has that.
+
     Raises:
       UserError: a field is missing or unknown.
     """
+    values = {**getattr(kind, "LATER", {}), **values}
     hints = get_type_hints(kind)
     names = {spec.name for spec in dataclasses.fields(kind)}  # type: ignore[arg-type]
     if names != set(values):

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from normlab.cell import LATER, CellConfig, Member
+from normlab.cell import CellConfig, Member
 from normlab.config import STATIC_AXES, RunOptions, SweepConfig
 from normlab.errors import UserError
 from normlab.serialize import from_dict, to_json
@@ -118,6 +118,7 @@ def test_static_axes_are_fields_of_both_configs():
         CELL,
         dataclasses.replace(CELL, groups=None, bn_eval=("batch", "running")),
         Member(seed=3, lr=1e-3, momentum=0.0, weight_decay=5e-4),
+        Member(0, 1e-3, 0.0, 0.0, grouping="random"),
     ],
 )
 def test_json_and_back(value):
@@ -146,17 +147,25 @@ def test_json_of_another_version_is_refused(kind):
         from_dict(kind, fields)
 
 
+@pytest.mark.parametrize("value", [CELL, Member(0, 1e-3, 0.0, 0.0)])
+def test_json_without_what_came_later_is_read(value):
+    fields = json.loads(to_json(value))
+    assert value.LATER.keys() <= fields.keys()
+    older = {k: v for k, v in fields.items() if k not in value.LATER}
+    assert from_dict(type(value), older) == value
+
+
 def test_a_bad_value_in_json_is_checked_like_a_flag():
     fields = json.loads(to_json(SweepConfig(steps=5)))
     with pytest.raises(UserError, match="--lr=-1"):
         from_dict(SweepConfig, {**fields, "lr": [-1]})
 
 
-@pytest.mark.parametrize("name", LATER)
+@pytest.mark.parametrize("name", CellConfig.LATER)
 def test_a_later_setting_is_in_the_id_where_it_differs(name):
     other = {"norm_init": "report", "batch_order": "report", "train_eval": "current"}
-    other |= {"zero_last_scale": True}
-    assert getattr(CELL, name) == LATER[name] != other[name]
+    other |= {"zero_last_scale": True, "regroup_at": 3, "regroup_every": 5}
+    assert getattr(CELL, name) == CELL.LATER[name] != other[name]
     assert dataclasses.replace(CELL, **{name: other[name]}).id != CELL.id
 
 

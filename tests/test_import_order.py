@@ -19,6 +19,7 @@ ORDER = (
     "flags",
     "data",
     "norms",
+    "grouping",
     "models",
     "quantities",
     "train",
@@ -34,6 +35,7 @@ ORDER = (
 # Pure parts, further left than their place in the order says.
 NEVER = {
     "norms": {"train", "store", "sweep", "config", "data"},
+    "grouping": {"train", "store", "sweep", "config"},
     "models": {"train", "store", "sweep", "config", "data"},
     "quantities": {"train", "store", "sweep", "config", "data", "models"},
 }

@@ -54,7 +54,7 @@ class TinyNet(nn.Module):
     def __call__(self, x_NHWC, *, statistics, mask=None):
         init = self.initializers
         x = nn.Conv(
-            4,
+            round(4 * self.width),
             (3, 3),
             padding="SAME",
             kernel_init=init.kernel,
@@ -121,7 +121,7 @@ def cell_config(**changes: Any) -> CellConfig:
         train_eval_size=24,
         eval_batch_size=7,
     )
-    if changes.get("norm") == "group":
+    if changes.get("norm") in ("group", "group_correlated"):
         changes = {"groups": 2} | changes
     return dataclasses.replace(base, **changes)
 

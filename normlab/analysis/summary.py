@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from normlab.config import STATIC_AXES
+from normlab.norms import NORMS
 
 DYNAMIC_AXES = ("lr", "momentum", "weight_decay")
 
@@ -99,8 +100,16 @@ def dynamic_columns(frame: pd.DataFrame) -> list[str]:
 
 
 def settings_label(frame: pd.DataFrame) -> pd.Series:
-    """For every row what sets its cell apart: ``group (G=4), batch_size 50``."""
+    """For every row what sets it apart: ``group (G=4), batch_size 50``.
+
+    That is its cell and, where members of a run differ in it, the grouping of its
+    channels: ``group_correlated (G=4), random``. Learning rates and the like, which are
+    numbers, are `dynamic_columns`.
+    """
     label = frame["label"].astype(str)
+    assigned = frame["norm"].isin([k for k, entry in NORMS.items() if entry.assigned])
+    if frame.loc[assigned, "grouping"].nunique() > 1:
+        label = label.mask(assigned, label + ", " + frame["grouping"].astype(str))
     for name in static_columns(frame):
         label = label + f", {name} " + frame[name].astype(str)
     return label

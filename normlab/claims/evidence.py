@@ -7,17 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from normlab.cell import CellConfig, Member
 from normlab.claims.histograms import skewness
 from normlab.store.load import load, load_quantity, measured
 
-# Settings that older runs have not -> what they were run with.
-DEFAULTS = {
-    "norm_init": "standard",
-    "batch_order": "shuffled",
-    "train_eval": "fixed",
-    "zero_last_scale": False,
-    "grouping": "sequential",
-}
+# Settings that older tables have not -> what those runs were run with.
+DEFAULTS = {**CellConfig.LATER, **Member.LATER}
 EVALUATIONS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 _OF_BATCHES = ("batch_loss", "batch_accuracy", "gradient_norm")
 # Norms with running averages; any other is evaluated in one way only.

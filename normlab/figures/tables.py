@@ -2,7 +2,8 @@
 
 A figure's table is tidy and has, beside its own columns:
 
-- ``setting``: what sets a cell apart, mostly its norm; one colour each;
+- ``setting``: what sets a cell apart, mostly its norm, and the grouping of its
+  channels; one colour each;
 - ``point``: the place on the dynamic axes, ``lr 0.1``; mostly a panel each;
 - ``median``, ``low``, ``high``, ``n`` and ``coverage`` over the seeds
   (`normlab.analysis.summary.Interval`);

@@ -21,6 +21,7 @@ from normlab.errors import UserError
 from normlab.norms.batch_lp import LpBatchNorm, batch_lp
 from normlab.norms.batch_noisy import NoisyBatchNorm, batch_noisy
 from normlab.norms.batch_norm import BatchNorm, batch
+from normlab.norms.group_correlated import AssignedGroupNorm, group_correlated
 from normlab.norms.group_norm import GroupNorm, group
 from normlab.norms.inits import NORM_INITS
 from normlab.norms.instance_norm import instance
@@ -31,6 +32,7 @@ from normlab.norms.options import CHOICES, NormOptions, Statistics
 __all__ = [
     "NORMS",
     "NORM_INITS",
+    "AssignedGroupNorm",
     "BatchNorm",
     "Entry",
     "GroupNorm",
@@ -44,10 +46,18 @@ __all__ = [
 
 
 class Entry(NamedTuple):
-    """A norm in `NORMS`: its layer, and the fields of `NormOptions` that it reads."""
+    """A norm in `NORMS`.
+
+    Attributes:
+      apply: its layer.
+      reads: the fields of `NormOptions` that it reads.
+      assigned: whether its groups are data, an array ``assignment`` in ``batch_stats``,
+        so that the members of a sweep may differ in them.
+    """
 
     apply: Callable[..., Array]
     reads: frozenset[str]
+    assigned: bool = False
 
 
 _AFFINE = frozenset(
@@ -71,6 +81,7 @@ NORMS: dict[str, Entry] = {
     "none": Entry(none, frozenset()),
     "batch": Entry(batch, _AFFINE | {"momentum"}),
     "group": Entry(group, _AFFINE | {"groups"}),
+    "group_correlated": Entry(group_correlated, _AFFINE | {"groups"}, assigned=True),
     "layer": Entry(layer, _AFFINE),
     "instance": Entry(instance, _AFFINE),
     "batch_lp": Entry(batch_lp, _AFFINE | {"momentum", "norm_p"}),
@@ -119,15 +130,17 @@ def make_norm(kind: str, **options: Any) -> Norm:
     """The norm called ``kind``, with the fields of ``NormOptions`` as options.
 
     Raises UserError for an unknown norm or an unknown choice of an option (`CHOICES`),
-    and for group norm without a positive number of groups. That the groups divide the
+    and for a group norm without a positive number of groups. That the groups divide the
     channels is checked where x is known.
     """
     if kind not in NORMS:
         raise UserError(f"unknown norm {kind!r}; known norms: {', '.join(NORMS)}")
     norm = Norm(kind, NormOptions(**options))
     groups = norm.options.groups
-    if kind == "group" and (groups is None or groups <= 0):
-        raise UserError(f"norm 'group' needs a positive number of groups, not {groups}")
+    if "groups" in NORMS[kind].reads and (groups is None or groups <= 0):
+        raise UserError(
+            f"norm {kind!r} needs a positive number of groups, not {groups}"
+        )
     for name, known in CHOICES.items():
         value = getattr(norm.options, name)
         if value not in known:

@@ -20,13 +20,15 @@ def block_mean(
     mask: Array | None,
     axis_name: str | None,
     axis_index_groups: Any,
+    assignment: Array | None = None,
 ) -> BlockMean:
     """The function that averages arrays of ``shape`` over their blocks.
 
-    A block spans ``axes``, one of ``num_groups`` groups of consecutive channels (the
-    last axis) unless that is None, and the mapped axis ``axis_name``, or each of the
-    ``axis_index_groups`` of it, unless that is None. Where ``mask``, broadcastable to
-    ``shape``, is false an element does not count.
+    A block spans ``axes``, one of ``num_groups`` groups of channels (the last axis)
+    unless that is None, and the mapped axis ``axis_name``, or each of the
+    ``axis_index_groups`` of it, unless that is None. Groups are of consecutive
+    channels, or as `functional.group_norm` says of ``assignment``. Where ``mask``,
+    broadcastable to ``shape``, is false an element does not count.
     """
 
     def total(values: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -34,7 +36,7 @@ def block_mean(
         # reshaped (N, H, W, G, C/G) takes a CPU twice as long.
         sums = tuple(v.sum(axes, keepdims=True) for v in values)
         if num_groups is not None:
-            sums = tuple(_sum_groups(s, num_groups) for s in sums)
+            sums = tuple(_sum_groups(s, num_groups, assignment) for s in sums)
         if axis_name is not None:  # one collective for all of them
             sums = lax.psum(sums, axis_name, axis_index_groups=axis_index_groups)
         return sums
@@ -58,19 +60,25 @@ def block_mean(
     return masked_mean
 
 
-def _sum_groups(x: Array, num_groups: int) -> Array:
+def consecutive(channels: int, num_groups: int) -> np.ndarray:
+    """The group of each channel where groups are consecutive: int32 (C,)."""
+    return np.arange(channels, dtype=np.int32) // (channels // num_groups)
+
+
+def _sum_groups(x: Array, num_groups: int, assignment: Array | None) -> Array:
     """Each channel's value replaced by the sum over its group.
 
     A product with the (C, C) matrix of which channels share a group. XLA does not
     fuse a product into the elementwise loops that use its result, as it does a
     reshaped sum, whose index arithmetic it would repeat for every element of the
-    block: a training step of the report's network takes a fifth less time so. A value
+    block: a training step of the report's network takes a fifth less time so. Which
+    channels those are is data: any grouping runs through the same program. A value
     that is not finite reaches the other groups of its example, too.
     """
     channels = x.shape[-1]
     if num_groups == channels:
         return x
-    group_C = np.arange(channels) // (channels // num_groups)
-    same_CC = jnp.asarray(group_C[:, None] == group_C, x.dtype)
+    group_C = consecutive(channels, num_groups) if assignment is None else assignment
+    same_CC = jnp.asarray(group_C[:, None] == group_C[None, :], x.dtype)
     # Full precision: on a GPU the default would round the statistics to 10 bits.
     return jnp.dot(x, same_CC, precision=lax.Precision.HIGHEST)

@@ -7,8 +7,9 @@ A norm cuts its input x into blocks of m elements and standardizes each block:
 
 with scale and bias per channel. For batch norm a block is one channel over the
 batch and all positions (Ioffe & Szegedy 2015, Algorithm 1); for group norm it is
-one example's group of C/G consecutive channels over all positions (Wu & He 2018,
-equations 1 to 7). The variance is biased, as in both papers.
+one example's group of C/G channels, consecutive unless another assignment is given,
+over all positions (Wu & He 2018, equations 1 to 7). The variance is biased, as in both
+papers.
 
 The moments come from the corrected two-pass algorithm (Chan, Golub & LeVeque 1983):
 the second pass runs on d = x - shift, with the first pass's mean as the shift, and
@@ -135,8 +136,9 @@ def group_norm(
     mask: Array | None = None,
     axis_name: str | None = None,
     axis_index_groups: Any = None,
+    assignment: Array | None = None,
 ) -> Normalized:
-    """Normalizes each group of consecutive channels of each example by itself.
+    """Normalizes each group of channels of each example by itself.
 
     Args:
       x: real array (N, ..., C).
@@ -147,6 +149,9 @@ def group_norm(
       reduction_axes: axes that a block spans, the last among them; all but the first
         by default.
       mask, axis_name, axis_index_groups: as in ``batch_norm``.
+      assignment: the group of each channel, integers (C,), every one of 0 to G - 1
+        equally often, which is not checked: it may be data of a compiled program. By
+        default groups are of consecutive channels.
 
     Returns:
       ``y`` of ``x``'s shape; ``mean`` and ``var`` of ``x``'s shape without
@@ -166,12 +171,14 @@ def group_norm(
             "it holds the channels, and a group spans some of them"
         )
     axes = tuple(a for a in axes if a != x.ndim - 1)
-    mean = block_mean(x.shape, axes, num_groups, mask, axis_name, axis_index_groups)
+    mean = block_mean(
+        x.shape, axes, num_groups, mask, axis_name, axis_index_groups, assignment
+    )
     shift, d, offset, var = _shifted_moments(x, mean)
     y = _standardize(d, offset, var, scale, bias, epsilon, (x.ndim - 1,))
-    first = slice(None, None, x.shape[-1] // num_groups)  # one channel of each group
-    mean_NG = (shift + offset).squeeze(axes)[..., first]
-    return Normalized(y, mean_NG, var.squeeze(axes)[..., first])
+    one_G = _one_channel_each(num_groups, x.shape[-1], assignment)
+    mean_NG = (shift + offset).squeeze(axes)[..., one_G]
+    return Normalized(y, mean_NG, var.squeeze(axes)[..., one_G])
 
 
 def feature_shape(x: Array, axis: Axes) -> tuple[int, ...]:
@@ -220,6 +227,13 @@ def _standardize(
         bias = _along(bias, features, d.ndim)
         constant = bias if constant is None else bias + constant
     return y if constant is None else y + constant
+
+
+def _one_channel_each(num_groups: int, channels: int, assignment: Array | None) -> Any:
+    """An index of G channels, the first of each group."""
+    if assignment is None:
+        return slice(None, None, channels // num_groups)
+    return jnp.argmax(assignment[None, :] == jnp.arange(num_groups)[:, None], axis=1)
 
 
 def _along(v: Array, features: tuple[int, ...], ndim: int) -> Array:

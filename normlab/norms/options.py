@@ -22,7 +22,7 @@ CHOICES = {
 class NormOptions:
     """Options of every norm; a norm reads those that it has.
 
-    ``groups`` is the number of groups of group norm, ``momentum`` the decay of running
+    ``groups`` is the number of groups of group norms, ``momentum`` the decay of running
     averages. ``epsilon`` is the same for every norm, lest a comparison of norms compare
     epsilons. ``zero_last_scale`` starts the scale at 0 in layers that a model calls the
     last of a residual block (`normlab.norms.Norm`). ``norm_p`` is of `batch_lp`,

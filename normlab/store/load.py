@@ -20,7 +20,7 @@ def load(run: str | Path) -> pd.DataFrame:
 
     Columns: ``cell`` and ``member``; every static setting (``norm``, ``groups``,
     ``batch_size``, ...) and ``label``, the norm with its groups or p; ``seed``, ``lr``,
-    ``momentum``, ``weight_decay``; ``step``; the metrics (``batch_loss``,
+    ``momentum``, ``weight_decay``, ``grouping``; ``step``; the metrics (``batch_loss``,
     ``train_loss``, ``test_accuracy``, ``gradient_norm``, ...; losses in nats), NaN
     where not measured at that step; and ``diverged``, true from the first step with
     a loss that is not finite. Metrics of step t are at the parameters after t

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from normlab.cell import LATER, Cell, CellConfig, Member
+from normlab.cell import Cell, CellConfig, Member
 from normlab.config import SweepConfig
 from normlab.errors import UserError
 from normlab.serialize import from_dict, to_json
@@ -85,7 +85,7 @@ def _check_same(paths: RunPaths, found: dict, wanted: dict) -> None:
     if not isinstance(old, dict) or not isinstance(found.get("sessions"), list):
         raise UserError(f"{paths.sweep} is damaged: it has no config or no sessions")
     # What a run does not name it was begun without: a flag that came later.
-    old = _defaults() | old
+    old = {**SweepConfig.LATER, **old}
     odd = [k for k in {**old, **new} if old.get(k) != new.get(k)]
     if not odd and found.get("cells") != wanted["cells"]:
         raise UserError(
@@ -98,12 +98,6 @@ def _check_same(paths: RunPaths, found: dict, wanted: dict) -> None:
             f"--out={paths.root} holds another configuration (--{name}: "
             f"{old.get(name)} there, {new.get(name)} asked for); choose another --out"
         )
-
-
-def _defaults() -> dict[str, Any]:
-    """Every setting of a sweep at its default, as sweep.json has it."""
-    fields = dataclasses.fields(SweepConfig)
-    return json.loads(json.dumps({field.name: field.default for field in fields}))
 
 
 def write_cell(paths: CellPaths, cell: Cell, status: str, **notes: Any) -> None:
@@ -133,6 +127,6 @@ def read_cell(paths: CellPaths) -> Cell:
     value = read_json(paths.config)
     try:
         members = tuple(from_dict(Member, member) for member in value["members"])
-        return Cell(from_dict(CellConfig, LATER | value["config"]), members)
+        return Cell(from_dict(CellConfig, value["config"]), members)
     except (KeyError, TypeError) as error:
         raise UserError(f"{paths.config} is damaged: {error}") from error

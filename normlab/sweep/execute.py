@@ -19,6 +19,7 @@ from normlab.store.quantities import ProbeRecorder, drop_probes_after, to_table
 from normlab.store.run import cell_status, write_cell
 from normlab.sweep.plan import CellPlan
 from normlab.sweep.population import Metrics, Population, to_device
+from normlab.sweep.stops import Stops
 from normlab.train.program import data_arrays
 
 log = logging.getLogger(__name__)
@@ -152,7 +153,7 @@ class _CellRun:
     ):
         self._plan, self._paths = plan, paths
         self._options, self._progress = options, progress
-        self._config = plan.cell.config
+        self._config, self._stops = plan.cell.config, Stops(plan.cell)
         self._population = Population(
             plan.program,
             plan.cell,
@@ -220,29 +221,29 @@ class _CellRun:
     def _stop(
         self, step: int, recorder: metrics.Recorder, points: path.PathRecorder
     ) -> None:
-        """Measures and records at the parameters after ``step`` updates."""
-        config = self._config
-        last = step == config.steps
-        if step % config.eval_every == 0 or last:
+        """Measures and records at the parameters after ``step`` updates.
+
+        Channels are grouped anew first: what is measured sees the groups that update
+        ``step`` will use. A checkpoint of this step was written before, so that a
+        resumed run groups them again, to the same bits.
+        """
+        if self._stops.regroups(step):
+            compiled = self._population.compile_seconds
+            self._population.regroup(step)
+            self._note_compile(compiled, "grouping")
+        if self._stops.evaluates(step):
             compiled = self._population.compile_seconds
             recorder.evaluation(step, self._population.evaluate(step))
             self._note_compile(compiled, "evaluation")
         probe = self._plan.program.probe
-        if probe is not None and (step % config.probe_every == 0 or last):
+        if probe is not None and self._stops.probes(step):
             compiled = self._population.compile_seconds
             self._probe(step, probe.site)
             self._note_compile(compiled, "probes")
-        if self._on_path(step):
+        if self._stops.on_path(step):
             state = self._population.state()
             variables = {"params": state.params, "batch_stats": state.batch_stats}
             points.add(step, variables)
-
-    def _on_path(self, step: int) -> bool:
-        config = self._config
-        if not config.path_every:
-            return False
-        after = config.path_next and step and (step - 1) % config.path_every == 0
-        return step % config.path_every == 0 or step == config.steps or bool(after)
 
     def _probe(self, step: int, site: Site) -> None:
         for name, fields in self._population.probe(step).items():
@@ -252,13 +253,7 @@ class _CellRun:
 
     def _count(self, step: int) -> int:
         """Steps until something else is due, or the call would last too long."""
-        config = self._config
-        ends = [config.steps, step + self._options.chunk_steps]
-        for every in (config.eval_every, config.path_every, config.probe_every):
-            if every:
-                ends.append((step // every + 1) * every)
-        if config.path_next and self._on_path(step + 1):
-            ends.append(step + 1)
+        ends = [self._stops.following(step), step + self._options.chunk_steps]
         if self._step_seconds:
             ends.append(step + max(1, int(_CALL_SECONDS / self._step_seconds)))
         else:

@@ -9,6 +9,7 @@ from dataclasses import fields
 from normlab.cell import Cell, CellConfig, Member
 from normlab.config import STATIC_AXES, SweepConfig
 from normlab.errors import UserError
+from normlab.grouping import check
 from normlab.norms import NORMS
 from normlab.settings import ProbeSettings
 from normlab.train.measure import askable
@@ -39,14 +40,16 @@ def expand(config: SweepConfig, sizes: Mapping[str, int]) -> tuple[Cell, ...]:
     """The cells of a sweep, in the order of its axes.
 
     A norm's options that it does not read (the group count of batch norm, say) do
-    not multiply cells: they take the first value of their axis, groups None.
+    not multiply cells: they take the first value of their axis, groups None. Where a
+    norm has no groups to assign, the steps of grouping are 0.
 
     Args:
       config: the sweep.
       sizes: dataset -> how many training images it has.
 
     Raises:
-      UserError: an unknown norm, or a batch or subset larger than the data.
+      UserError: an unknown norm or grouping, a grouping that never comes or whose
+        package is missing, or a batch or subset larger than the data.
     """
     axes = [getattr(config, name) for name in STATIC_AXES]
     cells: dict[CellConfig, None] = {}  # ordered, and each once
@@ -64,6 +67,8 @@ def _resolve(config: SweepConfig, static: dict, available: int) -> CellConfig:
     for axis, option in _NORM_AXES.items():
         if option not in NORMS[norm].reads:
             static[axis] = None if axis == "groups" else getattr(config, axis)[0]
+    if not NORMS[norm].assigned:
+        static |= {"regroup_at": 0, "regroup_every": 0}
     train_size = static["train_size"] or available
     if train_size > available:
         raise UserError(
@@ -108,11 +113,18 @@ def _resolve(config: SweepConfig, static: dict, available: int) -> CellConfig:
 def _members(config: SweepConfig, cell: CellConfig) -> tuple[Member, ...]:
     """Seed by seed, so that members with the same batches stand together."""
     momentum = config.momentum if cell.optimizer == "momentum" else (0.0,)
+    grouping = ("sequential",)
+    if NORMS[cell.norm].assigned:
+        grouping = config.grouping
+        check(grouping)
+        if cell.regroup_at >= cell.steps and grouping != ("sequential",):
+            raise UserError(
+                f"--regroup_at={cell.regroup_at}: channels would never be grouped in "
+                f"{cell.steps} steps"
+            )
     seeds = range(config.seed, config.seed + config.num_seeds)
-    return tuple(
-        Member(*point)
-        for point in itertools.product(seeds, config.lr, momentum, config.weight_decay)
-    )
+    axes = seeds, config.lr, momentum, config.weight_decay, grouping
+    return tuple(Member(*point) for point in itertools.product(*axes))
 
 
 def plan_size(cells: tuple[Cell, ...]) -> tuple[int, int]:

@@ -160,7 +160,7 @@ _Shaped = tuple[Callable, tuple]
 def _functions(
     program: Program, cell: Cell, dataset: Dataset, room: int
 ) -> tuple[_Shaped, ...]:
-    """Training, evaluation and probes, with the shapes they are called with.
+    """All that a program computes, with the shapes it is called with.
 
     The first argument of each is the state.
     """
@@ -179,9 +179,11 @@ def _functions(
         (program.chunk, (state, indices, count, arrays)),
         (program.evaluate, (state, seen, arrays)),
     ]
+    batch = jax.ShapeDtypeStruct(indices.shape[1:], indices.dtype)
     if program.probe is not None:
-        batch = jax.ShapeDtypeStruct(indices.shape[1:], indices.dtype)
         functions.append((program.probe.measure, (state, batch, arrays)))
+    if program.channels is not None:
+        functions.append((program.channels, (state, batch, arrays)))
     return tuple(functions)
 
 

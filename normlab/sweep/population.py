@@ -1,6 +1,7 @@
 """All members of a cell, on the device as many at once as fit."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -12,6 +13,7 @@ from normlab.cell import Cell
 from normlab.data.batches import batch_indices, current_order
 from normlab.sweep.members import OverMembers
 from normlab.sweep.placement import Placement, padded
+from normlab.sweep.regroup import regrouped
 from normlab.train.optimizers import HYPERPARAMETERS
 from normlab.train.program import Program
 from normlab.train.state import TrainState
@@ -66,12 +68,15 @@ class Population:
         )
         measure = program.probe.measure if program.probe else _nothing
         self._probe = OverMembers(measure, (True, True, False), mode, placement=place)
+        self._channels = OverMembers(
+            program.channels or _nothing, (True, True, False), mode, placement=place
+        )
         self._states: list[Any] = []
 
     @property
     def compile_seconds(self) -> float:
         """Seconds spent compiling so far."""
-        parts = (self._init, self._train, self._evaluate, self._probe)
+        parts = self._init, self._train, self._evaluate, self._probe, self._channels
         return sum(part.compile_seconds for part in parts)
 
     @property
@@ -155,6 +160,23 @@ class Population:
             state, indices = self._place.split((state, indices))
             found.append(jax.device_get(self._probe(state, indices, self._data)))
         return self._gather(found)
+
+    def regroup(self, step: int) -> None:
+        """Groups the channels of every member's norms anew, each by its grouping.
+
+        By their statistics on the batch of ``step``, where every member stands. Only
+        for a program whose norms take their groups from the state.
+        """
+        groups = self._cell.config.groups
+        assert groups is not None
+        states, self._states = self._states, []
+        for chunk, state in zip(self._chunks, states, strict=True):
+            indices = self._indices(chunk, step, 1)[:, 0]
+            state, indices = self._place.split((state, indices))
+            found = jax.device_get(self._channels(state, indices, self._data))
+            members = [self._cell.members[i] for i in chunk]
+            stats = regrouped(state.batch_stats, found, members, groups)
+            self._keep(replace(state, batch_stats=self._place.split(stats)))
 
     def _seen(self, chunk: list[int], step: int) -> np.ndarray:
         """int32 (members, train_eval_size): the training images to evaluate on."""

@@ -1,4 +1,4 @@
-"""Everything one member of a cell does, as three pure functions."""
+"""Everything one member of a cell does, as pure functions."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,8 +12,10 @@ import numpy as np
 from normlab.cell import CellConfig
 from normlab.data import Dataset
 from normlab.data.transform import augment, feature_statistics, standardize
+from normlab.norms import NORMS
 from normlab.quantities import Site
 from normlab.settings import ProbeSettings
+from normlab.train.channels import make_channels
 from normlab.train.chunk import make_chunk
 from normlab.train.evaluate import make_evaluate
 from normlab.train.measure import make_measure, make_probe, site_of
@@ -52,12 +54,15 @@ class Program:
         ``test_accuracy``, and the same with ``_<statistics>`` appended where several
         kinds of statistics are asked for.
       probe: of the cell's quantities; None if it has none.
+      channels: ``(state, indices_B, data) -> {norm layer: statistics}``, see
+        `normlab.train.channels`; None if the cell's norm has no groups to assign.
     """
 
     init: Callable[..., TrainState]
     chunk: Callable
     evaluate: Callable
     probe: Probe | None
+    channels: Callable | None = None
 
 
 def data_arrays(dataset: Dataset) -> dict[str, np.ndarray]:
@@ -101,7 +106,7 @@ def build_program(
         }
         for kind in cell.bn_eval:
             stats = state.batch_stats
-            if kind == "precise" and stats:
+            if kind == "precise" and "momentum" in NORMS[cell.norm].reads:
                 stats = precise(state.params, stats, data["train_x"])
             measure = by_batch if kind == "batch" else by_running
             for split, (images, labels) in splits.items():
@@ -134,11 +139,16 @@ def build_program(
         site, measured = build_measure(cell, dataset, cell.probes, cell, conv=conv)
         by_state = make_probe(cell.probes, measured, step)
         probe = Probe(site, products_in(cell.precision, by_state))
+    channels = None
+    if NORMS[cell.norm].assigned:
+        by_layer = make_channels(model, build_norm(cell), prepare)
+        channels = products_in(cell.precision, by_layer)
     return Program(
         init,
         products_in(cell.precision, chunk),
         products_in(cell.precision, evaluate),
         probe,
+        channels,
     )
 
 

@@ -22,7 +22,8 @@ class TrainState:
       step: updates done so far, int32 scalar.
       seed: the member's seed, uint32 scalar.
       params: the parameters.
-      batch_stats: batch norm's running averages ({} where there are none).
+      batch_stats: batch norm's running averages, or the groups of a norm to which they
+        are assigned ({} where there is neither).
       opt_state: optax's state, learning rate and weight decay among it.
     """
 

@@ -1,5 +1,6 @@
 """Medians, intervals and best points, against slow obvious twins."""
 
+import dataclasses
 import itertools
 import math
 
@@ -259,6 +260,27 @@ def test_settings_name_what_differs(tmp_path):
     assert list(dict.fromkeys(summarize(frame)["setting"])) == list(
         dict.fromkeys(settings_label(frame))
     )
+
+
+def test_settings_name_groupings_where_they_differ(tmp_path):
+    """Not in cells whose channels have no groups to be assigned."""
+    assigned = make_cell(norm="group_correlated", groups=4, lrs=(0.1,))
+    names = ("random", "moments")
+    members = [
+        dataclasses.replace(m, grouping=g) for m in assigned.members for g in names
+    ]
+    both = dataclasses.replace(assigned, members=tuple(members))
+    one = dataclasses.replace(assigned, members=tuple(members[::2]))
+    for cell, settings in (
+        (both, [f"group_correlated (G=4), {name}" for name in names]),
+        (one, ["group_correlated (G=4)"]),
+    ):
+        folder = tmp_path / str(len(settings))
+        write_run(folder, [make_cell(norm="group", groups=4, lrs=(0.1,)), cell])
+        frame = load(folder)
+        table = summarize(frame)
+        assert list(table["setting"]) == ["group (G=4)", *settings]
+        assert set(table["n"]) == {3}  # seeds, not seeds and groupings
 
 
 def test_a_setting_keeps_its_name_while_others_are_unfinished(tmp_path):

@@ -16,7 +16,7 @@ from normlab.train.step import make_loss
 
 
 def build(norm="none", init="standard", classes=10, **options) -> Any:
-    groups = 4 if norm == "group" else None
+    groups = 4 if "groups" in NORMS[norm].reads else None
     made = make_norm(norm, groups=groups, **options)
     return make_model("small_cnn", norm=made, init=init, classes=classes)
 
@@ -88,7 +88,7 @@ def test_any_image_size(image_shape, dense):
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("norm", NORMS)
 def test_every_model_takes_every_norm(name, norm):
-    groups = 2 if norm == "group" else None
+    groups = 2 if "groups" in NORMS[norm].reads else None
     made = make_norm(norm, groups=groups)
     model: Any = make_model(name, norm=made, init="standard", classes=5)
     x = jnp.zeros((2, 8, 8, 3))
@@ -106,7 +106,8 @@ def test_every_model_takes_every_norm(name, norm):
         )
         assert y.shape == (2, 5)
         assert y.dtype == x.dtype
-        assert ("batch_stats" in variables) == ("momentum" in NORMS[norm].reads)
+        has_state = "momentum" in NORMS[norm].reads or NORMS[norm].assigned
+        assert ("batch_stats" in variables) == has_state
 
 
 def test_the_norm_does_not_change_the_start():

@@ -27,7 +27,8 @@ INVARIANT = dict.fromkeys(NORMALIZING, {"scale", "shift"}) | {
 
 
 def build(kind, **options):
-    return make_norm(kind, groups=2 if kind == "group" else None, **options)
+    groups = 2 if "groups" in NORMS[kind].reads else None
+    return make_norm(kind, groups=groups, **options)
 
 
 class Model(nn.Module):
@@ -59,8 +60,9 @@ def test_variables_lie_under_the_layers_name(kind, x_NHWC):
     expected = {}
     if kind != "none":
         expected["params"] = {"norm1": {"scale": (6,), "bias": (6,)}}
-    if kind in RUNNING:
-        expected["batch_stats"] = {"norm1": dict.fromkeys(RUNNING[kind], (6,))}
+    state = {"assignment"} if NORMS[kind].assigned else RUNNING.get(kind)
+    if state:
+        expected["batch_stats"] = {"norm1": dict.fromkeys(state, (6,))}
     assert shapes == expected
 
 
@@ -110,9 +112,11 @@ def test_offset_of_1e4_comes_out_with_mean_0_and_variance_1(kind):
         jax.random.key(0), x, statistics="batch"
     )
     y = np.asarray(y, "float64")
+    groups = y.reshape(50, 256, 2, 4).transpose(1, 3, 0, 2).reshape(1024, 50, 2)
     blocks = {
         "batch": y.reshape(-1, 1, 8),
-        "group": y.reshape(50, 256, 2, 4).transpose(1, 3, 0, 2).reshape(1024, 50, 2),
+        "group": groups,
+        "group_correlated": groups,
         "layer": y.reshape(50, -1).T[:, :, None],
         "instance": y.reshape(50, 256, 8).swapaxes(0, 1),
         "batch_noisy": y.reshape(-1, 1, 8),
@@ -185,14 +189,19 @@ def test_unknown_norm_names_the_known_ones():
         make_norm("btach")
 
 
+GROUPED = [kind for kind, entry in NORMS.items() if "groups" in entry.reads]
+
+
 @pytest.mark.parametrize("groups", [None, 0, -1])
-def test_group_norm_needs_groups(groups):
+@pytest.mark.parametrize("kind", GROUPED)
+def test_group_norm_needs_groups(kind, groups):
     with pytest.raises(UserError, match=f"positive number of groups, not {groups}"):
-        make_norm("group", groups=groups)
+        make_norm(kind, groups=groups)
 
 
-def test_groups_must_divide_the_channels():
-    model = model_of(make_norm("group", groups=5))
+@pytest.mark.parametrize("kind", GROUPED)
+def test_groups_must_divide_the_channels(kind):
+    model = model_of(make_norm(kind, groups=5))
     with pytest.raises(UserError, match="5 groups do not divide 16 channels"):
         model.init(jax.random.key(0), jnp.ones((2, 4, 4, 16)), statistics="batch")
 

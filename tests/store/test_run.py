@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from normlab.cell import LATER
+from normlab.cell import CellConfig
 from normlab.config import SweepConfig
 from normlab.errors import UserError
 from normlab.flags import write
@@ -50,6 +50,20 @@ def test_every_start_is_remembered(paths):
     start(paths, {"started": "second"})
     sessions = read_json(paths.sweep)["sessions"]
     assert [session["started"] for session in sessions] == ["first", "second"]
+
+
+def test_a_run_from_before_a_setting_came_goes_on(paths):
+    start(paths, {"started": "first"})
+    record = read_json(paths.sweep)
+    for name in SweepConfig.LATER:
+        del record["config"][name]
+    write_json(paths.sweep, record)
+    start(paths, {"started": "second"})
+    assert len(read_json(paths.sweep)["sessions"]) == 2
+    with pytest.raises(UserError, match=r"--grouping: \['sequential'\] there"):
+        start(paths, {"started": "third"}, grouping=("random",))
+    with pytest.raises(UserError, match="eval_epochs: 1.0 there, 0.5 asked for"):
+        start(paths, {"started": "third"}, eval_epochs=0.5)
 
 
 def test_without_a_session_nothing_is_written(paths):
@@ -172,25 +186,12 @@ def test_a_damaged_cell_is_named(paths, damage):
         read_cell(own)
 
 
-def test_a_run_from_before_a_setting_came_goes_on(paths):
-    """Unless the setting is asked to be other than what the run was begun with."""
-    start(paths, {"revision": "a"})
-    record = read_json(paths.sweep)
-    for name in (*LATER, "eval_epochs"):
-        del record["config"][name]
-    write_json(paths.sweep, record)
-    start(paths, {"revision": "b"})
-    assert len(read_json(paths.sweep)["sessions"]) == 2
-    with pytest.raises(UserError, match="eval_epochs: 1.0 there, 0.5 asked for"):
-        start(paths, None, eval_epochs=0.5)
-
-
 def test_a_cell_from_before_a_setting_came_is_read(paths):
     cell = CELLS[0]
     place = paths.cell(cell.id)
     write_cell(place, cell, "complete")
     value = read_json(place.config)
-    for name in LATER:
+    for name in CellConfig.LATER:
         del value["config"][name]
     write_json(place.config, value)
     assert read_cell(place) == cell

@@ -42,6 +42,8 @@ def test_cells_are_the_product_of_the_static_axes_in_their_order():
         ("init", ("standard", "report")),
         ("norm", ("batch", "none")),
         ("groups", (2, 4)),
+        ("regroup_at", (0, 3)),
+        ("regroup_every", (0, 2)),
         ("epsilon", (1e-5, 1e-3)),
         ("norm_momentum", (0.9, 0.99)),
         ("norm_scale", (True, False)),
@@ -65,6 +67,7 @@ def test_cells_are_the_product_of_the_static_axes_in_their_order():
 def test_every_static_axis_makes_cells(axis, values):
     norm = {"groups": "group", "norm_p": "batch_lp"}.get(axis, "batch")
     norm = "batch_noisy" if axis.startswith("noise_") else norm
+    norm = "group_correlated" if axis.startswith("regroup_") else norm
     found = configs_of(**{"norm": (norm,), axis: values})
     assert tuple(getattr(config, axis) for config in found) == values
     assert len({config.id for config in found}) == 2
@@ -100,6 +103,47 @@ def test_momentum_is_an_axis_of_its_optimizer_alone():
     }
 
 
+NORMS_OF_ALL_KINDS = ("batch", "group", "group_correlated")
+
+
+def test_grouping_is_an_axis_of_the_norm_with_assigned_groups_alone():
+    cells = cells_of(
+        norm=NORMS_OF_ALL_KINDS,
+        grouping=("random", "moments"),
+        regroup_at=(2,),
+        regroup_every=(3,),
+        num_seeds=1,
+        lr=(0.1,),
+    )
+    found = {c.config.norm: [m.grouping for m in c.members] for c in cells}
+    alone = {"batch": ["sequential"], "group": ["sequential"]}
+    assert found == alone | {"group_correlated": ["random", "moments"]}
+    steps = {
+        c.config.norm: (c.config.regroup_at, c.config.regroup_every) for c in cells
+    }
+    assert steps == {"batch": (0, 0), "group": (0, 0), "group_correlated": (2, 3)}
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"grouping": ("sequential", "alphabetic")}, "--grouping=alphabetic: unknown"),
+        (
+            {"grouping": ("random",), "regroup_at": (6,)},
+            "--regroup_at=6: channels woul",
+        ),
+    ],
+)
+def test_groupings_that_cannot_be_are_refused(changes, message):
+    with pytest.raises(UserError, match=message):
+        cells_of(norm=("group_correlated",), **changes)
+    assert cells_of(norm=("group",), **changes)
+
+
+def test_sequential_groups_need_no_step_at_which_they_are_made():
+    assert cells_of(norm=("group_correlated",), regroup_at=(6,))
+
+
 def test_options_that_a_norm_does_not_read_do_not_multiply_cells():
     found = configs_of(
         norm=tuple(NORMS),
@@ -115,6 +159,7 @@ def test_options_that_a_norm_does_not_read_do_not_multiply_cells():
         "none": 1,
         "batch": 8,
         "group": 8,
+        "group_correlated": 8,
         "layer": 4,
         "instance": 4,
         "batch_lp": 24,
@@ -122,8 +167,9 @@ def test_options_that_a_norm_does_not_read_do_not_multiply_cells():
     }
     assert {c.norm_p for c in found if c.norm != "batch_lp"} == {"1"}
     assert {c.noise_place for c in found if c.norm != "batch_noisy"} == {"after"}
-    assert {c.groups for c in found if c.norm == "group"} == {2, 4}
-    assert {c.groups for c in found if c.norm != "group"} == {None}
+    grouped = {norm for norm, entry in NORMS.items() if "groups" in entry.reads}
+    assert {c.groups for c in found if c.norm in grouped} == {2, 4}
+    assert {c.groups for c in found if c.norm not in grouped} == {None}
     without = {c.norm_momentum for c in found if not c.norm.startswith("batch")}
     assert without == {0.9}
 

@@ -131,9 +131,11 @@ def test_the_program_evaluates_both_splits_and_every_kind_of_statistics():
     assert float(again["train_loss_precise"]) != found["train_loss_precise"]
 
 
-def test_one_kind_of_statistics_has_no_suffix():
+@pytest.mark.parametrize("norm", ["group", "group_correlated"])
+def test_one_kind_of_statistics_has_no_suffix(norm):
+    """Nor have norms without running averages anything to be precise about."""
     data = tiny.dataset()
-    program = tiny.program(tiny.cell_config(norm="group", bn_eval=("precise",)), data)
+    program = tiny.program(tiny.cell_config(norm=norm, bn_eval=("precise",)), data)
     arrays = {k: jnp.asarray(v) for k, v in data_arrays(data).items()}
     found = jax.eval_shape(program.evaluate, state_of(program), arrays)
     assert set(found) == {"train_loss", "train_accuracy", "test_loss", "test_accuracy"}

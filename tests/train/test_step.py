@@ -19,7 +19,7 @@ from tests import tiny
 
 
 def network(norm) -> Any:
-    groups = 2 if norm == "group" else None
+    groups = 2 if "groups" in NORMS[norm].reads else None
     made = make_norm(norm, groups=groups, momentum=0.9)
     return tiny.TinyNet(made, tiny.QUICK, 3)
 

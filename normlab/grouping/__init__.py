@@ -1,0 +1,76 @@
+"""Which channels a group norm puts together: groupings, by name.
+
+The groups are all of one size. To add a grouping: a function ``(channels, groups, key)
+-> assignment`` and a line in `GROUPINGS`. All of this is NumPy on the host: a grouping
+is data to the compiled program, not a part of it.
+"""
+
+import importlib.util
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from normlab.errors import UserError
+from normlab.grouping.channels import Channels
+from normlab.grouping.correlated import anti_correlated, correlated
+from normlab.grouping.exchange import score
+from normlab.grouping.fixed import random, sequential
+from normlab.grouping.moments import moments
+
+__all__ = ["GROUPINGS", "Channels", "Grouping", "assign", "check", "score"]
+
+
+class Grouping(NamedTuple):
+    """An entry of `GROUPINGS`.
+
+    Attributes:
+      apply: ``(channels, groups, key) -> assignment``: for the C channels that a
+        `Channels` describes the group of each, int32 (C,), every one of 0 to groups - 1
+        equally often. ``key`` is (seed, number of the layer); what is drawn depends on
+        it alone.
+      clusters: whether it needs scikit-learn.
+    """
+
+    apply: Callable[[Channels, int, tuple[int, int]], np.ndarray]
+    clusters: bool = False
+
+
+GROUPINGS: dict[str, Grouping] = {
+    "sequential": Grouping(sequential),
+    "random": Grouping(random),
+    "correlated": Grouping(correlated, clusters=True),
+    "anti_correlated": Grouping(anti_correlated, clusters=True),
+    "moments": Grouping(moments),
+}
+
+
+def check(names: Iterable[str]) -> None:
+    """Whether channels can be grouped so.
+
+    Raises:
+      UserError: a name is unknown, or scikit-learn is needed and not installed.
+    """
+    for name in names:
+        if name not in GROUPINGS:
+            known = ", ".join(GROUPINGS)
+            raise UserError(f"--grouping={name}: unknown; known: {known}")
+        if GROUPINGS[name].clusters and importlib.util.find_spec("sklearn") is None:
+            raise UserError(
+                f"--grouping={name} needs scikit-learn: pip install 'normlab[grouping]'"
+            )
+
+
+def assign(
+    name: str, channels: Channels, groups: int, key: tuple[int, int]
+) -> np.ndarray:
+    """The group of each channel by the grouping ``name``; see `Grouping`.
+
+    Args:
+      channels: their statistics, all finite.
+      groups: how many, a divisor of the number of channels.
+      key: (seed, number of the layer).
+    """
+    if groups in (1, len(channels.mean)):  # there is one grouping only
+        name = "sequential"
+    return GROUPINGS[name].apply(channels, groups, key)

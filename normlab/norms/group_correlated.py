@@ -1,0 +1,70 @@
+"""Group normalization whose groups are data, as a Linen module."""
+
+from typing import Any
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import Array
+from jax.nn import initializers
+
+from normlab.norms import functional
+from normlab.norms.affine import affine, output_dtype
+from normlab.norms.blocks import consecutive
+from normlab.norms.options import NormOptions, Statistics
+
+
+class AssignedGroupNorm(nn.Module):
+    """Group norm of the groups that an array of its variables names.
+
+    Variables, each (C,): ``scale`` and ``bias`` in ``params``; ``assignment``, int32,
+    the group of each channel, in ``batch_stats``: the collection of what a network
+    takes from its batches other than by the gradient, which training state,
+    checkpoints and the path carry. It starts as `GroupNorm`'s groups of consecutive
+    channels, and never changes in here: whoever regroups the channels writes another,
+    in which every one of 0 to G - 1 is as frequent.
+    """
+
+    num_groups: int
+    epsilon: float = 1e-5
+    param_dtype: Any = jnp.float32
+    use_bias: bool = True
+    use_scale: bool = True
+    bias_init: initializers.Initializer = initializers.zeros
+    scale_init: initializers.Initializer = initializers.ones
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """Returns x (N, ..., C) normalized, of x's shape.
+
+        Raises UserError (a ValueError) if ``num_groups`` does not divide C.
+        """
+        channels = x.shape[-1]
+        functional.check_groups(self.num_groups, channels)
+        assignment = self.variable(
+            "batch_stats",
+            "assignment",
+            lambda: jnp.asarray(consecutive(channels, self.num_groups)),
+        )
+        scale, bias = affine(self, (channels,))
+        y, _, _ = functional.group_norm(
+            x,
+            self.num_groups,
+            scale,
+            bias,
+            self.epsilon,
+            assignment=assignment.value,
+        )
+        return y.astype(output_dtype(None, x, scale, bias))
+
+
+def group_correlated(
+    options: NormOptions,
+    name: str,
+    x: Array,
+    statistics: Statistics,
+    mask: Array | None,
+) -> Array:
+    """Group norm of assigned groups, the layer called ``name``."""
+    assert options.groups is not None  # `make_norm` has seen to it
+    layer = AssignedGroupNorm(name=name, num_groups=options.groups, **options.affine)
+    return layer(x)

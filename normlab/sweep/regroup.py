@@ -1,0 +1,37 @@
+"""New groups for the channels of norm layers, each member by its own grouping."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from normlab.cell import Member
+from normlab.grouping import Channels, assign
+
+
+def regrouped(
+    stats: dict[str, Any],
+    found: dict[str, Channels],
+    members: Sequence[Member],
+    groups: int,
+) -> dict[str, Any]:
+    """The members' ``batch_stats`` with new assignments.
+
+    A member whose statistics are not finite, having diverged, keeps its groups.
+
+    Args:
+      stats: norm layer -> ``assignment`` (M, C).
+      found: norm layer -> statistics of its channels, with a leading member axis.
+      members: M of them.
+      groups: the number of groups.
+    """
+    new = {}
+    for number, layer in enumerate(sorted(stats)):
+        assignments = np.array(stats[layer]["assignment"])
+        for i, member in enumerate(members):
+            own = Channels(*(np.asarray(x)[i] for x in found[layer]))
+            if all(np.isfinite(x).all() for x in own):
+                key = (member.seed, number)
+                assignments[i] = assign(member.grouping, own, groups, key)
+        new[layer] = {"assignment": assignments}
+    return new

@@ -1,0 +1,49 @@
+"""What a batch tells of the channels that go into each norm layer."""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from normlab.grouping import Channels
+from normlab.norms import Norm
+from normlab.norms.functional import moments
+from normlab.train.state import TrainState, augment_key
+from normlab.train.taps import TappedNorm
+
+
+def statistics_of(x: jax.Array) -> Channels:
+    """Of the channels of x (N, ..., C), over all axes but the last, in float32."""
+    x_MC = x.reshape(-1, x.shape[-1]).astype(jnp.float32)
+    mean, var = moments(x_MC, 0)
+    inverse = jnp.where(var > 0, jax.lax.rsqrt(jnp.where(var > 0, var, 1)), 0)
+    standard_MC = (x_MC - mean[None, :]) * inverse[None, :]
+    products = jnp.dot(standard_MC.T, standard_MC, precision=jax.lax.Precision.HIGHEST)
+    return Channels(mean, var, products / len(x_MC))
+
+
+def make_channels(
+    model: nn.Module,
+    norm: Norm,
+    prepare: Callable[[jax.Array, jax.Array], jax.Array],
+) -> Callable[..., dict[str, Channels]]:
+    """``channels(state, indices_B, data)``: norm layer -> statistics of its input.
+
+    Of one member, on the batch that its next step takes, augmented as there and under
+    batch statistics. Nothing of the state changes.
+
+    Args:
+      norm: that of ``model``, one without noise.
+      prepare: ``(key, images) -> x_NHWC``: standardises and augments.
+    """
+
+    def channels(state: TrainState, indices_B: jax.Array, data: dict):
+        images = data["train_x"][indices_B]
+        x_NHWC = prepare(augment_key(state.seed, state.step), images)
+        watch = TappedNorm(norm)
+        variables = {"params": state.params, "batch_stats": state.batch_stats}
+        model.clone(norm=watch).apply(variables, x_NHWC, statistics="batch")
+        return {name: statistics_of(x) for name, x in watch.before.items()}
+
+    return channels

@@ -1,0 +1,60 @@
+"""Training stops where something is due, and nowhere else."""
+
+import itertools
+
+import pytest
+
+from normlab.cell import Cell, Member
+from normlab.sweep.stops import Stops
+from tests.cells import cell_config
+
+
+def stops_of(grouping="random", **changes) -> Stops:
+    base = {"norm": "group_correlated", "groups": 2, "steps": 23, "eval_every": 23}
+    member = Member(0, 0.1, 0.0, 0.0, grouping)
+    return Stops(Cell(cell_config(**base | changes), (member,)))
+
+
+def due(stops: Stops, step: int) -> bool:
+    questions = stops.regroups, stops.evaluates, stops.probes, stops.on_path
+    return any(ask(step) for ask in questions)
+
+
+EVERY = [
+    {"eval_every": 5},
+    {"path_every": 7},
+    {"path_every": 7, "path_next": True},
+    {"path_every": 1, "path_next": True},
+    {"probes": ("gradient_norm",), "probe_every": 4},
+    {"regroup_at": 6},
+    {"regroup_at": 6, "regroup_every": 4},
+    {"regroup_every": 9},
+]
+PAIRS = list(itertools.combinations_with_replacement(EVERY, 2))
+
+
+@pytest.mark.parametrize("one, other", PAIRS)
+def test_the_following_stop_is_the_first_step_at_which_something_is_due(one, other):
+    stops = stops_of(**one | other)
+    for step in range(23):
+        later = range(step + 1, 24)
+        assert stops.following(step) == next(s for s in later if due(stops, s))
+
+
+def regroupings(**changes) -> list[int]:
+    stops = stops_of(**changes)
+    return [step for step in range(24) if stops.regroups(step)]
+
+
+def test_when_channels_are_grouped():
+    assert regroupings() == [0]
+    assert regroupings(regroup_at=5) == [5]
+    assert regroupings(regroup_at=5, regroup_every=6) == [5, 11, 17]  # 23 is the end
+    assert regroupings(regroup_every=10) == [0, 10, 20]
+
+
+def test_sequential_members_and_other_norms_are_never_regrouped():
+    assert regroupings(grouping="sequential") == []
+    assert regroupings(norm="group") == []
+    stops = stops_of("sequential", regroup_at=5, regroup_every=6)
+    assert stops.following(0) == 23
