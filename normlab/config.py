@@ -251,6 +251,11 @@ class RunOptions:
     compilation_cache: str = flag(
         "auto", "Folder for compiled programs; auto is beside the data, none is off."
     )
+    tensorboard: bool = flag(
+        False,
+        "At the end, write RUN/tensorboard for TensorBoard, too (pip install "
+        "'normlab[tensorboard]').",
+    )
     dry_run: bool = flag(False, "Print the plan and stop.")
 
     def __post_init__(self) -> None:

@@ -27,6 +27,7 @@ ORDER = (
     "analysis",
     "landscape",
     "figures",
+    "tensorboard",
     "claims",
     "report",
     "bench",

@@ -77,6 +77,7 @@ def test_every_third_party_import_is_a_dependency():
         "absl": "absl-py",
         "orbax": "orbax-checkpoint",
         "PIL": "pillow",
+        "tensorboardX": "tensorboardx",
         "tensorflow_datasets": "tensorflow-datasets",
         "array_record": "array-record",
         "importlib_resources": "importlib-resources",
