@@ -7,8 +7,9 @@ import math
 import pytest
 
 from normlab.cell import CellConfig, Member
-from normlab.config import STATIC_AXES, RunOptions, SweepConfig
+from normlab.config import STATIC_AXES, SweepConfig
 from normlab.errors import UserError
+from normlab.run_options import RunOptions
 from normlab.serialize import from_dict, to_json
 from tests.cells import cell_config
 

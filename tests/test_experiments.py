@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from absl import flags
 
-from normlab.config import RunOptions, SweepConfig
+from normlab.config import SweepConfig
 from normlab.flags import define, read
+from normlab.run_options import RunOptions
 from normlab.sweep.grid import expand
 
 FOLDER = Path(__file__).parents[1] / "experiments"

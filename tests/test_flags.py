@@ -21,11 +21,11 @@ from normlab.config import (
     STANDARDIZE,
     STATISTICS,
     TRAIN_EVALS,
-    RunOptions,
     SweepConfig,
 )
 from normlab.errors import UserError
 from normlab.flags import define, flagfile_of, read, run, write
+from normlab.run_options import RunOptions
 
 NAMES = [s.name for kind in (SweepConfig, RunOptions) for s in dataclasses.fields(kind)]
 

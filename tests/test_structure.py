@@ -79,6 +79,7 @@ def test_every_third_party_import_is_a_dependency():
         "orbax": "orbax-checkpoint",
         "PIL": "pillow",
         "sklearn": "scikit-learn",
+        "tensorboardX": "tensorboardx",
         "tensorflow_datasets": "tensorflow-datasets",
         "array_record": "array-record",
         "importlib_resources": "importlib-resources",

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from normlab.checks import EXECUTION
-from normlab.config import RunOptions
 from normlab.errors import UserError
+from normlab.run_options import RunOptions
 from normlab.settings import flag
 
 # Of a sweep's, those that every contender has.

@@ -12,10 +12,11 @@ import numpy as np
 
 from normlab.bench.contender import Contender
 from normlab.cell import Cell, CellConfig
-from normlab.config import RunOptions, SweepConfig
+from normlab.config import SweepConfig
 from normlab.data import Dataset
 from normlab.data.batches import batch_indices
 from normlab.data.transform import feature_statistics, standardize
+from normlab.run_options import RunOptions
 from normlab.sweep.plan import CellPlan, make_plan
 from normlab.sweep.population import Population, to_device
 from normlab.train.program import data_arrays

@@ -128,7 +128,7 @@ CLAIMS = (
         "many as there are channels (instance norm).",
         _TABLE.format(3),
         _groups(4, 1) + _groups(4, None),
-        remark="The most groups are as many as the first layers have channels, no more.",
+        remark="The most groups are as many as the first layers have channels.",
     ),
     Claim(
         "W7",

@@ -10,7 +10,7 @@
                    probes/<quantity>/part-<step>.parquet   measured while training
                    analysis/<quantity>.parquet             measured from the path
                    landscapes/<kind>-<hash>/   losses around points of the path
-        summary.csv  figures/
+        summary.csv  figures/  tensorboard/
 """
 
 import contextlib
@@ -92,6 +92,10 @@ class RunPaths:
     @property
     def figures(self) -> Path:
         return self.root / "figures"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.root / "tensorboard"
 
     @property
     def summary(self) -> Path:

@@ -72,6 +72,24 @@ def load_quantity(
     return pd.concat(frames, ignore_index=True)
 
 
+def members(run: str | Path) -> pd.DataFrame:
+    """The members of a run's begun cells: a row a (cell, member).
+
+    Columns: ``cell``, ``member``, the settings and the member's values as in `load`.
+
+    Raises:
+      UserError: ``run`` is no run directory, no cell was begun, or a file is damaged.
+    """
+    paths = RunPaths.at(run)
+    frames = []
+    for cell in map(read_cell, begun_cells(paths)):
+        places = pd.DataFrame({"member": range(len(cell.members))})
+        frames.append(_with_settings(cell, places))
+    if not frames:
+        raise UserError(f"nothing is stored in {paths.root} yet")
+    return pd.concat(frames, ignore_index=True)
+
+
 def measured(run: str | Path) -> tuple[str, ...]:
     """The quantities that were measured in some cell of a run.
 

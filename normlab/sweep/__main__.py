@@ -19,10 +19,11 @@ from absl import flags
 
 from normlab import data
 from normlab.analysis.summary import main_metric, summarize, text_table
-from normlab.config import RunOptions, SweepConfig
+from normlab.config import SweepConfig
 from normlab.errors import UserError
 from normlab.figures import Sources, draw_all
 from normlab.flags import define, flagfile_of, read, run, write
+from normlab.run_options import RunOptions
 from normlab.store import RunPaths, load
 from normlab.store.layout import write_text
 from normlab.store.provenance import session
@@ -31,6 +32,7 @@ from normlab.sweep.execute import run_cell
 from normlab.sweep.placement import use_cores
 from normlab.sweep.plan import Plan, make_plan, run_folder
 from normlab.sweep.progress import SweepProgress
+from normlab.tensorboard import check_installed, export_run
 
 PROGRAM = "normlab.sweep"
 
@@ -87,8 +89,15 @@ def _report(paths: RunPaths) -> None:
             print(f"figure: {path} (and .pdf, .csv)")
 
 
+def _export(paths: RunPaths, options: RunOptions) -> None:
+    if options.tensorboard:
+        print(f"tensorboard: {export_run(paths.root)}")
+
+
 def main(values: flags.FlagValues) -> int:
     config, options = read(SweepConfig, values), read(RunOptions, values)
+    if options.tensorboard:
+        check_installed()  # before the run, not after it
     use_cores(options.devices)
     if not options.dry_run:
         _use_compilation_cache(options)  # before the plan, which may ask the compiler
@@ -105,9 +114,11 @@ def main(values: flags.FlagValues) -> int:
     if complete and paths.summary.exists():
         print("complete: nothing is left to run")
         _print_summary(load(paths.root))
+        _export(paths, options)
         return 0
     _execute(plan, paths, options)
     _report(paths)
+    _export(paths, options)
     return 0
 
 

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
-from normlab.config import RunOptions
 from normlab.errors import UserError
 from normlab.quantities import QUANTITIES, Site
+from normlab.run_options import RunOptions
 from normlab.store import checkpoints, metrics, path
 from normlab.store.layout import CellPaths, read_json
 from normlab.store.lock import only_writer

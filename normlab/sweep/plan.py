@@ -10,9 +10,10 @@ import jax.numpy as jnp
 
 from normlab import data
 from normlab.cell import Cell
-from normlab.config import RunOptions, SweepConfig
+from normlab.config import SweepConfig
 from normlab.data import Dataset
 from normlab.errors import UserError
+from normlab.run_options import RunOptions
 from normlab.sweep.grid import describe, expand, plan_size
 from normlab.sweep.members import choose_conv, choose_mode
 from normlab.sweep.memory import (

@@ -11,10 +11,11 @@ import pytest
 from normlab import data
 from normlab.analysis.measure import measure_cell, measure_run
 from normlab.analysis.settings import AnalysisOptions
-from normlab.config import RunOptions, SweepConfig
+from normlab.config import SweepConfig
 from normlab.errors import UserError
 from normlab.flags import write
 from normlab.models import INITS, MODELS
+from normlab.run_options import RunOptions
 from normlab.store.layout import CellPaths, RunPaths
 from normlab.store.quantities import measured_names, read_quantity
 from normlab.store.run import open_run

@@ -8,8 +8,8 @@ import numpy as np
 from normlab.bench.block import Block, Row
 from normlab.bench.contender import Contender
 from normlab.bench.task import Task, make_task
-from normlab.config import RunOptions
 from normlab.data import Dataset
+from normlab.run_options import RunOptions
 
 
 def images(side: int = 8, channels: int = 3) -> Dataset:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from normlab.bench import data_path
-from normlab.config import RunOptions
+from normlab.run_options import RunOptions
 from tests.bench.small import task
 
 

@@ -8,8 +8,8 @@ from normlab.bench.peers import PEERS, find_peers
 from normlab.bench.same import loss_gaps
 from normlab.bench.task import held_bytes, normlab_contender
 from normlab.bench.timing import timed_run, warm_up
-from normlab.config import RunOptions
 from normlab.errors import UserError
+from normlab.run_options import RunOptions
 from tests.bench.small import task
 
 NORMS = ("none", "batch", "group")

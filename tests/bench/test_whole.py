@@ -20,9 +20,10 @@ from normlab.bench.whole.race import (
     racers,
     timed_command,
 )
-from normlab.config import RunOptions, SweepConfig
+from normlab.config import SweepConfig
 from normlab.errors import UserError
 from normlab.flags import define, read, run
+from normlab.run_options import RunOptions
 from tests.bench.small import Clock, images
 
 CONFIG = WholeConfig(

@@ -66,6 +66,7 @@ def frame(
             at = epoch / epochs
             rows.append(
                 {
+                    "grouping": "sequential",
                     **fixed,
                     "cell": name,
                     "member": member,

@@ -12,9 +12,10 @@ from normlab.claims import CLAIMS
 from normlab.claims.claim import Side
 from normlab.claims.compare import selected
 from normlab.claims.evidence import DEFAULTS
-from normlab.config import RunOptions, SweepConfig
+from normlab.config import SweepConfig
 from normlab.flags import define, read
 from normlab.norms import NORMS
+from normlab.run_options import RunOptions
 from normlab.sweep.grid import expand
 
 ROOT = Path(__file__).parents[2]

@@ -8,9 +8,10 @@ import pytest
 from absl import flags
 
 import normlab
-from normlab.config import RunOptions, SweepConfig
+from normlab.config import SweepConfig
 from normlab.flags import define, read
 from normlab.landscape.settings import KINDS, LandscapeConfig
+from normlab.run_options import RunOptions
 
 FILE = Path(normlab.__file__).parent.parent / "experiments/landscape_small_cnn.flags"
 

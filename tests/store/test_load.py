@@ -12,6 +12,7 @@ import pytest
 from normlab.cell import CellConfig, Member
 from normlab.errors import UserError
 from normlab.store import load
+from normlab.store.load import members
 from normlab.store.metrics import Recorder, write_part
 from tests.store.handmade import accuracy, losses, make_cell, write_run
 
@@ -116,6 +117,16 @@ def test_what_is_unfinished_is_there_as_far_as_it_goes(tmp_path):
     assert set(load(str(tmp_path))["cell"]) == {BATCH.id}
 
 
+def test_members_are_named_as_in_the_table(tmp_path):
+    cells = [BATCH, GROUP, NONE]
+    write_run(tmp_path, cells, until={BATCH.id: 13})
+    rows = load(tmp_path).drop_duplicates(["cell", "member"], ignore_index=True)
+    found = members(tmp_path)
+    pd.testing.assert_frame_equal(found, rows[list(found)], check_dtype=False)
+    assert {"label", "batch_size", "lr", "seed"} < set(found)
+    assert len(found) == sum(len(cell.members) for cell in cells)
+
+
 def test_nothing_is_stored_yet(tmp_path):
     write_run(tmp_path, [BATCH], until={BATCH.id: 0})
     with pytest.raises(UserError, match="nothing is stored in .* yet"):
@@ -123,12 +134,15 @@ def test_nothing_is_stored_yet(tmp_path):
     write_run(tmp_path / "empty", [])
     with pytest.raises(UserError, match="nothing is stored in .*empty yet"):
         load(tmp_path / "empty")
+    with pytest.raises(UserError, match="nothing is stored in .*empty yet"):
+        members(tmp_path / "empty")
 
 
-def test_not_a_run(tmp_path):
+@pytest.mark.parametrize("read", [load, members])
+def test_not_a_run(tmp_path, read):
     for folder in (tmp_path, tmp_path / "none"):
         with pytest.raises(UserError, match=r"not a run directory: .*sweep\.json"):
-            load(folder)
+            read(folder)
 
 
 def test_damage_is_named(tmp_path):

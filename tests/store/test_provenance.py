@@ -8,8 +8,9 @@ import pytest
 from absl import flags
 
 import normlab
-from normlab.config import RunOptions, SweepConfig
+from normlab.config import SweepConfig
 from normlab.flags import define, read, write
+from normlab.run_options import RunOptions
 from normlab.store import provenance
 from normlab.store.layout import RunPaths
 from normlab.store.run import open_run

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from normlab.config import RunOptions
 from normlab.errors import UserError
+from normlab.run_options import RunOptions
 from normlab.store import checkpoints
 from normlab.store.layout import CellPaths, numbered
 from normlab.store.lock import only_writer

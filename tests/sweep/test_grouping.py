@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from normlab.cell import Cell
-from normlab.config import RunOptions
 from normlab.data.batches import batch_indices
 from normlab.grouping import GROUPINGS, Channels, assign, score
+from normlab.run_options import RunOptions
 from normlab.store import checkpoints
 from normlab.store.layout import CellPaths, numbered
 from normlab.store.path import read_path

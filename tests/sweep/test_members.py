@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from normlab.config import RunOptions
+from normlab.run_options import RunOptions
 from normlab.store.layout import CellPaths
 from normlab.sweep.execute import run_cell
 from normlab.sweep.members import MODES, OverMembers, choose_mode

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from normlab.config import RunOptions
+from normlab.run_options import RunOptions
 from normlab.sweep import memory
 from normlab.sweep.memory import (
     Footprint,

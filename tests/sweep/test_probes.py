@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from normlab.config import RunOptions
 from normlab.data.batches import batch_indices
 from normlab.norms import make_norm
 from normlab.quantities import QUANTITIES
+from normlab.run_options import RunOptions
 from normlab.store import checkpoints
 from normlab.store.layout import CellPaths
 from normlab.store.path import read_path

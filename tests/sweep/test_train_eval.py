@@ -4,15 +4,16 @@ import jax
 import numpy as np
 import pytest
 
+from normlab.cell import Cell
 from normlab.data.batches import current_order
 from normlab.sweep.population import Population, to_device
-from normlab.train.program import data_arrays
+from normlab.train.program import Program, data_arrays
 from tests import tiny
 
 STEPS, SEEN = 7, 6  # of 5 images of 24: in the second epoch
 
 
-def evaluated(**changes) -> tuple[dict, dict, Population]:
+def evaluated(**changes) -> tuple[dict, dict, Population, Cell, Program]:
     """Metrics after `STEPS` steps, the arrays they are of, and who has them."""
     cell = tiny.cell(train_eval_size=SEEN, **changes)
     data = tiny.dataset()

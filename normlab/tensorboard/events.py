@@ -1,0 +1,81 @@
+"""Event files as TensorBoard reads them, the same bytes for the same series.
+
+tensorboardX makes the records. Its ``SummaryWriter`` is left aside: it puts the time
+and the host into its files, and a full disk ends the thread it writes from, for which
+it then waits for ever.
+"""
+
+import contextlib
+import importlib.util
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from normlab.errors import UserError
+from normlab.tensorboard.series import Bins, Series
+
+# TensorBoard reads files with "tfevents" in their name.
+FILE_NAME = "events.out.tfevents.normlab"
+
+
+def check_installed() -> None:
+    """Whether event files can be written.
+
+    Raises:
+      UserError: tensorboardX is not installed.
+    """
+    if importlib.util.find_spec("tensorboardX") is None:
+        raise UserError(
+            "an export for TensorBoard needs the package tensorboardX: pip install "
+            "'normlab[tensorboard]'"
+        )
+
+
+def write_events(folder: Path, series: Iterable[Series]) -> None:
+    """Makes ``folder`` and in it the event file of one of TensorBoard's runs.
+
+    All events are of the time 0: the store does not know when a step was taken.
+
+    Raises:
+      OSError: ``folder`` is there already, or the disk is full.
+    """
+    from tensorboardX import RecordWriter
+
+    # protobuf makes the names of these modules while it imports them.
+    from tensorboardX.proto.event_pb2 import Event  # type: ignore
+    from tensorboardX.proto.summary_pb2 import Summary  # type: ignore
+
+    folder.mkdir(parents=True)
+    with contextlib.closing(RecordWriter(str(folder / FILE_NAME))) as file:
+        file.write(Event(file_version="brain.Event:2").SerializeToString())
+        for tag, steps, values in series:
+            for step, value in zip(steps, values, strict=True):
+                summary = Summary(value=[Summary.Value(tag=tag, **_content(value))])
+                event = Event(step=int(step), summary=summary)
+                file.write(event.SerializeToString())
+        file.flush()  # to the disk
+
+
+def _content(value: float | Bins) -> dict[str, Any]:
+    """The field of ``Summary.Value`` that holds ``value``.
+
+    A histogram's sum and sum of squares take each value for the middle of its bin.
+    """
+    from tensorboardX.proto.summary_pb2 import HistogramProto  # type: ignore
+
+    if not isinstance(value, Bins):
+        return {"simple_value": value}
+    left, right, count = (np.asarray(x, np.float64) for x in value)
+    middle = (left + right) / 2
+    histogram = HistogramProto(
+        min=left[0],
+        max=right[-1],
+        num=count.sum(),
+        sum=middle @ count,
+        sum_squares=middle**2 @ count,
+        bucket_limit=right,
+        bucket=count,
+    )
+    return {"histo": histogram}

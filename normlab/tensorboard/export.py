@@ -1,0 +1,96 @@
+"""Writes the event files of a run, all of them or none."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from normlab.errors import UserError
+from normlab.figures.tables import with_names
+from normlab.store.layout import RunPaths, exists
+from normlab.store.load import members
+from normlab.tensorboard.events import FILE_NAME, check_installed, write_events
+from normlab.tensorboard.series import series_of
+
+
+def export_run(run: str | Path, out: str | Path | None = None) -> Path:
+    """Writes what is stored of a run for TensorBoard, in place of an earlier export.
+
+    Args:
+      run: a run directory; it may be unfinished.
+      out: a folder; RUN/tensorboard by default.
+
+    Returns:
+      The folder, for ``tensorboard --logdir``: in it a folder a cell, and there one a
+      member, named by what sets them apart: ``batch/lr 0.001, seed 0``. A TensorBoard
+      that showed an earlier export must be started again.
+
+    Raises:
+      UserError: tensorboardX is not installed; ``run`` is no run directory, holds
+        nothing yet, or a file in it is damaged; ``out`` holds something else, or cannot
+        be written.
+    """
+    check_installed()
+    paths = RunPaths.at(run)
+    folder = RunPaths.at(out).root if out else paths.tensorboard
+    _check_replaceable(folder)
+    names = run_names(members(paths.root))
+    written = 0
+    with _replacing_folder(folder) as temporary:
+        for cell, own in names.groupby(level="cell", sort=False):
+            for member, series in series_of(paths.cell(str(cell))).items():
+                write_events(temporary / own[cell, member], series)
+                written += 1
+        if not written:
+            raise UserError(f"nothing is stored in {paths.root} yet")
+    return folder
+
+
+def run_names(members: pd.DataFrame) -> pd.Series:
+    """(cell, member) -> what TensorBoard calls the member: ``none/lr 0.1, seed 0``.
+
+    Args:
+      members: what `normlab.store.load.members` returned.
+    """
+    named = with_names(members).set_index(["cell", "member"])
+    seeds = named["seed"].astype(str)
+    return named["setting"] + "/" + named["point"] + ", seed " + seeds
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Whether ``folder`` is not there, empty, or an export: it will be removed."""
+    if not exists(folder):
+        return
+    others = (p for p in folder.rglob("*") if p.name != FILE_NAME and not p.is_dir())
+    if not folder.is_dir() or next(others, None):
+        raise UserError(
+            f"{folder} holds something that is not an export for TensorBoard; choose "
+            "another --out"
+        )
+
+
+@contextlib.contextmanager
+def _replacing_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder to write to; at the end it becomes ``folder``, whole.
+
+    Raises:
+      UserError: the disk is full, or the folder cannot be written.
+    """
+    temporary, old = (
+        folder.with_name(f".{folder.name}.{os.getpid()}.{word}.tmp")
+        for word in ("new", "old")
+    )
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        if folder.exists():
+            os.rename(folder, old)
+        os.rename(temporary, folder)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        raise UserError(f"cannot write {folder}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

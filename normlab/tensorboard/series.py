@@ -1,0 +1,130 @@
+"""What TensorBoard is shown of a cell: series along training, each under a tag."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import pandas as pd
+
+from normlab.analysis.summary import number
+from normlab.quantities import QUANTITIES
+from normlab.store.layout import CellPaths
+from normlab.store.metrics import read_parts
+from normlab.store.quantities import measured_names, read_quantity
+from normlab.store.run import cell_status, read_cell
+
+_HISTOGRAM = "activation_histogram"
+# Hundreds of numbers a step that are no series each: nodes of a spectrum.
+_NO_SERIES = ("hessian_density",)
+
+
+class Bins(NamedTuple):
+    """A histogram: edges and counts of its bins, in order; shape (bins,) each."""
+
+    left: np.ndarray
+    right: np.ndarray
+    count: np.ndarray
+
+
+class Series(NamedTuple):
+    """Values, or histograms, at steps.
+
+    Attributes:
+      tag: ``metrics/test_loss``, ``activation_moments/mean/norm2/before/channel_0``;
+        TensorBoard puts together what has the first word in common.
+    """
+
+    tag: str
+    steps: np.ndarray
+    values: Sequence[float] | Sequence[Bins]
+
+
+def series_of(paths: CellPaths) -> dict[int, list[Series]]:
+    """All series of a cell, by member.
+
+    A value that was measured and is not finite is kept: it tells where a member
+    diverged. A histogram of such values has no edges, and is left out. So is what is
+    NaN throughout: a channel that a layer does not have, the accuracy of a regression.
+
+    Raises:
+      UserError: a file is damaged.
+    """
+    parts = [_metrics(paths)]
+    for name in measured_names(paths):
+        if name not in _NO_SERIES:
+            parts.append(_quantity(paths, name))
+    found = defaultdict(list)
+    for member, series in chain.from_iterable(parts):
+        found[member].append(series)
+    return dict(found)
+
+
+def _metrics(paths: CellPaths) -> Iterator[tuple[int, Series]]:
+    config, complete = read_cell(paths).config, cell_status(paths) == "complete"
+    table = read_parts(paths.metrics, config.steps if complete else None)
+    if table is None:
+        return
+    for name in table.column_names:
+        if name not in ("member", "step"):
+            # Here a null, where nothing was measured, still differs from a NaN.
+            measured = table.filter(table[name].is_valid())
+            frame = measured.select(["member", "step", name]).to_pandas()
+            yield from _scalars(frame, "metrics", ())
+
+
+def _quantity(paths: CellPaths, name: str) -> Iterator[tuple[int, Series]]:
+    frame = read_quantity(paths, name)
+    assert frame is not None  # it was measured
+    axes = QUANTITIES[name].axes
+    if name == _HISTOGRAM:
+        yield from _histograms(frame, name, axes[:-1])
+    else:
+        yield from _scalars(frame, name, axes)
+
+
+def _scalars(
+    frame: pd.DataFrame, name: str, axes: Sequence[str]
+) -> Iterator[tuple[int, Series]]:
+    """A series for each member, entry of the axes, and other column of ``frame``."""
+    keys = ("member", "step", *axes)
+    fields = [str(column) for column in frame.columns if column not in keys]
+    for member, where, rows in _groups(frame, axes):
+        for field in fields:
+            values = rows[field].to_numpy()
+            if not np.isnan(values).all():
+                tag = "/".join([name, field, *where])
+                yield member, Series(tag, rows["step"].to_numpy(), values)
+
+
+def _histograms(
+    frame: pd.DataFrame, name: str, axes: Sequence[str]
+) -> Iterator[tuple[int, Series]]:
+    """A series for each member and entry of the axes, but for the axis of bins."""
+    for member, where, rows in _groups(frame, axes):
+        # What was measured at another time may have another number of bins.
+        starts = np.flatnonzero(rows["bin"] == 0)
+        columns = [np.split(rows[key].to_numpy(), starts[1:]) for key in Bins._fields]
+        found = [Bins(*each) for each in zip(*columns, strict=True)]
+        whole = [bool(np.isfinite([b.left, b.right]).all()) for b in found]
+        if any(whole):
+            steps = rows["step"].to_numpy()[starts][whole]
+            kept = [bins for bins, fine in zip(found, whole, strict=True) if fine]
+            yield member, Series("/".join([name, *where]), steps, kept)
+
+
+def _groups(
+    frame: pd.DataFrame, axes: Sequence[str]
+) -> Iterator[tuple[int, list[str], pd.DataFrame]]:
+    """(member, words of a tag, rows) for each member and entry of the axes.
+
+    The words are ``norm2``, ``channel_0``: entries that are numbers say of what.
+    """
+    for key, rows in frame.groupby(["member", *axes], sort=False):
+        member, *entries = cast(tuple[Any, ...], key)
+        pairs = zip(axes, entries, strict=True)
+        words = [
+            e if isinstance(e, str) else f"{axis}_{number(e)}" for axis, e in pairs
+        ]
+        yield int(member), words, rows
