@@ -20,11 +20,12 @@ from tests.store.handmade import make_cell, write_run
 
 NAN, INF = math.nan, math.inf
 SETTINGS = dict(matplotlib.rcParams)  # before anything is drawn
-# Drawn of any run; the other figures are in test_quantity_figures.py.
+# Drawn of any run; the other figures are in test_quantity_figures.py, and the report's
+# in test_report_figures.py.
 ALWAYS = [
     name
     for name, drawing in FIGURES.items()
-    if drawing.reads == (METRICS,) and not name.startswith("santurkar")
+    if drawing.reads == (METRICS,) and not name.startswith(("santurkar", "report"))
 ]
 
 
