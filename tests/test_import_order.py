@@ -27,6 +27,7 @@ ORDER = (
     "analysis",
     "landscape",
     "figures",
+    "claims",
     "report",
     "bench",
 )
