@@ -20,7 +20,9 @@ from normlab.figures.tables import PAPER, PUBLISHED, RUN, few
 GREY = "#666666"
 _MOST_COLUMNS = 6
 _CHARACTERS = 15  # of a title, an inch
-_LEGEND_WIDTH = 1.4  # of an entry, in inches
+_BARE = ("", "None")
+# Of a legend's entry, in inches: the least, its line with the gaps, and a letter.
+_LEGEND_WIDTH, _HANDLE, _LETTER = 1.4, 0.65, 0.065
 # A logarithmic axis ends by this factor beyond this quantile of the values, at most.
 _RARE, _FAR = 0.002, 10.0
 _MARGIN = 1.3
@@ -139,11 +141,16 @@ def title(figure: Figure, parts: Sequence[str]) -> None:
 
 
 def legend(figure: Figure) -> None:
-    """One legend below all panels; the curves of one source are one entry of it."""
+    """One legend below all panels; the curves of one source are one entry of it.
+
+    A setting that has markers in some panels has them in the legend.
+    """
     handles: dict[str, Any] = {}
     for ax in figure.axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
-            handles.setdefault(label, handle)
+            marked = isinstance(handle, Line2D) and handle.get_marker() not in _BARE
+            if marked or label not in handles:
+                handles[label] = handle
     for source in PUBLISHED:
         if source in handles:
             drawn = handles.pop(source)
@@ -151,7 +158,9 @@ def legend(figure: Figure) -> None:
                 drawn = Line2D([], [], color=GREY, linestyle="--", linewidth=0.9)
             handles[source] = drawn  # last
     if handles:
-        room = max(2, int(figure.get_size_inches()[0] / _LEGEND_WIDTH))
+        longest = max(len(label) for label in handles)
+        entry = max(_LEGEND_WIDTH, _HANDLE + _LETTER * longest)
+        room = max(1, int(figure.get_size_inches()[0] / entry))
         rows = math.ceil(len(handles) / room)
         figure.legend(
             handles.values(),

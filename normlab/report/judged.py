@@ -76,8 +76,8 @@ def _judged(verdict: Verdict, sections: Mapping[str, str]) -> Judged:
     if math.isnan(verdict.median):
         return Judged(verdict, "", "", runs)
     value = _digits(verdict.median)
-    interval = ""
-    if not (math.isnan(verdict.low) or math.isnan(verdict.high)):
+    interval = "one seed, no interval" if verdict.n == 1 else ""
+    if verdict.n > 1 and not (math.isnan(verdict.low) or math.isnan(verdict.high)):
         value += f" [{_digits(verdict.low)}, {_digits(verdict.high)}]"
         interval = f"{verdict.coverage:.0%} interval"
     return Judged(verdict, f"{value} {verdict.unit}".strip(), interval, runs)

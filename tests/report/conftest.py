@@ -40,7 +40,7 @@ def verdict(id: str, kind: str = "supported", **changes) -> Verdict:
 
 LEDGER = [
     verdict("C1", runs=("plain",)),
-    verdict("C1.1", runs=("plain",)),
+    verdict("C1.1", sentence="sentence of C1", statistic="another statistic"),
     verdict("C1.2", "contradicted", runs=("elsewhere",), note="a note of C1.2"),
     verdict("C2", "contradicted"),
     verdict(

@@ -111,7 +111,7 @@ def test_tables_are_the_figures(found, plain):
 def test_it_says_where_numbers_are_from(whole, found):
     words = found.words
     assert "other is unfinished" in words and "1 of 2 cells complete" in words
-    assert "2 runs trained" in words and "on digits and cifar10" in words
+    assert "2 runs trained" in words and "on digits, cifar10" in words
     assert "--steps=20" in words and "--out=" not in whole
     assert re.search(r"Made \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC by normlab", words)
 
@@ -129,6 +129,8 @@ def test_the_ledger(found):
     assert "0.0831 [0.0712, 0.0949] nats" in words and "94% interval" in words
     assert "not measured: a statistic" in words
     assert "three seeds of group norm" in words and "a note of C1.2" in words
+    assert "C1.1 another statistic" in words and "C1.2 sentence of C1.2" in words
+    assert words.count("another statistic") == words.count("sentence of C1 a") == 1
     bodies = [b.get("class", "") for b in found.every("tbody")]
     claims = [name for name in bodies if name.startswith("claim ")]
     assert claims == ["claim supported", "claim contradicted", "claim undecided"]

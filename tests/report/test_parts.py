@@ -121,6 +121,8 @@ def test_numbers_of_a_claim():
     bare = verdict("C1", low=math.nan, high=math.nan, unit="")
     [row] = judged.judged([bare], {})
     assert (row.value, row.interval) == ("0.0831", "")
+    [row] = judged.judged([verdict("C1", n=1, coverage=0.0)], {})
+    assert (row.value, row.interval) == ("0.0831 nats", "one seed, no interval")
     [row] = judged.judged([verdict("C1", median=math.nan)], {})
     assert row.value == ""
 

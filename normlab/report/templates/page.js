@@ -312,6 +312,3 @@ function stops() {
 addEventListener("resize", stops);
 addEventListener("toggle", stops, true);
 stops();
-addEventListener("beforeprint", () => {
-  for (const details of document.querySelectorAll("#claims details")) details.open = true;
-});
