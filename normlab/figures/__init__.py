@@ -6,7 +6,7 @@ plotted, and ``draw(table)`` turns those into a matplotlib figure; so the CSV be
 figure is what the figure shows.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +25,8 @@ from normlab.figures import (
     lr_sensitivity,
     norm_consequences,
     penalty,
+    report_bn,
+    report_gn,
     santurkar_1,
     santurkar_2,
     santurkar_3,
@@ -41,7 +43,16 @@ from normlab.figures.sources import METRICS, Sources
 from normlab.figures.style import save
 from normlab.figures.tables import NotDrawn
 
-__all__ = ["FIGURES", "METRICS", "Drawing", "NotDrawn", "Sources", "check", "draw_all"]
+__all__ = [
+    "FIGURES",
+    "METRICS",
+    "Drawing",
+    "NotDrawn",
+    "Sources",
+    "check",
+    "draw_all",
+    "tabulated",
+]
 
 
 class Drawing(NamedTuple):
@@ -64,6 +75,8 @@ _SMOOTHNESS = ("effective_smoothness",)
 FIGURES: dict[str, Drawing] = {
     "curves": Drawing(curves.tabulate, curves.draw),
     "lr_sensitivity": Drawing(lr_sensitivity.tabulate, lr_sensitivity.draw),
+    "report_bn": Drawing(report_bn.tabulate, report_bn.draw),
+    "report_gn": Drawing(report_gn.tabulate, report_gn.draw),
     "gradient_norm": Drawing(gradient_norm.tabulate, gradient_norm.draw),
     "gradient_norm_layers": Drawing(
         gradient_norm_layers.tabulate, gradient_norm_layers.draw, ("gradient_norm",)
@@ -127,10 +140,7 @@ def check(names: Sequence[str]) -> None:
 def draw_all(
     sources: Sources, folder: Path, names: Sequence[str] | None = None
 ) -> list[Path]:
-    """Draws figures of a run into ``folder``.
-
-    Args:
-      names: the figures; None stands for each one that the run has something for.
+    """Draws figures of a run into ``folder``; arguments as of `tabulated`.
 
     Returns:
       The files written.
@@ -138,20 +148,35 @@ def draw_all(
     Raises:
       UserError: one of ``names`` is unknown, or the run has nothing for it.
     """
-    check(names or ())
     written = []
+    for name, table in tabulated(sources, names):
+        written += save(FIGURES[name].draw(table), table, folder, name)
+    return written
+
+
+def tabulated(
+    sources: Sources, names: Sequence[str] | None = None
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """What figures of a run plot: (name, table), in the order of `FIGURES`.
+
+    Args:
+      names: the figures; None stands for each one that the run has something for.
+
+    Raises:
+      UserError: one of ``names`` is unknown, or the run has nothing for it.
+    """
+    check(names or ())
     for name, drawing in FIGURES.items():
         if names is not None and name not in names:
             continue
         if names is None and not set(drawing.reads) <= set(sources.names):
             continue
-        table = _tabulated(name, sources, asked=names is not None)
+        table = _table(name, sources, asked=names is not None)
         if table is not None:
-            written += save(drawing.draw(table), table, folder, name)
-    return written
+            yield name, table
 
 
-def _tabulated(name: str, sources: Sources, asked: bool) -> pd.DataFrame | None:
+def _table(name: str, sources: Sources, asked: bool) -> pd.DataFrame | None:
     """What is plotted, or None where there is nothing and nobody ``asked`` for it."""
     drawing = FIGURES[name]
     try:

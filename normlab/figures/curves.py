@@ -13,6 +13,7 @@ from normlab.analysis.summary import (
     median_interval,
     settings_label,
 )
+from normlab.figures.panels import legend, title
 from normlab.figures.style import band, looks, style
 from normlab.figures.tables import few, points
 
@@ -89,7 +90,9 @@ def draw(table: pd.DataFrame) -> Figure:
     columns = few(every, _MOST_COLUMNS)
     styles = looks(table["setting"])
     with style():
-        figure = Figure(figsize=(1.2 + 2.1 * len(columns), 4.6), layout="constrained")
+        figure = Figure(
+            figsize=(max(1.2 + 2.1 * len(columns), 4.8), 4.6), layout="constrained"
+        )
         axes = figure.subplots(
             len(names), len(columns), sharex=True, sharey="row", squeeze=False
         )
@@ -113,16 +116,16 @@ def draw(table: pd.DataFrame) -> Figure:
             ax.set_title(point)
         for ax in axes[-1]:
             ax.set_xlabel("epoch")
-        shown = "" if columns == every else f"; {len(columns)} of {len(every)} shown"
+        shown = "" if columns == every else f"{len(columns)} of {len(every)} shown"
         width = 1 if losses.empty else int(losses["steps_averaged"].max())
-        figure.suptitle(
+        parts = [
             f"{table['dataset'].iloc[0]}: median over seeds, band: "
-            f"{interval_name(int(table['n'].max()))}; "
-            f"losses averaged over {width} steps{shown}",
-            fontsize=9,
-        )
-        handles, labels = axes[-1, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=4)
+            f"{interval_name(int(table['n'].max()))}",
+            f"losses averaged over {width} steps",
+            shown,
+        ]
+        title(figure, parts)
+        legend(figure)
     return figure
 
 

@@ -15,12 +15,14 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from normlab.analysis.summary import interval_name
 from normlab.figures.style import band, looks
-from normlab.figures.tables import PAPER, RUN, few
+from normlab.figures.tables import PAPER, PUBLISHED, RUN, few
 
 GREY = "#666666"
 _MOST_COLUMNS = 6
 _CHARACTERS = 15  # of a title, an inch
-_LEGEND_WIDTH = 1.4  # of an entry, in inches
+_BARE = ("", "None")
+# Of a legend's entry, in inches: the least, its line with the gaps, and a letter.
+_LEGEND_WIDTH, _HANDLE, _LETTER = 1.4, 0.65, 0.065
 # A logarithmic axis ends by this factor beyond this quantile of the values, at most.
 _RARE, _FAR = 0.002, 10.0
 _MARGIN = 1.3
@@ -73,10 +75,12 @@ def lines(
         rows = table[(table[row] == name) & (table[column] == place)]
         for label, look in styles.items():
             mine = rows[rows["setting"] == label]
-            own, paper = (mine[mine["source"] == kind] for kind in (RUN, PAPER))
+            own = mine[mine["source"] == RUN]
             marker = look["marker"] if name in marked else ""
             band(ax, own[x], own, look=look | {"marker": marker}, label=label)
-            dashed(ax, paper[x], paper["median"], look["color"])
+            for source in PUBLISHED:
+                other = mine[mine["source"] == source]
+                dashed(ax, other[x], other["median"], look["color"], source)
     for ax, (name, place) in zip(axes.flat, found, strict=True):
         _describe(ax, place, ylabels[name], xlabel)
     note = (
@@ -100,17 +104,17 @@ def _describe(ax: Axes, title: str, ylabel: str, xlabel: str) -> None:
 def shown(table: pd.DataFrame, column: str, most: int) -> list:
     """At most ``most`` values of a column; those with published curves come first."""
     values = list(dict.fromkeys(table[column]))
-    paper = set(table.loc[table["source"] == PAPER, column])
+    paper = set(table.loc[table["source"] != RUN, column])
     chosen = few([x for x in values if x in paper], most)
     room = most - len(chosen)
     chosen += few([x for x in values if x not in paper], room) if room else []
     return [x for x in values if x in chosen]
 
 
-def dashed(ax: Axes, x: Any, y: Any, color: str) -> None:
+def dashed(ax: Axes, x: Any, y: Any, color: str, label: str = PAPER) -> None:
     """A published curve."""
     if len(x):
-        ax.plot(x, y, "--", color=color, linewidth=0.9, label=PAPER)
+        ax.plot(x, y, "--", color=color, linewidth=0.9, label=label)
 
 
 def caption(
@@ -137,18 +141,26 @@ def title(figure: Figure, parts: Sequence[str]) -> None:
 
 
 def legend(figure: Figure) -> None:
-    """One legend below all panels; published curves are one entry of it."""
+    """One legend below all panels; the curves of one source are one entry of it.
+
+    A setting that has markers in some panels has them in the legend.
+    """
     handles: dict[str, Any] = {}
     for ax in figure.axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
-            handles.setdefault(label, handle)
-    if PAPER in handles:
-        drawn = handles.pop(PAPER)
-        if drawn.get_linestyle() == "--":  # in the colour of each setting
-            drawn = Line2D([], [], color=GREY, linestyle="--", linewidth=0.9)
-        handles[PAPER] = drawn  # last
+            marked = isinstance(handle, Line2D) and handle.get_marker() not in _BARE
+            if marked or label not in handles:
+                handles[label] = handle
+    for source in PUBLISHED:
+        if source in handles:
+            drawn = handles.pop(source)
+            if drawn.get_linestyle() == "--":  # in the colour of each setting
+                drawn = Line2D([], [], color=GREY, linestyle="--", linewidth=0.9)
+            handles[source] = drawn  # last
     if handles:
-        room = max(2, int(figure.get_size_inches()[0] / _LEGEND_WIDTH))
+        longest = max(len(label) for label in handles)
+        entry = max(_LEGEND_WIDTH, _HANDLE + _LETTER * longest)
+        room = max(1, int(figure.get_size_inches()[0] / entry))
         rows = math.ceil(len(handles) / room)
         figure.legend(
             handles.values(),

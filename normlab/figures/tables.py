@@ -7,7 +7,7 @@ A figure's table is tidy and has, beside its own columns:
 - ``point``: the place on the dynamic axes, ``lr 0.1``; mostly a panel each;
 - ``median``, ``low``, ``high``, ``n`` and ``coverage`` over the seeds
   (`normlab.analysis.summary.Interval`);
-- ``source``: `RUN`, or `PAPER` for a published curve that is drawn beside;
+- ``source``: `RUN`, or one of `PUBLISHED` for a curve that is drawn beside;
 - ``where``: dataset and model, and ``unit``, that of the loss.
 """
 
@@ -27,7 +27,8 @@ from normlab.analysis.summary import (
 )
 from normlab.errors import UserError
 
-RUN, PAPER = "run", "Santurkar et al. 2018"
+RUN, PAPER, REPORT = "run", "Santurkar et al. 2018", "student report (digitised)"
+PUBLISHED = (PAPER, REPORT)
 # The datasets of a regression; its loss is a squared error, any other is in nats.
 _REGRESSIONS = ("gaussian",)
 _INTERVAL = ("median", "low", "high", "n", "coverage")
@@ -75,15 +76,15 @@ def over_seeds(rows: pd.DataFrame, keys: Sequence[str], field: str) -> pd.DataFr
     return table.assign(source=RUN)
 
 
-def published(rows: pd.DataFrame, value: str) -> pd.DataFrame:
+def published(rows: pd.DataFrame, value: str, source: str = PAPER) -> pd.DataFrame:
     """Rows of `normlab.figures.reference.beside` as rows of a figure's table.
 
     Args:
-      value: the column that is plotted. The paper gives no interval: ``n`` is 1.
+      value: the column that is plotted. No source gives an interval: ``n`` is 1.
     """
     ends = {name: rows[value] for name in ("median", "low", "high")}
     rest = rows.drop(columns=["low", "high"], errors="ignore")
-    return rest.assign(**ends, n=1, coverage=0.0, source=PAPER)
+    return rest.assign(**ends, n=1, coverage=0.0, source=source)
 
 
 def stack(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -20,11 +20,12 @@ from tests.store.handmade import make_cell, write_run
 
 NAN, INF = math.nan, math.inf
 SETTINGS = dict(matplotlib.rcParams)  # before anything is drawn
-# Drawn of any run; the other figures are in test_quantity_figures.py.
+# Drawn of any run; the other figures are in test_quantity_figures.py, and the report's
+# in test_report_figures.py.
 ALWAYS = [
     name
     for name, drawing in FIGURES.items()
-    if drawing.reads == (METRICS,) and not name.startswith("santurkar")
+    if drawing.reads == (METRICS,) and not name.startswith(("santurkar", "report"))
 ]
 
 
@@ -279,6 +280,19 @@ def test_at_most_six_rates_are_drawn_and_all_are_in_the_table(frames):
     assert len(figure.axes) == 12
     assert titles[0] == "lr 1" and titles[-1] == "lr 1e-08"
     assert "6 of 9 shown" in figure.get_suptitle()
+
+
+def test_a_narrow_figure_of_curves_cuts_nothing(frames):
+    table, figure = drawn("curves", frames("many settings"))
+    figure.savefig(io.BytesIO(), format="png", dpi=50)  # lays it out
+    legend, width = figure.legends[0], figure.bbox.width
+    assert len(legend.get_texts()) == table["setting"].nunique() == 15
+    heading: Any = figure._suptitle  # type: ignore[attr-defined]
+    for part in (legend, heading):
+        box = part.get_window_extent()
+        assert box.x0 >= 0 and box.x1 <= width
+    markers = {str(line.get_marker()) for line in legend.get_lines()}
+    assert markers == {look["marker"] for look in looks(table["setting"]).values()}
 
 
 def test_one_diverging_rate_does_not_hide_the_others(tmp_path):

@@ -5,10 +5,37 @@
 
 import functools
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
 _FILE = Path(__file__).with_name("report_curves") / "epoch_means.csv"
+# Behind the legends of nearly all plots, whose lines were read as the curve's.
+_HIDDEN = (17, 18)
+_LEAST_COLUMNS = 5
+
+
+class Experiment(NamedTuple):
+    """One of the report's comparisons with a network without a norm.
+
+    Attributes:
+      label: the norm, as `normlab.cell.norm_label` calls it.
+    """
+
+    label: str
+    batch_size: int
+    lr: float
+
+
+EXPERIMENTS: dict[str, Experiment] = {
+    "E1": Experiment("batch", 50, 1e-3),
+    "E2": Experiment("batch", 50, 1e-4),
+    "E3": Experiment("batch", 10, 1e-3),
+    "E4": Experiment("batch", 100, 1e-3),
+    "E5": Experiment("group (G=1)", 50, 1e-3),
+    "E6": Experiment("group (G=4)", 50, 1e-3),
+    "E7": Experiment("group (G=16)", 50, 1e-3),
+}
 
 
 @functools.cache
@@ -33,3 +60,25 @@ def last_epoch(experiment: str, metric: str, curve: str) -> float:
     if found.empty:
         raise ValueError(f"the report has no curve {experiment}, {metric}, {curve}")
     return float(found.sort_values("epoch")["mean"].iloc[-1])
+
+
+def curves(experiment: str) -> pd.DataFrame:
+    """The curves of an experiment as far as they could be read.
+
+    Returns:
+      A row a (``metric``, ``label``, ``epoch``) with its ``value``: the mean over an
+      epoch, and ``epoch`` the middle of it, 0.5 to 19.5. Epochs 17 and 18 and what
+      hardly showed are left out.
+    """
+    table = read()
+    legible = ~table["epoch"].isin(_HIDDEN) & table["columns"].ge(_LEAST_COLUMNS)
+    table = table[legible & table["experiment"].eq(experiment)]
+    names = {"none": "none", "norm": EXPERIMENTS[experiment].label}
+    return pd.DataFrame(
+        {
+            "metric": table["metric"],
+            "label": table["curve"].map(names),
+            "epoch": table["epoch"] - 0.5,
+            "value": table["mean"],
+        }
+    ).reset_index(drop=True)

@@ -1,0 +1,136 @@
+"""The student report's plots: a norm beside none, by epoch, digitised curves dashed."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from normlab.analysis.summary import number, settings_label
+from normlab.figures.panels import legend, lines
+from normlab.figures.reference import report
+from normlab.figures.style import style
+from normlab.figures.tables import (
+    REPORT,
+    NotDrawn,
+    over_seeds,
+    points,
+    published,
+    stack,
+    with_origin,
+)
+
+_ROWS = {
+    "train_accuracy": "training accuracy",
+    "test_accuracy": "test accuracy",
+    "batch_loss": "training loss\n(nats)",
+}
+_MARKED = ("train_accuracy", "test_accuracy")
+
+
+def tabulate(frame: pd.DataFrame, norm: str) -> pd.DataFrame:
+    """What `draw` draws: a row a (metric, setting, experiment, epoch).
+
+    Accuracies are those of the run's evaluations. Batch losses are averaged over each
+    epoch (``steps_averaged`` says how many were stored of it); so are the report's
+    curves, the accuracies too, and ``epoch`` is then the middle.
+
+    Args:
+      norm: beside which networks without a norm stand. What the report does not vary,
+        or does not state, may differ from it: ``setting`` tells it where it varies.
+    """
+    is_report = frame["model"].eq("small_cnn") & frame["dataset"].eq("cifar10")
+    plain = frame["optimizer"].eq("adam") & frame["weight_decay"].eq(0)
+    frame = frame[is_report & plain & frame["norm"].isin(["none", norm])]
+    lacking = NotDrawn(
+        "it shows the report's experiments (--dataset=cifar10 --model=small_cnn "
+        f"--optimizer=adam --norm=none,{norm}), and the run has none"
+    )
+    if frame.empty:
+        raise lacking
+    frame = frame.assign(
+        # The batch size is told by the column of panels.
+        setting=settings_label(frame.assign(batch_size=0)),
+        point=points(frame),
+        epoch=frame["step"] * frame["batch_size"] / frame["train_size"],
+    )
+    tables = []
+    for name, experiment in report.EXPERIMENTS.items():
+        same = frame["batch_size"].eq(experiment.batch_size) & np.isclose(
+            frame["lr"], experiment.lr, rtol=1e-6, atol=0
+        )
+        rows = frame[same & frame["label"].isin(["none", experiment.label])]
+        if experiment.label in set(rows["label"]) and experiment.label.startswith(norm):
+            title = f"{name}: {_words(experiment)}"
+            tables += [
+                table.assign(experiment=title)
+                for table in (*_own(rows), _digitised(name, rows))
+            ]
+    if not tables:
+        raise lacking
+    return with_origin(stack(tables), frame)
+
+
+def _words(experiment: report.Experiment) -> str:
+    if experiment.label != "batch":
+        return experiment.label
+    return f"batch {experiment.batch_size}, lr {number(experiment.lr)}"
+
+
+def _own(rows: pd.DataFrame) -> list[pd.DataFrame]:
+    keys = ["setting", "point", "epoch"]
+    finite = rows["batch_loss"].where(np.isfinite(rows["batch_loss"]))
+    trained = rows.assign(batch_loss=finite, whole=np.floor(rows["epoch"]))
+    trained = trained[trained["step"] < trained["steps"]]
+    groups = trained.groupby(["setting", "point", "member", "whole"], sort=False)
+    # The middle of an epoch as it was trained, wherever a member diverges.
+    means = groups.agg(
+        epoch=("epoch", "mean"),
+        batch_loss=("batch_loss", "mean"),
+        count=("step", "size"),
+    ).reset_index()
+    losses = over_seeds(means, keys, "batch_loss")
+    width = 0 if means.empty else int(means["count"].median())
+    return [
+        *(
+            over_seeds(rows, keys, metric).assign(metric=metric, steps_averaged=1)
+            for metric in _MARKED
+        ),
+        losses.assign(metric="batch_loss", steps_averaged=width),
+    ]
+
+
+def _digitised(name: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """In the colour of the first setting with the same norm."""
+    names = rows.drop_duplicates("label").set_index("label")["setting"]
+    curves = report.curves(name)
+    curves = curves[curves["label"].isin(names.index)]
+    curves = curves.assign(
+        setting=curves["label"].map(names), point=rows["point"].iloc[0]
+    )
+    return published(curves, "value", REPORT).drop(columns=["label", "value"])
+
+
+@style()
+def draw(table: pd.DataFrame) -> Figure:
+    """A column an experiment; accuracies above, the loss below."""
+    figure, axes = lines(
+        table,
+        row="metric",
+        ylabels=_ROWS,
+        column="experiment",
+        x="epoch",
+        xlabel="epoch",
+        marked=_MARKED,
+        what="losses averaged over epochs",
+    )
+    for (metric, _), ax in axes.items():
+        if metric == "batch_loss":
+            ax.set_ylim(0, _top(table))
+    legend(figure)
+    return figure
+
+
+def _top(table: pd.DataFrame) -> float:
+    """A little above the losses, but for those that diverge."""
+    losses = table.loc[table["metric"] == "batch_loss", ["median", "source"]]
+    paper = losses.loc[losses["source"] == REPORT, "median"]
+    return 1.1 * min(float(losses["median"].max()), 3 * float(paper.max()))

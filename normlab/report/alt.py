@@ -1,0 +1,67 @@
+"""The alternative text of a figure, told from the table that it draws."""
+
+import pandas as pd
+
+from normlab.analysis.summary import interval_name
+from normlab.figures.tables import RUN
+
+_MOST_NAMES, _MOST_METRICS = 8, 3
+_ACROSS = ("epoch", "step")
+
+
+def alt_text(what: str, table: pd.DataFrame) -> str:
+    """What is drawn, of what, n, and the values at the end of the curves.
+
+    Args:
+      what: the figure in a sentence.
+      table: of the figure (`normlab.figures.tables` says which columns).
+    """
+    parts = [what.strip().rstrip(".")]
+    place = next((name for name in ("where", "dataset") if name in table), None)
+    if place and len(table):
+        parts.append(f"Data: {table[place].iloc[0]}")
+    own = table[table["source"] == RUN] if "source" in table else table
+    names = {"setting": "Shown", "experiment": "Panels"}
+    if "experiment" not in own and "point" in own and own["point"].nunique() > 1:
+        names["point"] = "Panels"
+    parts += [
+        f"{word}: {_few(own[name])}" for name, word in names.items() if name in own
+    ]
+    if "n" in own and len(own):
+        parts.append(f"Median and {interval_name(int(own['n'].max()))}")
+    if "source" in table:
+        beside = [x for x in dict.fromkeys(table["source"]) if x != RUN]
+        parts += [f"Beside it: {name}" for name in beside]
+    return ". ".join([*parts, *_ends(own)]) + "."
+
+
+def _few(values: pd.Series) -> str:
+    names = [str(x) for x in dict.fromkeys(values)]
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _ends(own: pd.DataFrame) -> list[str]:
+    """A sentence a metric: the best value of each setting at its last point."""
+    if not {"metric", "setting", "median"} <= set(own):
+        return []
+    sentences = []
+    for metric, rows in list(own.groupby("metric", sort=False))[:_MOST_METRICS]:
+        across = next((name for name in _ACROSS if name in rows), None)
+        place = [name for name in ("point", "experiment") if name in rows]
+        if across:
+            last = rows.groupby(["setting", *place])[across].transform("max")
+            rows = rows[rows[across] == last]
+        higher = "accuracy" in str(metric)
+        best = rows.groupby("setting", sort=False)["median"].agg(
+            "max" if higher else "min"
+        )
+        found = [f"{name} {value:.3g}" for name, value in best.dropna().items()]
+        if found:
+            word = "highest" if higher else "lowest"
+            end = "final " if across else ""
+            sentences.append(
+                f"{word.capitalize()} {end}{str(metric).replace('_', ' ')}: "
+                + ", ".join(found[:_MOST_NAMES])
+            )
+    return sentences

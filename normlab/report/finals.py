@@ -1,0 +1,102 @@
+"""The final values of a run as a grid: settings down, learning rates across."""
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from normlab.analysis.summary import (
+    DYNAMIC_AXES,
+    Interval,
+    best,
+    interval_name,
+    main_metric,
+    number,
+    summarize,
+)
+
+_MOST_TOLD = 5
+
+
+class Final(NamedTuple):
+    """A cell of the grid."""
+
+    text: str
+    n: int
+    diverged: int
+    best: bool
+
+
+class Finals(NamedTuple):
+    """What `summarize` found.
+
+    Attributes:
+      metric: what the run is judged by, in words.
+      interval: what the brackets are.
+      columns: the points of the dynamic axes.
+      rows: setting -> a `Final` a column, or None; a row's best is marked.
+      lead: the best of every setting, in a sentence; empty where none has finished.
+      table: `summarize`'s own.
+    """
+
+    metric: str
+    interval: str
+    columns: list[str]
+    rows: dict[str, list[Final | None]]
+    lead: str
+    table: pd.DataFrame
+
+
+def read_finals(frame: pd.DataFrame) -> Finals:
+    """The final values of the members that have finished."""
+    metric = main_metric(frame)
+    table = summarize(frame, metric)
+    words = metric.replace("_", " ")
+    if table.empty:
+        return Finals(words, "", [], {}, "", table)
+    dynamic = [name for name in DYNAMIC_AXES if name in table]
+
+    def place(row) -> str:
+        return ", ".join(f"{name} {number(row[name])}" for name in dynamic)
+
+    higher = "loss" not in metric
+    top = best(table, higher)
+    winners = {(row["setting"], place(row)) for _, row in top.iterrows()}
+    columns = list(dict.fromkeys(place(row) for _, row in table.iterrows()))
+    grid: dict[str, list[Final | None]] = {}
+    for _, row in table.iterrows():
+        at = grid.setdefault(row["setting"], [None] * len(columns))
+        key = (row["setting"], place(row))
+        at[columns.index(key[1])] = Final(
+            _text(row),
+            int(row["n"]),
+            int(row["diverged"]),
+            key in winners and len(columns) > 1,
+        )
+    return Finals(
+        words,
+        interval_name(int(table["n"].max())),
+        columns,
+        grid,
+        _lead(words, top, place, len(columns) > 1, higher),
+        table,
+    )
+
+
+def _lead(words: str, top: pd.DataFrame, place, many: bool, higher: bool) -> str:
+    """The best of every setting; of many settings the best alone."""
+    begin = f"{'Best final' if many else 'Final'} {words}"
+    if len(top) > _MOST_TOLD:
+        begin = f"Best final {words} of {len(top)} settings"
+        top = top.sort_values("median", ascending=not higher, kind="stable").head(1)
+        many = True
+    found = [
+        f"{row['setting']} {_text(row)}" + (f" at {place(row)}" if many else "")
+        for _, row in top.iterrows()
+    ]
+    return f"{begin}: {'; '.join(found)}."
+
+
+def _text(row: pd.Series) -> str:
+    """The interval in words; one value has none."""
+    interval = Interval(*(row[name] for name in Interval._fields))
+    return interval.text if interval.n > 1 else interval.text.partition(" ")[0]

@@ -1,0 +1,87 @@
+"""The ledger as the page shows it: claims with their parts folded under them."""
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from normlab.analysis.summary import number
+from normlab.claims import Verdict
+
+VERDICTS = ("supported", "contradicted", "undecided")
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """A claim with what the page adds.
+
+    Attributes:
+      verdict: its row of the ledger.
+      value: the median with its interval and unit, or empty where nothing was found.
+      interval: what the interval is.
+      runs: name -> the address of the run's section; empty where the page has none.
+      parts: the claims whose id begins with this one's and a dot.
+    """
+
+    verdict: Verdict
+    value: str
+    interval: str
+    runs: Mapping[str, str]
+    parts: "tuple[Judged, ...]" = ()
+
+
+def judged(verdicts: Iterable[Verdict], sections: Mapping[str, str]) -> list[Judged]:
+    """The claims in order; a part whose claim is missing stands for itself.
+
+    Args:
+      sections: run -> the address of its section.
+    """
+    rows = [_judged(verdict, sections) for verdict in verdicts]
+    ids = {row.verdict.id for row in rows}
+    parts: dict[str, list[Judged]] = {}
+    found = []
+    for row in rows:
+        above = row.verdict.id.partition(".")[0]
+        if above != row.verdict.id and above in ids:
+            parts.setdefault(above, []).append(row)
+        else:
+            found.append(row)
+    return [
+        dataclasses.replace(row, parts=tuple(parts.get(row.verdict.id, ())))
+        for row in found
+    ]
+
+
+def counts(rows: Iterable[Judged]) -> dict[str, int]:
+    """How many claims, parts aside, have each verdict."""
+    found = Counter(row.verdict.verdict for row in rows)
+    return {name: found[name] for name in (*VERDICTS, *(found.keys() - VERDICTS))}
+
+
+def table(verdicts: Iterable[Verdict]) -> pd.DataFrame:
+    """The ledger to download, lists as words."""
+    frame = pd.DataFrame(list(verdicts), columns=list(Verdict._fields))
+    for name in ("needs", "missing", "runs"):
+        frame[name] = frame[name].map("; ".join)
+    return frame
+
+
+def _judged(verdict: Verdict, sections: Mapping[str, str]) -> Judged:
+    runs = {Path(run).name: sections.get(run, "") for run in verdict.runs}
+    by_name = {Path(run).name: address for run, address in sections.items()}
+    runs = {name: address or by_name.get(name, "") for name, address in runs.items()}
+    if math.isnan(verdict.median):
+        return Judged(verdict, "", "", runs)
+    value = _digits(verdict.median)
+    interval = "one seed, no interval" if verdict.n == 1 else ""
+    if verdict.n > 1 and not (math.isnan(verdict.low) or math.isnan(verdict.high)):
+        value += f" [{_digits(verdict.low)}, {_digits(verdict.high)}]"
+        interval = f"{verdict.coverage:.0%} interval"
+    return Judged(verdict, f"{value} {verdict.unit}".strip(), interval, runs)
+
+
+def _digits(value: float) -> str:
+    return number(float(f"{value:.3g}"))

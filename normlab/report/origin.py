@@ -1,0 +1,137 @@
+"""Where a run's numbers are from: its question, flags, revision, versions, cells."""
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+import normlab
+from normlab.config import SweepConfig
+from normlab.store.layout import CellPaths, RunPaths, exists, read_json
+from normlab.store.load import begun_cells
+from normlab.store.run import cell_status, read_cell
+
+# A machine's own; a replay names its own.
+_OWN = "--out="
+_QUESTION = "question:"
+
+
+class CellState(NamedTuple):
+    """How far a cell is."""
+
+    id: str
+    label: str
+    members: int
+    status: str
+    step: int
+    steps: int
+    seconds: float | None
+
+
+class Origin(NamedTuple):
+    """Where a run's numbers are from.
+
+    Attributes:
+      question: what the lab note asks, or empty.
+      note: the lab note, the leading comment of the run's flagfile, or empty.
+      changed: the flags that are not the defaults, a line each.
+      flags: a flagfile that replays the run.
+      sessions: a stamp for every start: ``started``, ``device``, ``revision``,
+        ``versions``.
+      cells: those that were begun.
+      planned: how many cells the sweep has.
+    """
+
+    question: str
+    note: str
+    changed: list[str]
+    flags: str
+    sessions: list[dict[str, Any]]
+    cells: list[CellState]
+    planned: int
+
+    @property
+    def complete(self) -> bool:
+        done = [cell.status == "complete" for cell in self.cells]
+        return all(done) and len(done) == self.planned
+
+    @property
+    def revisions(self) -> list[str]:
+        """The revisions that computed it, each once."""
+        found = [session.get("revision") for session in self.sessions]
+        return list(dict.fromkeys(str(x) for x in found if x))
+
+
+def read_origin(run: str | Path, frame: pd.DataFrame) -> Origin:
+    """The origin of a run.
+
+    Args:
+      frame: what `normlab.store.load` returned for it.
+
+    Raises:
+      UserError: a file of it is missing or damaged.
+    """
+    paths = RunPaths.at(run)
+    sweep = read_json(paths.sweep)
+    note = _lab_note(paths.root.name)
+    flags = paths.flags.read_text(encoding="utf-8") if exists(paths.flags) else ""
+    lines = [line for line in flags.splitlines() if not line.startswith(_OWN)]
+    reached = frame.groupby("cell")["step"].max()
+    cells = [_state(cell, reached) for cell in begun_cells(paths)]
+    return Origin(
+        _question(note),
+        note,
+        _changed(sweep.get("config", {})),
+        "\n".join(lines),
+        [session for session in sweep.get("sessions", []) if isinstance(session, dict)],
+        cells,
+        len(sweep.get("cells", [])),
+    )
+
+
+def _state(paths: CellPaths, reached: pd.Series) -> CellState:
+    cell, notes = read_cell(paths), read_json(paths.config)
+    return CellState(
+        cell.id,
+        cell.config.label,
+        len(cell.members),
+        cell_status(paths),
+        int(reached.get(cell.id, 0)),
+        cell.config.steps,
+        notes.get("run_seconds"),
+    )
+
+
+def _changed(config: dict[str, Any]) -> list[str]:
+    lines = []
+    for field in dataclasses.fields(SweepConfig):
+        value = config.get(field.name, field.default)
+        default = field.default
+        default = list(default) if isinstance(default, tuple) else default
+        if value != default:
+            items = value if isinstance(value, list) else [value]
+            words = [str(x).lower() if isinstance(x, bool) else str(x) for x in items]
+            lines.append(f"--{field.name}={','.join(words)}")
+    return lines
+
+
+def _lab_note(name: str) -> str:
+    """The comment at the top of ``experiments/<name>.flags``, or nothing."""
+    for root in (Path.cwd(), Path(normlab.__file__).parent.parent):
+        path = root / "experiments" / f"{name}.flags"
+        if path.is_file():
+            text = path.read_text(encoding="utf-8")
+            found = re.match(r"(?:#.*(?:\n|\Z))+", text)
+            lines = found[0].splitlines() if found else []
+            return "\n".join(line.removeprefix("#").removeprefix(" ") for line in lines)
+    return ""
+
+
+def _question(note: str) -> str:
+    first = " ".join(note.split("\n\n")[0].split())
+    if not first.lower().startswith(_QUESTION):
+        return ""
+    text = first[len(_QUESTION) :].strip()
+    return text[:1].upper() + text[1:]

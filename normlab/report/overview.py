@@ -1,0 +1,51 @@
+"""What the page is about, in numbers."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pandas as pd
+
+
+class Overview(NamedTuple):
+    """Counts over all runs of the page.
+
+    Attributes:
+      runs: how many.
+      networks: members of all cells.
+      steps: updates of all networks together.
+      norms, datasets, models: each name once.
+      seeds: the most that a run has.
+    """
+
+    runs: int
+    networks: int
+    steps: int
+    norms: list[str]
+    datasets: list[str]
+    models: list[str]
+    seeds: int
+
+    @property
+    def updates(self) -> str:
+        """`steps`, short: ``1.2 million``."""
+        if self.steps >= 10**6:
+            return f"{self.steps / 1e6:.1f} million"
+        return f"{self.steps:,}"
+
+
+def overview(frames: Sequence[pd.DataFrame]) -> Overview:
+    """Of runs as `normlab.store.load` gives them."""
+    lasts = [frame.groupby(["cell", "member"])["step"].max() for frame in frames]
+
+    def names(column: str) -> list[str]:
+        return list(dict.fromkeys(x for frame in frames for x in frame[column]))
+
+    return Overview(
+        len(frames),
+        sum(len(last) for last in lasts),
+        sum(int(last.sum()) for last in lasts),
+        names("label"),
+        names("dataset"),
+        names("model"),
+        max(frame["seed"].nunique() for frame in frames),
+    )

@@ -1,0 +1,139 @@
+"""The page: what was read of the runs, put into the templates."""
+
+import re
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jinja2
+import pandas as pd
+
+import normlab
+from normlab.claims import ledger
+from normlab.errors import UserError
+from normlab.figures import Sources
+from normlab.report import drawn, embed, judged, series
+from normlab.report.finals import Finals, read_finals
+from normlab.report.origin import Origin, read_origin
+from normlab.report.overview import overview
+from normlab.store import RunPaths
+from normlab.store.layout import write_text
+from normlab.store.provenance import now, revision
+
+FILE = "index.html"
+
+
+class Section(NamedTuple):
+    """What the page shows of one run."""
+
+    name: str
+    anchor: str
+    origin: Origin
+    finals: Finals
+    figures: list[drawn.Drawn]
+    curves: dict[str, Any] | None
+    downloads: list[embed.Download]
+    frame: pd.DataFrame
+
+
+def write(runs: Sequence[str | Path], folder: Path) -> Path:
+    """Writes the page of some runs.
+
+    Returns:
+      The file.
+
+    Raises:
+      UserError: one is no run, nothing is stored in it, or it is damaged; or the
+        file cannot be written.
+    """
+    path = folder / FILE
+    write_text(path, render(runs))
+    return path
+
+
+def render(runs: Sequence[str | Path]) -> str:
+    """The page of some runs, as HTML.
+
+    Raises:
+      UserError: as of `write`.
+    """
+    paths = [RunPaths.at(run).root for run in runs]
+    twice = [path for path in paths if paths.count(path) > 1]
+    if twice:
+        raise UserError(f"--run={twice[0]} is given twice")
+    anchors = _anchors([path.name for path in paths])
+    sections = [
+        _section(run, path.name, anchor)
+        for run, path, anchor in zip(runs, paths, anchors, strict=True)
+    ]
+    verdicts = ledger(runs)
+    addresses = {
+        str(run): f"#{anchor}" for run, anchor in zip(runs, anchors, strict=True)
+    }
+    claims = judged.judged(verdicts, addresses)
+    counts = judged.counts(claims)
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            sections=sections,
+            claims=claims,
+            counts=counts,
+            overview=overview([section.frame for section in sections]),
+            unfinished=[s.name for s in sections if not s.origin.complete],
+            ledger_csv=embed.csv("ledger", judged.table(verdicts)),
+            style=_asset("page.css"),
+            script=_asset("page.js"),
+            made=now(),
+            version=normlab.__version__,
+            revision=revision(),
+        )
+    )
+
+
+def _section(run: str | Path, name: str, anchor: str) -> Section:
+    sources = Sources(run)
+    frame = sources.table("metrics")
+    origin, finals = read_origin(run, frame), read_finals(frame)
+    downloads = [
+        embed.csv(f"{name}_final", finals.table),
+        embed.text(f"{name}.flags", origin.flags),
+    ]
+    return Section(
+        name,
+        anchor,
+        origin,
+        finals,
+        drawn.figures(sources),
+        series.curves(frame),
+        downloads,
+        frame,
+    )
+
+
+def _anchors(names: Sequence[str]) -> list[str]:
+    """Ids for the page, each another."""
+    found: list[str] = []
+    for name in names:
+        plain = "run-" + (re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "x")
+        count = sum(anchor.rpartition("--")[0] == plain for anchor in found)
+        found.append(f"{plain}--{count + 1}")
+    return found
+
+
+def _environment() -> jinja2.Environment:
+    """Whatever a run says is escaped."""
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("normlab.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _asset(name: str) -> str:
+    """The project's own style or script, which the template does not escape."""
+    folder = resources.files("normlab.report") / "templates"
+    return (folder / name).read_text(encoding="utf-8")

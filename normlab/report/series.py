@@ -1,0 +1,148 @@
+"""The curves of every member, small enough to travel in the page.
+
+The page takes medians over the seeds that its reader chooses; so it needs members.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from normlab.analysis.summary import (
+    dynamic_columns,
+    final_rows,
+    main_metric,
+    number,
+    static_columns,
+)
+from normlab.figures.tables import binned, few, is_regression, with_names
+
+# How a metric's steps become a bin's value; the others are of evaluations.
+_BINNED = {"batch_loss": "mean", "gradient_norm": "median"}
+_EVALUATED = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
+_NAMES = {
+    "batch_loss": "batch loss",
+    "train_loss": "training loss",
+    "test_loss": "test loss",
+    "train_accuracy": "training accuracy",
+    "test_accuracy": "test accuracy",
+    "gradient_norm": "gradient's l2 norm",
+}
+# A page of a megabyte loads at once: at most so many points a curve, and of each
+# metric together.
+_POINTS, _ALL_POINTS, _LEAST_POINTS = 100, 20_000, 20
+
+
+def curves(frame: pd.DataFrame) -> dict[str, Any] | None:
+    """What the page's script draws; None where there is nothing.
+
+    Returns:
+      A JSON value: ``metrics`` (``id``, ``name``, ``loss``, whether its axis may be
+      logarithmic), ``axes`` (``id``, ``name``, ``values``, ``first``, the values that
+      are drawn at first), ``grids``, lists of epochs, and ``members``: for each its
+      place ``at`` on every axis and of each metric a grid's number and the values,
+      null where a value is not finite. The last axis is the seed.
+    """
+    frame = with_names(frame)
+    axes = _axes(frame)
+    members = len(frame.drop_duplicates(["cell", "member"]))
+    bins = int(np.clip(_ALL_POINTS // members, _LEAST_POINTS, _POINTS))
+    grids: dict[tuple[float, ...], int] = {}
+    found, metrics = [], {}
+    for _, cell in frame.groupby("cell", sort=False):
+        values = {name: _values(cell, name, bins) for name in _NAMES}
+        for member, rows in cell.groupby("member", sort=False):
+            data = {}
+            for name, table in values.items():
+                if table is None or member not in table.index:
+                    continue
+                mine = table.loc[[member]]
+                if mine["value"].notna().any():
+                    grid = tuple(mine["epoch"].round(5))
+                    place = grids.setdefault(grid, len(grids))
+                    data[name] = [place, [_short(x) for x in mine["value"]]]
+                    metrics[name] = None
+            first = rows.iloc[0]
+            at = [axis["values"].index(_word(first[axis["id"]])) for axis in axes]
+            found.append({"at": at, "data": data})
+    if not metrics:
+        return None
+    unit = "squared error" if is_regression(frame).all() else "nats"
+    return {
+        "metrics": [_metric(name, unit) for name in _NAMES if name in metrics],
+        "main": main_metric(frame),
+        "axes": axes,
+        "grids": [list(grid) for grid in grids],
+        "members": found,
+    }
+
+
+def _metric(name: str, unit: str) -> dict[str, Any]:
+    loss = "accuracy" not in name
+    words = _NAMES[name] + (f" ({unit})" if name.endswith("loss") else "")
+    return {"id": name, "name": words, "loss": loss}
+
+
+def _axes(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The norm, what else varies, and the seed."""
+    names = {"label": "norm", "lr": "learning rate"}
+    others = [*static_columns(frame), *dynamic_columns(frame)]
+    names |= {name: name.replace("_", " ") for name in others if name not in names}
+    first = _first(frame, [name for name in names if name != "label"])
+    found = []
+    for name in [*names, "seed"]:
+        values = list(dict.fromkeys(frame[name].map(_word)))
+        chosen = [values.index(first[name])] if name in first else range(len(values))
+        found.append(
+            {
+                "id": name,
+                "name": names.get(name, "seed"),
+                "values": values,
+                "first": list(chosen),
+            }
+        )
+    return found
+
+
+def _first(frame: pd.DataFrame, names: list[str]) -> dict[str, str]:
+    """Where on the axes ``names`` most norms are, and of such places the best one."""
+    metric = main_metric(frame)
+    groups = frame.groupby(names, sort=False)
+    final = final_rows(frame).groupby(names, sort=False)[metric].median()
+    table = pd.DataFrame({"norms": groups["label"].nunique(), "value": final})
+    if "loss" in metric:
+        table["value"] = -table["value"]
+    place = table.sort_values(["norms", "value"], ascending=False).index[0]
+    values = place if isinstance(place, tuple) else (place,)
+    return dict(zip(names, map(_word, values), strict=True))
+
+
+def _values(cell: pd.DataFrame, name: str, bins: int) -> pd.DataFrame | None:
+    """``epoch`` and ``value`` of a metric, indexed by member."""
+    if name not in cell:
+        return None
+    if name in _BINNED:
+        table = binned(cell, name, how=_BINNED[name], bins=bins)
+    else:
+        table = cell[cell[name].notna() | (cell["step"] % _every(cell) == 0)]
+        steps = set(few(np.unique(table["step"]), bins))
+        table = table[table["step"].isin(steps)]
+    first = cell.iloc[0]
+    epoch = table["step"] * first["batch_size"] / first["train_size"]
+    value = table[name].where(np.isfinite(table[name]))
+    return pd.DataFrame({"epoch": epoch, "value": value}).set_index(
+        pd.Index(table["member"])
+    )
+
+
+def _every(cell: pd.DataFrame) -> int:
+    return int(cell["eval_every"].iloc[0])
+
+
+def _short(value: float) -> float | None:
+    """Five digits are more than a screen shows."""
+    return float(f"{value:.5g}") if np.isfinite(value) else None
+
+
+def _word(value: Any) -> str:
+    return number(float(value)) if isinstance(value, float) else str(value)

@@ -1,0 +1,88 @@
+"""Pages of made-up runs, with a made-up ledger."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+
+from normlab.claims import Verdict
+from normlab.figures import FIGURES
+from normlab.report import page
+from tests.figures import made
+from tests.store.handmade import make_cell, write_run
+
+NAN = math.nan
+DRAWN = {"curves", "lr_sensitivity", "santurkar_4"}  # each costs a second
+
+
+def verdict(id: str, kind: str = "supported", **changes) -> Verdict:
+    """A claim that was measured."""
+    row = Verdict(
+        id=id,
+        sentence=f"sentence of {id}",
+        source="a source",
+        verdict=kind,
+        statistic="a statistic",
+        unit="nats",
+        median=0.0831,
+        low=0.0712,
+        high=0.0949,
+        n=5,
+        coverage=0.9375,
+        rule=f"rule of {id}",
+        needs=("a run",),
+        missing=(),
+        runs=(),
+        note="",
+    )
+    return row._replace(**changes)
+
+
+LEDGER = [
+    verdict("C1", runs=("plain",)),
+    verdict("C1.1", sentence="sentence of C1", statistic="another statistic"),
+    verdict("C1.2", "contradicted", runs=("elsewhere",), note="a note of C1.2"),
+    verdict("C2", "contradicted"),
+    verdict(
+        "C10",
+        "undecided",
+        median=NAN,
+        low=NAN,
+        high=NAN,
+        n=0,
+        coverage=NAN,
+        missing=("three seeds of group norm",),
+    ),
+]
+
+
+@pytest.fixture(scope="session")
+def plain(tmp_path_factory):
+    """A run of three norms and two rates, with a quantity."""
+    folder = tmp_path_factory.mktemp("runs") / "plain"
+    return made.write(folder, made.RUNS["plain"], ("effective_smoothness",)).root
+
+
+@pytest.fixture(scope="session")
+def whole(plain, tmp_path_factory) -> str:
+    """The page of that run and of one that is unfinished, with some figures."""
+    folder = tmp_path_factory.mktemp("runs") / "other"
+    cells = [make_cell(dataset="cifar10", batch_size=size) for size in (10, 50)]
+    write_run(folder, cells, until={cells[1].id: 13})
+    with pytest.MonkeyPatch.context() as patch:
+        for name in set(FIGURES) - DRAWN:
+            patch.delitem(FIGURES, name)
+        patch.setattr(page, "ledger", lambda runs: LEDGER)
+        return page.render([plain, folder])
+
+
+@pytest.fixture
+def bare(monkeypatch) -> Callable[..., str]:
+    """Renders pages without figures, which cost seconds."""
+    monkeypatch.setattr(page.drawn, "figures", lambda sources: [])
+
+    def render(*runs, ledger=()) -> str:
+        monkeypatch.setattr(page, "ledger", lambda runs: list(ledger))
+        return page.render(runs)
+
+    return render

@@ -1,0 +1,160 @@
+"""What the page is made of: curves to explore, folded claims, alternative texts."""
+
+import math
+
+import numpy as np
+import pytest
+
+from normlab.figures.tables import PAPER
+from normlab.report import alt, judged, series
+from normlab.report.overview import overview
+from normlab.store import load
+from tests.report.conftest import verdict
+from tests.store.handmade import make_cell, write_run
+
+
+def frame_of(folder, *cells, **how):
+    return load(write_run(folder, cells, **how).root)
+
+
+def test_curves_are_the_members(tmp_path):
+    frame = frame_of(tmp_path, make_cell(), make_cell(norm="none"))
+    found = series.curves(frame)
+    assert found is not None
+    names = [axis["id"] for axis in found["axes"]]
+    assert names == ["label", "lr", "seed"]
+    assert found["axes"][1]["values"] == ["0.001", "0.01"]
+    assert len(found["members"]) == 2 * 2 * 3 and found["main"] == "test_accuracy"
+    member = next(m for m in found["members"] if m["at"] == [1, 1, 2])
+    mine = frame[
+        (frame["norm"] == "none") & (frame["lr"] == 1e-2) & (frame["seed"] == 2)
+    ]
+    grid, values = member["data"]["test_accuracy"]
+    assert found["grids"][grid] == [0, 1, 2]
+    measured = mine[mine["test_accuracy"].notna()]
+    np.testing.assert_allclose(values, measured["test_accuracy"], rtol=1e-4)
+    grid, values = member["data"]["batch_loss"]
+    assert found["grids"][grid] == pytest.approx(np.arange(20) / 10)
+    np.testing.assert_allclose(values, mine["batch_loss"][:-1], rtol=1e-4)
+
+
+def test_long_curves_are_averaged_over_bins(tmp_path):
+    frame = frame_of(tmp_path, make_cell(lrs=(1e-3,), seeds=1, steps=1000))
+    found = series.curves(frame)
+    assert found is not None
+    grid, values = found["members"][0]["data"]["batch_loss"]
+    assert len(values) == len(found["grids"][grid]) == 100
+    assert values[3] == pytest.approx(frame["batch_loss"][30:40].mean(), rel=1e-4)
+
+
+def test_many_members_have_shorter_curves(tmp_path, monkeypatch):
+    monkeypatch.setattr(series, "_ALL_POINTS", 60)
+    monkeypatch.setattr(series, "_LEAST_POINTS", 5)
+    found = series.curves(
+        frame_of(tmp_path, make_cell(seeds=3, lrs=(1e-3,), steps=200))
+    )
+    assert found is not None
+    for member in found["members"]:
+        assert {len(values) for _, values in member["data"].values()} <= {20}
+
+
+def test_what_is_not_finite_is_null(tmp_path):
+    def loss(member, step: int) -> float:
+        return math.inf if member.seed == 1 and step > 5 else 1.0
+
+    found = series.curves(frame_of(tmp_path, make_cell(lrs=(1e-3,)), loss=loss))
+    assert found is not None
+    members = {m["at"][-1]: m["data"]["batch_loss"] for m in found["members"]}
+    assert members[0][1] == [1.0] * 20
+    assert members[1][1] == [1.0] * 6 + [None] * 14
+    assert members[0][0] == members[1][0]  # the same grid
+    never = frame_of(
+        tmp_path / "n",
+        make_cell(),
+        loss=lambda m, t: math.nan,
+        score=lambda m, t: math.nan,
+    )
+    left = series.curves(never.assign(gradient_norm=math.nan))
+    assert left is None
+
+
+def test_what_is_shown_at_first_exists_and_is_the_best(tmp_path):
+    cells = [
+        make_cell(lrs=(1e-3, 1e-2), batch_size=50),
+        make_cell(norm="none", lrs=(1e-3, 1e-2), batch_size=50),
+        make_cell(lrs=(1e-1,)),
+    ]
+    score = lambda member, step: member.lr * step  # noqa: E731
+    found = series.curves(frame_of(tmp_path, *cells, score=score))
+    assert found is not None
+    first = {a["id"]: [a["values"][i] for i in a["first"]] for a in found["axes"]}
+    # At a rate of 0.1 there is but one norm; of the others 0.01 scores best.
+    assert first == {
+        "label": ["batch", "none"],
+        "lr": ["0.01"],
+        "batch_size": ["50"],
+        "seed": ["0", "1", "2"],
+    }
+
+
+def test_parts_are_folded_under_their_claim():
+    rows = [
+        verdict(x, kind)
+        for x, kind in [
+            ("C1", "supported"), ("C1.1", "undecided"), ("C10", "contradicted"),
+            ("C1.2", "supported"), ("C3.1", "supported"),
+        ]
+    ]  # fmt: skip
+    found = judged.judged(rows, {})
+    assert [row.verdict.id for row in found] == ["C1", "C10", "C3.1"]
+    assert [[p.verdict.id for p in row.parts] for row in found] == [
+        ["C1.1", "C1.2"],
+        [],
+        [],
+    ]
+    assert judged.counts(found) == {"supported": 2, "contradicted": 1, "undecided": 0}
+
+
+def test_numbers_of_a_claim():
+    [row] = judged.judged([verdict("C1")], {})
+    assert (row.value, row.interval) == ("0.0831 [0.0712, 0.0949] nats", "94% interval")
+    bare = verdict("C1", low=math.nan, high=math.nan, unit="")
+    [row] = judged.judged([bare], {})
+    assert (row.value, row.interval) == ("0.0831", "")
+    [row] = judged.judged([verdict("C1", n=1, coverage=0.0)], {})
+    assert (row.value, row.interval) == ("0.0831 nats", "one seed, no interval")
+    [row] = judged.judged([verdict("C1", median=math.nan)], {})
+    assert row.value == ""
+
+
+def test_a_claims_runs_lead_to_their_sections():
+    sections = {"runs/a": "#one", "/somewhere/b": "#two"}
+    row = verdict("C1", runs=("runs/a", "b", "runs/c"))
+    [found] = judged.judged([row], sections)
+    assert found.runs == {"a": "#one", "b": "#two", "c": ""}
+
+
+def test_alternative_text(tmp_path):
+    from normlab.figures import santurkar_1
+
+    cell = make_cell(model="vgg16", dataset="cifar10", lrs=(0.1,))
+    other = make_cell(model="vgg16", dataset="cifar10", lrs=(0.1,), norm="none")
+    table = santurkar_1.tabulate(frame_of(tmp_path, cell, other))
+    text = alt.alt_text("Accuracy of a VGG.", table)
+    assert text.startswith(
+        "Accuracy of a VGG. Data: cifar10, vgg16. Shown: batch, none."
+    )
+    assert f"Beside it: {PAPER}." in text and "range of 3 seeds" in text
+    assert "Highest final test accuracy: batch 0.701, none 0.701." in text
+
+
+def test_overview(tmp_path):
+    frames = [
+        frame_of(tmp_path / "a", make_cell()),
+        frame_of(tmp_path / "b", make_cell(norm="none", seeds=5, dataset="cifar10")),
+    ]
+    found = overview(frames)
+    assert found[:3] == (2, 16, 320)
+    assert (found.norms, found.datasets) == (["batch", "none"], ["digits", "cifar10"])
+    assert found.seeds == 5 and found.updates == "320"
+    assert found._replace(steps=1_230_000).updates == "1.2 million"

@@ -1,0 +1,39 @@
+"""``python -m normlab.report``: one line of success, or of a mistake."""
+
+import pytest
+
+from normlab import flags
+from normlab.report import page
+from normlab.report.__main__ import flag_values, main
+
+
+def call(capsys, *words) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stop:
+        flags.run(main, flag_values(), program="normlab.report", doc="", argv=words)
+    out, err = capsys.readouterr()
+    return int(stop.value.code or 0), out, err
+
+
+def test_it_says_where_the_page_is(plain, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(page.drawn, "figures", lambda sources: [])
+    status, out, err = call(capsys, f"--run={plain}", f"--out={tmp_path / 'r'}")
+    assert (status, err) == (0, "")
+    assert out.startswith(f"report: {tmp_path / 'r' / 'index.html'} (0.")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "pass --run=RUN"),
+        (["--run={run}/cells"], "is not a run directory"),
+        (["--run={run}", "--run={run}"], "is given twice"),
+        (["--run={run}", "--out={run}/flags.txt"], "cannot write"),
+        (["{run}"], "unexpected word"),
+    ],
+)
+def test_a_mistake_is_one_line(words, said, plain, capsys, monkeypatch):
+    monkeypatch.setattr(page.drawn, "figures", lambda sources: [])
+    status, out, err = call(capsys, *(word.format(run=plain) for word in words))
+    assert status == 1 and out == ""
+    assert err.startswith("normlab.report: error: ") and err.count("\n") == 1
+    assert said in err
