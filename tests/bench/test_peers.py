@@ -58,6 +58,7 @@ def test_a_peer_computes_what_normlab_does(name, variant, work, reference):
         assert 0 < (contender.memory() or 0) < 2**30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mode", "devices"), [("map", "2"), ("vmap", "1"), ("loop", "1")]
 )

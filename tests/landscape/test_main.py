@@ -27,8 +27,8 @@ def call(*words: str) -> int:
     ("kind", "figures"),
     [
         ("plane", ["contour", "surface"]),
-        ("path", ["contour", "surface"]),
-        ("line", ["line"]),
+        pytest.param("path", ["contour", "surface"], marks=pytest.mark.slow),
+        pytest.param("line", ["line"], marks=pytest.mark.slow),
         ("between", ["line"]),
     ],
 )

@@ -23,7 +23,8 @@ AFFINE = 2
 
 
 def norm_of(kind, **options):
-    return make_norm(kind, groups=2 if kind == "group" else None, **options)
+    groups = 2 if "groups" in NORMS[kind].reads else None
+    return make_norm(kind, groups=groups, **options)
 
 
 def build(name, norm: Any = "none", classes=10, **options) -> Any:

@@ -85,7 +85,12 @@ def test_any_image_size(image_shape, dense):
     assert logits.shape == (2, 3)
 
 
-@pytest.mark.parametrize("name", MODELS)
+# Deep ones are their shallow ones again, and take seconds to trace.
+_DEEP = ("vgg16", "resnet56")
+_ONCE = [pytest.param(n, marks=pytest.mark.slow) if n in _DEEP else n for n in MODELS]
+
+
+@pytest.mark.parametrize("name", _ONCE)
 @pytest.mark.parametrize("norm", NORMS)
 def test_every_model_takes_every_norm(name, norm):
     groups = 2 if "groups" in NORMS[norm].reads else None

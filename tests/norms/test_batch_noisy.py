@@ -275,13 +275,13 @@ def test_training_resumed_is_training_never_stopped(start, train):
 
 
 def test_evaluation_is_without_noise_unless_asked(start, data, arrays):
-    found = {}
+    found, seen = {}, jnp.arange(10)
     for noise in (False, True):
         evaluate = jax.jit(noisy_program(data, noise_eval=noise).evaluate)
-        found[noise] = evaluate(start, arrays)
-        assert found[noise] == evaluate(start, arrays)  # always the same noise
+        found[noise] = evaluate(start, seen, arrays)
+        assert found[noise] == evaluate(start, seen, arrays)  # always the same noise
     plain = tiny.program(tiny.cell_config(norm="batch"), data).evaluate
-    expected = jax.jit(plain)(start, arrays)
+    expected = jax.jit(plain)(start, seen, arrays)
     for name in ("train_loss", "test_loss"):
         np.testing.assert_allclose(found[False][name], expected[name], rtol=1e-6)
         assert abs(found[True][name] - expected[name]) > 1e-3

@@ -201,13 +201,16 @@ def slow(*pairs):
 
 
 SMALL = [("small_cnn", "batch"), ("small_cnn", "group")]
-VGG = [("vgg11", "batch"), ("vgg11", "group")]
 # Group norm with other groups. Behind vgg11's pools a channel of an example is one
 # pixel, of whose gradient an instance norm leaves nothing.
-OTHER = slow(("small_cnn", "layer"), ("small_cnn", "instance"), ("vgg11", "layer"))
-networks = pytest.mark.parametrize(("model", "kind"), SMALL + VGG + OTHER)
-# What takes longer to compile.
-wholly = pytest.mark.parametrize(("model", "kind"), SMALL + slow(*VGG) + OTHER)
+OTHER = slow(
+    ("vgg11", "batch"),
+    ("vgg11", "group"),
+    ("small_cnn", "layer"),
+    ("small_cnn", "instance"),
+    ("vgg11", "layer"),
+)
+networks = pytest.mark.parametrize(("model", "kind"), SMALL + OTHER)
 
 
 @pytest.fixture(params=EPSILONS)
@@ -292,7 +295,7 @@ def test_alignments_cancel_before_another_norm(model, kind, epsilon):
             assert (abs(each) / size).max() > 1e-2
 
 
-@wholly
+@networks
 @pytest.mark.parametrize("random", [False, True])
 def test_second_order_at_every_layer(model, kind, epsilon, steps, random):
     """Along the gradient and along random directions."""
@@ -305,7 +308,7 @@ def test_second_order_at_every_layer(model, kind, epsilon, steps, random):
         assert (abs(found["bent"]) > 1e-6 * size).all()
 
 
-@wholly
+@networks
 def test_the_quantity_says_so(model, kind, epsilon, whole):
     found = whole.identities
     for k, of in enumerate(each_layer(whole, kind, epsilon)):
@@ -320,7 +323,7 @@ def test_the_quantity_says_so(model, kind, epsilon, whole):
         assert (found[field] < TIGHT).all(), field
 
 
-@wholly
+@networks
 def test_invariances_of_weights(model, kind, epsilon, whole):
     """Batch norm: each channel's weights; the others: each group's, with its biases.
 

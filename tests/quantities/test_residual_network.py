@@ -68,7 +68,9 @@ def parts_of(site, found) -> dict:
     return dict(zip(site.labels("part"), found["gradient_norm"]["l2"], strict=True))
 
 
-@pytest.mark.parametrize("norm", ["batch", "group"])
+@pytest.mark.parametrize(
+    "norm", ["group", pytest.param("batch", marks=pytest.mark.slow)]
+)
 def test_the_identity_holds_at_every_norm_layer(norm, x64):
     config = cell(norm)
     site, found = measured(config, NAMES, start(config))

@@ -168,7 +168,7 @@ def test_recording_and_evaluating_change_no_bit(expected, tmp_path):
 # Stopped and started again.
 
 
-@pytest.mark.parametrize("seed", [0, 2])
+@pytest.mark.parametrize("seed", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_interrupted_anywhere_it_ends_in_the_same_bits(seed, expected, often, tmp_path):
     random = np.random.default_rng(seed)
     paths = CellPaths(tmp_path / "cell")
@@ -185,7 +185,9 @@ def test_interrupted_anywhere_it_ends_in_the_same_bits(seed, expected, often, tm
     assert_same(everything(paths), expected)
 
 
-@pytest.mark.parametrize("call", range(5))
+@pytest.mark.parametrize(
+    "call", [0, 3, *(pytest.param(i, marks=pytest.mark.slow) for i in (1, 2, 4))]
+)
 def test_stopped_between_the_writes_of_a_checkpoint(
     call, expected, often, tmp_path, monkeypatch
 ):
@@ -246,7 +248,12 @@ def empty(folder):
 
 
 @pytest.mark.parametrize(
-    "damage, how_many", [(break_largest, 1), (empty, 1), (break_largest, 2)]
+    "damage, how_many",
+    [
+        (break_largest, 1),
+        pytest.param(empty, 1, marks=pytest.mark.slow),
+        (break_largest, 2),
+    ],
 )
 def test_damaged_checkpoints_are_passed_over(
     damage, how_many, expected, often, tmp_path, caplog
@@ -289,7 +296,9 @@ def test_a_second_writer_is_refused(tmp_path):
 # Settings that may change between two starts.
 
 
-@pytest.mark.parametrize("chunk_steps, seconds", [(3, 5.0), (4, 1e-9)])
+@pytest.mark.parametrize(
+    "chunk_steps, seconds", [(3, 5.0), pytest.param(4, 1e-9, marks=pytest.mark.slow)]
+)
 def test_the_length_of_calls_changes_no_bit(
     chunk_steps, seconds, expected, often, tmp_path, monkeypatch
 ):

@@ -142,7 +142,13 @@ def test_all_groupings_run_through_one_program():
     assert population.compile_seconds == seconds + own
 
 
-@pytest.mark.parametrize("name", GROUPINGS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name == "correlated" else pytest.param(name, marks=pytest.mark.slow)
+        for name in GROUPINGS
+    ],
+)
 def test_a_member_equals_the_same_point_run_alone(name, together):
     i = list(GROUPINGS).index(name)
     state, losses = trained(cell_of(name))

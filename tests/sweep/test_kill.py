@@ -111,6 +111,7 @@ def check(folder: Path, cache: Path, norm: str, kills: int, seed: int) -> None:
         jax.tree.map(np.testing.assert_array_equal, found, expected)
 
 
+@pytest.mark.slow
 def test_a_kill_changes_no_bit(tmp_path, cache):
     check(tmp_path, cache, "batch", kills=1, seed=0)
 

@@ -97,7 +97,11 @@ def distances(result: Result) -> np.ndarray:
 
 @pytest.mark.parametrize(
     "norm, mode",
-    [*((norm, "vmap") for norm in (*NORMS, "batch_noisy")), ("batch", "map")],
+    [
+        *((norm, "vmap") for norm in NORMS),
+        pytest.param("batch_noisy", "vmap", marks=pytest.mark.slow),
+        ("batch", "map"),
+    ],
 )
 def test_a_member_equals_the_same_point_run_alone(norm, mode):
     cell = tiny.cell(norm=norm)
@@ -109,7 +113,9 @@ def test_a_member_equals_the_same_point_run_alone(norm, mode):
         assert differ(take(alone, 0).end.params, take(together, 0).end.params)
 
 
-@pytest.mark.parametrize("norm", ["batch", "group"])
+@pytest.mark.parametrize(
+    "norm", ["batch", pytest.param("group", marks=pytest.mark.slow)]
+)
 def test_execution_modes_agree(norm):
     cell = tiny.cell(norm=norm)
     results = [run(cell, mode, evaluate=True) for mode in MODES]

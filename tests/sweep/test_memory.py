@@ -47,7 +47,7 @@ def test_working_bytes_bound_what_the_compiler_takes():
     indices = jnp.zeros((3, cell.config.batch_size), jnp.int32)
     for function, args in (
         (program.chunk, (state, indices, whole, arrays)),
-        (program.evaluate, (state, arrays)),
+        (program.evaluate, (state, jnp.arange(9), arrays)),
     ):
         compiled = jax.jit(function).lower(*args).compile()
         analysis = compiled.memory_analysis()

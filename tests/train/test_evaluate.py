@@ -116,7 +116,8 @@ def test_the_program_evaluates_both_splits_and_every_kind_of_statistics():
     )
     program = tiny.program(several, data)
     state = state_of(program)
-    found = {k: float(v) for k, v in jax.jit(program.evaluate)(state, arrays).items()}
+    evaluated, seen = jax.jit(program.evaluate), jnp.arange(9)
+    found = {k: float(v) for k, v in evaluated(state, seen, arrays).items()}
     kinds = ("precise", "running", "batch")
     for split in ("train", "test"):
         for metric in ("loss", "accuracy"):
@@ -124,9 +125,9 @@ def test_the_program_evaluates_both_splits_and_every_kind_of_statistics():
             assert found.pop(name) == found[f"{name}_precise"]
         assert len({found[f"{split}_loss_{kind}"] for kind in kinds}) == 3
     assert len(found) == 12
-    # Only the first train_eval_size training images count.
+    # Only the training images that are named count.
     cut = {**arrays, "train_x": arrays["train_x"].at[9:].set(0)}
-    again = jax.jit(program.evaluate)(state, cut)
+    again = evaluated(state, seen, cut)
     assert float(again["train_loss_running"]) == found["train_loss_running"]
     assert float(again["train_loss_precise"]) != found["train_loss_precise"]
 
@@ -137,6 +138,6 @@ def test_one_kind_of_statistics_has_no_suffix(norm):
     data = tiny.dataset()
     program = tiny.program(tiny.cell_config(norm=norm, bn_eval=("precise",)), data)
     arrays = {k: jnp.asarray(v) for k, v in data_arrays(data).items()}
-    found = jax.eval_shape(program.evaluate, state_of(program), arrays)
+    found = jax.eval_shape(program.evaluate, state_of(program), jnp.arange(9), arrays)
     assert set(found) == {"train_loss", "train_accuracy", "test_loss", "test_accuracy"}
     assert all(value.shape == () for value in found.values())

@@ -67,15 +67,15 @@ def test_a_regression_trains_and_is_evaluated_by_the_same_loss():
     state = jax.jit(program.init)(jnp.int32(0), hyper)
     arrays = {name: jnp.asarray(x) for name, x in data_arrays(dataset).items()}
     assert arrays["train_x"].dtype == arrays["train_y"].dtype == jnp.float32
-    evaluate = jax.jit(program.evaluate)
-    before = evaluate(state, arrays)
+    evaluate, everything = jax.jit(program.evaluate), jnp.arange(40)
+    before = evaluate(state, everything, arrays)
     order = np.random.default_rng(1).permutation(40).astype(np.int32)
     batches = jnp.asarray(np.stack([order] * 30))
     state, metrics = jax.jit(program.chunk)(state, batches, jnp.int32(30), arrays)
     # The whole training set is one batch, so its loss is the training loss.
     losses = np.asarray(metrics["batch_loss"])
     np.testing.assert_allclose(losses[0], before["train_loss"], rtol=1e-5)
-    after = evaluate(state, arrays)
+    after = evaluate(state, everything, arrays)
     assert after["train_loss"] < losses[-1] < 0.5 * losses[0]
     assert after["test_loss"] < 0.6 * before["test_loss"]
     for name in ("train_accuracy", "test_accuracy"):
