@@ -90,7 +90,8 @@ def test_well_formed_but_other_data(fake, position):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"hello", gzip.compress(b"hello", mtime=0), b"PK\x03\x04" + bytes(100)]
+    "content",
+    [b"", b"hello", gzip.compress(b"hello", mtime=0), b"PK\x03\x04" + bytes(100)],
 )
 def test_no_archive_at_all(fake, tmp_path, content):
     path = tmp_path / "file"
