@@ -172,6 +172,7 @@ def test_figures_that_are_missing_are_drawn_again(folder, frame, printed):
     assert not changed
 
 
+@pytest.mark.slow
 def test_the_stored_flags_replay_it(folder, frame):
     flags = f"--flagfile={OUT}/flags.txt"
     sweep(folder, flags, "--out=replay", "--compilation_cache=compiled")

@@ -46,6 +46,7 @@ def test_a_loop_feeds_each_turn_from_the_products_of_the_one_before():
     assert abs(loop(1) - loop(5)).max() > 0
 
 
+@pytest.mark.slow
 def test_the_numbers_are_printed_and_written(tmp_path, capsys):
     out = tmp_path / "conv.json"
     words = ["--shape=tiny", "--form=patches,direct", "--members=1,2", "--repeats=2"]

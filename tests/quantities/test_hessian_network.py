@@ -11,6 +11,7 @@ from jax.flatten_util import ravel_pytree
 from normlab.norms import make_norm
 from tests import tiny
 
+pytestmark = pytest.mark.slow
 NAMES = ("hessian_top", "hessian_bottom", "hessian_trace", "hessian_density")
 KINDS = ("batch", "running")
 IMAGES, ITERATIONS, SAMPLES = 20, 60, 3

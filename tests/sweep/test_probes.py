@@ -208,7 +208,9 @@ def test_stopped_anywhere_the_same_is_measured(measured, tmp_path, monkeypatch):
         )
 
 
-@pytest.mark.parametrize(("chunk", "devices"), [(3, 1), (4, 2)])
+@pytest.mark.parametrize(
+    ("chunk", "devices"), [pytest.param(3, 1, marks=pytest.mark.slow), (4, 2)]
+)
 def test_chunks_and_devices_measure_the_same(measured, tmp_path, chunk, devices):
     paths = CellPaths(tmp_path / "cell")
     run_cell(
