@@ -211,6 +211,7 @@ def test_equals_a_plain_forward_pass(name, sides):
     assert not np.allclose(unmasked, expected, atol=2e-2)
 
 
+@pytest.mark.slow
 def test_all_forms_of_the_convolution_agree():
     """In the stem, in thin and thick blocks, and where these have a stride of 2."""
     x, labels = images(4, 7, 8), jnp.asarray([0, 1, 2, 1])

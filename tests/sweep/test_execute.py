@@ -313,6 +313,7 @@ def test_the_length_of_calls_changes_no_bit(
     assert_same(everything(paths), expected)
 
 
+@pytest.mark.slow
 def test_it_resumes_in_other_modes_and_member_chunks(often, tmp_path):
     """SGD: Adam would make steps of size lr out of a zero gradient's rounding."""
     plan = tiny.plan(dataclasses.replace(CELL, config=tiny.cell_config(steps=14)))

@@ -124,7 +124,10 @@ def test_execution_modes_agree(norm):
     close(results[1], results[2])
 
 
-@pytest.mark.parametrize("mode, chunk", [("vmap", 1), ("vmap", 3), ("map", 2)])
+@pytest.mark.parametrize(
+    "mode, chunk",
+    [pytest.param("vmap", 1, marks=pytest.mark.slow), ("vmap", 3), ("map", 2)],
+)
 def test_member_chunks_agree(mode, chunk):
     """Three of four members: the last chunk is padded."""
     cell = tiny.cell()
@@ -248,7 +251,10 @@ def test_augmentation_is_shared_by_a_seed_and_changes_what_is_seen():
 # Where members are computed.
 
 
-@pytest.mark.parametrize("mode, chunk", [("map", 0), ("vmap", 0), ("map", 3)])
+@pytest.mark.parametrize(
+    "mode, chunk",
+    [("map", 0), pytest.param("vmap", 0, marks=pytest.mark.slow), ("map", 3)],
+)
 def test_devices_change_no_result(mode, chunk):
     """Five members on two devices: one is padded; in chunks of three, two are."""
     cell = tiny.cell(tiny.members(lrs=(0.01, 0.1, 0.2, 0.3, 0.4), seeds=(0,)))
