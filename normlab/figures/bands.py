@@ -59,19 +59,25 @@ def edges(smoothness: pd.DataFrame, regression: bool) -> pd.DataFrame:
 
 
 def beside(frame: pd.DataFrame, figures: Mapping[str, str]) -> pd.DataFrame:
-    """The published bands as rows like those of `edges`.
+    """The published bands as rows like those of `edges`, as far as the run went.
 
     Args:
       figures: measure -> the paper's number of its figure.
     """
     tables = []
     for measure, figure in figures.items():
-        found = reference.beside(frame, figure)
+        found = _until(reference.beside(frame, figure), frame["step"].max())
         is_line = bool((found["low"] == found["high"]).all())
         for edge in ("high",) if is_line else ("low", "high"):
             table = published(found, edge)
             tables.append(table.assign(measure=measure, edge=edge))
     return stack(tables)
+
+
+def _until(curves: pd.DataFrame, step: int) -> pd.DataFrame:
+    """Curves to their first point at ``step`` or later."""
+    reached = curves["step"][curves["step"] >= step].min()
+    return curves if np.isnan(reached) else curves[curves["step"] <= reached]
 
 
 @style()

@@ -144,6 +144,15 @@ def test_lines_are_the_table(name, run, drawn):
     assert count >= len(lines)
 
 
+@pytest.mark.parametrize("name", ["santurkar_4", "santurkar_12"])
+def test_published_bands_end_with_the_run(name, drawn):
+    table, _ = drawn(name, "vgg")
+    paper, last = table["source"] == PAPER, table["step"][table["source"] == RUN].max()
+    assert paper.any() and last < 15000  # the paper's goes on to there
+    beyond = np.unique(table["step"][paper & (table["step"] >= last)])
+    assert len(beyond) == 1
+
+
 @pytest.mark.parametrize("run", ["plain", "vgg", "linear"])
 def test_published_curves_are_beside_their_counterparts(run, drawn):
     for name in (*ALWAYS, *DRAWN[run]):
