@@ -27,6 +27,7 @@ from normlab.quantities import (
     identities,
     internal_covariate_shift,
     loss_range,
+    optimum_distance,
     parameter_norm,
 )
 from normlab.quantities.here import Here, Site
@@ -71,6 +72,7 @@ QUANTITIES: dict[str, Quantity] = {
     "curvature_identities": Quantity(
         curvature_identities.measure, ("norm_layer",), _NORM
     ),
+    "optimum_distance": Quantity(optimum_distance.measure, ("norm_layer",), _NORM),
     "hessian_top": Quantity(hessian_top.measure, ("statistics", "rank"), _MATFREE),
     "hessian_bottom": Quantity(
         hessian_bottom.measure, ("statistics", "rank"), _MATFREE

@@ -52,9 +52,31 @@ def theorem_4_2(
         `normlab.quantities.bounds.first_order`.
       curvature: <scale v, H scale v> of every block with its own Hessian, B.
     """
+    last = last_of_theorem_4_2(layer, output_gradient, input_gradient)
+    return curvature / blocks_of(layer).variance - last
+
+
+def last_of_theorem_4_2(
+    layer: Layer, output_gradient: Array, input_gradient: Array
+) -> Array:
+    """<q, yhat> |v|^2 / (m s^2), what Theorem 4.2 subtracts; shape B.
+
+    Args: as for `theorem_4_2`.
+    """
     b = blocks_of(layer)
     q, v = b.scale * layer.cut(output_gradient), layer.cut(input_gradient)
-    return (curvature - dot(q, b.yhat) * dot(v, v) / b.size) / b.variance
+    return dot(q, b.yhat) * dot(v, v) / (b.size * b.variance)
+
+
+def at_unit_scale(layer: Layer, direction: Array) -> Array:
+    """scale * v / s, the direction of the first term of Theorem 4.2; (N, ..., C).
+
+    The change of z along v (`normlab.quantities.bounds.push_forward`), if v is
+    orthogonal to the vector of ones and to yhat in every block.
+    """
+    b = blocks_of(layer)
+    unit = b.scale * layer.cut(direction) / jnp.sqrt(b.variance[..., None])
+    return layer.join(unit)
 
 
 def theorem_4_4(layer: Layer, output_gradient: Array, radius: float | Array) -> Array:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from normlab.quantities.bounds import bent, push_forward
+from normlab.quantities.bounds_printed import at_unit_scale, last_of_theorem_4_2
 from normlab.quantities.here import Here
 from normlab.quantities.norm_layers import norm_layers
 from normlab.quantities.trees import dot
@@ -25,65 +26,75 @@ def measure(here: Here) -> dict[str, Array]:
     output along v; ``bent``: what the curvature of the norm itself adds, summed over
     blocks; ``right``: carried + bent, equal to left; ``relative_error``:
     |right - left| / size, the size being that of all terms on the right;
+    ``theorem_4_2``: in the place of ``right`` the right side of Theorem 4.2 (its first
+    relation) for batch norm and (21) for the others, summed over blocks: equal to left
+    at epsilon = 0, and else neither equal nor a bound; ``theorem_error``: |theorem_4_2
+    - left| / size;
     ``alignment_share``: of the blocks that have a gradient the share with
     <q, yhat> > 0, in which at epsilon = 0 the norm lowers the curvature.
 
-    The last two are NaN where a layer has no gradient. Costs two Hessian products a
-    layer.
+    The errors and the share are NaN where a layer has no gradient. Costs three Hessian
+    products a layer.
     """
     layers = norm_layers(here)
     layers_of = dict(zip(here.site.norms, layers, strict=True))
     along = {n: at.by_input for n, at in layers_of.items()}
     pushed = {n: push_forward(at.layer, at.by_input) for n, at in layers_of.items()}
-    left, carried = forms(here, along, pushed)
+    scaled = {n: at_unit_scale(at.layer, at.by_input) for n, at in layers_of.items()}
+    left, carried, by_theorem = forms(here, along, pushed, scaled)
     own = [bent(at.layer, at.by_output, at.by_input) for at in layers]
     added = jnp.stack([b.value.sum() for b in own])
     size = abs(carried) + jnp.stack([b.size.sum() for b in own])
     aligned = [(b.alignment > 0).sum() / (abs(b.alignment) > 0).sum() for b in own]
     right = carried + added
+    lowered = [last_of_theorem_4_2(x.layer, x.by_output, x.by_input) for x in layers]
+    theorem = by_theorem - jnp.stack([term.sum() for term in lowered])
     return {
         "left": left,
         "right": right,
         "relative_error": abs(right - left) / size,
         "carried": carried,
         "bent": added,
+        "theorem_4_2": theorem,
+        "theorem_error": abs(theorem - left) / size,
         "alignment_share": jnp.stack(aligned),
     }
 
 
 def forms(
-    here: Here, before: dict[str, Array], after: dict[str, Array]
-) -> tuple[Array, Array]:
-    """<v, Hess v> for each layer's direction before it, and <u, H u> for that after.
+    here: Here,
+    before: dict[str, Array],
+    after: dict[str, Array],
+    other: dict[str, Array],
+) -> tuple[Array, Array, Array]:
+    """<v, Hess v> for each layer's direction before it, and <u, H u> for two after.
 
     Args:
-      before, after: a direction for every norm layer, of its input's shape.
+      before, after, other: a direction for every norm layer, of its input's shape.
 
     Returns:
-      Two arrays of shape (norm layers,).
+      Three arrays of shape (norm layers,).
     """
     names, taps = here.site.norms, here.taps
     still = jax.tree.map(jnp.zeros_like, (taps.before, taps.after))
     gradient = jax.grad(lambda moves: here.tapped(here.params, moves)[0])
     _, product = jax.linearize(gradient, still)
-    directions = jax.tree.map(
-        lambda d, zero: d.astype(zero.dtype), (before, after), still
-    )
     count = len(names)
-    places = (
-        {name: k for k, name in enumerate(names)},
-        {name: count + k for k, name in enumerate(names)},
-    )
 
     def form(i: Array) -> Array:
-        """One layer's, on one side of it: all others stand still."""
-        alone = jax.tree.map(
-            lambda d, place: jnp.where(place == i, d, jnp.zeros_like(d)),
-            directions,
-            places,
-        )
-        return dot(alone, product(alone))
+        """One layer's, along one of the directions: all others stand still."""
 
-    # A loop, so that one product is compiled and not two for every layer.
-    found = jax.lax.map(form, jnp.arange(2 * count))
-    return found[:count], found[count:]
+        def alone(kind: int, name: str, direction: Array) -> Array:
+            chosen = i == kind * count + names.index(name)
+            moved = jnp.where(chosen, direction, jnp.zeros_like(direction))
+            return moved.astype(taps.before[name].dtype)
+
+        moves = (
+            {n: alone(0, n, before[n]) for n in names},
+            {n: alone(1, n, after[n]) + alone(2, n, other[n]) for n in names},
+        )
+        return dot(moves, product(moves))
+
+    # A loop, so that one product is compiled and not three for every layer.
+    found = jax.lax.map(form, jnp.arange(3 * count))
+    return found[:count], found[count : 2 * count], found[2 * count :]

@@ -35,6 +35,8 @@ class Site:
         this kind.
       epsilon: what the norms add to the variance.
       running: whether the norm has running averages to evaluate with.
+      weights: for each of those places the name of the layer whose output is
+        normalized.
     """
 
     settings: ProbeSettings
@@ -44,6 +46,7 @@ class Site:
     groups: Mapping[str, int | None] | None
     epsilon: float
     running: bool
+    weights: tuple[str, ...] = ()
 
     def labels(self, axis: str) -> tuple:
         """What the entries along an axis of a quantity stand for."""
@@ -124,6 +127,7 @@ class Here:
       fixed: statistics -> (params -> the loss over the probe's images), the same
         images at every step; ``running`` only for a norm with running averages.
       key: for random vectors: a function of the member's seed and the step.
+      initial: () -> theta_0.
     """
 
     site: Site
@@ -134,6 +138,7 @@ class Here:
     tapped: Callable[[Params, Moves], tuple[Array, tuple[dict, dict]]]
     fixed: dict[str, Loss]
     key: Array
+    initial: Callable[[], Params]
 
     @cached_property
     def loss_and_gradient(self) -> tuple[Array, Params]:

@@ -13,6 +13,7 @@ from normlab.quantities.bounds_consequences import (
     projected_directions,
     removed,
 )
+from normlab.quantities.bounds_printed import theorem_4_4
 from normlab.quantities.here import Here
 from normlab.quantities.norm_layers import NormLayer, norm_layers
 
@@ -38,7 +39,9 @@ def measure(here: Here) -> dict[str, Array]:
       least 1; where the second is below 1 what is printed is false, and where it is
       negative a square is said to be less than a negative number. ``printed_fails``:
       the share of blocks in which it is false by more than rounding, of those with a
-      gradient.
+      gradient. ``bound_ratio`` is that of Theorem 4.4 in its consistent form (17), too,
+      whatever its lambda; ``theorem_4_4_ratio`` is that of the printed one for
+      lambda = 1, NaN for others than batch norm.
     What the layer removes (22):
       ``removed``: the share of |q|^2, over the whole layer, that does not reach y;
       ``removed_mean`` along the vector of ones, ``removed_radial`` along yhat;
@@ -81,6 +84,7 @@ def _of(at: NormLayer) -> dict[str, Array]:
         "bound_ratio": first.bound.sum() / left,
         "printed_ratio": first.printed.sum() / left,
         "printed_fails": fails.sum() / moving.sum(),
+        "theorem_4_4_ratio": _worst_case(at) / left,
         "removed": mean + radial,
         "removed_mean": mean,
         "removed_radial": radial,
@@ -92,6 +96,13 @@ def _of(at: NormLayer) -> dict[str, Array]:
         "scaling_residual": _worst(free.scaling, free.scaling_size),
         "scaling_error": _worst(free.expected - free.scaling, free.scaling_size),
     }
+
+
+def _worst_case(at: NormLayer) -> Array:
+    """The right side of the printed Theorem 4.4 for lambda = 1, over the channels."""
+    if at.layer.groups is not None:
+        return jnp.full((), jnp.nan)
+    return theorem_4_4(at.layer, at.by_output, 1.0).sum()
 
 
 def _worst(difference: Array, size: Array) -> Array:

@@ -61,10 +61,16 @@ def site_of(
     """What is the same at every point of the cell; traces the network once."""
     tapped = TappedNorm(norm)
     layers: list[str] = []
+    calls: list[str] = []
+
+    def note(call, args, kwargs, context):
+        calls.extend(context.module.path[:1])
+        return call(*args, **kwargs)
 
     def trace(x: jax.Array) -> None:
         watched = model.clone(norm=tapped)
-        variables = watched.init(jax.random.key(0), x, statistics="batch")
+        with nn.intercept_methods(note):
+            variables = watched.init(jax.random.key(0), x, statistics="batch")
         layers.extend(variables["params"])  # here still in the order of the calls
 
     jax.eval_shape(trace, jax.ShapeDtypeStruct((2, *image_shape), jnp.float32))
@@ -81,7 +87,15 @@ def site_of(
         groups=groups,
         epsilon=cell.epsilon,
         running="momentum" in NORMS[cell.norm].reads,
+        weights=tuple(
+            _before(name, calls, layers) for name in channels if name in calls
+        ),
     )
+
+
+def _before(norm: str, calls: list[str], layers: list[str]) -> str:
+    """The last layer with parameters that was called before the norm layer."""
+    return [x for x in calls[: calls.index(norm)] if x in layers][-1]
 
 
 def make_measure(
@@ -92,6 +106,7 @@ def make_measure(
     task: str,
     prepare: Prepare,
     scale: Callable[[jax.Array], jax.Array],
+    initial: Callable[[jax.Array], Any],
 ) -> Callable[..., Found]:
     """``measure(point, indices_B, data) -> {quantity: {field: array}}``, one member.
 
@@ -104,6 +119,7 @@ def make_measure(
       task: of the dataset, a key of `normlab.train.losses.LOSSES`.
       prepare: ``(key, images) -> x_NHWC``: standardises and augments.
       scale: images -> x_NHWC: standardises alone.
+      initial: seed -> theta_0.
 
     Raises:
       UserError: one of the quantities cannot be measured there.
@@ -147,6 +163,7 @@ def make_measure(
             tapped=tapped,
             fixed={kind: fixed(kind) for kind in site.statistics},
             key=probe_key(point.seed, point.step),
+            initial=lambda: initial(point.seed),
         )
         return measure(names, here)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +23,7 @@ from normlab.train.network import build_model, build_norm
 from normlab.train.optimizers import make_optimizer
 from normlab.train.precise import make_precise_statistics
 from normlab.train.precision import products_in
-from normlab.train.state import TrainState, init_state
+from normlab.train.state import TrainState, init_state, init_variables
 from normlab.train.step import make_step
 
 Data = dict[str, jax.Array]
@@ -170,7 +170,13 @@ def build_measure(
     norm = build_norm(cell)
     site = site_of(cell, settings, norm, model, dataset.image_shape)
     scale, prepare = preparation(cell, dataset)
-    measured = make_measure(names, site, model, norm, dataset.task, prepare, scale)
+
+    def initial(seed: jax.Array) -> Any:
+        return init_variables(model, dataset.image_shape, seed)["params"]
+
+    measured = make_measure(
+        names, site, model, norm, dataset.task, prepare, scale, initial
+    )
     return site, products_in(cell.precision, measured)
 
 

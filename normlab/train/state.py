@@ -34,6 +34,15 @@ class TrainState:
     opt_state: optax.OptState
 
 
+def init_variables(
+    model: nn.Module, image_shape: tuple[int, int, int], seed: jax.Array
+) -> Any:
+    """The variables of a member before the first step, a function of its seed."""
+    key = jax.random.fold_in(jax.random.key(seed), _INIT)
+    images = jnp.zeros((1, *image_shape), jnp.float32)
+    return model.init(key, images, statistics="batch")
+
+
 def init_state(
     model: nn.Module,
     tx: optax.GradientTransformation,
@@ -48,9 +57,7 @@ def init_state(
       seed: integer scalar; initialisation depends on it alone.
       hyperparameters: ``lr``, ``momentum``, ``weight_decay``, scalars.
     """
-    key = jax.random.fold_in(jax.random.key(seed), _INIT)
-    images = jnp.zeros((1, *image_shape), jnp.float32)
-    variables = model.init(key, images, statistics="batch")
+    variables = init_variables(model, image_shape, seed)
     params = variables["params"]
     return TrainState(
         step=jnp.zeros((), jnp.int32),

@@ -15,12 +15,17 @@ def blocks(x, groups) -> list[np.ndarray]:
 def identity(y, scale, g, v, groups, epsilon) -> dict[str, np.ndarray]:
     """Name -> a number a block, for a layer with input y, g = dL/dz and v = dL/dy."""
     rows = []
-    cuts = (blocks(x, groups) for x in (y, np.asarray(g) * np.asarray(scale), v))
-    for y_b, q_b, v_b in zip(*cuts, strict=True):
+    scales = np.broadcast_to(scale, np.shape(y))
+    cuts = (blocks(x, groups) for x in (y, g, scales, v))
+    for y_b, g_b, scale_b, v_b in zip(*cuts, strict=True):
+        q_b = scale_b * g_b
         m, s2 = len(y_b), y_b.var() + epsilon
         yhat = (y_b - y_b.mean()) / np.sqrt(s2)
         whole, ones, along = q_b @ q_b, q_b.sum() ** 2, (q_b @ yhat) ** 2
         exact = (2 - yhat @ yhat / m) * along
+        # Theorem 4.4 as printed, lambda = 1: the square of what is a square already.
+        worst = (g_b @ g_b) ** 2 - m * g_b.mean() ** 2 - (g_b @ yhat) ** 2
+        worst = worst if groups is None else np.nan
         rows.append(
             {
                 "m": m,
@@ -28,6 +33,9 @@ def identity(y, scale, g, v, groups, epsilon) -> dict[str, np.ndarray]:
                 "right": (whole - ones / m - exact / m) / s2,
                 "bound": (whole - ones / m - along / m) / s2,
                 "printed": (whole - ones / m - along / np.sqrt(m)) / s2,
+                "worst_case": scale_b[0] ** 2 * worst / s2
+                if groups is None
+                else np.nan,
                 "gain": 1 / s2,
                 "whole": whole,
                 "size": whole / s2,
@@ -57,6 +65,7 @@ def fields(of: dict[str, np.ndarray]) -> dict[str, float]:
         "bound_ratio": of["bound"].sum() / left,
         "printed_ratio": of["printed"].sum() / left,
         "printed_fails": fails.sum() / moving.sum(),
+        "theorem_4_4_ratio": of["worst_case"].sum() / left,
         "removed": (of["mean"] + of["radial"]).sum() / whole,
         "removed_mean": of["mean"].sum() / whole,
         "removed_radial": of["radial"].sum() / whole,

@@ -69,4 +69,5 @@ def here(loss, values, *, lr=0.1, following=None, where: Site | None = None) -> 
         tapped=nothing,
         fixed={"batch": loss},
         key=jax.random.key(0),
+        initial=lambda: tree(values),
     )

@@ -195,7 +195,8 @@ def test_blocks_without_a_gradient_and_layers_without(x64):
     }
     for field, value in found.items():
         assert np.isfinite(value[0]) == (field in known), field
-        assert np.isfinite(value[1]), field
+        if field != "theorem_4_4_ratio":  # of batch norm alone
+            assert np.isfinite(value[1]), field
     assert 0 <= found["relative_error"][1] < 1e-11
     assert found["printed_fails"][1] == 1
 
@@ -230,6 +231,7 @@ def tiny_measure():
         "classification",
         lambda key, images: scale(images),
         scale,
+        lambda seed: {},  # neither quantity asks where training began
     )
     program = tiny.program(config, data)
 

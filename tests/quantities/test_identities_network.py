@@ -16,7 +16,13 @@ from normlab.data.digits import load
 from normlab.models import make_model
 from normlab.norms import make_norm
 from normlab.norms.cuts import groups_of
-from normlab.quantities import Here, Site, curvature_identities, identities
+from normlab.quantities import (
+    Here,
+    Site,
+    curvature_identities,
+    identities,
+    optimum_distance,
+)
 from normlab.quantities.norm_layers import norm_layers
 from normlab.settings import ProbeSettings
 from normlab.train.step import make_loss
@@ -43,6 +49,7 @@ class Seen(NamedTuple):
       identities: the fields of that quantity.
       curvature: those of the other, along the gradient, or along random directions.
       by_params: the gradient by the parameters.
+      distance: the fields of `optimum_distance`.
     """
 
     loss: Any
@@ -51,6 +58,7 @@ class Seen(NamedTuple):
     identities: Any = None
     curvature: Any = None
     by_params: Any = None
+    distance: Any = None
 
 
 @functools.cache
@@ -75,7 +83,7 @@ def loss(params, x, y, model, norm):
     return make_loss(network(model, norm))(params, {}, x, y)[0]
 
 
-def here_of(params, x, y, model, kind, epsilon) -> Here:
+def here_of(begun, params, x, y, model, kind, epsilon) -> Here:
     norm = norm_of(kind, epsilon)
 
     def tapped(params, moves):
@@ -94,6 +102,7 @@ def here_of(params, x, y, model, kind, epsilon) -> Here:
         },
         epsilon=epsilon,
         running=False,
+        weights=tuple(name.replace("norm", "conv") for name in names),
     )
     return Here(
         site=site,
@@ -104,6 +113,7 @@ def here_of(params, x, y, model, kind, epsilon) -> Here:
         tapped=tapped,
         fixed={},
         key=jax.random.key(0),
+        initial=lambda: begun,
     )
 
 
@@ -127,9 +137,10 @@ def look(
         gradient = jax.grad(loss)(params, *batch(t), model, norm)
         return jax.tree.map(lambda p, g: p - LR * g, params, gradient)
 
+    begun = params
     params = jax.lax.fori_loop(first, steps, step, params)
     here, elsewhere = (
-        here_of(params, *batch(steps), model, kind, epsilon) for _ in range(2)
+        here_of(begun, params, *batch(steps), model, kind, epsilon) for _ in range(2)
     )
     layers = [
         (at.layer.y, at.layer.scale, at.by_output, at.by_input)
@@ -144,6 +155,7 @@ def look(
         identities=identities.measure(here),
         curvature=curvature_identities.measure(elsewhere),
         by_params=here.gradient,
+        distance=optimum_distance.measure(here),
     )
 
 
@@ -321,6 +333,54 @@ def test_the_quantity_says_so(model, kind, epsilon, whole):
             )
     for field in ("relative_error", "shift_residual", "scaling_error"):
         assert (found[field] < TIGHT).all(), field
+
+
+@networks
+def test_theorem_4_2_at_every_layer(model, kind, epsilon, steps):
+    """An equality at epsilon = 0 alone, along the gradient alone."""
+    along = seen(model, kind, epsilon, steps, True, False).curvature
+    error = abs(along["theorem_4_2"] - along["left"]) / abs(along["left"])
+    random = seen(model, kind, epsilon, steps, True, True).curvature
+    if epsilon == 0:
+        assert (error <= TIGHT).all() and (along["theorem_error"] <= TIGHT).all()
+    elif kind in ALIGNED:
+        assert (error > 10 * TIGHT).any()
+    assert (random["theorem_error"] > 1e-4).any()
+
+
+@networks
+def test_lemma_4_5_in_front_of_every_layer(model, kind, epsilon, whole, steps):
+    """The ray of the weights (and biases) that are free together, by hand."""
+    found = whole.distance
+    begun = start(model)
+    for k, (y, *_) in enumerate(whole.layers):
+        name = f"conv{k + 1}"
+        groups = groups_of(kind, norm_of(kind, epsilon).options, y.shape[-1])
+        rays = []
+        for params in (begun, whole.params):
+            kernel, bias = params[name]["kernel"], params[name]["bias"]
+            each = [kernel[..., c].ravel() for c in range(y.shape[-1])]
+            if kind in ("group", "layer"):
+                each = [np.append(w, bias[c]) for c, w in enumerate(each)]
+                size = len(each) // (groups or 1)
+                cuts = range(0, len(each), size)
+                each = [np.concatenate(each[i : i + size]) for i in cuts]
+            rays.append(each)
+        nearest = 0.0
+        for w0, w in zip(*rays, strict=True):
+            factor, *_ = np.linalg.lstsq(w[:, None], w0, rcond=None)
+            nearest += np.square(w0 - factor * w).sum()
+        scale = np.square(np.concatenate(rays[0])).sum()
+        np.testing.assert_allclose(found["left"][k], nearest, TIGHT, 1e-12 * scale)
+        np.testing.assert_allclose(
+            found["right"][k], found["left"][k], TIGHT, 1e-12 * scale
+        )
+        assert found["relative_error"][k] < TIGHT
+        if steps:
+            assert found["positive"][k] == 1  # they have not turned round
+            assert 0 < found["left"][k] < found["distance"][k]
+        else:
+            assert found["distance"][k] == 0
 
 
 @networks

@@ -1,0 +1,67 @@
+"""How near the start was to an optimum, if training has come to one: Lemma 4.5.
+
+Santurkar et al. 2018 (p. 10 and 25), in the form (18) of docs/theory.md, at the weights
+in front of every norm layer.
+"""
+
+import jax.numpy as jnp
+from jax import Array
+
+from normlab.quantities.bounds_printed import lemma_4_5
+from normlab.quantities.here import Here
+
+
+def measure(here: Here) -> dict[str, Array]:
+    """At every norm layer, arrays of shape (norm layers,).
+
+    W0 are the weights in front of the layer at initialisation and W* those here, taken
+    for an optimum. What is multiplied as one is the weights of a channel, or with group
+    and layer norm those of a group with their biases, which do not drop out there (24).
+
+    ``left``: |W0 - k W*|^2, the squared distance to the nearest optimum on the rays of
+    W*, summed over them; ``right``: what the lemma makes of |W0 - W*|^2;
+    ``relative_error``: the largest |right - left| / |W0 - W*|^2 of a ray, 0 where W0 is
+    W*; ``distance``: |W0 - W*|^2, summed; ``positive``: the share of rays with k > 0,
+    which the lemma asks for.
+
+    Without a norm the optimum at W* is ``distance`` away; the lemma says that with one
+    there is another at ``left``, which is no more.
+    """
+    start = here.initial()
+    rows = [
+        _of(_rays(start[name], groups), _rays(here.params[name], groups))
+        for name, groups in zip(here.site.weights, _groups(here), strict=True)
+    ]
+    return {field: jnp.stack([row[field] for row in rows]) for field in rows[0]}
+
+
+def _groups(here: Here) -> list[int | None]:
+    """The groups of every norm layer."""
+    assert here.site.groups is not None  # `normlab.quantities.check` saw to it
+    return [here.site.groups[name] for name in here.site.norms]
+
+
+def _rays(layer: dict[str, Array], groups: int | None) -> Array:
+    """The weights that are multiplied as one, (rays, D)."""
+    kernel = layer["kernel"]
+    channels = kernel.shape[-1]
+    columns = jnp.moveaxis(kernel, -1, 0).reshape(channels, -1)
+    if groups is None or groups == channels:  # the bias is subtracted with the mean
+        return columns
+    if "bias" in layer:
+        columns = jnp.concatenate([columns, layer["bias"][:, None]], axis=1)
+    return columns.reshape(groups, -1)
+
+
+def _of(start_RD: Array, optimum_RD: Array) -> dict[str, Array]:
+    """The fields of one layer, scalars."""
+    lemma = lemma_4_5(start_RD, optimum_RD)
+    distance = jnp.square(start_RD - optimum_RD).sum(-1)
+    error = abs(lemma.right - lemma.left) / jnp.where(distance == 0, 1, distance)
+    return {
+        "left": lemma.left.sum(),
+        "right": lemma.right.sum(),
+        "relative_error": jnp.where(distance == 0, 0, error).max(),
+        "distance": distance.sum(),
+        "positive": (lemma.factor > 0).mean(),
+    }

@@ -1,0 +1,62 @@
+"""Lemma 4.5 in a cell's own program: whose weights, and from which start."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from normlab.settings import ProbeSettings
+from normlab.train.measure import Point, site_of
+from normlab.train.network import build_model, build_norm
+from normlab.train.program import build_measure, build_program, data_arrays
+from tests import tiny
+
+BEFORE = {"deep_linear": "dense"}
+
+
+@pytest.mark.parametrize("norm", ["batch", "group"])
+@pytest.mark.parametrize("scale", [True, False])
+@pytest.mark.parametrize("model", ["small_cnn", "vgg11", "resnet20", "deep_linear"])
+def test_the_weights_before_every_norm(model, norm, scale):
+    groups = 2 if norm == "group" else None
+    config = tiny.cell_config(
+        model=model,
+        init="standard",
+        norm=norm,
+        groups=groups,
+        norm_scale=scale,
+        norm_bias=scale,
+    )
+    built = build_model(config, 10)
+    site = site_of(config, ProbeSettings(), build_norm(config), built, (32, 32, 3))
+    kind = BEFORE.get(model, "conv")
+    assert site.weights == tuple(n.replace("norm", kind) for n in site.norms)
+    assert set(site.weights) <= set(site.layers) and len(site.norms) > 1
+
+
+def test_the_distance_is_from_the_seeds_own_start():
+    config = tiny.cell_config(
+        model="small_cnn", init="standard", width=0.25, norm="batch"
+    )
+    data = tiny.dataset()
+    init = jax.jit(build_program(config, data).init)
+    _, measured = build_measure(config, data, ["optimum_distance"], config)
+    none = {"lr": 0.1, "momentum": 0.0, "weight_decay": 0.0}
+    states = [init(seed, none) for seed in (0, 1)]
+    indices = jnp.arange(config.batch_size)
+
+    @jax.jit
+    def distance(params, seed):
+        state = states[0]
+        point = Point(params, state.batch_stats, {}, 0.1, seed, 0)
+        return measured(point, indices, data_arrays(data))["optimum_distance"]
+
+    own = distance(states[1].params, 1)
+    np.testing.assert_allclose(own["distance"], 0, atol=1e-10)
+    other = distance(states[0].params, 1)
+    for k, name in enumerate(("conv1", "conv2")):
+        w0, w = (np.asarray(s.params[name]["kernel"]) for s in (states[1], states[0]))
+        np.testing.assert_allclose(
+            other["distance"][k], np.square(w0 - w).sum(), rtol=1e-5
+        )
+        assert 0 < other["left"][k] < other["distance"][k]
