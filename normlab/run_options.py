@@ -27,6 +27,11 @@ class RunOptions:
         "Members on the devices at once: a number (rounded up to a multiple of the "
         "devices), or auto (by memory).",
     )
+    deterministic: bool = flag(
+        False,
+        "The same bits at every start on the same machine, on a GPU too (slower "
+        "there); memory is shared out as if no other program used any.",
+    )
     chunk_steps: int = flag(100, "Steps under one jitted call.")
     checkpoint_seconds: float = flag(60.0, "Least time between checkpoints.")
     keep_checkpoints: int = flag(2, "How many resumable states to keep.")

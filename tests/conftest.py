@@ -10,7 +10,7 @@ import pytest
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Members can be spread over devices; a test that does not ask runs on the first.
-jax.config.update("jax_num_cpu_devices", 3)
+jax.config.update("jax_num_cpu_devices", 4)
 
 
 @pytest.fixture

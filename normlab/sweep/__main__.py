@@ -28,6 +28,7 @@ from normlab.store import RunPaths, load
 from normlab.store.layout import write_text
 from normlab.store.provenance import session
 from normlab.store.run import cell_status, open_run
+from normlab.sweep.deterministic import make_deterministic
 from normlab.sweep.execute import run_cell
 from normlab.sweep.placement import use_cores
 from normlab.sweep.plan import Plan, make_plan, run_folder
@@ -98,6 +99,8 @@ def main(values: flags.FlagValues) -> int:
     config, options = read(SweepConfig, values), read(RunOptions, values)
     if options.tensorboard:
         check_installed()  # before the run, not after it
+    if options.deterministic:
+        make_deterministic()
     use_cores(options.devices)
     if not options.dry_run:
         _use_compilation_cache(options)  # before the plan, which may ask the compiler

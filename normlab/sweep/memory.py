@@ -81,34 +81,40 @@ def _jaxpr_bytes(jaxpr) -> int:
     return total
 
 
-def available_bytes(devices: Sequence[Any]) -> int:
-    """Free memory for arrays: that of all the GPUs, or the machine's for CPUs."""
+def available_bytes(devices: Sequence[Any], whole: bool = False) -> int:
+    """Memory for arrays: that of all the GPUs, or the machine's for CPUs.
+
+    Args:
+      whole: all of it, and not what is free just now.
+    """
     total = 0
     for device in devices:
         stats = device.memory_stats() if device.platform != "cpu" else None
         if not stats or "bytes_limit" not in stats:
-            return int(min(_machine_bytes(), _container_bytes()))
-        total += int(stats["bytes_limit"]) - int(stats.get("bytes_in_use", 0))
+            return int(min(_machine_bytes(whole), _container_bytes(whole)))
+        used = 0 if whole else int(stats.get("bytes_in_use", 0))
+        total += int(stats["bytes_limit"]) - used
     return total
 
 
-def _machine_bytes() -> int:
+def _machine_bytes(whole: bool) -> int:
     """Memory that programs could get; half of all where the system does not say."""
+    name = "MemTotal:" if whole else "MemAvailable:"
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
+            if line.startswith(name):
                 return int(line.split()[1]) * 1024
     except OSError:
         pass  # not Linux
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
-def _container_bytes() -> float:
-    """What the control group may still take, where it has a limit."""
+def _container_bytes(whole: bool) -> float:
+    """What the control group may (still) take, where it has a limit."""
     group = Path("/sys/fs/cgroup")
     try:
         limit = (group / "memory.max").read_text().strip()
-        used = int((group / "memory.current").read_text())
+        used = 0 if whole else int((group / "memory.current").read_text())
     except (OSError, ValueError):
         return math.inf
     return math.inf if limit == "max" else max(int(limit) - used, 0)

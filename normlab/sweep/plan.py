@@ -145,12 +145,13 @@ def _devices(
     most = len(local)
     if cpu and options.devices == "auto":
         # A core's copy of the data is taken from memory that all of them share.
-        room = _COPIES_SHARE * available_bytes(local)
+        room = _COPIES_SHARE * available_bytes(local, options.deterministic)
         most = min(most, max(1, int(room / max(data_bytes, 1))))
     devices = 1
     if mode != "loop":
         devices = choose_devices(options.devices, members, most, local[0].platform)
-    free = available_bytes(local[:devices]) - devices * data_bytes
+    free = available_bytes(local[:devices], options.deterministic)
+    free -= devices * data_bytes
     return devices, max(free, 0)
 
 

@@ -99,7 +99,7 @@ def test_the_compilers_account_is_asked_for_where_the_bound_leaves_members_out(
     need = free.footprint.total(16, "vmap") / memory._SHARE
     data_bytes = sum(x.nbytes for x in data_arrays(free.dataset).values())
     monkeypatch.setattr(
-        "normlab.sweep.plan.available_bytes", lambda _: need / 2 + data_bytes
+        "normlab.sweep.plan.available_bytes", lambda *_: need / 2 + data_bytes
     )
     (tight,) = make_plan(config, options).cells
     assert tight.footprint.measured
@@ -146,6 +146,7 @@ def test_available_memory():
             return {"bytes_limit": 1000, "bytes_in_use": 300}
 
     assert available_bytes([Gpu()]) == 700
+    assert available_bytes([Gpu()], whole=True) == 1000
     assert available_bytes([Gpu(), Gpu()]) == 1400
     one, two = (available_bytes(jax.devices("cpu")[:n]) for n in (1, 2))
     assert 2**24 < one < 2**50
