@@ -5,7 +5,6 @@ metrics at the steps that were evaluated, quantities. It has no checkpoints and 
 so it cannot be gone on with, nor measured further.
 """
 
-import shutil
 from collections.abc import Collection
 from pathlib import Path
 
@@ -13,7 +12,14 @@ import numpy as np
 import pyarrow as pa
 
 from normlab.errors import UserError
-from normlab.store.layout import CellPaths, RunPaths, exists, read_json, write_json
+from normlab.store.layout import (
+    CellPaths,
+    RunPaths,
+    exists,
+    read_json,
+    write_json,
+    write_text,
+)
 from normlab.store.load import begun_cells
 from normlab.store.metrics import read_parts, write_part
 from normlab.store.quantities import measured_names, read_quantity, write_analysis
@@ -47,10 +53,16 @@ def thin(
     for paths in cells:
         _thin_cell(paths, target.cell(paths.root.name), quantities)
     if exists(source.flags):
-        shutil.copyfile(source.flags, target.flags)
+        write_text(target.flags, _elsewhere(source.flags.read_text(encoding="utf-8")))
     # Last: a folder with it is whole.
     write_json(target.sweep, read_json(source.sweep) | {"thin": True})
     return target
+
+
+def _elsewhere(flags: str) -> str:
+    """The lines of a flagfile without the folder that the run was written to."""
+    lines = flags.splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith("--out="))
 
 
 def _thin_cell(

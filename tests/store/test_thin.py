@@ -59,6 +59,14 @@ def test_a_member_that_diverged_is_known_for_it(tmp_path, lost):
     pd.testing.assert_series_equal(at_end[0]["diverged"], at_end[1]["diverged"])
 
 
+def test_the_flagfile_names_no_folder_of_the_machine(tmp_path):
+    run = write_run(tmp_path / "run", CELLS)
+    run.flags.write_text(f"--norm=batch\n--out={run.root}\n--lr=0.1\n")
+    assert thin(run.root, tmp_path / "thin").flags.read_text() == (
+        "--norm=batch\n--lr=0.1\n"
+    )
+
+
 def test_an_unfinished_run_is_copied_as_far_as_it_came(tmp_path):
     whole, small = both(tmp_path, until={CELLS[1].id: 13})
     other = small[small["cell"] == CELLS[1].id]
