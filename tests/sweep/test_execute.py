@@ -21,7 +21,7 @@ from normlab.store.lock import only_writer
 from normlab.store.metrics import read_parts, to_frame
 from normlab.store.path import read_path
 from normlab.store.run import cell_status, read_cell
-from normlab.sweep import execute
+from normlab.sweep import adapt, execute
 from normlab.sweep.execute import run_cell
 from normlab.sweep.population import Population
 from normlab.sweep.progress import SweepProgress
@@ -373,7 +373,7 @@ def test_a_wish_or_another_mode_is_not_overruled_by_the_record(caplog):
 
     def again(record, **options):
         wish = dataclasses.replace(OPTIONS, **options)
-        found = execute._as_before(other, record, wish)
+        found = adapt.as_before(other, record, wish)
         return found.chunk, found.devices
 
     assert again(record) == (3, 2)
@@ -438,14 +438,14 @@ def test_the_cores_of_a_cpu_share_its_memory_and_gpus_do_not(monkeypatch):
     plan = dataclasses.replace(PLAN, chunk=4, devices=2)
     sizes = []
     for _ in range(2):
-        plan = execute._narrower(plan, error)
+        plan = adapt.narrower(plan, error)
         sizes.append((plan.chunk, plan.devices))
     assert sizes == [(2, 2), (1, 1)]
     full = dataclasses.replace(PLAN, chunk=2, devices=2)
     gpu = type("Gpu", (), {"platform": "gpu"})()
     monkeypatch.setattr(jax, "local_devices", lambda: [gpu, gpu])
     with pytest.raises(UserError, match="one member at a time"):
-        execute._narrower(full, error)
+        adapt.narrower(full, error)
 
 
 def test_one_member_too_large_is_said_in_one_line(tmp_path, monkeypatch):
