@@ -85,6 +85,7 @@ def test_it_is_the_same_or_one_line(whole, tmp_path, tally):
     assert refused > 40
 
 
+@pytest.mark.slow
 def test_no_flipped_byte_is_read_as_another_number(whole, tmp_path, tally):
     """Every fourth byte of every file, its footer too."""
     paths = small.copy(whole, tmp_path / "run")

@@ -32,7 +32,6 @@ def test_it_is_recorded_and_touches_no_other(lr, least, most, calm, tmp_path, ta
     assert least <= first <= most
     assert wild["diverged"][first:].all() and not wild["diverged"][:first].any()
     assert not np.isfinite(wild["batch_loss"][first:-1]).any()
-    assert wild["test_loss"].notna().sum() + wild["test_loss"].isna().sum() == 31
     for member in (0, 2):
         one, other = (frame[frame["member"] == member] for frame in (found, calm))
         pd.testing.assert_frame_equal(

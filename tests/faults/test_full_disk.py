@@ -1,7 +1,6 @@
 """A full disk: one line, nothing lost, and with room again the same command goes on."""
 
 import json
-import re
 
 import pytest
 
@@ -23,8 +22,7 @@ def test_a_disk_that_is_full_at_every_write_in_turn(tmp_path, tally):
     found = json.loads(done.stdout.splitlines()[-1])
     errors = found["errors"]
     tally["times out of disk"] += len(errors)
-    assert found["status"] == 0 and found["leftovers"] == []
+    assert found["leftovers"] == []
     assert all("No space left on device" in error for error in errors)
-    failed = {re.sub(r"^.*cannot write \S*/run/?(\S*):.*$", r"\1", e) for e in errors}
     for what in ("sweep.json", "metrics/part-", "path/", "checkpoints/", "figures"):
-        assert any(what in name for name in failed), (what, failed)
+        assert any(what in error for error in errors), "\n".join(errors)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from absl.flags import FlagValues
 
 from normlab.flags import run as run_command
 from normlab.interrupt import Stopped, noting, raising
@@ -117,6 +118,22 @@ def test_a_command_ends_in_one_line(signum, tmp_path, monkeypatch, capsys, tally
     assert capsys.readouterr().err.splitlines()[-1].startswith(said)
     assert small.sweep(out) == 0
     assert "goes on from step 1 of 6" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("signum", BOTH)
+def test_so_does_any_other(signum, capsys, tally):
+    tally["signals"] += 1
+
+    def main(_) -> None:
+        os.kill(os.getpid(), signum)
+        raise AssertionError
+
+    with pytest.raises(SystemExit) as ended:
+        run_command(main, FlagValues(), program="normlab.analysis", doc="", argv=[])
+    assert ended.value.code == 128 + signum
+    name = signal.Signals(signum).name
+    said = f"normlab.analysis: stopped by {name}; the same command goes on\n"
+    assert capsys.readouterr().err == said
 
 
 def test_a_landscape_keeps_its_tiles(tmp_path, monkeypatch, capsys, tally):

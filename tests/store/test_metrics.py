@@ -153,6 +153,7 @@ def test_a_damaged_part_is_named(tmp_path, damage):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.faults
 def test_no_flipped_byte_is_read_as_another_number(tmp_path):
     recorder = Recorder(0)
     recorder.steps(block(list(range(40))))
@@ -171,6 +172,7 @@ def test_no_flipped_byte_is_read_as_another_number(tmp_path):
         assert found is not None and found.equals(right), f"byte {i}"
 
 
+@pytest.mark.faults
 def test_a_failed_part_leaves_nothing(tmp_path, monkeypatch):
     def full(table, path, **_):
         path.write_bytes(b"half")
