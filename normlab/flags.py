@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 from absl import flags
 
 from normlab.errors import UserError
+from normlab.interrupt import Stopped, raising
 from normlab.serialize import item_type
 
 
@@ -151,7 +152,8 @@ def run(
       argv: the words after the program's name; ``sys.argv[1:]`` by default.
 
     A wrong flag, a missing flagfile, a stray word or a `UserError` out of
-    ``main`` ends in one line on standard error and exit status 1.
+    ``main`` ends in one line on standard error and exit status 1; SIGTERM and SIGINT
+    in one line and 128 + their number.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if {"--help", "-h", "-help", "--helpfull"} & set(words):
@@ -168,12 +170,13 @@ def run(
                 "line in a flagfile"
             )
         try:
-            status = main(values)
+            with raising():
+                status = main(values)
         except OSError as error:  # a folder that cannot be read, a full disk, ...
             raise UserError(one_line(error)) from error
-    except KeyboardInterrupt:
-        print(f"{program}: stopped; the same command goes on", file=sys.stderr)
-        sys.exit(130)
+    except Stopped as stop:
+        print(f"{program}: {stop}", file=sys.stderr)
+        sys.exit(128 + stop.signum)
     except UserError as error:
         print(f"{program}: error: {one_line(error)}", file=sys.stderr)
         sys.exit(1)

@@ -77,6 +77,7 @@ def test_it_says_what_it_does(printed, folder):
     ]
 
 
+@pytest.mark.faults
 def test_the_table(frame):
     assert len(frame) == 8 * 7
     assert list(dict.fromkeys(frame["label"])) == ["none", "batch"]
@@ -153,6 +154,7 @@ def stamps(folder: Path) -> dict[Path, tuple[int, int]]:
     }
 
 
+@pytest.mark.faults
 def test_again_it_says_complete_and_changes_nothing(folder, frame):
     before = stamps(folder)
     again = sweep(folder, "--flagfile=tiny ñ.flags", f"--out={OUT}")

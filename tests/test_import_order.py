@@ -11,6 +11,7 @@ ROOT = Path(normlab.__file__).parent
 ORDER = (
     "__init__",
     "errors",
+    "interrupt",
     "serialize",
     "settings",
     "cell",

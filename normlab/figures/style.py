@@ -1,6 +1,7 @@
 """How every figure looks, and how it is saved."""
 
 import contextlib
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import matplotlib
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from normlab.store.layout import replacing, write_text
 
 # Okabe & Ito 2008: told apart by colour-blind readers too.
 PALETTE = (
@@ -67,11 +70,18 @@ def band(ax: Axes, x, table: pd.DataFrame, *, look: dict, label: str) -> None:
 
 
 def save(figure: Figure, table: pd.DataFrame, folder: Path, name: str) -> list[Path]:
-    """Writes ``name`` as .png and .pdf, and what it plots as .csv."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Writes ``name`` as .png and .pdf, and what it plots as .csv; each whole.
+
+    Raises:
+      UserError: the disk is full, or the folder cannot be written.
+    """
     paths = [folder / f"{name}.{kind}" for kind in ("png", "pdf", "csv")]
-    with style():
-        for path in paths[:2]:
-            figure.savefig(path)
-    table.to_csv(paths[2], index=False)
+    for path in paths[:2]:
+        # To memory first: matplotlib itself breaks on a disk that is full.
+        drawn = io.BytesIO()
+        with style():
+            figure.savefig(drawn, format=path.suffix[1:])
+        with replacing(path) as temporary:
+            temporary.write_bytes(drawn.getvalue())
+    write_text(paths[2], table.to_csv(index=False))
     return paths

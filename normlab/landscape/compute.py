@@ -25,6 +25,7 @@ from normlab.store.landscapes import (
     write_tile,
 )
 from normlab.store.layout import CellPaths
+from normlab.store.leftovers import remove_temporaries
 from normlab.store.lock import only_writer
 from normlab.train.program import build_program
 
@@ -106,6 +107,7 @@ class CellLandscapes:
         points = self._points  # a mistake in the command leaves no folder behind
         along, axes = SLICES[self._config.kind](points, asked, self._config)
         with only_writer(folder / "lock"):
+            remove_temporaries(folder)
             begun = read_axes(folder)
             if begun is None:
                 write_axes(folder, settings, axes)

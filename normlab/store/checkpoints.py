@@ -4,6 +4,7 @@ import contextlib
 import errno
 import hashlib
 import logging
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,17 +16,21 @@ import orbax.checkpoint as ocp
 
 from normlab.errors import UserError
 from normlab.store.layout import numbered
+from normlab.store.quiet import quiet
 
 _log = logging.getLogger("normlab")
-# Orbax warns of each checkpoint that is only read, as it is told to below.
-logging.getLogger("absl").addFilter(
-    lambda record: (
-        not any(
-            text in str(record.msg)
-            for text in ("CheckpointManagerOptions.read_only", "directory is read only")
-        )
+_DISK = tuple(
+    os.strerror(number)
+    for number in (
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EFBIG,
+        errno.EROFS,
+        errno.EACCES,
+        errno.EIO,
     )
 )
+quiet()
 
 
 class Unreadable(UserError):
@@ -62,11 +67,22 @@ def save(folder: Path, step: int, tree: Any, *, keep: int | None) -> None:
     try:
         with ocp.CheckpointManager(folder, options=options) as manager:
             done = manager.save(step, args=ocp.args.StandardSave(item), force=True)
-    except OSError as error:
-        reason = error.strerror or error
+    except Exception as error:
+        for half in folder.glob(f"{step}.orbax-checkpoint-tmp*"):
+            shutil.rmtree(half, ignore_errors=True)  # it may be what fills the disk
+        reason = _disk_reason(error)
+        if reason is None:
+            raise
         raise UserError(f"cannot write {folder / str(step)}: {reason}") from error
     if not done:
         raise UserError(f"cannot write {folder / str(step)}: Orbax did not save it")
+
+
+def _disk_reason(error: Exception) -> str | None:
+    """What the disk says, if it was the disk: TensorStore has it in a ValueError."""
+    if isinstance(error, OSError):
+        return str(error.strerror or error)
+    return next((text for text in _DISK if text in str(error)), None)
 
 
 def load(folder: Path, step: int, like: Any) -> Any:

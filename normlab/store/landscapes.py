@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from normlab.errors import UserError
 from normlab.store.layout import CellPaths, exists, numbered, read_json, write_json
 from normlab.store.metrics import PREFIX, SUFFIX, drop_after, write_part
+from normlab.store.tables import read_table
 
 FORMAT = 1
 _NAMES = {"settings", "a", "b", "shares", "path"}
@@ -134,14 +134,8 @@ def read_tiles(folder: Path) -> tuple[int, pd.DataFrame | None]:
     """
     reached, frames = 0, []
     for end, path in numbered(folder, PREFIX, SUFFIX).items():
-        try:
-            table = pq.read_table(path, page_checksum_verification=True)
-        except (pa.ArrowException, OSError) as error:
-            reason = " ".join(str(error).split())
-            raise UserError(
-                f"{path} is damaged ({reason}); remove it, and the same command "
-                "computes it again"
-            ) from error
+        again = "remove it, and the same command computes it again"
+        table = read_table(path, again)
         frame = table.to_pandas()
         if frame["point"].min() != reached:
             break

@@ -14,6 +14,7 @@
 """
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from normlab.errors import UserError
+
+_DIGEST = "sha256"
 
 
 @dataclass(frozen=True)
@@ -170,13 +173,19 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Writes a whole JSON file, or none of it."""
-    write_text(path, json.dumps(value, indent=2) + "\n")
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Writes a whole JSON object with its digest, or none of it."""
+    write_text(path, json.dumps({**value, _DIGEST: _digest(value)}, indent=2) + "\n")
+
+
+def _digest(value: dict[str, Any]) -> str:
+    """sha256 of what ``value`` is when it has been written and read."""
+    text = json.dumps(json.loads(json.dumps(value)), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object.
+    """A JSON object, without its digest; one from before digests is taken as it is.
 
     Raises:
       UserError: the file is missing, damaged, or holds something else.
@@ -189,6 +198,9 @@ def read_json(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is damaged: {error}") from error
     if not isinstance(value, dict):
         raise UserError(f"{path} is damaged: not a JSON object")
+    wanted = value.pop(_DIGEST, None)
+    if wanted is not None and wanted != _digest(value):
+        raise UserError(f"{path} is damaged: its digest differs")
     return value
 
 

@@ -9,8 +9,8 @@ import pandas as pd
 
 from normlab.cell import Cell
 from normlab.errors import UserError
-from normlab.store.layout import CellPaths, RunPaths, exists, read_json
-from normlab.store.metrics import read_parts, to_frame
+from normlab.store.layout import CellPaths, RunPaths, exists, numbered, read_json
+from normlab.store.metrics import PREFIX, SUFFIX, read_parts, to_frame
 from normlab.store.quantities import measured_names, read_quantity
 from normlab.store.run import cell_status, read_cell
 
@@ -54,14 +54,21 @@ def load_quantity(
 
     Raises:
       UserError: ``run`` is no run directory, the quantity was not measured in it, or a
-        file is damaged.
+        file is damaged or missing.
     """
-    frames = []
+    frames, absent = [], []
     for paths in begun_cells(RunPaths.at(run)):
-        found = read_quantity(paths, name)
+        found, cell = read_quantity(paths, name), read_cell(paths)
         if found is not None:
             found = found if part is None else part(found).reset_index(drop=True)
-            frames.append(_with_settings(read_cell(paths), found))
+            frames.append(_with_settings(cell, found))
+        elif name in cell.config.probes and cell_status(paths) == "complete":
+            absent.append(paths.root)
+    if frames and absent:
+        raise UserError(
+            f"{absent[0]} has lost {name}; remove it, and the same command computes "
+            "the cell again"
+        )
     if not frames:
         names = ", ".join(measured(run)) or "none"
         raise UserError(
@@ -104,13 +111,16 @@ def begun_cells(paths: RunPaths) -> Iterator[CellPaths]:
     """The cells of a run that were begun.
 
     Raises:
-      UserError: it is no run directory.
+      UserError: it is no run directory, or a cell has lost its cell.json.
     """
     if not exists(paths.sweep):
         raise UserError(f"{paths.root} is not a run directory: it has no sweep.json")
     for cell_id in read_json(paths.sweep).get("cells", []):
-        if paths.cell(cell_id).config.exists():
-            yield paths.cell(cell_id)
+        cell = paths.cell(cell_id)
+        if cell.config.exists():
+            yield cell
+        elif numbered(cell.metrics, PREFIX, SUFFIX):  # written after it
+            raise UserError(f"{cell.config} is missing; the same command writes it")
 
 
 def _cell_frame(paths: CellPaths) -> pd.DataFrame | None:

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from normlab.errors import UserError
-from normlab.store.layout import numbered, replacing
+from normlab.store.layout import numbered
+from normlab.store.tables import read_table, write_table
 
 PREFIX, SUFFIX = "part-", ".parquet"
 
@@ -71,8 +71,7 @@ def _column(values_Mk: np.ndarray, measured_L: np.ndarray) -> pa.Array:
 
 def write_part(folder: Path, step: int, table: pa.Table) -> None:
     """Writes the part that ends at ``step``, whole or not at all."""
-    with replacing(folder / f"{PREFIX}{step:08d}{SUFFIX}") as temporary:
-        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+    write_table(folder / f"{PREFIX}{step:08d}{SUFFIX}", table)
 
 
 def drop_after(folder: Path, step: int) -> None:
@@ -94,12 +93,7 @@ def read_parts(folder: Path, stop: int | None = None) -> pa.Table | None:
     """
     tables, reached = [], 0
     for end, path in numbered(folder, PREFIX, SUFFIX).items():
-        try:
-            table = pq.read_table(path, page_checksum_verification=True)
-        except (pa.ArrowException, OSError) as error:
-            reason = " ".join(str(error).split())
-            text = f"{path} is damaged ({reason}); {_again(folder)}"
-            raise UserError(text) from error
+        table = read_table(path, _again(folder))
         first = int(table["step"].to_numpy().min())
         if first != reached:
             raise UserError(f"the metrics before {path} are missing; {_again(folder)}")

@@ -7,18 +7,19 @@ is one file, ``analysis/<quantity>.parquet``. Both have the same columns: ``memb
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from normlab.cell import CellConfig
 from normlab.errors import UserError
-from normlab.store.layout import CellPaths, numbered, replacing
+from normlab.store.layout import CellPaths, exists, numbered
 from normlab.store.metrics import PREFIX, SUFFIX, drop_after, write_part
+from normlab.store.run import cell_status, read_cell
+from normlab.store.tables import read_table, write_table
 
 Labels = Mapping[str, Sequence[Any]]
 _SETTINGS = b"normlab"
@@ -72,18 +73,53 @@ def drop_probes_after(paths: CellPaths, step: int) -> None:
             drop_after(folder, step)
 
 
+def probed_at(config: CellConfig, step: int) -> bool:
+    """Whether a cell's probes measure at the parameters after ``step`` updates."""
+    if not config.probes:
+        return False
+    return step % config.probe_every == 0 or step == config.steps
+
+
+def check_probes(paths: CellPaths, config: CellConfig, stop: int) -> None:
+    """Whether the parts hold every step before ``stop`` at which a cell was probed.
+
+    Raises:
+      UserError: a part is missing or damaged.
+    """
+    for name in config.probes:
+        found = [
+            read_table(part, _again(paths), ["step"])["step"].to_numpy()
+            for part in numbered(paths.probes / name, PREFIX, SUFFIX).values()
+        ]
+        _check_steps(paths, name, config, found, stop)
+
+
+def _check_steps(
+    paths: CellPaths,
+    name: str,
+    config: CellConfig,
+    found: Iterable[np.ndarray],
+    stop: int,
+) -> None:
+    due = {step for step in range(stop) if probed_at(config, step)}
+    lost = due.difference(*(steps.tolist() for steps in found))
+    if lost:
+        raise UserError(
+            f"{paths.probes / name} has lost step {min(lost)}; {_again(paths)}"
+        )
+
+
+def _again(paths: CellPaths) -> str:
+    """What to do: parts are not made again one by one."""
+    return f"remove {paths.root}, and the same command computes the cell again"
+
+
 def write_analysis(
     paths: CellPaths, name: str, table: pa.Table, settings: Mapping[str, Any]
 ) -> None:
     """Writes a quantity measured from the path, with what it was measured with."""
     note = {_SETTINGS: json.dumps(dict(settings)).encode()}
-    with replacing(paths.analysis / f"{name}{SUFFIX}") as temporary:
-        pq.write_table(
-            table.replace_schema_metadata(note),
-            temporary,
-            compression="zstd",
-            write_page_checksum=True,
-        )
+    write_table(paths.analysis / f"{name}{SUFFIX}", table, note)
 
 
 def read_quantity(paths: CellPaths, name: str) -> pd.DataFrame | None:
@@ -92,18 +128,28 @@ def read_quantity(paths: CellPaths, name: str) -> pd.DataFrame | None:
     Where it was measured both while training and afterwards, the later one counts.
 
     Raises:
-      UserError: a file is damaged.
+      UserError: a file is damaged, or a part is missing.
     """
-    parts = list(numbered(paths.probes / name, PREFIX, SUFFIX).values())
+    parts = numbered(paths.probes / name, PREFIX, SUFFIX)
     later = paths.analysis / f"{name}{SUFFIX}"
-    frames = [_read(part) for part in parts]
+    frames = [read_table(path, _again(paths)).to_pandas() for path in parts.values()]
+    probed = bool(frames)
     if later.exists():
-        found = _read(later)
-        again = found["step"].unique()
-        frames = [frame[~frame["step"].isin(again)] for frame in frames]
+        again = "remove it, and measure again with python -m normlab.analysis"
+        found = read_table(later, again).to_pandas()
+        newer = found["step"].unique()
+        frames = [frame[~frame["step"].isin(newer)] for frame in frames]
         frames.append(found)
     if not frames:
         return None
+    if probed and exists(paths.config):
+        config = read_cell(paths).config
+        stop = max(parts)
+        if cell_status(paths) == "complete":
+            stop = config.steps + 1
+        if name in config.probes:
+            steps = [frame["step"].to_numpy() for frame in frames]
+            _check_steps(paths, name, config, steps, stop)
     frame = pd.concat(frames, ignore_index=True)
     return frame.sort_values(["member", "step"], kind="stable", ignore_index=True)
 
@@ -118,14 +164,3 @@ def measured_names(paths: CellPaths) -> tuple[str, ...]:
     if paths.analysis.is_dir():
         found |= {file.stem for file in paths.analysis.glob(f"*{SUFFIX}")}
     return tuple(sorted(name for name in found if not name.startswith(".")))
-
-
-def _read(path: Path) -> pd.DataFrame:
-    try:
-        return pq.read_table(path, page_checksum_verification=True).to_pandas()
-    except (pa.ArrowException, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(
-            f"{path} is damaged ({reason}); remove it, and measure again with python "
-            "-m normlab.analysis"
-        ) from error

@@ -115,7 +115,16 @@ def cell_status(paths: CellPaths) -> str:
     """``absent``, ``running`` (begun, not finished) or ``complete``."""
     if not exists(paths.config):
         return "absent"
-    return str(read_json(paths.config).get("status"))
+    return str(_record(paths).get("status"))
+
+
+def _record(paths: CellPaths) -> dict[str, Any]:
+    """cell.json, or what to do where it is damaged."""
+    try:
+        return read_json(paths.config)
+    except UserError as error:
+        again = "without the file, the same command makes it again and goes on"
+        raise UserError(f"{error}; {again}") from error
 
 
 def read_cell(paths: CellPaths) -> Cell:
@@ -124,7 +133,7 @@ def read_cell(paths: CellPaths) -> Cell:
     Raises:
       UserError: cell.json is missing, damaged, or of another version.
     """
-    value = read_json(paths.config)
+    value = _record(paths)
     try:
         members = tuple(from_dict(Member, member) for member in value["members"])
         return Cell(from_dict(CellConfig, value["config"]), members)

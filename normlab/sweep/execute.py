@@ -1,22 +1,28 @@
 """Runs a cell from wherever it stands to its end, through the store."""
 
-import dataclasses
 import logging
 import time
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import jax
 import numpy as np
 
-from normlab.errors import UserError
+from normlab.interrupt import Note, Stopped, noting
 from normlab.quantities import QUANTITIES, Site
 from normlab.run_options import RunOptions
 from normlab.store import checkpoints, metrics, path
 from normlab.store.layout import CellPaths, read_json
+from normlab.store.leftovers import remove_leftovers
 from normlab.store.lock import only_writer
-from normlab.store.quantities import ProbeRecorder, drop_probes_after, to_table
+from normlab.store.quantities import (
+    ProbeRecorder,
+    check_probes,
+    drop_probes_after,
+    to_table,
+)
 from normlab.store.run import cell_status, write_cell
+from normlab.sweep.adapt import as_before, how, narrower
 from normlab.sweep.plan import CellPlan
 from normlab.sweep.population import Metrics, Population, to_device
 from normlab.sweep.stops import Stops
@@ -70,75 +76,22 @@ def run_cell(
 
     Raises:
       UserError: another process is at work on the cell, or the disk is full.
+      Stopped: a signal came; all up to the step that it names is stored.
     """
-    with only_writer(paths.lock):
+    with only_writer(paths.lock), noting() as signals:
         status = cell_status(paths)
         if status == "complete":
             return
+        remove_leftovers(paths)
         if status == "running":
-            plan = _as_before(plan, read_json(paths.config), options)
+            plan = as_before(plan, read_json(paths.config), options)
         while True:
-            write_cell(paths, plan.cell, "running", **_how(plan))
+            write_cell(paths, plan.cell, "running", **how(plan))
             try:
-                return _CellRun(plan, paths, options, progress).run()
+                return _CellRun(plan, paths, options, progress, signals).run()
             except jax.errors.JaxRuntimeError as error:
-                plan = _narrower(plan, error)
+                plan = narrower(plan, error)
                 log.warning("%s: out of memory: now %d at once", plan.name, plan.chunk)
-
-
-def _how(plan: CellPlan) -> dict[str, Any]:
-    """How the plan's members are executed, for the cell's record."""
-    return {
-        "execution": plan.mode,
-        "member_chunk": plan.chunk,
-        "devices": plan.devices,
-    }
-
-
-def _narrower(plan: CellPlan, error: Exception) -> CellPlan:
-    """The plan with half as many members at once, if memory was what lacked.
-
-    Raises:
-      UserError: one member alone does not fit.
-      JaxRuntimeError: ``error`` itself, if it is another one.
-    """
-    if "RESOURCE_EXHAUSTED" not in str(error):
-        raise error
-    devices, each = plan.devices, -(-plan.chunk // plan.devices)
-    if each > 1:
-        return dataclasses.replace(plan, chunk=devices * -(-each // 2))
-    if devices > 1 and jax.local_devices()[0].platform == "cpu":
-        # The cores of a CPU share its memory; fewer GPUs would leave each as full.
-        devices = -(-devices // 2)
-        return dataclasses.replace(plan, chunk=devices, devices=devices)
-    raise UserError(
-        f"{plan.name}: out of memory with one member at a time; a smaller "
-        "--batch_size or --eval_batch_size needs less"
-    ) from error
-
-
-def _as_before(plan: CellPlan, record: dict, options: RunOptions) -> CellPlan:
-    """The plan executed as at the earlier start, where that was left to us.
-
-    It follows from the memory and the devices that happen to be there; another choice
-    would change what is still to come by rounding.
-    """
-    if record.get("execution") != plan.mode:
-        return plan
-    changes = {}
-    limits = {
-        "chunk": (options.member_chunk, "member_chunk", len(plan.cell.members)),
-        "devices": (options.devices, "devices", len(jax.local_devices())),
-    }
-    for name, (asked, key, most) in limits.items():
-        value = record.get(key)
-        if asked == "auto" and isinstance(value, int) and value != getattr(plan, name):
-            if 1 <= value <= most:
-                changes[name] = value
-            else:
-                text = "%s: began with --%s=%s, which is not to be had; goes on with %s"
-                log.warning(text, plan.name, key, value, getattr(plan, name))
-    return dataclasses.replace(plan, **changes)
 
 
 class _CellRun:
@@ -150,8 +103,9 @@ class _CellRun:
         paths: CellPaths,
         options: RunOptions,
         progress: Progress,
+        signals: Note,
     ):
-        self._plan, self._paths = plan, paths
+        self._plan, self._paths, self._signals = plan, paths, signals
         self._options, self._progress = options, progress
         self._config, self._stops = plan.cell.config, Stops(plan.cell)
         self._population = Population(
@@ -168,7 +122,7 @@ class _CellRun:
     def run(self) -> None:
         started = time.monotonic()
         step = self._restore()
-        first = step
+        first = saved = step
         members = len(self._plan.cell.members)
         self._progress.begin(self._plan.name, self._config.steps, step, members)
         self._note_compile(0.0, "initialisation")
@@ -177,6 +131,11 @@ class _CellRun:
         self._probes = ProbeRecorder(self._paths)
         timer = _Timer(self._options.checkpoint_seconds, last=time.monotonic())
         while step < self._config.steps:
+            if self._signals.signum is not None:
+                if saved < step:
+                    self._save(step, recorder, points)
+                where = f"at step {step} of {self._plan.name}"
+                raise Stopped(self._signals.signum, where)
             self._stop(step, recorder, points)
             count = self._count(step)
             recorder.steps(self._train(step, count))
@@ -186,7 +145,7 @@ class _CellRun:
                 begun = time.monotonic()
                 self._save(step, recorder, points)
                 timer.done(begun)
-                recorder = metrics.Recorder(step)
+                recorder, saved = metrics.Recorder(step), step
         if first < step:  # else it was all done before, but for the last word
             self._stop(step, recorder, points)
             self._save(step, recorder, points)
@@ -197,7 +156,7 @@ class _CellRun:
             self._paths,
             self._plan.cell,
             "complete",
-            **_how(self._plan),
+            **how(self._plan),
             compile_seconds=round(compiling, 3),
             run_seconds=round(seconds - compiling, 3),
             steps_run=step - first,
@@ -213,7 +172,9 @@ class _CellRun:
             self._population.restore(state)
         metrics.drop_after(self._paths.metrics, step)
         drop_probes_after(self._paths, step)
-        metrics.read_parts(self._paths.metrics, step)  # nothing before may be missing
+        # Nothing before may be missing.
+        metrics.read_parts(self._paths.metrics, step)
+        check_probes(self._paths, self._config, step)
         if step < self._config.steps:
             path.drop_from(self._paths.path, step)
         return step
@@ -258,6 +219,8 @@ class _CellRun:
             ends.append(step + max(1, int(_CALL_SECONDS / self._step_seconds)))
         else:
             ends.append(step + 1)  # the first call tells how long a step takes
+        if self._signals.signum is not None:
+            ends.append(step + 1)  # the least after which the cell can be left
         return min(ends) - step
 
     def _train(self, step: int, count: int) -> Metrics:

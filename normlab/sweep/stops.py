@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from normlab.cell import Cell
 from normlab.norms import NORMS
+from normlab.store.quantities import probed_at
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,7 @@ class Stops:
         return step % config.eval_every == 0 or step == config.steps
 
     def probes(self, step: int) -> bool:
-        config = self.cell.config
-        if not config.probes:
-            return False
-        return step % config.probe_every == 0 or step == config.steps
+        return probed_at(self.cell.config, step)
 
     def on_path(self, step: int) -> bool:
         """Whether the point is one of the path."""

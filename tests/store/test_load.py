@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -114,6 +115,9 @@ def test_what_is_unfinished_is_there_as_far_as_it_goes(tmp_path):
     rows = frame[frame["cell"] == BATCH.id]
     assert rows["step"].max() == 12 and (rows["steps"] == 20).all()
     (tmp_path / "cells" / NONE.id / "cell.json").unlink()
+    with pytest.raises(UserError, match=r"cell\.json is missing; the same command"):
+        load(tmp_path)
+    shutil.rmtree(tmp_path / "cells" / NONE.id)
     assert set(load(str(tmp_path))["cell"]) == {BATCH.id}
 
 

@@ -35,6 +35,7 @@ def can_lock(path) -> bool:
     return done.returncode == 0
 
 
+@pytest.mark.faults
 def test_a_second_process_is_refused_until_the_first_is_killed(tmp_path):
     path = tmp_path / "cell" / "lock"
     holder = subprocess.Popen(

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from normlab.errors import UserError
-from normlab.store import metrics
+from normlab.store import tables
 from normlab.store.metrics import Recorder, drop_after, read_parts, to_frame, write_part
 
 NAN, INF = float("nan"), float("inf")
@@ -153,6 +153,7 @@ def test_a_damaged_part_is_named(tmp_path, damage):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.faults
 def test_no_flipped_byte_is_read_as_another_number(tmp_path):
     recorder = Recorder(0)
     recorder.steps(block(list(range(40))))
@@ -160,8 +161,7 @@ def test_no_flipped_byte_is_read_as_another_number(tmp_path):
     path = tmp_path / "part-00000040.parquet"
     content = path.read_bytes()
     right = pq.read_table(path)
-    footer = int.from_bytes(content[-8:-4], "little") + 8  # it has no checksum
-    for i in range(0, len(content) - footer, 3):
+    for i in range(0, len(content), 3):
         flipped = bytearray(content)
         flipped[i] ^= 0x10
         path.write_bytes(bytes(flipped))
@@ -172,13 +172,14 @@ def test_no_flipped_byte_is_read_as_another_number(tmp_path):
         assert found is not None and found.equals(right), f"byte {i}"
 
 
+@pytest.mark.faults
 def test_a_failed_part_leaves_nothing(tmp_path, monkeypatch):
     def full(table, path, **_):
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
     write_part(tmp_path, 1, one_step(1))
-    monkeypatch.setattr(metrics.pq, "write_table", full)
+    monkeypatch.setattr(tables.pq, "write_table", full)
     with pytest.raises(UserError, match="No space left"):
         write_part(tmp_path, 2, one_step(2))
     assert [path.name for path in tmp_path.iterdir()] == ["part-00000001.parquet"]

@@ -21,7 +21,7 @@ from normlab.store.lock import only_writer
 from normlab.store.metrics import read_parts, to_frame
 from normlab.store.path import read_path
 from normlab.store.run import cell_status, read_cell
-from normlab.sweep import execute
+from normlab.sweep import adapt, execute
 from normlab.sweep.execute import run_cell
 from normlab.sweep.population import Population
 from normlab.sweep.progress import SweepProgress
@@ -169,6 +169,7 @@ def test_recording_and_evaluating_change_no_bit(expected, tmp_path):
 
 
 @pytest.mark.parametrize("seed", [0, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.faults
 def test_interrupted_anywhere_it_ends_in_the_same_bits(seed, expected, often, tmp_path):
     random = np.random.default_rng(seed)
     paths = CellPaths(tmp_path / "cell")
@@ -188,6 +189,7 @@ def test_interrupted_anywhere_it_ends_in_the_same_bits(seed, expected, often, tm
 @pytest.mark.parametrize(
     "call", [0, 3, *(pytest.param(i, marks=pytest.mark.slow) for i in (1, 2, 4))]
 )
+@pytest.mark.faults
 def test_stopped_between_the_writes_of_a_checkpoint(
     call, expected, often, tmp_path, monkeypatch
 ):
@@ -211,6 +213,7 @@ def test_stopped_between_the_writes_of_a_checkpoint(
     assert_same(everything(paths), expected)
 
 
+@pytest.mark.faults
 def test_stopped_before_the_last_word(expected, tmp_path, monkeypatch):
     """All was stored, but cell.json does not say so yet: nothing is trained again."""
     paths = CellPaths(tmp_path / "cell")
@@ -255,6 +258,7 @@ def empty(folder):
         (break_largest, 2),
     ],
 )
+@pytest.mark.faults
 def test_damaged_checkpoints_are_passed_over(
     damage, how_many, expected, often, tmp_path, caplog
 ):
@@ -283,6 +287,7 @@ def test_a_complete_cell_is_left_alone(never_stopped):
     assert stamps() == before
 
 
+@pytest.mark.faults
 def test_a_second_writer_is_refused(tmp_path):
     paths = CellPaths(tmp_path / "cell")
     with (
@@ -373,7 +378,7 @@ def test_a_wish_or_another_mode_is_not_overruled_by_the_record(caplog):
 
     def again(record, **options):
         wish = dataclasses.replace(OPTIONS, **options)
-        found = execute._as_before(other, record, wish)
+        found = adapt.as_before(other, record, wish)
         return found.chunk, found.devices
 
     assert again(record) == (3, 2)
@@ -401,6 +406,7 @@ class OutOfMemory:
         monkeypatch.setattr(Population, "train", limited)
 
 
+@pytest.mark.faults
 def test_a_cell_too_wide_for_the_device_goes_on_in_halves(
     tmp_path, monkeypatch, caplog, often
 ):
@@ -417,6 +423,7 @@ def test_a_cell_too_wide_for_the_device_goes_on_in_halves(
     assert_same(everything(halves), everything(whole))
 
 
+@pytest.mark.faults
 def test_out_of_memory_half_way_goes_on_from_the_checkpoint(
     tmp_path, monkeypatch, often
 ):
@@ -438,16 +445,17 @@ def test_the_cores_of_a_cpu_share_its_memory_and_gpus_do_not(monkeypatch):
     plan = dataclasses.replace(PLAN, chunk=4, devices=2)
     sizes = []
     for _ in range(2):
-        plan = execute._narrower(plan, error)
+        plan = adapt.narrower(plan, error)
         sizes.append((plan.chunk, plan.devices))
     assert sizes == [(2, 2), (1, 1)]
     full = dataclasses.replace(PLAN, chunk=2, devices=2)
     gpu = type("Gpu", (), {"platform": "gpu"})()
     monkeypatch.setattr(jax, "local_devices", lambda: [gpu, gpu])
     with pytest.raises(UserError, match="one member at a time"):
-        execute._narrower(full, error)
+        adapt.narrower(full, error)
 
 
+@pytest.mark.faults
 def test_one_member_too_large_is_said_in_one_line(tmp_path, monkeypatch):
     OutOfMemory(monkeypatch, most=0)
     with pytest.raises(UserError, match="one member at a time; a smaller --batch_size"):
@@ -465,6 +473,7 @@ def test_another_fault_of_the_device_is_not_taken_for_a_lack_of_memory(
         run_cell(PLAN, CellPaths(tmp_path), OPTIONS, tiny.Silent())
 
 
+@pytest.mark.faults
 def test_a_lost_part_stops_a_resume(tmp_path, often):
     paths = CellPaths(tmp_path)
     with pytest.raises(Interrupted):

@@ -1,0 +1,84 @@
+"""How a cell's members are executed: as at an earlier start, as memory allows."""
+
+import dataclasses
+import logging
+from typing import Any
+
+import jax
+
+from normlab.errors import UserError
+from normlab.run_options import RunOptions
+from normlab.sweep.memory import available_bytes
+from normlab.sweep.plan import CellPlan
+
+log = logging.getLogger(__name__)
+
+
+def how(plan: CellPlan) -> dict[str, Any]:
+    """How the plan's members are executed, for the cell's record."""
+    return {
+        "execution": plan.mode,
+        "member_chunk": plan.chunk,
+        "devices": plan.devices,
+    }
+
+
+def as_before(plan: CellPlan, record: dict, options: RunOptions) -> CellPlan:
+    """The plan executed as at the earlier start, where that was left to us.
+
+    It follows from the memory and the devices that happen to be there; another choice
+    would change what is still to come by rounding. Where what was there then is not to
+    be had now, the plan stays as it is, and says so.
+    """
+    if record.get("execution") != plan.mode:
+        return plan
+    changes = {}
+    limits = {
+        "chunk": (options.member_chunk, "member_chunk", len(plan.cell.members)),
+        "devices": (options.devices, "devices", len(jax.local_devices())),
+    }
+    for name, (asked, key, most) in limits.items():
+        value = record.get(key)
+        if asked == "auto" and isinstance(value, int) and value != getattr(plan, name):
+            if 1 <= value <= most:
+                changes[name] = value
+            else:
+                text = "%s: began with --%s=%s, which is not to be had; goes on with %s"
+                log.warning(text, plan.name, key, value, getattr(plan, name))
+    before = dataclasses.replace(plan, **changes)
+    free = available_bytes(jax.local_devices()[: before.devices])
+    if before.chunk > plan.chunk and before.device_bytes > free:
+        # A CPU's memory has no error to fall back on: the system kills who takes it.
+        log.warning(
+            "%s: began with %d members at once, which need %d MiB where %d are free; "
+            "goes on with %d, the same numbers up to rounding",
+            plan.name,
+            before.chunk,
+            before.device_bytes // 2**20,
+            free // 2**20,
+            plan.chunk,
+        )
+        return plan
+    return before
+
+
+def narrower(plan: CellPlan, error: Exception) -> CellPlan:
+    """The plan with half as many members at once, if memory was what lacked.
+
+    Raises:
+      UserError: one member alone does not fit.
+      JaxRuntimeError: ``error`` itself, if it is another one.
+    """
+    if "RESOURCE_EXHAUSTED" not in str(error):
+        raise error
+    devices, each = plan.devices, -(-plan.chunk // plan.devices)
+    if each > 1:
+        return dataclasses.replace(plan, chunk=devices * -(-each // 2))
+    if devices > 1 and jax.local_devices()[0].platform == "cpu":
+        # The cores of a CPU share its memory; fewer GPUs would leave each as full.
+        devices = -(-devices // 2)
+        return dataclasses.replace(plan, chunk=devices, devices=devices)
+    raise UserError(
+        f"{plan.name}: out of memory with one member at a time; a smaller "
+        "--batch_size or --eval_batch_size needs less"
+    ) from error

@@ -1,0 +1,206 @@
+"""SIGTERM and SIGINT: stored up to where it stood, and one line that says so."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+from absl.flags import FlagValues
+
+from normlab.flags import run as run_command
+from normlab.interrupt import Stopped, noting, raising
+from normlab.landscape import __main__ as landscape
+from normlab.store.layout import numbered
+from normlab.store.run import cell_status
+from tests import tiny
+from tests.faults import small
+from tests.landscape import made
+
+pytestmark = pytest.mark.faults
+BOTH = [signal.SIGTERM, signal.SIGINT]
+
+
+class Signalled(tiny.Silent):
+    """Sends itself a signal in the call of `advance` that follows ``calls`` of them."""
+
+    def __init__(self, signum: int, calls: int):
+        super().__init__()
+        self._signum, self._left = signum, calls
+
+    def advance(self, steps, losses_M):
+        super().advance(steps, losses_M)
+        if self._left == 0:
+            os.kill(os.getpid(), self._signum)
+        self._left -= 1
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    paths = small.begin(tmp_path_factory.mktemp("whole") / "run")
+    small.go_on(paths)
+    return paths
+
+
+@pytest.mark.parametrize(
+    "signum, calls, step",
+    # Nothing is due at step 1, an evaluation at 5, a point of the path at 6.
+    [(signal.SIGTERM, 0, 1), (signal.SIGINT, 3, 5), (signal.SIGTERM, 4, 6)],
+)
+def test_it_goes_on_from_the_step_where_it_stood(
+    signum, calls, step, whole, tmp_path, tally
+):
+    tally["signals"] += 1
+    paths = small.begin(tmp_path / "run")
+    text = f"stopped by {signal.Signals(signum).name} at step {step} of batch; the same"
+    before = [signal.getsignal(other) for other in BOTH]
+    with pytest.raises(Stopped, match=text) as caught:
+        small.go_on(paths, Signalled(signum, calls))
+    assert caught.value.signum == signum
+    assert [signal.getsignal(other) for other in BOTH] == before
+    own = small.own(paths)
+    assert cell_status(own) == "running"
+    assert max(numbered(own.checkpoints)) == step
+    small.go_on(paths)
+    assert json.loads(own.config.read_text())["steps_run"] == 14 - step
+    small.same_run(paths, whole)
+
+
+def test_stopped_again_before_anything_was_done(whole, tmp_path, monkeypatch, tally):
+    tally["signals"] += 2
+    paths = small.begin(tmp_path / "run")
+    with pytest.raises(Stopped):
+        small.go_on(paths, Signalled(signal.SIGTERM, 2))
+    saved = list(numbered(small.own(paths).checkpoints))
+
+    class AtOnce(tiny.Silent):
+        def begin(self, *_):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Stopped, match="at step"):
+        small.go_on(paths, AtOnce())
+    assert list(numbered(small.own(paths).checkpoints)) == saved
+    small.go_on(paths)
+    small.same_run(paths, whole)
+
+
+def test_a_signal_in_the_last_call_finishes_the_cell(whole, tmp_path, tally):
+    tally["signals"] += 1
+    paths = small.begin(tmp_path / "run")
+
+    class AtTheEnd(tiny.Silent):
+        def end(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Stopped, match="stopped by SIGTERM; the same command goes on"):
+        small.go_on(paths, AtTheEnd())
+    assert cell_status(small.own(paths)) == "complete"
+    small.same_run(paths, whole)
+
+
+@pytest.mark.parametrize("signum", BOTH)
+def test_a_command_ends_in_one_line(signum, tmp_path, monkeypatch, capsys, tally):
+    tally["signals"] += 1
+    out = tmp_path / "run"
+    advance = small.command.SweepProgress.advance
+
+    def stop(self, steps, losses_M):
+        advance(self, steps, losses_M)
+        os.kill(os.getpid(), signum)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(small.command.SweepProgress, "advance", stop)
+        assert small.sweep(out) == 128 + signum
+    name = signal.Signals(signum).name
+    said = f"normlab.sweep: stopped by {name} at step 1 of batch; the same command goes"
+    assert capsys.readouterr().err.splitlines()[-1].startswith(said)
+    assert small.sweep(out) == 0
+    assert "goes on from step 1 of 6" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("signum", BOTH)
+def test_so_does_any_other(signum, capsys, tally):
+    tally["signals"] += 1
+
+    def main(_) -> None:
+        os.kill(os.getpid(), signum)
+        raise AssertionError
+
+    with pytest.raises(SystemExit) as ended:
+        run_command(main, FlagValues(), program="normlab.analysis", doc="", argv=[])
+    assert ended.value.code == 128 + signum
+    name = signal.Signals(signum).name
+    said = f"normlab.analysis: stopped by {name}; the same command goes on\n"
+    assert capsys.readouterr().err == said
+
+
+def test_a_landscape_keeps_its_tiles(tmp_path, monkeypatch, capsys, tally):
+    tally["signals"] += 1
+    run = made.write_run(tmp_path / "run", made.cell("batch"))
+    words = ["--run=" + str(run.root), "--kind=plane", "--points=5", "--images=12"]
+    words += ["--devices=1", "--seed=0", "--lr=0.01", "--member_chunk=10"]
+    report = landscape.LandscapeProgress.__call__
+
+    def stop(self, done, total):
+        report(self, done, total)
+        if done:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def call() -> int:
+        with pytest.raises(SystemExit) as ended:
+            run_command(
+                landscape.main,
+                landscape._flags(),
+                program=landscape.PROGRAM,
+                doc="",
+                argv=words,
+            )
+        return int(ended.value.code or 0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(landscape.LandscapeProgress, "__call__", stop)
+        assert call() == 143
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "normlab.landscape: stopped by SIGTERM; the same command goes on"
+    assert call() == 0
+    assert re.search(r"goes on from point \d+ of 25", capsys.readouterr().err)
+
+
+# The second signal, in a process that may die of it.
+TWICE = """
+import os, signal, sys, time
+from normlab.interrupt import {kind}
+with {kind}():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.1)
+    except BaseException:
+        pass
+    print("still here", flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("kind", [noting.__name__, raising.__name__])
+def test_a_second_signal_ends_at_once(kind, tally):
+    tally["signals"] += 2
+    code = TWICE.format(kind=kind)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30
+    )
+    assert done.stdout == "still here\n"
+    assert done.returncode == -signal.SIGTERM
+
+
+def test_what_nohup_ignores_is_ignored():
+    old = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with noting() as note:
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+            os.kill(os.getpid(), signal.SIGINT)
+        assert note.signum is None
+    finally:
+        signal.signal(signal.SIGINT, old)
