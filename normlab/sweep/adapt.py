@@ -46,7 +46,8 @@ def as_before(plan: CellPlan, record: dict, options: RunOptions) -> CellPlan:
                 text = "%s: began with --%s=%s, which is not to be had; goes on with %s"
                 log.warning(text, plan.name, key, value, getattr(plan, name))
     before = dataclasses.replace(plan, **changes)
-    free = available_bytes(jax.local_devices()[: before.devices])
+    local = jax.local_devices()[: before.devices]
+    free = available_bytes(local, options.deterministic)
     if before.chunk > plan.chunk and before.device_bytes > free:
         # A CPU's memory has no error to fall back on: the system kills who takes it.
         log.warning(
