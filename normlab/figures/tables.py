@@ -25,12 +25,11 @@ from normlab.analysis.summary import (
     number,
     settings_label,
 )
+from normlab.data.tasks import REGRESSIONS
 from normlab.errors import UserError
 
 RUN, PAPER, REPORT = "run", "Santurkar et al. 2018", "student report (digitised)"
 PUBLISHED = (PAPER, REPORT)
-# The datasets of a regression; its loss is a squared error, any other is in nats.
-_REGRESSIONS = ("gaussian",)
 _INTERVAL = ("median", "low", "high", "n", "coverage")
 
 
@@ -53,8 +52,8 @@ def with_names(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def is_regression(frame: pd.DataFrame) -> pd.Series:
-    """Whether a row's loss is a squared error."""
-    return frame["dataset"].isin(_REGRESSIONS)
+    """Whether a row's loss is a squared error; any other is in nats."""
+    return frame["dataset"].isin(REGRESSIONS)
 
 
 def with_origin(table: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:

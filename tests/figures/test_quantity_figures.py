@@ -39,11 +39,14 @@ DRAWN = {
     "one seed": {"santurkar_4"},
     "vgg": {"santurkar_1", "santurkar_4", "santurkar_5", "santurkar_12", "penalty"},
     "linear": {"santurkar_5", "santurkar_10", "santurkar_13"},
+    "uniform": {"santurkar_5", "santurkar_10", "santurkar_13"},
 }
 BESIDE = {
     "vgg": {*DRAWN["vgg"], "santurkar_11"},
     "linear": DRAWN["linear"],
+    "uniform": DRAWN["uniform"],
 }
+LINEAR = ("linear", "uniform")
 ELSEWHERE = {"curves", "lr_sensitivity"}  # looked at in test_figures.py
 REPORT = {"report_bn", "report_gn"}  # in test_report_figures.py
 # One member a panel: channels of two seeds have nothing in common.
@@ -91,6 +94,8 @@ def panels(figure: Figure) -> list[tuple[Any, Axes]]:
 CASES = [(name, run) for run, more in DRAWN.items() for name in (*ALWAYS, *more)]
 # One seed changes words alone.
 CASES = [(name, run) for name, run in CASES if run != "one seed"]
+# Its other figures are drawn as those of "linear".
+CASES = [(x, run) for x, run in CASES if run != "uniform" or x in DRAWN["uniform"]]
 CASES += [("santurkar_4", "one seed"), ("gradient_norm", "one seed")]
 
 
@@ -107,7 +112,7 @@ def test_it_says_what_it_shows(name, run, drawn):
         assert ax.get_xlabel() or not place.is_last_row()
         label = ax.get_ylabel()
         assert label or not place.is_first_col()
-        unit = "squared error" if run == "linear" else "nats"
+        unit = "squared error" if run in LINEAR else "nats"
         assert f"({unit}" in label or not ("loss" in label or "|" in label) or (
             label == "|g'| / |g|"
         ), label  # fmt: skip
@@ -115,6 +120,7 @@ def test_it_says_what_it_shows(name, run, drawn):
         return
     text = words(figure)
     where = {"vgg": "cifar10, vgg16", "linear": "gaussian, deep_linear"}
+    where["uniform"] = "gaussian_uniform, deep_linear"
     assert where.get(run, "digits, small_cnn") in text
     settings = set(table["setting"])
     assert settings <= set(text.splitlines())
@@ -153,9 +159,9 @@ def test_published_bands_end_with_the_run(name, drawn):
     assert len(beyond) == 1
 
 
-@pytest.mark.parametrize("run", ["plain", "vgg", "linear"])
+@pytest.mark.parametrize("run", ["plain", "vgg", *LINEAR])
 def test_published_curves_are_beside_their_counterparts(run, drawn):
-    for name in (*ALWAYS, *DRAWN[run]):
+    for name in sorted(name for name, of in CASES if of == run):
         if name not in ELSEWHERE:
             table, figure = drawn(name, run)
             sources = set(table["source"]) if "source" in table else {RUN}
@@ -209,6 +215,7 @@ def test_a_run_without_probes_has_the_figures_of_its_metrics(tmp_path, quick):
     [
         ("santurkar_1", "plain", "shows a VGG"),
         ("santurkar_4", "linear", "see santurkar_10"),
+        ("santurkar_4", "uniform", "see santurkar_10"),
         ("santurkar_5", "plain", "compares --norm=batch_lp"),
         ("santurkar_10", "vgg", "--dataset=gaussian"),
         ("santurkar_12", "linear", "santurkar_13 is of regressions"),

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from normlab.data import DATASETS
 from normlab.figures import FIGURES, Sources, histograms
 from normlab.figures.panels import grid, log_axis, shown
 from normlab.figures.tables import (
@@ -216,5 +217,6 @@ def test_published_curves_are_shown_before_others():
 
 
 def test_units():
-    frame = pd.DataFrame({"dataset": ["digits", "gaussian"]})
-    assert list(is_regression(frame)) == [False, True]
+    frame = pd.DataFrame({"dataset": list(DATASETS)})
+    tasks = {"gaussian": True, "gaussian_uniform": True}
+    assert list(is_regression(frame)) == [tasks.get(x, False) for x in DATASETS]

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from normlab.data.tasks import REGRESSIONS
+
 _FOLDER = Path(__file__).with_name("santurkar")
 _PERCENT = 100.0
 
@@ -22,7 +24,7 @@ class Curve(NamedTuple):
 
     Attributes:
       figure: the number of its figure in the paper.
-      dataset: as normlab calls it.
+      datasets: as normlab calls them; more than one where the paper does not say.
       model: the beginning of normlab's name of it; the paper's own VGG is not stated.
       label: the norm, as `normlab.cell.norm_label` calls it.
       lr: the learning rate.
@@ -30,7 +32,7 @@ class Curve(NamedTuple):
     """
 
     figure: str
-    dataset: str
+    datasets: tuple[str, ...]
     model: str
     label: str
     lr: float
@@ -38,11 +40,11 @@ class Curve(NamedTuple):
 
 
 def _vgg(figure: str, label: str, lr: float = 0.1, every: int = 100) -> Curve:
-    return Curve(figure, "cifar10", "vgg", label, lr, every)
+    return Curve(figure, ("cifar10",), "vgg", label, lr, every)
 
 
 def _linear(figure: str, label: str) -> Curve:
-    return Curve(figure, "gaussian", "deep_linear", label, lr=1e-6, every=50)
+    return Curve(figure, REGRESSIONS, "deep_linear", label, lr=1e-6, every=50)
 
 
 CURVES: dict[str, Curve] = {
@@ -133,6 +135,6 @@ def beside(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
 
 
 def _is_counterpart(curve: Curve, place: dict) -> bool:
-    same = all(place[name] == getattr(curve, name) for name in ("dataset", "label"))
+    same = place["dataset"] in curve.datasets and place["label"] == curve.label
     same_lr = np.isclose(place["lr"], curve.lr, rtol=1e-6, atol=0)
     return same and bool(same_lr) and place["model"].startswith(curve.model)
