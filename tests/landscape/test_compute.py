@@ -14,7 +14,7 @@ from normlab import data
 from normlab.errors import UserError
 from normlab.landscape.compute import CellLandscapes, Landscape
 from normlab.landscape.points import Points
-from normlab.landscape.slices import SLICES, Asked
+from normlab.landscape.slices import SLICES, Asked, statistics_at
 from normlab.store.landscapes import landscape_folder, stored_landscapes
 from normlab.store.layout import RunPaths
 from normlab.store.lock import only_writer
@@ -25,7 +25,7 @@ from tests.landscape import made
 
 MEMBER = 1  # of seed 0, at the second rate
 DATASET = tiny.dataset()
-CELLS = {norm: made.cell(norm) for norm in made.NORMS}
+CELLS = {norm: made.cell(norm) for norm in (*made.NORMS, "group_correlated")}
 
 
 def work(run: RunPaths, norm: str = "batch", **changes: Any) -> CellLandscapes:
@@ -78,8 +78,9 @@ def point(norm: str, step: int = made.STEPS[-1], member: int = MEMBER) -> tuple:
 def directions(run: RunPaths, norm: str, **changes: Any):
     cell, config = CELLS[norm], made.config(run.root, **changes)
     points = Points(run.cell(cell.id), cell, lambda: tiny.program(cell.config))
-    step = made.STEPS[-1]
-    return SLICES[config.kind](points, Asked(MEMBER, step, (MEMBER, step)), config)
+    step = made.STEPS[-1] if config.step < 0 else config.step
+    origin = (MEMBER, step if config.from_step < 0 else config.from_step)
+    return SLICES[config.kind](points, Asked(MEMBER, step, origin), config)
 
 
 @pytest.mark.parametrize("norm", made.NORMS)
@@ -166,6 +167,32 @@ def test_from_one_member_to_another(run):
     assert values(found, 0.5) == pytest.approx(
         expected("batch", middle, stats), rel=1e-4
     )
+
+
+def test_groups_of_channels_are_not_interpolated(tmp_path, monkeypatch):
+    norm, ends = "group_correlated", {"from_step": 4, "step": 8}
+    own = made.write_run(tmp_path / "run", CELLS[norm])
+    found = landscape(own, norm, kind="between", **ends)
+    (begin, groups), (end, _) = point(norm, 4), point(norm, 8)
+    assert groups["norm1"]["assignment"].tolist() == [0, 1, 0, 1]
+    middle = jax.tree.map(lambda x, y: (x + y) / 2, begin, end)
+    want = expected(norm, middle, groups)
+    assert values(found, 0.5) == pytest.approx(want, rel=1e-4)
+    along, _ = directions(own, norm, kind="between", **ends)
+    for a in (0.0, 0.5, 1.5):
+        leaf = statistics_at(along, jnp.float32(a))["norm1"]["assignment"]
+        assert leaf.dtype == jnp.int32 and leaf.tolist() == [0, 1, 0, 1]
+
+    at = Points.at
+
+    def regrouped(self, step, member):
+        there = at(self, step, member)
+        other = {"norm1": {"assignment": np.array([0, 0, 1, 1], np.int32)}}
+        return there._replace(stats=other) if step == 8 else there
+
+    monkeypatch.setattr(Points, "at", regrouped)
+    with pytest.raises(UserError, match=r"other groups at step 4 \(seed 0, lr 0.1\)"):
+        landscape(own, norm, kind="between", points=5, **ends)
 
 
 def test_the_plane_of_a_path(run):
