@@ -117,9 +117,22 @@ def _same_groups(begin: Any, end: Any) -> bool:
 
 
 def _path(points: Points, asked: Asked, config: LandscapeConfig):
-    """Around the path's last point; units are those of the parameters."""
+    """Around the path's last point; units are those of the parameters.
+
+    Raises:
+      UserError: the member has diverged on the way.
+    """
     at = points.at(asked.step, asked.member)
     steps, path_T = points.along(asked.member, asked.step, config.path_points)
+    finite_T = np.logical_and.reduce(
+        [_finite(leaf) for leaf in jax.tree.leaves(path_T)]
+    )
+    if not finite_T.all():
+        raise UserError(
+            f"--kind=path: the member of {points.name(asked.member)} has parameters "
+            f"that are not finite at step {steps[int(np.argmin(finite_T))]}; give a "
+            "--step before it, or another member"
+        )
     path_T = jax.tree.map(lambda leaf, end: leaf - end[None], path_T, at.params)
     (first, second), shares = principal_directions(path_T)
     coordinates_T2 = project(path_T, (first, second))
@@ -132,6 +145,11 @@ def _path(points: Points, asked: Asked, config: LandscapeConfig):
     }
     axes = Axes(a, b, tuple(float(x) for x in shares), path)
     return Slice(at.params, first, second, at.stats, at.stats), axes
+
+
+def _finite(leaf_T: np.ndarray) -> np.ndarray:
+    """Whether all is finite, of each of T points."""
+    return np.isfinite(leaf_T).reshape(len(leaf_T), -1).all(1)
 
 
 def _around(
