@@ -35,7 +35,9 @@ def edges(smoothness: pd.DataFrame, regression: bool) -> pd.DataFrame:
     """The range over probes, and over seeds the median of either edge.
 
     Of the probes those within the paper's range count, eta in [0.5, 4] learning rates
-    for VGG and in [0.01, 31.6] for the linear network; all, where none is.
+    for VGG and in [0.01, 31.6] for the linear network; all, where none is. A member
+    with a probe that is NaN there has no range, as in `loss_range`: the rest of its
+    probes would give a narrower one.
 
     Args:
       smoothness: the quantity of that name, with ``setting`` and ``point``.
@@ -51,7 +53,13 @@ def edges(smoothness: pd.DataFrame, regression: bool) -> pd.DataFrame:
     groups = probes.groupby(["setting", "point", "member", "step"], sort=False)
     tables = []
     for measure in ("loss", "difference", "beta"):
-        values = groups[measure].agg(low="min", high="max").reset_index()
+        values = groups.agg(
+            low=(measure, "min"),
+            high=(measure, "max"),
+            numbers=(measure, "count"),
+            probes=(measure, "size"),
+        ).reset_index()
+        values = values[values["numbers"] == values["probes"]]
         for edge in ("low", "high") if measure != "beta" else ("high",):
             table = over_seeds(values, ["setting", "point", "step"], edge)
             tables.append(table.assign(measure=measure, edge=edge))

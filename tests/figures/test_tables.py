@@ -86,6 +86,23 @@ def test_the_band_is_over_the_papers_probes(vgg):
     assert "batch l1" in set(tables_of(vgg, "santurkar_12")["setting"])
 
 
+def test_a_probe_that_diverges_leaves_no_range(vgg):
+    frame = vgg.table("effective_smoothness")
+    here = (frame[list(WHERE)] == pd.Series(WHERE)).all(axis=1)
+    lost = here & (frame["seed"] == 1) & (frame["eta"] == 2.0)
+    assert lost.sum() == 1
+    values = {m: frame[m].mask(lost) for m in ("loss", "difference", "beta")}
+    table = FIGURES["santurkar_4"].tabulate(frame.assign(**values))
+    others = one(frame[frame["seed"] != 1], **WHERE).groupby("seed")
+    for measure in values:
+        ends = others[measure].agg(low="min", high="max")
+        for edge in ("low", "high") if measure != "beta" else ("high",):
+            found = one(table, source="run", measure=measure, edge=edge, point=POINT)
+            found = one(found, setting="batch", step=10)
+            assert found["n"].item() == 2
+            assert found["median"].item() == pytest.approx(ends[edge].median())
+
+
 def tables_of(sources: Sources, name: str) -> pd.DataFrame:
     drawing = FIGURES[name]
     return drawing.tabulate(*(sources.table(read) for read in drawing.reads))
