@@ -103,9 +103,14 @@ def test_curves_stand_beside_their_counterparts_alone(vgg):
         vgg.assign(dataset="digits"),
         vgg.assign(lr=0.2),
         vgg.assign(label="layer"),
+        vgg.assign(optimizer="adam"),
+        vgg.assign(optimizer="momentum", momentum=0.9),
+        vgg.assign(momentum=0.9),
     ):
         assert beside(other, "4a").empty
     assert beside(vgg, "10a").empty
+    untold = vgg.drop(columns=["optimizer", "momentum"])
+    assert len(beside(untold, "4a")) == len(found)
 
 
 def test_a_wheel_has_them():

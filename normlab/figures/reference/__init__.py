@@ -17,6 +17,8 @@ from normlab.data.tasks import REGRESSIONS
 
 _FOLDER = Path(__file__).with_name("santurkar")
 _PERCENT = 100.0
+# How the paper's networks are trained.
+_PLAIN = {"optimizer": "sgd", "momentum": 0.0}
 
 
 class Curve(NamedTuple):
@@ -120,9 +122,12 @@ def beside(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
 
     Returns:
       The rows of `read`, with the ``setting`` and the ``point`` of the counterpart: the
-      same dataset, kind of model, norm and learning rate.
+      same dataset, kind of model, norm and learning rate, by descent without momentum.
+      Its batch size, which is 128 in the paper and 1000 of the linear network, is left
+      to the caption.
     """
-    columns = ["setting", "point", "dataset", "model", "label", "lr"]
+    known = ["setting", "point", "dataset", "model", "label", "lr"]
+    columns = [*known, *(name for name in _PLAIN if name in frame)]
     found = [
         read(name).assign(setting=place["setting"], point=place["point"])
         for place in frame[columns].drop_duplicates().to_dict("records")
@@ -137,4 +142,6 @@ def beside(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
 def _is_counterpart(curve: Curve, place: dict) -> bool:
     same = place["dataset"] in curve.datasets and place["label"] == curve.label
     same_lr = np.isclose(place["lr"], curve.lr, rtol=1e-6, atol=0)
-    return same and bool(same_lr) and place["model"].startswith(curve.model)
+    plain = all(place.get(name, value) == value for name, value in _PLAIN.items())
+    kind = place["model"].startswith(curve.model)
+    return bool(same and same_lr and plain and kind)
