@@ -14,8 +14,10 @@ from normlab.figures.tables import (
     is_regression,
     middle,
     over_seeds,
+    place_of,
     stack,
     with_names,
+    with_origin,
 )
 from tests.figures import made
 
@@ -231,6 +233,16 @@ def test_published_curves_are_shown_before_others():
     both = pd.concat([table, paper])
     assert shown(both, "point", 3) == ["a", "c", "g"]
     assert shown(both, "point", 1) == ["c"] and len(shown(both, "point", 9)) == 8
+
+
+def test_a_caption_tells_width_and_batches_unless_settings_do(vgg):
+    frame = vgg.table("metrics")
+    assert place_of(frame) == "cifar10, vgg16, batches of 10"
+    narrow = frame.assign(width=0.125)
+    table = with_origin(pd.DataFrame({"x": [1.0]}), narrow)
+    assert table["where"].item() == "cifar10, vgg16 of width 0.125, batches of 10"
+    several = pd.concat([frame, narrow.assign(batch_size=50)])
+    assert place_of(several) == "cifar10, vgg16"
 
 
 def test_units():

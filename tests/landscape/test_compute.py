@@ -317,8 +317,16 @@ def test_other_settings_are_another_landscape(copy):
     for changes in [*several, {"images": 6}]:
         landscape(copy, kind="line", **changes)
     assert len(stored_landscapes(paths)) == 4
+    landscape(copy, kind="line", images=24)
+    more = landscape(copy, kind="line", images=5000)  # there are 24
+    assert more.settings["images"] == 24
+    assert len(stored_landscapes(paths)) == 5
     landscape(copy, kind="line", margin=0.7)  # of no meaning to a line
-    assert len(stored_landscapes(paths)) == 4
+    assert len(stored_landscapes(paths)) == 5
+    # A test set need not be as long as the training set.
+    config = made.config("run", split=("test",), images=5000)
+    own = CellLandscapes(paths, CELLS["batch"], config)
+    assert own._settings(Asked(0, 4, (0, 4)))["images"] == 5000
 
 
 def test_a_checkpoint_does_for_a_path(tmp_path):
