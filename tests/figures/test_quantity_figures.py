@@ -1,6 +1,7 @@
 """Every figure of quantities, on made-up runs: what is drawn, and what it says."""
 
 import io
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -9,10 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from normlab.errors import UserError
 from normlab.figures import FIGURES, NotDrawn, Sources, draw_all
+from normlab.figures.style import looks
 from normlab.figures.tables import PAPER, RUN
 from tests.figures import made
 from tests.figures.test_figures import SETTINGS, words
@@ -148,6 +151,94 @@ def test_lines_are_the_table(name, run, drawn):
                 count += len(values)
     lines = table if "edge" not in table else table[table["source"] == PAPER]
     assert count >= len(lines)
+
+
+# Figures of bands -> their rows, as (measure, words of its label).
+RANGES = [
+    ("loss", "loss along"),
+    ("difference", "|g - g'|"),
+    ("beta", "effective"),
+]
+ROWS = {
+    "santurkar_4": RANGES,
+    "santurkar_10": RANGES,
+    "santurkar_12": [("batch_accuracy", "training accuracy"), *RANGES],
+    "santurkar_13": [("batch_loss", "batch loss"), *RANGES],
+}
+
+
+def corners(band) -> set[tuple[float, float]]:
+    (path,) = band.get_paths()
+    return {(float(x), float(y)) for x, y in path.vertices}
+
+
+def ends(*parts: tuple[pd.DataFrame, str]) -> set[tuple[float, float]]:
+    return {
+        (float(x), float(y))
+        for rows, column in parts
+        for x, y in zip(rows["step"], rows[column], strict=True)
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "run"), sorted((name, run) for name, run in CASES if name in ROWS)
+)
+def test_bands_are_the_table(name, run, drawn):
+    table, figure = drawn(name, run)
+    settings, points = (list(dict.fromkeys(table[x])) for x in ("setting", "point"))
+    measures, colours = ROWS[name], looks(settings)
+    places = list(itertools.product(points, measures, settings))
+    axes = [ax for _, ax in panels(figure)]
+    for ax, (point, (measure, label), setting) in zip(axes, places, strict=True):
+        if setting == settings[0]:
+            assert label in ax.get_ylabel()
+        if measure == measures[0][0]:
+            many = f"{setting}\n{point}"
+            assert ax.get_title() == (many if len(points) > 1 else setting)
+        rows = table[(table["point"] == point) & (table["measure"] == measure)]
+        rows = rows[rows["setting"] == setting]
+        own, paper = (rows[rows["source"] == source] for source in (RUN, PAPER))
+        low, high = (own[own["edge"] == edge] for edge in ("low", "high"))
+        wanted = [ends((high, "low"), (high, "high"))]
+        if measure in ("loss", "difference"):
+            wanted = [
+                ends((low, "median"), (high, "median")),
+                ends((low, "low"), (high, "high")),
+            ]
+        bands = sorted(ax.collections, key=lambda band: -(band.get_alpha() or 0))
+        assert len(high) > 2 and [corners(band) for band in bands] == wanted
+        for band in bands:
+            colour = np.asarray(band.get_facecolor())[0, :3]
+            np.testing.assert_allclose(colour, to_rgb(colours[setting]["color"]))
+        lines = {True: [], False: []}
+        for line in ax.get_lines():
+            lines[line.get_label() == PAPER].append(np.asarray(line.get_xydata()))
+        medians = [] if measure in ("loss", "difference") else [high]
+        edges = [paper[paper["edge"] == edge] for edge in ("low", "high")]
+        for theirs, parts in ((False, medians), (True, edges)):
+            parts = [part[["step", "median"]].to_numpy() for part in parts if len(part)]
+            for line, part in zip(lines[theirs], parts, strict=True):
+                np.testing.assert_array_equal(line, part)
+
+
+def test_the_lines_of_figure_11_are_the_table(drawn):
+    table, figure = drawn("santurkar_11", "vgg")
+    settings = list(dict.fromkeys(table["setting"]))
+    places = list(itertools.product((RUN, PAPER), settings))
+    axes = [ax for _, ax in panels(figure)]
+    for ax, (source, setting) in zip(axes, places, strict=True):
+        mine = table[(table["source"] == source) & (table["setting"] == setting)]
+        wanted = [
+            sorted(zip(rows["length"], rows["median"], strict=True))
+            for _, rows in mine.groupby("step")
+        ]
+        found = [
+            [(x, y) for x, y in np.asarray(line.get_xydata()).tolist()]
+            for line in ax.get_lines()
+        ]
+        assert found == wanted
+        published = setting in ("none", "batch")
+        assert len(wanted) == (3 if source == RUN else 51 * published)
 
 
 @pytest.mark.parametrize("name", ["santurkar_4", "santurkar_12"])

@@ -1,11 +1,13 @@
 """The numbers of the figures of quantities, against what they are by definition."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from normlab.data import DATASETS
-from normlab.figures import FIGURES, Sources, histograms
+from normlab.figures import FIGURES, Sources, histograms, reference
 from normlab.figures.panels import grid, log_axis, shown
 from normlab.figures.tables import (
     PAPER,
@@ -20,6 +22,8 @@ from normlab.figures.tables import (
     with_origin,
 )
 from tests.figures import made
+
+FOLDER = Path(reference.__file__).with_name("santurkar")
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +120,33 @@ def test_other_probes_count_where_none_is_the_papers(vgg):
     assert not one(table, source="run").empty
 
 
+def test_the_gradients_change_by_the_length_of_the_step(vgg):
+    table = tables_of(vgg, "santurkar_11")
+    assert set(table["point"]) == {
+        "lr 0.1, weight_decay 0"
+    }  # the paper has lines of it
+    own = one(table, source="run", setting="batch")
+    assert len(own) == 3 * 4  # steps, probes
+    frame = vgg.table("effective_smoothness")
+    frame = one(frame, label="batch", lr=0.1, weight_decay=0.0)
+    for step in made.STEPS:
+        for eta in (0.5, 1.0, 2.0, 4.0):
+            values = sorted(one(frame, step=step, eta=eta)["difference"])
+            rows = own[(own["step"] == step) & np.isclose(own["length"], 0.1 * eta)]
+            found = rows[["low", "median", "high"]].to_numpy().tolist()
+            assert found == [values]  # of three seeds
+            assert rows["time"].item() == step / 20 and rows["n"].item() == 3
+    raw = pd.read_csv(FOLDER / "fig11a_bn.csv")
+    paper = one(table, source=PAPER, setting="batch")
+    assert len(raw) == 51 and len(paper) == 51 * 4
+    for order in (0, 17, 50):
+        mine = one(paper, time=order / 50)
+        assert list(mine["length"]) == [0.05, 0.1, 0.2, 0.4]
+        for name in ("median", "low", "high"):
+            assert list(mine[name]) == list(raw.iloc[order, 1:])
+        assert set(mine["step"]) == {300 * order}
+
+
 def test_smoothness_by_eta_is_of_the_later_half(vgg):
     table = tables_of(vgg, "smoothness_by_eta")
     frame = vgg.table("effective_smoothness")
@@ -156,13 +187,17 @@ def test_the_penalty(vgg):
         FIGURES["penalty"].tabulate(decoupled, vgg.table("parameter_norm"))
 
 
-def test_the_papers_layers():
+def test_the_papers_layers(vgg):
     weights = [f"conv{i}" for i in range(1, 14)] + ["dense1"]
     names = {"vgg": weights, "linear": [f"dense{i}" for i in range(1, 26)]}
     chosen = {"vgg": ["conv5", "conv10"], "linear": ["dense9", "dense17"]}
+    shift = one(vgg.table("internal_covariate_shift"), **WHERE, layer="conv1")
     for network, layers in names.items():
-        places = [layers[int(len(layers) * share)] for share in (1 / 3, 2 / 3)]
-        assert places == chosen[network]
+        # Each with its norm, as networks have them; norms are no layers here.
+        every = [x for layer in layers for x in (layer, f"norm_of_{layer}")]
+        frame = pd.concat([shift.assign(layer=layer) for layer in every])
+        table = FIGURES["santurkar_3"].tabulate(frame)
+        assert list(dict.fromkeys(table["layer"])) == chosen[network]
     norms = [f"norm{i}" for i in range(1, 14)]
     assert histograms.chosen_layers(norms) == ["norm2", "norm9", "norm13"]
     linear = [f"norm{i}" for i in range(1, 25)]
