@@ -206,6 +206,10 @@ def test_bands_are_the_table(name, run, drawn):
                 ends((low, "low"), (high, "high")),
             ]
         bands = sorted(ax.collections, key=lambda band: -(band.get_alpha() or 0))
+        bottom, top = ax.get_ylim()
+        assert measure == "batch_accuracy" or (
+            bottom <= own["low"].min() and own["high"].max() <= top
+        )
         assert len(high) > 2 and [corners(band) for band in bands] == wanted
         for band in bands:
             colour = np.asarray(band.get_facecolor())[0, :3]
@@ -241,13 +245,31 @@ def test_the_lines_of_figure_11_are_the_table(drawn):
         assert len(wanted) == (3 if source == RUN else 51 * published)
 
 
-@pytest.mark.parametrize("name", ["santurkar_4", "santurkar_12"])
-def test_published_bands_end_with_the_run(name, drawn):
-    table, _ = drawn(name, "vgg")
-    paper, last = table["source"] == PAPER, table["step"][table["source"] == RUN].max()
-    assert paper.any() and last < 15000  # the paper's goes on to there
-    beyond = np.unique(table["step"][paper & (table["step"] >= last)])
-    assert len(beyond) == 1
+@pytest.mark.parametrize(
+    ("name", "run"),
+    sorted((name, run) for run, names in BESIDE.items() for name in names),
+)
+def test_published_curves_end_with_the_run(name, run, drawn):
+    if name == "santurkar_11":  # over lengths, and not over steps
+        return
+    table, _ = drawn(name, run)
+    own, paper = (table[table["source"] == source] for source in (RUN, PAPER))
+    last = own["step"].max()
+    assert last < 10000  # the paper's go on to there, or farther
+    for _, rows in paper.groupby("measure" if "measure" in table else "metric"):
+        assert len(np.unique(rows["step"][rows["step"] >= last])) == 1
+
+
+def test_short_captions_tell_what_is_averaged(drawn, sources):
+    frame = sources("vgg").table("metrics")
+    longer = frame.assign(steps=200, step=10 * frame["step"])  # bins of two steps
+    for rows, told in ((frame, False), (longer, True)):
+        figure = FIGURES["santurkar_1"].draw(FIGURES["santurkar_1"].tabulate(rows))
+        assert ("accuracy: means of 2 steps" in words(figure)) == told
+    _, figure = drawn("santurkar_4", "vgg")
+    assert "range over probes of 0.5 to 4 learning rates" in words(figure)
+    _, figure = drawn("santurkar_11", "vgg")
+    assert "(to step 15000)" in "".join(ax.get_ylabel() for ax in figure.axes)
 
 
 @pytest.mark.parametrize("run", ["plain", "vgg", *LINEAR])

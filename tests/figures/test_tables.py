@@ -261,6 +261,19 @@ def test_a_logarithmic_axis_cuts_what_is_rare_and_far():
     assert axes[0, 0].get_yscale() == "linear"
 
 
+@pytest.mark.parametrize(
+    "ends", [(0.12, 6.0), (0.35, 9.0), (0.12, 1.4), (2e-6, 7e-6), (0.01, 50.0)]
+)
+def test_a_logarithmic_axis_has_ticks_to_read(ends):
+    figure, axes = grid(1, 1)
+    ax = axes[0, 0]
+    log_axis([ax], ends)
+    figure.draw_without_rendering()
+    low, high = ax.get_ylim()
+    ticks = {t.get_position()[1]: t.get_text() for t in ax.get_yticklabels()}
+    assert sum(low <= y <= high and text != "" for y, text in ticks.items()) >= 3
+
+
 def test_published_curves_are_shown_before_others():
     table = pd.DataFrame({"point": list("abcdefgh"), "source": "run"})
     assert shown(table, "point", 3) == ["a", "e", "h"]

@@ -124,7 +124,8 @@ def beside(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
       The rows of `read`, with the ``setting`` and the ``point`` of the counterpart: the
       same dataset, kind of model, norm and learning rate, by descent without momentum.
       Its batch size, which is 128 in the paper and 1000 of the linear network, is left
-      to the caption.
+      to the caption. A curve ends with the first of its steps that the run has not
+      passed: all of 15000 would leave a short run a fraction of the axis.
     """
     known = ["setting", "point", "dataset", "model", "label", "lr"]
     columns = [*known, *(name for name in _PLAIN if name in frame)]
@@ -136,7 +137,14 @@ def beside(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
     ]
     if not found:
         return pd.DataFrame(columns=["setting", "point", "step", "low", "high"])
-    return pd.concat(found, ignore_index=True)
+    curves = pd.concat(found, ignore_index=True)
+    return _until(curves, frame["step"].max()) if "step" in curves else curves
+
+
+def _until(curves: pd.DataFrame, step: int) -> pd.DataFrame:
+    """Curves to their first point at ``step`` or later."""
+    reached = curves["step"][curves["step"] >= step].min()
+    return curves if np.isnan(reached) else curves[curves["step"] <= reached]
 
 
 def _is_counterpart(curve: Curve, place: dict) -> bool:
