@@ -32,6 +32,11 @@ def below(config: Any, name: str, high: float) -> None:
 
 
 def check_axes(config: Any) -> None:
+    """The tuples of ``config``: something in each, and nothing twice.
+
+    Raises:
+      UserError: one is empty, or names a value twice.
+    """
     for spec in dataclasses.fields(config):
         values = getattr(config, spec.name)
         if not isinstance(values, tuple):

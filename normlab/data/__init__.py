@@ -1,4 +1,7 @@
-"""Datasets by name. To add one: a file with ``load``, and a line in DATASETS."""
+"""Datasets by name. To add one: a file with ``load``, and a line in DATASETS.
+
+A regression has its name in `normlab.data.tasks.REGRESSIONS`, too.
+"""
 
 from collections.abc import Callable
 from pathlib import Path

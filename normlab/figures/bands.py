@@ -22,6 +22,7 @@ LABELS = {
     "difference": "|g - g'|\nalong it\n({unit}/θ)",
     "beta": "effective\nsmoothness\n({unit}/θ²)",
 }
+_PROBES = ("eta_from", "eta_to")
 _LINEAR = ("batch_accuracy",)
 _MOST_SETTINGS, _MOST_ROWS = 6, 9
 _SLACK = 1.01  # the paper's largest probe is 31.6 learning rates long, and 30 in words
@@ -35,7 +36,9 @@ def edges(smoothness: pd.DataFrame, regression: bool) -> pd.DataFrame:
     """The range over probes, and over seeds the median of either edge.
 
     Of the probes those within the paper's range count, eta in [0.5, 4] learning rates
-    for VGG and in [0.01, 31.6] for the linear network; all, where none is.
+    for VGG and in [0.01, 31.6] for the linear network; all, where none is. A member
+    with a probe that is NaN there has no range, as in `loss_range`: the rest of its
+    probes would give a narrower one.
 
     Args:
       smoothness: the quantity of that name, with ``setting`` and ``point``.
@@ -43,7 +46,7 @@ def edges(smoothness: pd.DataFrame, regression: bool) -> pd.DataFrame:
     Returns:
       A row a (measure, edge, setting, point, step). ``loss`` and ``difference`` have
       the edges ``low`` and ``high``; ``beta``, the effective smoothness, is the
-      largest.
+      largest. ``eta_from`` and ``eta_to`` are the ends of the probes that count.
     """
     low, high = _PAPERS_ETAS[regression]
     inside = smoothness["eta"].between(low / _SLACK, high * _SLACK)
@@ -51,33 +54,34 @@ def edges(smoothness: pd.DataFrame, regression: bool) -> pd.DataFrame:
     groups = probes.groupby(["setting", "point", "member", "step"], sort=False)
     tables = []
     for measure in ("loss", "difference", "beta"):
-        values = groups[measure].agg(low="min", high="max").reset_index()
+        values = groups.agg(
+            low=(measure, "min"),
+            high=(measure, "max"),
+            numbers=(measure, "count"),
+            probes=(measure, "size"),
+        ).reset_index()
+        values = values[values["numbers"] == values["probes"]]
         for edge in ("low", "high") if measure != "beta" else ("high",):
             table = over_seeds(values, ["setting", "point", "step"], edge)
             tables.append(table.assign(measure=measure, edge=edge))
-    return stack(tables)
+    longest, shortest = probes["eta"].max(), probes["eta"].min()
+    return stack(tables).assign(eta_from=shortest, eta_to=longest)
 
 
 def beside(frame: pd.DataFrame, figures: Mapping[str, str]) -> pd.DataFrame:
-    """The published bands as rows like those of `edges`, as far as the run went.
+    """The published bands as rows like those of `edges`.
 
     Args:
       figures: measure -> the paper's number of its figure.
     """
     tables = []
     for measure, figure in figures.items():
-        found = _until(reference.beside(frame, figure), frame["step"].max())
+        found = reference.beside(frame, figure)
         is_line = bool((found["low"] == found["high"]).all())
         for edge in ("high",) if is_line else ("low", "high"):
             table = published(found, edge)
             tables.append(table.assign(measure=measure, edge=edge))
     return stack(tables)
-
-
-def _until(curves: pd.DataFrame, step: int) -> pd.DataFrame:
-    """Curves to their first point at ``step`` or later."""
-    reached = curves["step"][curves["step"] >= step].min()
-    return curves if np.isnan(reached) else curves[curves["step"] <= reached]
 
 
 @style()
@@ -102,7 +106,8 @@ def draw(table: pd.DataFrame, measures: Sequence[str]) -> Figure:
             for ax, setting in zip(ax_row, settings, strict=True):
                 _panel(ax, here[here["setting"] == setting], styles[setting])
             if measure not in _LINEAR:
-                log_axis([ax_row[0]], here["median"])  # the others share it
+                # The others share it.
+                log_axis([ax_row[0]], here[["median", "low", "high"]])
             label = LABELS[measure].format(unit=table["unit"].iloc[0])
             ax_row[0].set_ylabel(label)
         for ax, setting in zip(block[0], settings, strict=True):
@@ -115,9 +120,17 @@ def draw(table: pd.DataFrame, measures: Sequence[str]) -> Figure:
         notes.append(f"{len(settings)} of {len(all_settings)} norms shown")
     if points != all_points:
         notes.append(f"{len(points)} of {len(all_points)} points shown")
-    caption(figure, table, "dark: the range over the probes", "; ".join(notes))
+    caption(figure, table, _of_probes(table), "; ".join(notes))
     legend(figure)
     return figure
+
+
+def _of_probes(table: pd.DataFrame) -> str:
+    """What the dark bands are over; nothing where no probe has been finite."""
+    if not set(_PROBES) <= set(table):
+        return ""
+    low, high = (table[end].dropna().iloc[0] for end in _PROBES)
+    return f"dark: the range over probes of {low:.3g} to {high:.3g} learning rates"
 
 
 def _panel(ax: Axes, rows: pd.DataFrame, look: dict) -> None:

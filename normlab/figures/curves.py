@@ -15,7 +15,7 @@ from normlab.analysis.summary import (
 )
 from normlab.figures.panels import legend, title
 from normlab.figures.style import band, looks, style
-from normlab.figures.tables import few, points
+from normlab.figures.tables import few, place_of, points
 
 _BINS = 60
 _MOST_COLUMNS = 6
@@ -64,8 +64,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
         ),
         _over_seeds(scores, score).assign(metric=score, steps_averaged=1),
     )
-    dataset = ", ".join(frame["dataset"].unique())
-    return pd.concat(tables, ignore_index=True).assign(dataset=dataset)
+    return pd.concat(tables, ignore_index=True).assign(where=place_of(frame))
 
 
 def _binned(frame: pd.DataFrame, width: int) -> pd.DataFrame:
@@ -119,8 +118,8 @@ def draw(table: pd.DataFrame) -> Figure:
         shown = "" if columns == every else f"{len(columns)} of {len(every)} shown"
         width = 1 if losses.empty else int(losses["steps_averaged"].max())
         parts = [
-            f"{table['dataset'].iloc[0]}: median over seeds, band: "
-            f"{interval_name(int(table['n'].max()))}",
+            table["where"].iloc[0],
+            f"median over seeds, band: {interval_name(int(table['n'].max()))}",
             f"losses averaged over {width} steps",
             shown,
         ]

@@ -6,13 +6,15 @@ there (Ghorbani, Krishnan & Xiao 2019, arXiv 1901.10159).
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from normlab.analysis.summary import number
-from normlab.figures.panels import grid, legend, title
+from normlab.figures.panels import GREY, grid, legend, title
 from normlab.figures.style import looks, style
 from normlab.figures.tables import RUN, NotDrawn, few, with_names, with_origin
 from normlab.quantities.hessian_density import density_curve
@@ -23,7 +25,7 @@ _ROWS = {
 }
 _MOST_COLUMNS = 6
 _POINTS = 401
-# The Gaussians' width, as a part of the range of a curve's eigenvalues; of these widths
+# The Gaussians' width, as a part of the range of a panel's eigenvalues; of these widths
 # so many are on either side, where a Gaussian is below the floor.
 _WIDTH, _MARGIN = 0.02, 7
 # What is drawn goes down to this part of the highest density: with P parameters a
@@ -38,14 +40,16 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
       A row a (statistics, setting, point, seed, eigenvalue): the seed's ``density``,
       the mean over its samples with every node a Gaussian of standard deviation
       ``width``; ``mean``, that over the seeds; ``n``, how many those are; and ``step``.
+      The width is one for all curves of a panel, a (statistics, point): the wider it
+      is, the lower is a bulk, so that norms could not be compared by their own.
     """
     last = frame.groupby("cell")["step"].transform("max")
     frame = with_names(frame[frame["step"] == last])
-    keys = ["statistics", "setting", "point"]
+    keys = ["statistics", "point"]
     tables = [
         table.assign(**rows[keys].iloc[0])
         for _, rows in frame.groupby(keys, sort=False)
-        for table in _curves(rows)
+        for table in _panel(rows)
     ]
     if not tables:
         raise NotDrawn("no finite spectrum of a Hessian was measured")
@@ -53,29 +57,49 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     return with_origin(table, frame)
 
 
-def _curves(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """The members' densities on one grid; none where all have diverged."""
-    members = []
-    for (seed, step), own in rows.groupby(["seed", "step"], sort=False):
-        nodes = own.pivot(index="sample", columns="node", values=["value", "weight"])
-        if np.isfinite(nodes["weight"].to_numpy()).all():
-            members.append((seed, step, nodes["value"], nodes["weight"]))
-    if not members:
+class _Spectrum(NamedTuple):
+    """One member's nodes and their weights, (samples, nodes) each."""
+
+    seed: int
+    step: int
+    values: np.ndarray
+    weights: np.ndarray
+
+
+def _panel(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """The members' densities, of all settings on one grid and of one width."""
+    found = {
+        setting: spectra
+        for setting, own in rows.groupby("setting", sort=False)
+        if (spectra := list(_spectra(own)))
+    }
+    if not found:
         return
-    every = np.concatenate([np.ravel(values) for _, _, values, _ in members])
-    low, high = np.nanmin(every), np.nanmax(every)
+    every = [np.ravel(one.values) for spectra in found.values() for one in spectra]
+    low, high = np.nanmin(np.concatenate(every)), np.nanmax(np.concatenate(every))
     width = _WIDTH * max(high - low, 0.1 * abs(high), 1e-12)
     at = np.linspace(low - _MARGIN * width, high + _MARGIN * width, _POINTS)
-    curves = [
-        density_curve(values.to_numpy(), weights.to_numpy(), at, width)
-        for _, _, values, weights in members
-    ]
-    mean = np.mean(curves, axis=0)
-    for (seed, step, _, _), curve in zip(members, curves, strict=True):
-        columns = {"eigenvalue": at, "density": curve, "mean": mean}
-        yield pd.DataFrame(columns).assign(
-            seed=seed, step=step, width=width, n=len(members)
-        )
+    for setting, spectra in found.items():
+        curves = [density_curve(x.values, x.weights, at, width) for x in spectra]
+        mean = np.mean(curves, axis=0)
+        for one, curve in zip(spectra, curves, strict=True):
+            columns = {"eigenvalue": at, "density": curve, "mean": mean}
+            yield pd.DataFrame(columns).assign(
+                setting=setting,
+                seed=one.seed,
+                step=one.step,
+                width=width,
+                n=len(spectra),
+            )
+
+
+def _spectra(rows: pd.DataFrame) -> Iterator[_Spectrum]:
+    """Of the members of a setting; those that have diverged are left out."""
+    for (seed, step), own in rows.groupby(["seed", "step"], sort=False):
+        nodes = own.pivot(index="sample", columns="node", values=["value", "weight"])
+        values, weights = (nodes[x].to_numpy() for x in ("value", "weight"))
+        if np.isfinite(weights).all():
+            yield _Spectrum(int(seed), int(step), values, weights)
 
 
 @style()
@@ -98,6 +122,8 @@ def draw(table: pd.DataFrame) -> Figure:
                     ax.plot(one["eigenvalue"], one["density"], color=color, **thin)
                 first = mine[mine["seed"] == mine["seed"].min()]
                 ax.plot(first["eigenvalue"], first["mean"], color=color, label=setting)
+            for width in here["width"].head(1):
+                _say_width(ax, width)
     top = float(table["density"].max())
     axes[0, 0].set_yscale("log")
     axes[0, 0].set_ylim(_FLOOR * top, 2 * top)
@@ -110,6 +136,13 @@ def draw(table: pd.DataFrame) -> Figure:
     seeds = f"mean over {int(table['n'].max())} seeds, each thin"
     if table["n"].max() == 1:
         seeds = "one seed"
-    title(figure, [table["where"].iloc[0], f"step {steps}", seeds, shown])
+    smooth = f"smoothed by σ, {_WIDTH:.0%} of a panel's range"
+    title(figure, [table["where"].iloc[0], f"step {steps}", seeds, smooth, shown])
     legend(figure)
     return figure
+
+
+def _say_width(ax: Axes, width: float) -> None:
+    """In the corner above the largest eigenvalues, where densities are low."""
+    place = {"transform": ax.transAxes, "ha": "right", "va": "top"}
+    ax.text(0.98, 0.98, f"σ = {width:.2g}", fontsize=7, color=GREY, **place)

@@ -19,7 +19,9 @@ from normlab.figures.tables import (
 )
 
 _TITLES = {
-    "relative_error": "corrected identity:\n|right - left| / left, at most",
+    # Where a block keeps hardly any gradient its left side is rounding.
+    "relative_error": "corrected identity, worst block:\n"
+    "|right - left| / left,\nor / size where left is rounding",
     "printed_shortfall": "printed inequality, with 1/√m:\n(left - right) / left",
 }
 _MOST_LAYERS = 5
@@ -46,7 +48,9 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 def draw(table: pd.DataFrame) -> Figure:
     """A row a norm layer, on one logarithmic axis for all.
 
-    On the left what the two sides of the identity differ by; on the right by how much
+    On the left what the two sides of the identity differ by, in the block where it is
+    most: per left side, or per size |q|^2 / s^2 in a block that loses nearly all of its
+    gradient (`normlab.quantities.identities`). On the right by how much
     the printed right side is less than the left side, |dL/dy|^2, that it is said to
     bound: it is false where anything is seen above rounding. Above 1 it is negative.
     """
@@ -56,7 +60,7 @@ def draw(table: pd.DataFrame) -> Figure:
         row="norm_layer",
         ylabels=layers,
         column="measure",
-        what=f"{table['point'].iloc[0]}; left: |∂L/∂y|²",
+        what=f"{table['point'].iloc[0]}; left: |∂L/∂y|², size: |q|²/s²",
         sharey=True,
     )
     first = next(iter(layers))

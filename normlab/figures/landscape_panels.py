@@ -106,8 +106,10 @@ def loss_name(table: pd.DataFrame) -> str:
 
 def caption(table: pd.DataFrame) -> str:
     """One line: data, member, point, batches, directions."""
+    # Of a test set it is told how many were asked for, and not how many it has.
+    first = "first" if set(table["split"]) == {"train"} else "up to the first"
     words = [
-        f"{_all(table, 'dataset')}, first {_all(table, 'images')} images",
+        f"{_all(table, 'dataset')}, {first} {_all(table, 'images')} images",
         f"one member each: seed {_all(table, 'seed')}, lr {_all(table, 'lr')}",
         f"step {_all(table, 'step')}",
     ]

@@ -26,16 +26,17 @@ _PUBLISHED = {"batch_accuracy": "1a", "test_accuracy": "1b"}
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     """What `draw` draws: a row a (metric, setting, point, step).
 
-    The batch's accuracy of each member is first averaged over bins of steps; the
-    paper's is that of single batches.
+    The batch's accuracy of each member is first averaged over bins of
+    ``steps_averaged`` steps; the paper's is that of single batches.
     """
     frame = frame[frame["model"].str.startswith("vgg")]
     if frame.empty:
         raise NotDrawn("it shows a VGG (--model=vgg16), and the run has none")
     frame = with_names(frame)
     keys = ["setting", "point", "step"]
+    bins = binned(frame, "batch_accuracy")
     tables = [
-        over_seeds(binned(frame, "batch_accuracy"), keys, "batch_accuracy"),
+        over_seeds(bins, keys, "batch_accuracy"),
         over_seeds(frame, keys, "test_accuracy"),
     ]
     found = [
@@ -46,13 +47,18 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
             published(reference.beside(frame, _PUBLISHED[metric]), "low"),
         )
     ]
-    return with_origin(stack(found), frame)
+    width = 1 if bins.empty else int(bins["steps_averaged"].iloc[0])
+    return with_origin(stack(found).assign(steps_averaged=width), frame)
 
 
 @style()
 def draw(table: pd.DataFrame) -> Figure:
     """Training above, test below; a column a learning rate."""
-    figure, axes = lines(table, row="metric", ylabels=_ROWS)
+    width = int(table["steps_averaged"].iloc[0])
+    what = f"the run's training accuracy: means of {width} steps" if width > 1 else ""
+    figure, axes = lines(
+        table, row="metric", ylabels=_ROWS, marked=["test_accuracy"], what=what
+    )
     for ax in axes.values():
         ax.set_ylim(0, 1)
     legend(figure)

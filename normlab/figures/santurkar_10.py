@@ -20,7 +20,7 @@ def tabulate(smoothness: pd.DataFrame) -> pd.DataFrame:
     frame = smoothness[smoothness["norm"] != "batch_lp"]
     frame = frame[is_regression(frame)]
     if frame.empty:
-        raise NotDrawn("it is of --dataset=gaussian, and the run has none")
+        raise NotDrawn("it is of --dataset=gaussian or gaussian_uniform")
     frame = with_names(frame)
     table = stack([bands.edges(frame, regression=True), bands.beside(frame, _MEASURES)])
     return with_origin(table, frame)

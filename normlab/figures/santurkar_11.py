@@ -86,7 +86,8 @@ def draw(table: pd.DataFrame) -> Figure:
             if mine.empty:
                 ax.text(0.5, 0.5, "not published", transform=ax.transAxes, ha="center")
         label = f"|g - g'| ({table['unit'].iloc[0]}/θ)"
-        ax_row[0].set_ylabel(label if source == RUN else f"{label}\n{source}")
+        theirs = f"{label}\n{source}\n(to step {_PAPERS_LAST})"
+        ax_row[0].set_ylabel(label if source == RUN else theirs)
     log_axis([axes[0, 0]], table["median"])
     axes[0, 0].set_xscale("log")
     log_ticks(axes[0, 0].xaxis, table["length"].min(), table["length"].max())

@@ -16,7 +16,7 @@ def tabulate(metrics: pd.DataFrame, smoothness: pd.DataFrame) -> pd.DataFrame:
     found = [of_the_norms(frame) for frame in (metrics, smoothness)]
     found = [frame[is_regression(frame)] for frame in found]
     if any(frame.empty for frame in found):
-        raise NotDrawn("it is of --dataset=gaussian, and the run has none")
+        raise NotDrawn("it is of --dataset=gaussian or gaussian_uniform")
     return with_first(found[0], found[1], _MEASURES)
 
 

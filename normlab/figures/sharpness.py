@@ -4,7 +4,9 @@ On a quadratic, gradient descent diverges where an eigenvalue exceeds 2 / lr, an
 2 (1 + m) / lr with heavy-ball momentum m. Full-batch training drives the largest
 eigenvalue up to that line and stays there (Cohen et al. 2021, arXiv 2103.00065);
 batches keep it below. The line is drawn for plain and heavy-ball descent: Adam's is
-another, of the preconditioned Hessian.
+another, of the preconditioned Hessian. And it is drawn of the loss that is descended,
+which normalizes by the statistics of its batch: of a loss by running averages no step
+was taken, and nothing holds its curvature to that line.
 """
 
 import numpy as np
@@ -42,7 +44,10 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 
 @style()
 def draw(table: pd.DataFrame) -> Figure:
-    """A column a learning rate, a row a kind of statistics; one axis for all."""
+    """A column a learning rate, a row a kind of statistics; one axis for all.
+
+    The edge is marked in the row of the loss that training descends.
+    """
     unit, kinds = table["unit"].iloc[0], set(table["statistics"])
     rows = {k: text.format(unit=unit) for k, text in _ROWS.items() if k in kinds}
     figure, axes = lines(
@@ -53,8 +58,9 @@ def draw(table: pd.DataFrame) -> Figure:
         what="largest eigenvalue of the Hessian",
         sharey=True,
     )
-    for (_, point), ax in axes.items():
-        _edges(ax, table[(table["point"] == point) & np.isfinite(table["edge"])])
+    for (kind, point), ax in axes.items():
+        if kind == "batch":
+            _edges(ax, table[(table["point"] == point) & np.isfinite(table["edge"])])
     log_axis(list(axes.values()), table[["median", "low", "high", "edge"]])
     legend(figure)
     return figure

@@ -8,7 +8,7 @@ A figure's table is tidy and has, beside its own columns:
 - ``median``, ``low``, ``high``, ``n`` and ``coverage`` over the seeds
   (`normlab.analysis.summary.Interval`);
 - ``source``: `RUN`, or one of `PUBLISHED` for a curve that is drawn beside;
-- ``where``: dataset and model, and ``unit``, that of the loss.
+- ``where``: dataset, model and batch size, and ``unit``, that of the loss.
 """
 
 import math
@@ -25,12 +25,11 @@ from normlab.analysis.summary import (
     number,
     settings_label,
 )
+from normlab.data.tasks import REGRESSIONS
 from normlab.errors import UserError
 
 RUN, PAPER, REPORT = "run", "Santurkar et al. 2018", "student report (digitised)"
 PUBLISHED = (PAPER, REPORT)
-# The datasets of a regression; its loss is a squared error, any other is in nats.
-_REGRESSIONS = ("gaussian",)
 _INTERVAL = ("median", "low", "high", "n", "coverage")
 
 
@@ -53,15 +52,29 @@ def with_names(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def is_regression(frame: pd.DataFrame) -> pd.Series:
-    """Whether a row's loss is a squared error."""
-    return frame["dataset"].isin(_REGRESSIONS)
+    """Whether a row's loss is a squared error; any other is in nats."""
+    return frame["dataset"].isin(REGRESSIONS)
 
 
 def with_origin(table: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
     """``table`` with ``where`` and ``unit`` of the run's ``frame``."""
-    places = [", ".join(frame[name].unique()) for name in ("dataset", "model")]
     units = is_regression(frame).map({True: "squared error", False: "nats"})
-    return table.assign(where=", ".join(places), unit=" or ".join(units.unique()))
+    return table.assign(where=place_of(frame), unit=" or ".join(units.unique()))
+
+
+def place_of(frame: pd.DataFrame) -> str:
+    """Where numbers are from: ``cifar10, vgg11 of width 0.125, batches of 128``.
+
+    A width that is not 1, and a batch size, are said here unless they vary: then each
+    ``setting`` says its own.
+    """
+    words = [", ".join(frame[name].unique()) for name in ("dataset", "model")]
+    width, batch = frame["width"].unique(), frame["batch_size"].unique()
+    if len(width) == 1 and width[0] != 1:
+        words[-1] += f" of width {number(width[0])}"
+    if len(batch) == 1:
+        words.append(f"batches of {batch[0]}")
+    return ", ".join(words)
 
 
 def over_seeds(rows: pd.DataFrame, keys: Sequence[str], field: str) -> pd.DataFrame:

@@ -142,13 +142,16 @@ class CellLandscapes:
     def _settings(self, asked: Asked) -> dict[str, Any]:
         """What the numbers depend on, and nothing else: it names the folder."""
         config, cell = self._config, self._cell.config
+        images = config.images
+        if config.split == ("train",):  # how many a test set has its arrays say alone
+            images = min(images, cell.train_size)
         settings: dict[str, Any] = {
             "kind": config.kind,
             "member": dataclasses.asdict(self._cell.members[asked.member]),
             "step": asked.step,
             "points": config.points,
             "split": config.split,
-            "images": config.images,
+            "images": images,
             "statistics": kinds_of(cell.norm, config.statistics),
             "batch": config.batch or cell.batch_size,
         }

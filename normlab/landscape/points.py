@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from normlab.analysis.summary import number
 from normlab.cell import Cell
 from normlab.errors import UserError
 from normlab.store import checkpoints
@@ -35,6 +36,11 @@ class Points:
 
     def __init__(self, paths: CellPaths, cell: Cell, program: Callable[[], Program]):
         self._paths, self._cell, self._program = paths, cell, program
+
+    def name(self, member: int) -> str:
+        """What a message calls a member: ``seed 0, lr 0.1``."""
+        own = self._cell.members[member]
+        return f"seed {own.seed}, lr {number(own.lr)}"
 
     def last(self) -> int:
         """The last step at which a point is stored.

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from normlab.errors import UserError
 from normlab.landscape.points import Points
 from normlab.landscape.settings import LandscapeConfig
 from normlab.quantities.directions import (
@@ -18,14 +19,15 @@ from normlab.store.landscapes import Axes
 
 
 class Slice(NamedTuple):
-    """theta + a u + b v, with the running statistics that go with it.
+    """theta + a u + b v, with the statistics of batches that go with it.
 
     Attributes:
       params: theta.
       first, second: u and v, trees like theta.
-      stats: running statistics where a is 0 and less.
-      other_stats: where a is 1 and more; in between they are interpolated. But for
-        --kind=between they are the same.
+      stats: ``batch_stats`` where a is 0 and less: running statistics, or groups of
+        channels.
+      other_stats: where a is 1 and more; in between statistics are interpolated. Groups
+        are the same on both sides, and but for --kind=between so is all.
     """
 
     params: Any
@@ -41,6 +43,16 @@ class Asked(NamedTuple):
     member: int
     step: int
     origin: tuple[int, int]  # (member, step)
+
+
+def statistics_at(along: Slice, a: jax.Array) -> Any:
+    """The ``batch_stats`` at coordinate ``a``; integers stay those of both sides."""
+    part = jnp.clip(a, 0.0, 1.0)
+
+    def one(x: jax.Array, y: jax.Array) -> jax.Array:
+        return x + part * (y - x) if jnp.issubdtype(x.dtype, jnp.floating) else x
+
+    return jax.tree.map(one, along.stats, along.other_stats)
 
 
 def _both_sides(config: LandscapeConfig, middle: float = 0.0) -> tuple[float, ...]:
@@ -78,18 +90,49 @@ def _between(points: Points, asked: Asked, config: LandscapeConfig):
     """Every parameter is interpolated, and so are the running statistics.
 
     A network with only some of its parameters moved would be neither end.
+
+    Raises:
+      UserError: the ends group their channels differently.
     """
     member, step = asked.origin
     begin, end = points.at(step, member), points.at(asked.step, asked.member)
+    if not _same_groups(begin.stats, end.stats):
+        raise UserError(
+            f"--kind=between: channels are in other groups at step {step} "
+            f"({points.name(member)}) than at step {asked.step} "
+            f"({points.name(asked.member)}), and half of each is no grouping; "
+            "interpolate between points of the same groups"
+        )
     way = jax.tree.map(np.subtract, end.params, begin.params)
     found = Slice(begin.params, way, _zeros(way), begin.stats, end.stats)
     return found, Axes(_both_sides(config, middle=0.5))
 
 
+def _same_groups(begin: Any, end: Any) -> bool:
+    """Whether what two trees hold of integers, which is `assignment`, is the same."""
+    pairs = zip(jax.tree.leaves(begin), jax.tree.leaves(end), strict=True)
+    return all(
+        np.issubdtype(x.dtype, np.floating) or np.array_equal(x, y) for x, y in pairs
+    )
+
+
 def _path(points: Points, asked: Asked, config: LandscapeConfig):
-    """Around the path's last point; units are those of the parameters."""
+    """Around the path's last point; units are those of the parameters.
+
+    Raises:
+      UserError: the member has diverged on the way.
+    """
     at = points.at(asked.step, asked.member)
     steps, path_T = points.along(asked.member, asked.step, config.path_points)
+    finite_T = np.logical_and.reduce(
+        [_finite(leaf) for leaf in jax.tree.leaves(path_T)]
+    )
+    if not finite_T.all():
+        raise UserError(
+            f"--kind=path: the member of {points.name(asked.member)} has parameters "
+            f"that are not finite at step {steps[int(np.argmin(finite_T))]}; give a "
+            "--step before it, or another member"
+        )
     path_T = jax.tree.map(lambda leaf, end: leaf - end[None], path_T, at.params)
     (first, second), shares = principal_directions(path_T)
     coordinates_T2 = project(path_T, (first, second))
@@ -102,6 +145,11 @@ def _path(points: Points, asked: Asked, config: LandscapeConfig):
     }
     axes = Axes(a, b, tuple(float(x) for x in shares), path)
     return Slice(at.params, first, second, at.stats, at.stats), axes
+
+
+def _finite(leaf_T: np.ndarray) -> np.ndarray:
+    """Whether all is finite, of each of T points."""
+    return np.isfinite(leaf_T).reshape(len(leaf_T), -1).all(1)
 
 
 def _around(

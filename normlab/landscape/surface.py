@@ -11,7 +11,7 @@ from normlab.cell import CellConfig
 from normlab.data import Dataset
 from normlab.errors import UserError
 from normlab.landscape.settings import LandscapeConfig
-from normlab.landscape.slices import Slice
+from normlab.landscape.slices import Slice, statistics_at
 from normlab.norms import NORMS
 from normlab.quantities.directions import combine
 from normlab.sweep.members import OverMembers, choose_conv, choose_mode
@@ -86,10 +86,7 @@ class Surface:
         def at(coordinates_2: jax.Array, along: Slice, images: dict) -> dict:
             a, b = coordinates_2
             params = combine(along.params, along.first, along.second, a, b)
-            part = jnp.clip(a, 0.0, 1.0)
-            stats = jax.tree.map(
-                lambda x, y: x + part * (y - x), along.stats, along.other_stats
-            )
+            stats = statistics_at(along, a)
             return {
                 split: {
                     kind: evaluate(params, stats, *images[split])

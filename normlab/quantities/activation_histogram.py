@@ -18,6 +18,8 @@ def measure(here: Here) -> dict[str, Array]:
     bins = here.site.settings.probe_bins
 
     def histogram(values: Array) -> tuple[Array, Array, Array]:
+        # bfloat16 has no number between 256 and 258: neither a count nor an edge.
+        values = values.astype(jnp.promote_types(values.dtype, jnp.float32))
         low, high = values.min(), values.max()
         width = (high - low) / bins
         place = jnp.clip(((values - low) / width).astype(jnp.int32), 0, bins - 1)

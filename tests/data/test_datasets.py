@@ -11,6 +11,7 @@ import pytest
 
 from normlab import data
 from normlab.data import cache, cifar10
+from normlab.data.tasks import task_of
 from normlab.errors import UserError
 
 
@@ -21,6 +22,7 @@ def test_contract(name):
     except UserError as error:
         pytest.skip(str(error))
     assert dataset.name == name
+    assert dataset.task == task_of(name)
     for x, y in (
         (dataset.train_x, dataset.train_y),
         (dataset.test_x, dataset.test_y),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from normlab.cell import Cell, Member
+from normlab.data.tasks import REGRESSIONS
 from normlab.quantities import QUANTITIES, Site
 from normlab.store.layout import RunPaths
 from normlab.store.quantities import ProbeRecorder, to_table
@@ -68,6 +69,7 @@ def cell(
 
 VGG: dict[str, Any] = {"model": "vgg16", "dataset": "cifar10", "lrs": (0.1,)}
 LINEAR: dict[str, Any] = {"model": "deep_linear", "dataset": "gaussian", "lrs": (1e-6,)}
+UNIFORM: dict[str, Any] = {**LINEAR, "dataset": "gaussian_uniform"}
 LP: list[dict[str, Any]] = [
     {"norm": "batch_lp", "norm_p": p} for p in ("1", "2", "inf")
 ]
@@ -78,6 +80,7 @@ RUNS: dict[str, list[Cell]] = {
     "one seed": [cell(norm, seeds=1) for norm in ("none", "batch")],
     "vgg": [cell(**kind, decays=(0.0, 5e-4), **VGG) for kind in (*KINDS, *LP)],
     "linear": [cell(**kind, **LINEAR) for kind in (*KINDS, *LP)],
+    "uniform": [cell(**kind, **UNIFORM) for kind in (*KINDS, *LP)],
 }
 
 
@@ -91,7 +94,7 @@ def write(
       nowhere: whether every value is NaN.
     """
     cells = tuple(cells)
-    linear = any(own.config.dataset == "gaussian" for own in cells)
+    linear = any(own.config.dataset in REGRESSIONS for own in cells)
     known: dict[str, Any] = {"score": lambda member, step: math.nan} if linear else {}
     paths = write_run(folder, cells, **known)
     for place, own in enumerate(cells):

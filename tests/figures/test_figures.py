@@ -158,6 +158,7 @@ def test_it_says_what_it_shows(name, run, frames):
         settings = {f"{s}, batch_size {b}" for s in settings for b in (10, 50)}
     assert settings <= set(text.splitlines())
     assert "digits" in text and "median" in text
+    assert name != "curves" or "digits, small_cnn" in text
     n = "one seed, no interval" if run == "one seed" else "range of 3 seeds (75%"
     assert n in text
 

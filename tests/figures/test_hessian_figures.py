@@ -101,7 +101,9 @@ def test_sharpness_is_the_first_rank_by_statistics_norm_and_rate(tmp_path):
             shown = table[(table["statistics"] == kind) & (table["lr"] == lr)]
             for setting, rows in shown.groupby("setting"):
                 np.testing.assert_allclose(lines[setting], rows[["step", "median"]])
-            np.testing.assert_allclose(lines["2/lr"][:, 1], 2 / lr)
+            assert ("2/lr" in lines) == (kind == "batch")  # the loss that is descended
+            if kind == "batch":
+                np.testing.assert_allclose(lines["2/lr"][:, 1], 2 / lr)
             low, high = ax.get_ylim()
             assert ax.get_yscale() == "log" and low < 1.2 and high > 2 / 1e-3
     text = words(figure)
@@ -190,6 +192,28 @@ def test_the_spectrum_is_that_of_the_last_step(tmp_path):
         each = rows.pivot(index="eigenvalue", columns="seed", values="density")
         mean = rows[rows["seed"] == 0].set_index("eigenvalue")["mean"]
         np.testing.assert_allclose(each.mean(axis=1), mean)
+
+
+def test_norms_are_smoothed_alike_and_the_figure_says_how(tmp_path):
+    frame = spectrum(tmp_path, norms())
+    # Of the group norm all is narrower: by its own width its bulk would be as wide
+    # as that of batch norm in its own range.
+    narrow = frame["norm"] == "group"
+    frame["value"] = frame["value"].mask(narrow, frame["value"] / 10)
+    table = hessian_spectrum.tabulate(frame)
+    assert set(table.groupby(["statistics", "point"])["width"].nunique()) == {1}
+    batch = table[table["statistics"] == "batch"]
+    bulks = batch.groupby(["setting", "point", "seed"])["density"].max()
+    assert len(bulks) == 2 * 2 * SEEDS
+    # Nine tenths of each spectrum is at 0: as high in either, at one width.
+    high = frame.loc[frame["statistics"] == "batch", "value"].max()
+    peak = 0.9 / (0.02 * high * np.sqrt(2 * np.pi))
+    np.testing.assert_allclose(bulks, peak, rtol=0.02)
+    figure = saved(hessian_spectrum.draw(table))
+    assert "smoothed by σ, 2% of a panel's range" in words(figure)
+    for ax, kind in zip(figure.axes[::2], KINDS, strict=True):
+        width = table.loc[table["statistics"] == kind, "width"].iloc[0]
+        assert [text.get_text() for text in ax.texts] == [f"σ = {width:.2g}"]
 
 
 def test_the_spectrum_is_drawn(tmp_path):

@@ -99,7 +99,11 @@ def test_the_slack_is_drawn(frame):
     table = identity_slack.tabulate(frame)
     figure = saved(identity_slack.draw(table))
     axes = np.array(figure.axes).reshape(len(LAYERS), 2)
-    assert "|right - left| / left" in axes[0, 0].get_title()
+    title = axes[0, 0].get_title()
+    assert "worst block" in title and "|right - left| / left" in title
+    # The quantity judges by it the blocks that keep hardly any gradient.
+    assert "/ size where left is rounding" in title
+    assert "left: |∂L/∂y|², size: |q|²/s²" in words(figure)
     assert "(left - right) / left" in axes[0, 1].get_title()
     assert "1/√m" in axes[0, 1].get_title()
     for pair, layer in zip(axes, LAYERS, strict=True):

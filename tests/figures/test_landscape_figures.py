@@ -103,6 +103,7 @@ def test_planes_of_every_kind(module, name):
     texts = drawn(module.draw(TABLES[name]))
     assert "first 5000 images" in texts[0] and "seed 0, lr 0.001" in texts[0]
     assert "step 1000" in texts[0]
+    assert ("up to the first 5000" in texts[0]) == (name == "both splits")
     assert dict(matplotlib.rcParams) == SETTINGS
 
 

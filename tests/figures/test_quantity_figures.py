@@ -1,6 +1,7 @@
 """Every figure of quantities, on made-up runs: what is drawn, and what it says."""
 
 import io
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -9,10 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from normlab.errors import UserError
 from normlab.figures import FIGURES, NotDrawn, Sources, draw_all
+from normlab.figures.style import looks
 from normlab.figures.tables import PAPER, RUN
 from tests.figures import made
 from tests.figures.test_figures import SETTINGS, words
@@ -39,11 +42,14 @@ DRAWN = {
     "one seed": {"santurkar_4"},
     "vgg": {"santurkar_1", "santurkar_4", "santurkar_5", "santurkar_12", "penalty"},
     "linear": {"santurkar_5", "santurkar_10", "santurkar_13"},
+    "uniform": {"santurkar_5", "santurkar_10", "santurkar_13"},
 }
 BESIDE = {
     "vgg": {*DRAWN["vgg"], "santurkar_11"},
     "linear": DRAWN["linear"],
+    "uniform": DRAWN["uniform"],
 }
+LINEAR = ("linear", "uniform")
 ELSEWHERE = {"curves", "lr_sensitivity"}  # looked at in test_figures.py
 REPORT = {"report_bn", "report_gn"}  # in test_report_figures.py
 # One member a panel: channels of two seeds have nothing in common.
@@ -91,6 +97,8 @@ def panels(figure: Figure) -> list[tuple[Any, Axes]]:
 CASES = [(name, run) for run, more in DRAWN.items() for name in (*ALWAYS, *more)]
 # One seed changes words alone.
 CASES = [(name, run) for name, run in CASES if run != "one seed"]
+# Its other figures are drawn as those of "linear".
+CASES = [(x, run) for x, run in CASES if run != "uniform" or x in DRAWN["uniform"]]
 CASES += [("santurkar_4", "one seed"), ("gradient_norm", "one seed")]
 
 
@@ -107,7 +115,7 @@ def test_it_says_what_it_shows(name, run, drawn):
         assert ax.get_xlabel() or not place.is_last_row()
         label = ax.get_ylabel()
         assert label or not place.is_first_col()
-        unit = "squared error" if run == "linear" else "nats"
+        unit = "squared error" if run in LINEAR else "nats"
         assert f"({unit}" in label or not ("loss" in label or "|" in label) or (
             label == "|g'| / |g|"
         ), label  # fmt: skip
@@ -115,6 +123,7 @@ def test_it_says_what_it_shows(name, run, drawn):
         return
     text = words(figure)
     where = {"vgg": "cifar10, vgg16", "linear": "gaussian, deep_linear"}
+    where["uniform"] = "gaussian_uniform, deep_linear"
     assert where.get(run, "digits, small_cnn") in text
     settings = set(table["setting"])
     assert settings <= set(text.splitlines())
@@ -144,18 +153,128 @@ def test_lines_are_the_table(name, run, drawn):
     assert count >= len(lines)
 
 
-@pytest.mark.parametrize("name", ["santurkar_4", "santurkar_12"])
-def test_published_bands_end_with_the_run(name, drawn):
-    table, _ = drawn(name, "vgg")
-    paper, last = table["source"] == PAPER, table["step"][table["source"] == RUN].max()
-    assert paper.any() and last < 15000  # the paper's goes on to there
-    beyond = np.unique(table["step"][paper & (table["step"] >= last)])
-    assert len(beyond) == 1
+# Figures of bands -> their rows, as (measure, words of its label).
+RANGES = [
+    ("loss", "loss along"),
+    ("difference", "|g - g'|"),
+    ("beta", "effective"),
+]
+ROWS = {
+    "santurkar_4": RANGES,
+    "santurkar_10": RANGES,
+    "santurkar_12": [("batch_accuracy", "training accuracy"), *RANGES],
+    "santurkar_13": [("batch_loss", "batch loss"), *RANGES],
+}
 
 
-@pytest.mark.parametrize("run", ["plain", "vgg", "linear"])
+def corners(band) -> set[tuple[float, float]]:
+    (path,) = band.get_paths()
+    return {(float(x), float(y)) for x, y in path.vertices}
+
+
+def ends(*parts: tuple[pd.DataFrame, str]) -> set[tuple[float, float]]:
+    return {
+        (float(x), float(y))
+        for rows, column in parts
+        for x, y in zip(rows["step"], rows[column], strict=True)
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "run"), sorted((name, run) for name, run in CASES if name in ROWS)
+)
+def test_bands_are_the_table(name, run, drawn):
+    table, figure = drawn(name, run)
+    settings, points = (list(dict.fromkeys(table[x])) for x in ("setting", "point"))
+    measures, colours = ROWS[name], looks(settings)
+    places = list(itertools.product(points, measures, settings))
+    axes = [ax for _, ax in panels(figure)]
+    for ax, (point, (measure, label), setting) in zip(axes, places, strict=True):
+        if setting == settings[0]:
+            assert label in ax.get_ylabel()
+        if measure == measures[0][0]:
+            many = f"{setting}\n{point}"
+            assert ax.get_title() == (many if len(points) > 1 else setting)
+        rows = table[(table["point"] == point) & (table["measure"] == measure)]
+        rows = rows[rows["setting"] == setting]
+        own, paper = (rows[rows["source"] == source] for source in (RUN, PAPER))
+        low, high = (own[own["edge"] == edge] for edge in ("low", "high"))
+        wanted = [ends((high, "low"), (high, "high"))]
+        if measure in ("loss", "difference"):
+            wanted = [
+                ends((low, "median"), (high, "median")),
+                ends((low, "low"), (high, "high")),
+            ]
+        bands = sorted(ax.collections, key=lambda band: -(band.get_alpha() or 0))
+        bottom, top = ax.get_ylim()
+        assert measure == "batch_accuracy" or (
+            bottom <= own["low"].min() and own["high"].max() <= top
+        )
+        assert len(high) > 2 and [corners(band) for band in bands] == wanted
+        for band in bands:
+            colour = np.asarray(band.get_facecolor())[0, :3]
+            np.testing.assert_allclose(colour, to_rgb(colours[setting]["color"]))
+        lines = {True: [], False: []}
+        for line in ax.get_lines():
+            lines[line.get_label() == PAPER].append(np.asarray(line.get_xydata()))
+        medians = [] if measure in ("loss", "difference") else [high]
+        edges = [paper[paper["edge"] == edge] for edge in ("low", "high")]
+        for theirs, parts in ((False, medians), (True, edges)):
+            parts = [part[["step", "median"]].to_numpy() for part in parts if len(part)]
+            for line, part in zip(lines[theirs], parts, strict=True):
+                np.testing.assert_array_equal(line, part)
+
+
+def test_the_lines_of_figure_11_are_the_table(drawn):
+    table, figure = drawn("santurkar_11", "vgg")
+    settings = list(dict.fromkeys(table["setting"]))
+    places = list(itertools.product((RUN, PAPER), settings))
+    axes = [ax for _, ax in panels(figure)]
+    for ax, (source, setting) in zip(axes, places, strict=True):
+        mine = table[(table["source"] == source) & (table["setting"] == setting)]
+        wanted = [
+            sorted(zip(rows["length"], rows["median"], strict=True))
+            for _, rows in mine.groupby("step")
+        ]
+        found = [
+            [(x, y) for x, y in np.asarray(line.get_xydata()).tolist()]
+            for line in ax.get_lines()
+        ]
+        assert found == wanted
+        published = setting in ("none", "batch")
+        assert len(wanted) == (3 if source == RUN else 51 * published)
+
+
+@pytest.mark.parametrize(
+    ("name", "run"),
+    sorted((name, run) for run, names in BESIDE.items() for name in names),
+)
+def test_published_curves_end_with_the_run(name, run, drawn):
+    if name == "santurkar_11":  # over lengths, and not over steps
+        return
+    table, _ = drawn(name, run)
+    own, paper = (table[table["source"] == source] for source in (RUN, PAPER))
+    last = own["step"].max()
+    assert last < 10000  # the paper's go on to there, or farther
+    for _, rows in paper.groupby("measure" if "measure" in table else "metric"):
+        assert len(np.unique(rows["step"][rows["step"] >= last])) == 1
+
+
+def test_short_captions_tell_what_is_averaged(drawn, sources):
+    frame = sources("vgg").table("metrics")
+    longer = frame.assign(steps=200, step=10 * frame["step"])  # bins of two steps
+    for rows, told in ((frame, False), (longer, True)):
+        figure = FIGURES["santurkar_1"].draw(FIGURES["santurkar_1"].tabulate(rows))
+        assert ("accuracy: means of 2 steps" in words(figure)) == told
+    _, figure = drawn("santurkar_4", "vgg")
+    assert "range over probes of 0.5 to 4 learning rates" in words(figure)
+    _, figure = drawn("santurkar_11", "vgg")
+    assert "(to step 15000)" in "".join(ax.get_ylabel() for ax in figure.axes)
+
+
+@pytest.mark.parametrize("run", ["plain", "vgg", *LINEAR])
 def test_published_curves_are_beside_their_counterparts(run, drawn):
-    for name in (*ALWAYS, *DRAWN[run]):
+    for name in sorted(name for name, of in CASES if of == run):
         if name not in ELSEWHERE:
             table, figure = drawn(name, run)
             sources = set(table["source"]) if "source" in table else {RUN}
@@ -209,6 +328,7 @@ def test_a_run_without_probes_has_the_figures_of_its_metrics(tmp_path, quick):
     [
         ("santurkar_1", "plain", "shows a VGG"),
         ("santurkar_4", "linear", "see santurkar_10"),
+        ("santurkar_4", "uniform", "see santurkar_10"),
         ("santurkar_5", "plain", "compares --norm=batch_lp"),
         ("santurkar_10", "vgg", "--dataset=gaussian"),
         ("santurkar_12", "linear", "santurkar_13 is of regressions"),

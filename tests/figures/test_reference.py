@@ -94,7 +94,9 @@ def test_curves_stand_beside_their_counterparts_alone(vgg):
     assert set(found["setting"]) == {"none", "batch"}
     points = {p for p in vgg["point"] if p.startswith("lr 0.1,")}
     assert set(found["point"]) == points and len(points) == 2
-    assert len(found) == 2 * 2 * 151
+    assert list(found["step"].unique()) == [0, 100]  # the run ends at 20
+    whole = beside(vgg.assign(step=750 * vgg["step"]), "4a")
+    assert len(whole) == 2 * 2 * 151
     assert set(beside(vgg, "12d")["setting"]) == {
         "none", "batch", "batch l1", "batch l2", "batch linf"
     }  # fmt: skip
@@ -103,9 +105,14 @@ def test_curves_stand_beside_their_counterparts_alone(vgg):
         vgg.assign(dataset="digits"),
         vgg.assign(lr=0.2),
         vgg.assign(label="layer"),
+        vgg.assign(optimizer="adam"),
+        vgg.assign(optimizer="momentum", momentum=0.9),
+        vgg.assign(momentum=0.9),
     ):
         assert beside(other, "4a").empty
     assert beside(vgg, "10a").empty
+    untold = vgg.drop(columns=["optimizer", "momentum"])
+    assert len(beside(untold, "4a")) == len(found)
 
 
 def test_a_wheel_has_them():

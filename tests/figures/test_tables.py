@@ -1,10 +1,13 @@
 """The numbers of the figures of quantities, against what they are by definition."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from normlab.figures import FIGURES, Sources, histograms
+from normlab.data import DATASETS
+from normlab.figures import FIGURES, Sources, histograms, reference
 from normlab.figures.panels import grid, log_axis, shown
 from normlab.figures.tables import (
     PAPER,
@@ -13,10 +16,14 @@ from normlab.figures.tables import (
     is_regression,
     middle,
     over_seeds,
+    place_of,
     stack,
     with_names,
+    with_origin,
 )
 from tests.figures import made
+
+FOLDER = Path(reference.__file__).with_name("santurkar")
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +92,23 @@ def test_the_band_is_over_the_papers_probes(vgg):
     assert "batch l1" in set(tables_of(vgg, "santurkar_12")["setting"])
 
 
+def test_a_probe_that_diverges_leaves_no_range(vgg):
+    frame = vgg.table("effective_smoothness")
+    here = (frame[list(WHERE)] == pd.Series(WHERE)).all(axis=1)
+    lost = here & (frame["seed"] == 1) & (frame["eta"] == 2.0)
+    assert lost.sum() == 1
+    values = {m: frame[m].mask(lost) for m in ("loss", "difference", "beta")}
+    table = FIGURES["santurkar_4"].tabulate(frame.assign(**values))
+    others = one(frame[frame["seed"] != 1], **WHERE).groupby("seed")
+    for measure in values:
+        ends = others[measure].agg(low="min", high="max")
+        for edge in ("low", "high") if measure != "beta" else ("high",):
+            found = one(table, source="run", measure=measure, edge=edge, point=POINT)
+            found = one(found, setting="batch", step=10)
+            assert found["n"].item() == 2
+            assert found["median"].item() == pytest.approx(ends[edge].median())
+
+
 def tables_of(sources: Sources, name: str) -> pd.DataFrame:
     drawing = FIGURES[name]
     return drawing.tabulate(*(sources.table(read) for read in drawing.reads))
@@ -94,6 +118,33 @@ def test_other_probes_count_where_none_is_the_papers(vgg):
     frame = vgg.table("effective_smoothness")
     table = FIGURES["santurkar_4"].tabulate(frame.assign(eta=frame["eta"] * 100))
     assert not one(table, source="run").empty
+
+
+def test_the_gradients_change_by_the_length_of_the_step(vgg):
+    table = tables_of(vgg, "santurkar_11")
+    assert set(table["point"]) == {
+        "lr 0.1, weight_decay 0"
+    }  # the paper has lines of it
+    own = one(table, source="run", setting="batch")
+    assert len(own) == 3 * 4  # steps, probes
+    frame = vgg.table("effective_smoothness")
+    frame = one(frame, label="batch", lr=0.1, weight_decay=0.0)
+    for step in made.STEPS:
+        for eta in (0.5, 1.0, 2.0, 4.0):
+            values = sorted(one(frame, step=step, eta=eta)["difference"])
+            rows = own[(own["step"] == step) & np.isclose(own["length"], 0.1 * eta)]
+            found = rows[["low", "median", "high"]].to_numpy().tolist()
+            assert found == [values]  # of three seeds
+            assert rows["time"].item() == step / 20 and rows["n"].item() == 3
+    raw = pd.read_csv(FOLDER / "fig11a_bn.csv")
+    paper = one(table, source=PAPER, setting="batch")
+    assert len(raw) == 51 and len(paper) == 51 * 4
+    for order in (0, 17, 50):
+        mine = one(paper, time=order / 50)
+        assert list(mine["length"]) == [0.05, 0.1, 0.2, 0.4]
+        for name in ("median", "low", "high"):
+            assert list(mine[name]) == list(raw.iloc[order, 1:])
+        assert set(mine["step"]) == {300 * order}
 
 
 def test_smoothness_by_eta_is_of_the_later_half(vgg):
@@ -136,13 +187,17 @@ def test_the_penalty(vgg):
         FIGURES["penalty"].tabulate(decoupled, vgg.table("parameter_norm"))
 
 
-def test_the_papers_layers():
+def test_the_papers_layers(vgg):
     weights = [f"conv{i}" for i in range(1, 14)] + ["dense1"]
     names = {"vgg": weights, "linear": [f"dense{i}" for i in range(1, 26)]}
     chosen = {"vgg": ["conv5", "conv10"], "linear": ["dense9", "dense17"]}
+    shift = one(vgg.table("internal_covariate_shift"), **WHERE, layer="conv1")
     for network, layers in names.items():
-        places = [layers[int(len(layers) * share)] for share in (1 / 3, 2 / 3)]
-        assert places == chosen[network]
+        # Each with its norm, as networks have them; norms are no layers here.
+        every = [x for layer in layers for x in (layer, f"norm_of_{layer}")]
+        frame = pd.concat([shift.assign(layer=layer) for layer in every])
+        table = FIGURES["santurkar_3"].tabulate(frame)
+        assert list(dict.fromkeys(table["layer"])) == chosen[network]
     norms = [f"norm{i}" for i in range(1, 14)]
     assert histograms.chosen_layers(norms) == ["norm2", "norm9", "norm13"]
     linear = [f"norm{i}" for i in range(1, 25)]
@@ -206,6 +261,19 @@ def test_a_logarithmic_axis_cuts_what_is_rare_and_far():
     assert axes[0, 0].get_yscale() == "linear"
 
 
+@pytest.mark.parametrize(
+    "ends", [(0.12, 6.0), (0.35, 9.0), (0.12, 1.4), (2e-6, 7e-6), (0.01, 50.0)]
+)
+def test_a_logarithmic_axis_has_ticks_to_read(ends):
+    figure, axes = grid(1, 1)
+    ax = axes[0, 0]
+    log_axis([ax], ends)
+    figure.draw_without_rendering()
+    low, high = ax.get_ylim()
+    ticks = {t.get_position()[1]: t.get_text() for t in ax.get_yticklabels()}
+    assert sum(low <= y <= high and text != "" for y, text in ticks.items()) >= 3
+
+
 def test_published_curves_are_shown_before_others():
     table = pd.DataFrame({"point": list("abcdefgh"), "source": "run"})
     assert shown(table, "point", 3) == ["a", "e", "h"]
@@ -215,6 +283,17 @@ def test_published_curves_are_shown_before_others():
     assert shown(both, "point", 1) == ["c"] and len(shown(both, "point", 9)) == 8
 
 
+def test_a_caption_tells_width_and_batches_unless_settings_do(vgg):
+    frame = vgg.table("metrics")
+    assert place_of(frame) == "cifar10, vgg16, batches of 10"
+    narrow = frame.assign(width=0.125)
+    table = with_origin(pd.DataFrame({"x": [1.0]}), narrow)
+    assert table["where"].item() == "cifar10, vgg16 of width 0.125, batches of 10"
+    several = pd.concat([frame, narrow.assign(batch_size=50)])
+    assert place_of(several) == "cifar10, vgg16"
+
+
 def test_units():
-    frame = pd.DataFrame({"dataset": ["digits", "gaussian"]})
-    assert list(is_regression(frame)) == [False, True]
+    frame = pd.DataFrame({"dataset": list(DATASETS)})
+    tasks = {"gaussian": True, "gaussian_uniform": True}
+    assert list(is_regression(frame)) == [tasks.get(x, False) for x in DATASETS]

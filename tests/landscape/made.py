@@ -64,8 +64,15 @@ def state(of: Cell, step: int) -> TrainState:
         return (0.3 * (here + 2 * t * way + t * t * bend)).astype(np.float32)
 
     found = jax.tree.map(draw, shapes(of))
-    stats = jax.tree.map(lambda x: np.abs(x) + np.float32(0.2), found.batch_stats)
-    return found.replace(batch_stats=stats)
+
+    def statistics(leaf):
+        if leaf.dtype == np.float32:
+            return np.abs(leaf) + np.float32(0.2)
+        return np.broadcast_to(np.arange(leaf.shape[-1]) % 2, leaf.shape).astype(
+            "int32"
+        )
+
+    return found.replace(batch_stats=jax.tree.map(statistics, found.batch_stats))
 
 
 def write_run(folder: Path, *cells: Cell, path: bool = True) -> RunPaths:

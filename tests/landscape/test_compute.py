@@ -14,7 +14,7 @@ from normlab import data
 from normlab.errors import UserError
 from normlab.landscape.compute import CellLandscapes, Landscape
 from normlab.landscape.points import Points
-from normlab.landscape.slices import SLICES, Asked
+from normlab.landscape.slices import SLICES, Asked, statistics_at
 from normlab.store.landscapes import landscape_folder, stored_landscapes
 from normlab.store.layout import RunPaths
 from normlab.store.lock import only_writer
@@ -25,7 +25,7 @@ from tests.landscape import made
 
 MEMBER = 1  # of seed 0, at the second rate
 DATASET = tiny.dataset()
-CELLS = {norm: made.cell(norm) for norm in made.NORMS}
+CELLS = {norm: made.cell(norm) for norm in (*made.NORMS, "group_correlated")}
 
 
 def work(run: RunPaths, norm: str = "batch", **changes: Any) -> CellLandscapes:
@@ -78,8 +78,9 @@ def point(norm: str, step: int = made.STEPS[-1], member: int = MEMBER) -> tuple:
 def directions(run: RunPaths, norm: str, **changes: Any):
     cell, config = CELLS[norm], made.config(run.root, **changes)
     points = Points(run.cell(cell.id), cell, lambda: tiny.program(cell.config))
-    step = made.STEPS[-1]
-    return SLICES[config.kind](points, Asked(MEMBER, step, (MEMBER, step)), config)
+    step = made.STEPS[-1] if config.step < 0 else config.step
+    origin = (MEMBER, step if config.from_step < 0 else config.from_step)
+    return SLICES[config.kind](points, Asked(MEMBER, step, origin), config)
 
 
 @pytest.mark.parametrize("norm", made.NORMS)
@@ -168,6 +169,32 @@ def test_from_one_member_to_another(run):
     )
 
 
+def test_groups_of_channels_are_not_interpolated(tmp_path, monkeypatch):
+    norm, ends = "group_correlated", {"from_step": 4, "step": 8}
+    own = made.write_run(tmp_path / "run", CELLS[norm])
+    found = landscape(own, norm, kind="between", **ends)
+    (begin, groups), (end, _) = point(norm, 4), point(norm, 8)
+    assert groups["norm1"]["assignment"].tolist() == [0, 1, 0, 1]
+    middle = jax.tree.map(lambda x, y: (x + y) / 2, begin, end)
+    want = expected(norm, middle, groups)
+    assert values(found, 0.5) == pytest.approx(want, rel=1e-4)
+    along, _ = directions(own, norm, kind="between", **ends)
+    for a in (0.0, 0.5, 1.5):
+        leaf = statistics_at(along, jnp.float32(a))["norm1"]["assignment"]
+        assert leaf.dtype == jnp.int32 and leaf.tolist() == [0, 1, 0, 1]
+
+    at = Points.at
+
+    def regrouped(self, step, member):
+        there = at(self, step, member)
+        other = {"norm1": {"assignment": np.array([0, 0, 1, 1], np.int32)}}
+        return there._replace(stats=other) if step == 8 else there
+
+    monkeypatch.setattr(Points, "at", regrouped)
+    with pytest.raises(UserError, match=r"other groups at step 4 \(seed 0, lr 0.1\)"):
+        landscape(own, norm, kind="between", points=5, **ends)
+
+
 def test_the_plane_of_a_path(run):
     found = landscape(run, kind="path", margin=0.5)
     path, axes = found.axes.path, found.axes
@@ -193,6 +220,22 @@ def test_the_plane_of_a_path(run):
     np.testing.assert_array_equal(
         there["conv1"]["bias"], point("batch")[0]["conv1"]["bias"]
     )
+
+
+def test_the_path_of_a_member_that_diverged_is_one_line(copy, monkeypatch):
+    at_along = Points.along
+
+    def diverging(self, member, until, most):
+        steps, path_T = at_along(self, member, until, most)
+        path_T["conv1"]["bias"][2:] = np.inf  # of steps 8 and 12
+        path_T["conv1"]["kernel"][3:] = np.nan
+        return steps, path_T
+
+    monkeypatch.setattr(Points, "along", diverging)
+    line = "seed 0, lr 0.1 has parameters that are not finite at step 8; give a --step"
+    with pytest.raises(UserError, match=line):
+        landscape(copy, kind="path")
+    assert not copy.cell(CELLS["batch"].id).landscapes.exists()
 
 
 def test_a_path_thinned(run):
@@ -274,8 +317,16 @@ def test_other_settings_are_another_landscape(copy):
     for changes in [*several, {"images": 6}]:
         landscape(copy, kind="line", **changes)
     assert len(stored_landscapes(paths)) == 4
+    landscape(copy, kind="line", images=24)
+    more = landscape(copy, kind="line", images=5000)  # there are 24
+    assert more.settings["images"] == 24
+    assert len(stored_landscapes(paths)) == 5
     landscape(copy, kind="line", margin=0.7)  # of no meaning to a line
-    assert len(stored_landscapes(paths)) == 4
+    assert len(stored_landscapes(paths)) == 5
+    # A test set need not be as long as the training set.
+    config = made.config("run", split=("test",), images=5000)
+    own = CellLandscapes(paths, CELLS["batch"], config)
+    assert own._settings(Asked(0, 4, (0, 4)))["images"] == 5000
 
 
 def test_a_checkpoint_does_for_a_path(tmp_path):

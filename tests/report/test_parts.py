@@ -137,12 +137,12 @@ def test_a_claims_runs_lead_to_their_sections():
 def test_alternative_text(tmp_path):
     from normlab.figures import santurkar_1
 
-    cell = make_cell(model="vgg16", dataset="cifar10", lrs=(0.1,))
-    other = make_cell(model="vgg16", dataset="cifar10", lrs=(0.1,), norm="none")
+    how = {"model": "vgg16", "dataset": "cifar10", "optimizer": "sgd"}
+    cell, other = (make_cell(lrs=(0.1,), norm=x, **how) for x in ("batch", "none"))
     table = santurkar_1.tabulate(frame_of(tmp_path, cell, other))
     text = alt.alt_text("Accuracy of a VGG.", table)
     assert text.startswith(
-        "Accuracy of a VGG. Data: cifar10, vgg16. Shown: batch, none."
+        "Accuracy of a VGG. Data: cifar10, vgg16, batches of 10. Shown: batch, none."
     )
     assert f"Beside it: {PAPER}." in text and "range of 3 seeds" in text
     assert "Highest final test accuracy: batch 0.701, none 0.701." in text

@@ -13,8 +13,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from normlab.data.tasks import REGRESSIONS
+
 _FOLDER = Path(__file__).with_name("santurkar")
 _PERCENT = 100.0
+# How the paper's networks are trained.
+_PLAIN = {"optimizer": "sgd", "momentum": 0.0}
 
 
 class Curve(NamedTuple):
@@ -22,7 +26,7 @@ class Curve(NamedTuple):
 
     Attributes:
       figure: the number of its figure in the paper.
-      dataset: as normlab calls it.
+      datasets: as normlab calls them; more than one where the paper does not say.
       model: the beginning of normlab's name of it; the paper's own VGG is not stated.
       label: the norm, as `normlab.cell.norm_label` calls it.
       lr: the learning rate.
@@ -30,7 +34,7 @@ class Curve(NamedTuple):
     """
 
     figure: str
-    dataset: str
+    datasets: tuple[str, ...]
     model: str
     label: str
     lr: float
@@ -38,11 +42,11 @@ class Curve(NamedTuple):
 
 
 def _vgg(figure: str, label: str, lr: float = 0.1, every: int = 100) -> Curve:
-    return Curve(figure, "cifar10", "vgg", label, lr, every)
+    return Curve(figure, ("cifar10",), "vgg", label, lr, every)
 
 
 def _linear(figure: str, label: str) -> Curve:
-    return Curve(figure, "gaussian", "deep_linear", label, lr=1e-6, every=50)
+    return Curve(figure, REGRESSIONS, "deep_linear", label, lr=1e-6, every=50)
 
 
 CURVES: dict[str, Curve] = {
@@ -118,9 +122,13 @@ def beside(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
 
     Returns:
       The rows of `read`, with the ``setting`` and the ``point`` of the counterpart: the
-      same dataset, kind of model, norm and learning rate.
+      same dataset, kind of model, norm and learning rate, by descent without momentum.
+      Its batch size, which is 128 in the paper and 1000 of the linear network, is left
+      to the caption. A curve ends with the first of its steps that the run has not
+      passed: all of 15000 would leave a short run a fraction of the axis.
     """
-    columns = ["setting", "point", "dataset", "model", "label", "lr"]
+    known = ["setting", "point", "dataset", "model", "label", "lr"]
+    columns = [*known, *(name for name in _PLAIN if name in frame)]
     found = [
         read(name).assign(setting=place["setting"], point=place["point"])
         for place in frame[columns].drop_duplicates().to_dict("records")
@@ -129,10 +137,19 @@ def beside(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
     ]
     if not found:
         return pd.DataFrame(columns=["setting", "point", "step", "low", "high"])
-    return pd.concat(found, ignore_index=True)
+    curves = pd.concat(found, ignore_index=True)
+    return _until(curves, frame["step"].max()) if "step" in curves else curves
+
+
+def _until(curves: pd.DataFrame, step: int) -> pd.DataFrame:
+    """Curves to their first point at ``step`` or later."""
+    reached = curves["step"][curves["step"] >= step].min()
+    return curves if np.isnan(reached) else curves[curves["step"] <= reached]
 
 
 def _is_counterpart(curve: Curve, place: dict) -> bool:
-    same = all(place[name] == getattr(curve, name) for name in ("dataset", "label"))
+    same = place["dataset"] in curve.datasets and place["label"] == curve.label
     same_lr = np.isclose(place["lr"], curve.lr, rtol=1e-6, atol=0)
-    return same and bool(same_lr) and place["model"].startswith(curve.model)
+    plain = all(place.get(name, value) == value for name, value in _PLAIN.items())
+    kind = place["model"].startswith(curve.model)
+    return bool(same and same_lr and plain and kind)
