@@ -17,6 +17,7 @@ ORDER = (
     "checks",
     "config",
     "run_options",
+    "flagfiles",
     "flags",
     "data",
     "norms",
