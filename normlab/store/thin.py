@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from normlab.errors import UserError
 from normlab.store.layout import CellPaths, RunPaths, exists, read_json, write_json
+from normlab.store.links import check_links
 from normlab.store.load import begun_cells
 from normlab.store.metrics import read_parts, write_part
 from normlab.store.quantities import measured_names, read_quantity, write_analysis
@@ -43,6 +44,7 @@ def thin(
         not target.root.is_dir() or any(target.root.iterdir())
     ):
         raise UserError(f"--out={target.root} holds something; choose another --out")
+    check_links(source)
     cells = list(begun_cells(source))
     for paths in cells:
         _thin_cell(paths, target.cell(paths.root.name), quantities)
