@@ -73,7 +73,7 @@ def glob(module: str, name: str, rest: bytes = b"") -> bytes:
     return b"\x80\x02c" + f"{module}\n{name}\n".encode() + rest + b"."
 
 
-REDUCED = b"U\x04trueB\x85R".replace(b"B", b"")  # with the one argument "true"
+REDUCED = b"U\x04true\x85R"  # with the one argument "true"
 STACKED = b"\x80\x04\x8c\x02os\x94\x8c\x06system\x94\x93\x8c\x04true\x85R."
 PAYLOADS = {
     "os.system": pickle.dumps(Call(os.system, "true"), 2),
@@ -100,11 +100,7 @@ PAYLOADS = {
 
 
 @pytest.mark.parametrize("name", PAYLOADS)
-def test_a_pickle_reaches_no_function(fake, monkeypatch, name):
-    def no(*args, **kwargs):
-        raise AssertionError("it was reached")
-
-    monkeypatch.setattr(pickle.Unpickler, "persistent_load", no, raising=False)
+def test_a_pickle_reaches_no_function(fake, name):
     path = fake.archive("python2", edit={PY: PAYLOADS[name]})
     seen = events_of(lambda: refused(path, fake.spec))
     assert not seen & {"os.system", "subprocess.Popen", "exec", "pickle.find_class"}

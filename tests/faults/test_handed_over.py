@@ -198,11 +198,15 @@ def test_a_page_shows_what_a_run_says_as_text(run, monkeypatch, cell):
     assert text.count("<script") == 2  # its own, and the curves'
 
 
-SESSIONS = [5, "a", [5], [None], [{"started": 5}], [{"versions": ["a"], "device": {}}]]
+RECORDS = [
+    (5, None),
+    ([5, None, "a"], []),
+    ([{"started": 5}], {"lr": 5, "norm": {"a": [1]}}),
+    ([{"versions": ["a"], "device": {}}], {}),
+]
 
 
-@pytest.mark.parametrize("sessions", SESSIONS)
-@pytest.mark.parametrize("config", [None, [], {"lr": 5, "norm": {"a": [1]}}])
+@pytest.mark.parametrize(("sessions", "config"), RECORDS)
 def test_a_page_of_odd_records(run, monkeypatch, sessions, config):
     edit(run.sweep, lambda sweep: sweep.update(sessions=sessions, config=config))
     monkeypatch.setattr(page.drawn, "figures", lambda sources: [])
