@@ -10,6 +10,10 @@ from normlab.settings import ProbeSettings
 EXECUTION = ("auto", "vmap", "map", "loop")
 # Steps are 32-bit numbers in the store, and an epoch has less than 1e4 of them.
 _LONGEST = 100_000_000
+# The largest float32: networks and what trains them know no larger number.
+_LARGEST = 3.4e38
+_WIDEST, _MOST_PROBES = 10_000, 10_000
+_MOST = {"devices": 1024, "member_chunk": 1_000_000}
 
 
 def unknown(flag: str, value: str, known: tuple[str, ...]) -> UserError:
@@ -23,6 +27,12 @@ def at_least(config: Any, name: str, low: float) -> None:
             raise UserError(f"--{name}={value}: must be below 2**31")
         if not (math.isfinite(value) and value >= low):
             raise UserError(f"--{name}={value}: must be {low} or more, and finite")
+        at_most(name, value, _LARGEST)
+
+
+def at_most(name: str, value: float, high: float) -> None:
+    if value > high:
+        raise UserError(f"--{name}={value}: at most {high:g}")
 
 
 def below(config: Any, name: str, high: float) -> None:
@@ -43,9 +53,15 @@ def check_axes(config: Any) -> None:
             continue
         if not values and spec.name != "probes":
             raise UserError(f"--{spec.name} needs at least one value")
-        for value in values:
-            if values.count(value) > 1:
-                raise UserError(f"--{spec.name} names {value} twice")
+        check_distinct(spec.name, values)
+
+
+def check_distinct(name: str, values: tuple) -> None:
+    seen = set()
+    for value in values:
+        if value in seen:
+            raise UserError(f"--{name} names {value} twice")
+        seen.add(value)
 
 
 def check_numbers(config: Any) -> None:
@@ -70,6 +86,7 @@ def check_numbers(config: Any) -> None:
     for value in config.width:
         if not (math.isfinite(value) and value > 0):
             raise UserError(f"--width={value}: must be above 0, and finite")
+        at_most("width", value, _WIDEST)
     for name in ("batch_size", "groups"):
         at_least(config, name, 1)
     for name in ("momentum", "norm_momentum"):
@@ -94,10 +111,14 @@ def check_probes(settings: ProbeSettings) -> None:
     for name in ("probe_images", "probe_iterations", "probe_bins"):
         at_least(settings, name, 1)
     at_least(settings, "probe_samples", 2)
+    # Squared, the compiler would not survive the largest number that there is.
+    for name in ("probe_iterations", "probe_bins", "probe_samples"):
+        at_most(name, getattr(settings, name), _MOST_PROBES)
     at_least(settings, "probe_channels", 0)
     for value in settings.probe_etas:
         if not (math.isfinite(value) and value > 0):
             raise UserError(f"--probe_etas={value}: must be above 0, and finite")
+        at_most("probe_etas", value, _LARGEST)
 
 
 def check_devices(options: Any) -> None:
@@ -110,6 +131,12 @@ def check_devices(options: Any) -> None:
         raise unknown("execution", options.execution, EXECUTION)
     for name in ("devices", "member_chunk"):
         value = getattr(options, name)
+        if value == "auto":
+            continue
         digits = value.isascii() and value.isdigit()
-        if value != "auto" and not (digits and int(value) > 0):
+        if not digits or not value.strip("0"):
             raise UserError(f"--{name}={value}: give a positive number or auto")
+        most = _MOST[name]
+        # By its length first: Python refuses to read thousands of digits.
+        if len(value) > 9 or int(value) > most:
+            raise UserError(f"--{name}={value}: at most {most}")

@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 from absl import flags
 
 from normlab.errors import UserError
+from normlab.flagfiles import expand
 from normlab.interrupt import Stopped, raising
 from normlab.serialize import item_type
 
@@ -87,6 +88,9 @@ def define(kind: type, values: flags.FlagValues) -> None:
 
 T = TypeVar("T")
 
+_LONGEST_NAME = 100
+_LONGEST_LINE = 2000
+
 
 def read(kind: type[T], values: flags.FlagValues) -> T:
     """The dataclass ``kind`` from the flags that `define` made; checks apply."""
@@ -108,18 +112,36 @@ def write(settings: Any) -> list[str]:
     return lines
 
 
-def flagfile_of(words: Sequence[str]) -> str | None:
-    """The first ``--flagfile=PATH`` or ``--flagfile PATH`` on a command line."""
-    for word, following in zip(words, [*words[1:], None], strict=False):
-        name, equals, value = word.lstrip("-").partition("=")
-        if name == "flagfile" and word.startswith("-"):
-            return value if equals else following
-    return None
-
-
 def one_line(error: BaseException) -> str:
-    """The message of an error, folded into one line."""
-    return " ".join(str(error).split()) or type(error).__name__
+    """The message of an error, folded into one line of a length that can be read."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if len(text) > _LONGEST_LINE:
+        half = _LONGEST_LINE // 2
+        text = f"{text[:half]} ... {text[-half:]}"
+    return text
+
+
+def _words(argv: Sequence[str]) -> list[str]:
+    """The words of a command line with its flagfiles, all of them fit to be parsed.
+
+    Raises:
+      UserError: of a flagfile (`normlab.flagfiles.expand`), or a word is no text or
+        names a flag that none can be.
+    """
+    words = expand(argv)
+    for word in words:
+        if "\0" in word or not word.isascii() and _surrogates(word):
+            raise UserError(f"{ascii(word)} is no text in UTF-8")
+        # absl looks for flags of similar names, in a time that grows with the square.
+        name = word.partition("=")[0]
+        if name.startswith("-") and len(name) > _LONGEST_NAME:
+            raise UserError(f"unknown flag {name}")
+    return words
+
+
+def _surrogates(word: str) -> bool:
+    """Whether ``word`` stands for bytes that are no text."""
+    return any("\ud800" <= letter <= "\udfff" for letter in word)
 
 
 def _help(program: str, doc: str, values: flags.FlagValues) -> str:
@@ -161,8 +183,8 @@ def run(
         sys.exit(0)
     try:
         try:
-            rest = values([program, *words])[1:]
-        except (flags.Error, UnicodeError, OSError) as error:
+            rest = values([program, *_words(words)])[1:]
+        except flags.Error as error:
             raise UserError(one_line(error)) from error
         if rest:
             raise UserError(
@@ -174,6 +196,8 @@ def run(
                 status = main(values)
         except OSError as error:  # a folder that cannot be read, a full disk, ...
             raise UserError(one_line(error)) from error
+        except MemoryError as error:
+            raise UserError(f"out of memory: {one_line(error)}") from error
     except Stopped as stop:
         print(f"{program}: {stop}", file=sys.stderr)
         sys.exit(128 + stop.signum)

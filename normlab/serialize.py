@@ -21,7 +21,7 @@ def from_dict(kind: type[T], values: dict[str, Any]) -> T:
     value that ``kind.LATER`` gives it, if ``kind`` has that.
 
     Raises:
-      UserError: a field is missing or unknown.
+      UserError: a field is missing or unknown, or a value is of another type.
     """
     values = {**getattr(kind, "LATER", {}), **values}
     hints = get_type_hints(kind)
@@ -31,8 +31,21 @@ def from_dict(kind: type[T], values: dict[str, Any]) -> T:
         raise UserError(
             f"not a {kind.__name__} of this version of normlab: fields {odd}"
         )
+    for name, value in values.items():
+        if not _is_a(value, hints[name]):
+            raise UserError(f"not a {kind.__name__}: {name} is {value!r}")
     is_tuple = {name: get_origin(hints[name]) is tuple for name in names}
     return kind(**{k: tuple(v) if is_tuple[k] else v for k, v in values.items()})
+
+
+def _is_a(value: Any, hint: Any) -> bool:
+    """Whether ``value``, as JSON has it, is of the type that ``hint`` says."""
+    if get_origin(hint) is tuple:
+        items = isinstance(value, list | tuple)
+        return items and all(_is_a(item, get_args(hint)[0]) for item in value)
+    if get_args(hint):
+        return any(_is_a(value, one) for one in get_args(hint))
+    return type(value) is hint or (hint is float and type(value) is int)
 
 
 def item_type(kind: type, name: str) -> tuple[type, bool]:

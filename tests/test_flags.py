@@ -24,7 +24,8 @@ from normlab.config import (
     SweepConfig,
 )
 from normlab.errors import UserError
-from normlab.flags import define, flagfile_of, read, run, write
+from normlab.flagfiles import flagfile_of
+from normlab.flags import define, read, run, write
 from normlab.run_options import RunOptions
 
 NAMES = [s.name for kind in (SweepConfig, RunOptions) for s in dataclasses.fields(kind)]
@@ -215,17 +216,18 @@ def number(low, high=None, **options):
 word = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
 whole = st.integers(0, 2**31 - 1)
 positive = st.integers(1, 2**31 - 1)
+LARGEST = 3.4e38
 AXES: dict[str, st.SearchStrategy] = {
     "dataset": axis(word),
     "train_size": axis(whole),
     "standardize": axis(st.sampled_from(STANDARDIZE)),
     "augment": axis(st.sampled_from(AUGMENT)),
     "model": axis(word),
-    "width": axis(number(0, 1e6, exclude_min=True)),
+    "width": axis(number(0, 1e4, exclude_min=True)),
     "init": axis(word),
     "norm": axis(word),
     "groups": axis(positive),
-    "epsilon": axis(number(0)),
+    "epsilon": axis(number(0, LARGEST)),
     "regroup_at": axis(whole),
     "regroup_every": axis(whole),
     "grouping": axis(word),
@@ -235,10 +237,10 @@ AXES: dict[str, st.SearchStrategy] = {
     "norm_init": axis(st.sampled_from(NORM_INITS)),
     "zero_last_scale": axis(st.booleans()),
     "norm_p": axis(st.sampled_from(LP)),
-    "noise_mean": axis(number(0)),
-    "noise_scale": axis(number(1)),
-    "noise_mean_spread": axis(number(0)),
-    "noise_scale_spread": axis(number(0)),
+    "noise_mean": axis(number(0, LARGEST)),
+    "noise_scale": axis(number(1, LARGEST)),
+    "noise_mean_spread": axis(number(0, LARGEST)),
+    "noise_scale_spread": axis(number(0, LARGEST)),
     "noise_spread": axis(st.sampled_from(NOISE_SPREADS)),
     "noise_place": axis(st.sampled_from(NOISE_PLACES)),
     "noise_eval": axis(st.booleans()),
@@ -246,9 +248,9 @@ AXES: dict[str, st.SearchStrategy] = {
     "optimizer": axis(word),
     "batch_size": axis(positive),
     "batch_order": axis(st.sampled_from(BATCH_ORDERS)),
-    "lr": axis(number(0)),
+    "lr": axis(number(0, LARGEST)),
     "momentum": axis(number(0, 1, exclude_max=True)),
-    "weight_decay": axis(number(0)),
+    "weight_decay": axis(number(0, LARGEST)),
     "seed": st.integers(0, 2**30),
     "num_seeds": st.integers(1, 2**30),
     "eval_every": whole,
@@ -257,12 +259,12 @@ AXES: dict[str, st.SearchStrategy] = {
     "path_next": st.booleans(),
     "probes": axis(word) | st.just(()),
     "probe_every": whole,
-    "probe_etas": axis(number(0, exclude_min=True)),
+    "probe_etas": axis(number(0, LARGEST, exclude_min=True)),
     "probe_images": positive,
     "probe_channels": axis(whole),
-    "probe_bins": positive,
-    "probe_iterations": positive,
-    "probe_samples": st.integers(2, 2**31 - 1),
+    "probe_bins": st.integers(1, 10_000),
+    "probe_iterations": st.integers(1, 10_000),
+    "probe_samples": st.integers(2, 10_000),
     "train_eval_size": positive,
     "train_eval": st.sampled_from(TRAIN_EVALS),
     "eval_batch_size": positive,
@@ -297,7 +299,7 @@ def test_what_is_written_reads_back(config):
         execution=st.sampled_from(["auto", "loop"]),
         member_chunk=st.integers(1, 99).map(str),
         devices=st.integers(1, 99).map(str),
-        checkpoint_seconds=number(0),
+        checkpoint_seconds=number(0, LARGEST),
         dry_run=st.booleans(),
     )
 )

@@ -18,6 +18,7 @@ ORDER = (
     "checks",
     "config",
     "run_options",
+    "flagfiles",
     "flags",
     "data",
     "norms",

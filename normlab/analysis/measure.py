@@ -18,6 +18,7 @@ from normlab.errors import UserError
 from normlab.quantities import QUANTITIES, Site, needs
 from normlab.settings import ProbeSettings
 from normlab.store.layout import CellPaths, RunPaths
+from normlab.store.links import check_links
 from normlab.store.load import begun_cells
 from normlab.store.path import read_path
 from normlab.store.quantities import to_table, write_analysis
@@ -61,6 +62,7 @@ def measure_run(
     Raises:
       UserError: as `measure_cell` does.
     """
+    check_links(paths)
     cells = list(begun_cells(paths))
     norms = [read_cell(cell).config.norm for cell in cells]
     for cell, norm in zip(cells, norms, strict=True):

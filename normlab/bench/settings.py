@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from normlab.checks import EXECUTION
+from normlab.checks import EXECUTION, at_most, check_distinct
 from normlab.errors import UserError
 from normlab.run_options import RunOptions
 from normlab.settings import flag
 
 # Of a sweep's, those that every contender has.
 PRECISIONS = ("float32", "tf32")
+# Of images, members, steps and turns: more would not fit in memory, or never end.
+_MOST = 100_000
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,9 @@ class BenchConfig:
         for name in ("batch_size", "members", "steps", "repeats"):
             values = getattr(self, name)
             for value in values if isinstance(values, tuple) else (values,):
-                if value < 1:
-                    raise UserError(f"--{name}={value}: must be 1 or more")
+                check_count(name, value)
         for name in ("norm", "batch_size", "members", "peers"):
-            values = getattr(self, name)
-            for value in values:
-                if values.count(value) > 1:
-                    raise UserError(f"--{name} names {value} twice")
+            check_distinct(name, getattr(self, name))
         if self.precision not in PRECISIONS:
             known = ", ".join(PRECISIONS)
             raise UserError(f"--precision={self.precision}: unknown; known: {known}")
@@ -67,6 +65,13 @@ class BenchConfig:
         return RunOptions(
             data_dir=self.data_dir, execution=self.execution, devices=self.devices
         )
+
+
+def check_count(name: str, value: int) -> None:
+    """Raises UserError unless ``value`` is a number of things that can be timed."""
+    if value < 1:
+        raise UserError(f"--{name}={value}: must be 1 or more")
+    at_most(name, value, _MOST)
 
 
 def check_out(out: str) -> None:

@@ -39,7 +39,7 @@ def read(folder: Path, spec: Spec) -> Arrays:
     """
     try:
         digests = json.loads((folder / MARKER).read_text())["sha256"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise UserError(f"{folder / MARKER} is missing or damaged") from None
     if digests != dict(spec.digests):
         raise UserError(f"{folder} holds other data than the published {spec.name}")
@@ -48,8 +48,10 @@ def read(folder: Path, spec: Spec) -> Arrays:
 
 def _read_array(path: Path, spec: Spec) -> np.ndarray:
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        # Not np.load: that takes a zip or a pickle for arrays, too.
+        array = np.lib.format.open_memmap(path, mode="r")
+    # A header that claims odd things fails anywhere.
+    except Exception:
         raise UserError(f"{path} is missing, unreadable or cut short") from None
     if array.dtype != np.uint8 or array.shape != spec.shape(path.stem):
         raise UserError(f"{path} has the wrong shape or type")

@@ -6,6 +6,7 @@ encodes NumPy images with TensorFlow).
 """
 
 import contextlib
+import json
 import logging
 import os
 from collections.abc import Iterator
@@ -16,11 +17,13 @@ import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
+from normlab.data.archives.png import pixels
 from normlab.data.spec import Arrays, Spec
 from normlab.errors import UserError
 
 _SPLITS = ("train", "test")
 _READ_AT_ONCE = 1000
+_FEATURES = "tensorflow_datasets.core.features."
 
 
 def find(root: Path, spec: Spec) -> Path | None:
@@ -93,11 +96,12 @@ def read(folder: Path, spec: Spec) -> Arrays:
       UserError: it cannot be read, or holds other data.
     """
     try:
+        _check_features(folder / "features.json")
         with _quiet():
             builder: Any = tfds.builder_from_directory(str(folder))
             arrays: Arrays = {}
             for split in _SPLITS:
-                x, y = _read_split(builder.as_data_source(split=split), split, spec)
+                x, y = _read_split(_source(builder, split), split, spec)
                 arrays |= {f"{split}_x": x, f"{split}_y": y}
     # A folder of another layout or with damaged files fails anywhere in tfds.
     except Exception as error:
@@ -108,10 +112,33 @@ def read(folder: Path, spec: Spec) -> Arrays:
     return arrays
 
 
+def _check_features(path: Path) -> None:
+    """Raises an error if tfds would import more than its own features to read it.
+
+    It imports whatever module the file names, one that lies in the working directory
+    among them.
+    """
+
+    def admitted(entry: dict) -> dict:
+        name = entry.get("pythonClassName", _FEATURES)
+        if not (isinstance(name, str) and name.startswith(_FEATURES)):
+            raise UserError(f"{path.name} names {name!r}")
+        return entry
+
+    json.loads(path.read_text(), object_hook=admitted)
+
+
+def _source(builder: Any, split: str) -> Any:
+    """The examples of a split, their images still packed: `pixels` minds their size."""
+    skip = {"image": tfds.decode.SkipDecoding()}
+    return builder.as_data_source(split=split, decoders=skip)
+
+
 def _read_split(source: Any, split: str, spec: Spec) -> tuple[np.ndarray, np.ndarray]:
     count = spec.shape(f"{split}_y")[0]
     if len(source) != count:
         raise UserError(f"{split} has {len(source)} examples, not {count}")
+    height, width, _ = spec.image_shape
     ids = []
     x = np.empty((count, *spec.image_shape), np.uint8)
     y = np.empty(count, np.uint8)
@@ -119,7 +146,7 @@ def _read_split(source: Any, split: str, spec: Spec) -> tuple[np.ndarray, np.nda
         places = range(start, min(start + _READ_AT_ONCE, count))
         for place, example in zip(places, source.__getitems__(places), strict=True):
             ids.append(example["id"])
-            x[place] = example["image"]
+            x[place] = pixels("an image", example["image"], width, height)
             y[place] = example["label"]
     order = np.argsort(ids)
     return x[order], y[order]

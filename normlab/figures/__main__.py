@@ -12,6 +12,7 @@ from normlab import flags
 from normlab.errors import UserError
 from normlab.figures import Sources, check, draw_all
 from normlab.store import RunPaths
+from normlab.store.links import check_links
 
 
 def flag_values() -> absl_flags.FlagValues:
@@ -50,6 +51,7 @@ def main(values: absl_flags.FlagValues) -> None:
     if values.figures is not None:
         check(values.figures)
     paths = RunPaths.at(values.run)
+    check_links(paths)
     folder = Path(values.out).expanduser() if values.out else paths.figures
     for path in draw_all(Sources(values.run), folder, values.figures):
         if path.suffix == ".png":

@@ -8,6 +8,7 @@ from normlab.cell import Cell, Member
 from normlab.errors import UserError
 from normlab.landscape.settings import LandscapeConfig
 from normlab.store.layout import CellPaths, RunPaths
+from normlab.store.links import check_links
 from normlab.store.load import begun_cells
 from normlab.store.run import read_cell
 
@@ -19,6 +20,7 @@ def selected_cells(config: LandscapeConfig) -> list[tuple[CellPaths, Cell]]:
       UserError: it is no run directory, or has no such cell.
     """
     paths = RunPaths.at(config.run)
+    check_links(paths)  # what is computed is kept in the run
     found = [(own, read_cell(own)) for own in begun_cells(paths)]
     if not found:
         raise UserError(f"nothing is stored in {paths.root} yet")

@@ -3,13 +3,22 @@
 import math
 from dataclasses import dataclass
 
-from normlab.checks import EXECUTION, at_least, check_devices, unknown
+from normlab.checks import (
+    EXECUTION,
+    at_least,
+    at_most,
+    check_devices,
+    check_distinct,
+    unknown,
+)
 from normlab.errors import UserError
 from normlab.settings import flag
 
 KINDS = ("plane", "line", "between", "path")
 SPLITS = ("train", "test")
 STATISTICS = ("batch", "running")
+# A plane has the square of them.
+_MOST_POINTS = 1001
 
 
 @dataclass(frozen=True)
@@ -96,15 +105,13 @@ class LandscapeConfig:
                 if word not in known:
                     raise unknown(name, word, known)
         for name in ("cell", "norm", "seed", "lr", "split", "statistics"):
-            values = getattr(self, name)
-            for value in values:
-                if values.count(value) > 1:
-                    raise UserError(f"--{name} names {value} twice")
+            check_distinct(name, getattr(self, name))
         if self.points < 3 or self.points % 2 == 0:
             raise UserError(
                 f"--points={self.points}: give an odd number, 3 or more, so that the "
                 "point itself is one of them"
             )
+        at_most("points", self.points, _MOST_POINTS)
         for name in ("step", "from_step", "from_seed"):
             at_least(self, name, -1)
         for name in ("direction_seed", "batch", "margin"):
@@ -113,6 +120,8 @@ class LandscapeConfig:
         at_least(self, "path_points", 3)
         if not (math.isfinite(self.span) and self.span > 0):
             raise UserError(f"--span={self.span}: must be above 0, and finite")
+        at_most("span", self.span, 1e6)
+        at_most("margin", self.margin, 1e6)
         if self.name and ("/" in self.name or self.name.startswith(".")):
             raise UserError(f"--name={self.name}: a name, not a path")
         check_devices(self)

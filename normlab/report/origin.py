@@ -10,7 +10,7 @@ import pandas as pd
 import normlab
 from normlab.config import SweepConfig
 from normlab.store.layout import CellPaths, RunPaths, exists, read_json
-from normlab.store.load import begun_cells
+from normlab.store.load import begun_cells, cell_ids
 from normlab.store.run import cell_status, read_cell
 
 # A machine's own; a replay names its own.
@@ -76,19 +76,38 @@ def read_origin(run: str | Path, frame: pd.DataFrame) -> Origin:
     paths = RunPaths.at(run)
     sweep = read_json(paths.sweep)
     note = _lab_note(paths.root.name)
-    flags = paths.flags.read_text(encoding="utf-8") if exists(paths.flags) else ""
+    flags = (
+        paths.flags.read_text("utf-8", errors="replace") if exists(paths.flags) else ""
+    )
     lines = [line for line in flags.splitlines() if not line.startswith(_OWN)]
     reached = frame.groupby("cell")["step"].max()
     cells = [_state(cell, reached) for cell in begun_cells(paths)]
     return Origin(
         _question(note),
         note,
-        _changed(sweep.get("config", {})),
+        _changed(_dict(sweep.get("config"))),
         "\n".join(lines),
-        [session for session in sweep.get("sessions", []) if isinstance(session, dict)],
+        _sessions(sweep.get("sessions")),
         cells,
-        len(sweep.get("cells", [])),
+        len(cell_ids(paths)),
     )
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _sessions(found: Any) -> list[dict[str, Any]]:
+    """The stamps, of each the words: what a file holds beside them is not shown."""
+    stamps = []
+    for session in found if isinstance(found, list) else []:
+        stamp: dict[str, Any] = _words(session)
+        stamps.append(stamp | {"versions": _words(_dict(session).get("versions"))})
+    return stamps
+
+
+def _words(value: Any) -> dict[str, str]:
+    return {k: v for k, v in _dict(value).items() if isinstance(v, str)}
 
 
 def _state(paths: CellPaths, reached: pd.Series) -> CellState:

@@ -115,12 +115,28 @@ def begun_cells(paths: RunPaths) -> Iterator[CellPaths]:
     """
     if not exists(paths.sweep):
         raise UserError(f"{paths.root} is not a run directory: it has no sweep.json")
-    for cell_id in read_json(paths.sweep).get("cells", []):
+    for cell_id in cell_ids(paths):
         cell = paths.cell(cell_id)
         if cell.config.exists():
             yield cell
         elif numbered(cell.metrics, PREFIX, SUFFIX):  # written after it
             raise UserError(f"{cell.config} is missing; the same command writes it")
+
+
+def cell_ids(paths: RunPaths) -> list[str]:
+    """The cells that a run is to have, by the names of their folders.
+
+    Raises:
+      UserError: it is no run directory, or names what can be no folder of its own.
+    """
+    found = read_json(paths.sweep).get("cells", [])
+    if not isinstance(found, list):
+        raise UserError(f"{paths.sweep} is damaged: its cells are no list")
+    for name in found:
+        plain = isinstance(name, str) and name.isprintable() and "/" not in name
+        if not plain or name.startswith(".") or not name:
+            raise UserError(f"{paths.sweep} is damaged: no cell is called {name!r}")
+    return found
 
 
 def _cell_frame(paths: CellPaths) -> pd.DataFrame | None:

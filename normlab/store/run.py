@@ -18,6 +18,7 @@ from normlab.store.layout import (
     write_json,
     write_text,
 )
+from normlab.store.links import check_links
 
 FORMAT = 3
 
@@ -47,6 +48,7 @@ def open_run(
         "sessions": [],
     }
     if exists(paths.sweep):
+        check_links(paths)
         found = read_json(paths.sweep)
         if found.get("thin"):
             raise UserError(
@@ -136,6 +138,28 @@ def read_cell(paths: CellPaths) -> Cell:
     value = _record(paths)
     try:
         members = tuple(from_dict(Member, member) for member in value["members"])
-        return Cell(from_dict(CellConfig, value["config"]), members)
+        cell = Cell(from_dict(CellConfig, value["config"]), members)
     except (KeyError, TypeError) as error:
         raise UserError(f"{paths.config} is damaged: {error}") from error
+    _check_values(paths.config, cell)
+    return cell
+
+
+def _check_values(path: Path, cell: Cell) -> None:
+    """Names, which whoever wrote the file chose, become parts of paths and figures.
+
+    Raises:
+      UserError: one could be a path or a formula, or a number is far too large.
+    """
+    if not cell.members:
+        raise UserError(f"{path} is damaged: it has no members")
+    for part in (cell.config, *cell.members):
+        for name, found in dataclasses.asdict(part).items():
+            for value in found if isinstance(found, tuple) else (found,):
+                if isinstance(value, str):
+                    odd = not value.isprintable() or set(value) & set("/\\$")
+                    odd = odd or value.startswith(".") or len(value) > 100
+                else:
+                    odd = isinstance(value, int) and abs(value) >= 2**31
+                if odd:
+                    raise UserError(f"{path} is damaged: {name} is {value!r}")

@@ -20,6 +20,7 @@ from normlab.store.layout import (
     write_json,
     write_text,
 )
+from normlab.store.links import check_links
 from normlab.store.load import begun_cells
 from normlab.store.metrics import read_parts, write_part
 from normlab.store.quantities import measured_names, read_quantity, write_analysis
@@ -49,6 +50,7 @@ def thin(
         not target.root.is_dir() or any(target.root.iterdir())
     ):
         raise UserError(f"--out={target.root} holds something; choose another --out")
+    check_links(source)
     cells = list(begun_cells(source))
     for paths in cells:
         _thin_cell(paths, target.cell(paths.root.name), quantities)

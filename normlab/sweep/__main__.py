@@ -22,7 +22,8 @@ from normlab.analysis.summary import main_metric, summarize, text_table
 from normlab.config import SweepConfig
 from normlab.errors import UserError
 from normlab.figures import Sources, draw_all
-from normlab.flags import define, flagfile_of, read, run, write
+from normlab.flagfiles import flagfile_of
+from normlab.flags import define, read, run, write
 from normlab.run_options import RunOptions
 from normlab.store import RunPaths, load
 from normlab.store.layout import write_text

@@ -34,6 +34,8 @@ _NORM_AXES = {
 }
 # Steps are 32-bit numbers.
 _NEVER = 2**31 - 1
+# More than anyone means; what is worked out for each would fill the memory.
+_MOST_POINTS, _MOST_CELLS, _MOST_MEMBERS = 1_000_000, 10_000, 100_000
 
 
 def expand(config: SweepConfig, sizes: Mapping[str, int]) -> tuple[Cell, ...]:
@@ -49,14 +51,30 @@ def expand(config: SweepConfig, sizes: Mapping[str, int]) -> tuple[Cell, ...]:
 
     Raises:
       UserError: an unknown norm or grouping, a grouping that never comes or whose
-        package is missing, or a batch or subset larger than the data.
+        package is missing, a batch or subset larger than the data, or far too many
+        cells or members.
     """
     axes = [getattr(config, name) for name in STATIC_AXES]
+    points = math.prod(map(len, axes))
+    if points > _MOST_POINTS:
+        raise _too_many(points, "combinations of static axes", _MOST_POINTS)
     cells: dict[CellConfig, None] = {}  # ordered, and each once
     for point in itertools.product(*axes):
         static = dict(zip(STATIC_AXES, point, strict=True))
         cells[_resolve(config, static, sizes[static["dataset"]])] = None
-    return tuple(Cell(cell, _members(config, cell)) for cell in cells)
+        if len(cells) > _MOST_CELLS:
+            raise _too_many(points, "cells", _MOST_CELLS)
+    found, members = [], 0
+    for cell in cells:
+        found.append(Cell(cell, _members(config, cell)))
+        members += len(found[-1].members)
+        if members > _MOST_POINTS:
+            raise _too_many(members, "members of all cells", _MOST_POINTS)
+    return tuple(found)
+
+
+def _too_many(count: int, what: str, most: int) -> UserError:
+    return UserError(f"{count:,} {what} are too many: at most {most:,}")
 
 
 def _resolve(config: SweepConfig, static: dict, available: int) -> CellConfig:
@@ -90,8 +108,8 @@ def _resolve(config: SweepConfig, static: dict, available: int) -> CellConfig:
     # Only a norm with running averages has more than one kind of statistics.
     running = "momentum" in NORMS[norm].reads
     bn_eval = config.bn_eval if running else config.bn_eval[:1]
-    often = math.ceil(round(config.eval_epochs * train_size / batch_size, 6))
-    eval_every = config.eval_every or min(max(often, 1), _NEVER)
+    often = min(config.eval_epochs * train_size / batch_size, _NEVER)
+    eval_every = config.eval_every or max(math.ceil(round(often, 6)), 1)
     probes = askable(config.probes, norm, config.norm)
     probing = {f.name: getattr(config, f.name) for f in fields(ProbeSettings)}
     return CellConfig(
@@ -124,6 +142,9 @@ def _members(config: SweepConfig, cell: CellConfig) -> tuple[Member, ...]:
             )
     seeds = range(config.seed, config.seed + config.num_seeds)
     axes = seeds, config.lr, momentum, config.weight_decay, grouping
+    count = math.prod(map(len, axes))
+    if count > _MOST_MEMBERS:
+        raise _too_many(count, "members of a cell", _MOST_MEMBERS)
     return tuple(Member(*point) for point in itertools.product(*axes))
 
 

@@ -124,16 +124,34 @@ def _plan_cell(
         )
 
     footprint = _footprint(functions, working_bytes)
+    _, (_, indices, *_) = functions[0]
+    _check_fits(name, footprint.state + tree_bytes(indices), available)
     chunk, why = chosen(footprint)
-    if chunk < members and options.member_chunk == "auto":
+    alone = footprint.total(1, mode)
+    if alone > available or chunk < members and options.member_chunk == "auto":
         # The bound counts what the compiler never holds at once: ask it.
         started = time.monotonic()
         footprint = _footprint(functions, compiled_bytes, measured=True)
+        _check_fits(name, footprint.total(1, mode), available)
         chunk, why = chosen(footprint)
         why = f"{why}, asked in {time.monotonic() - started:.1f} s"
     return CellPlan(
         cell, name, dataset, program, footprint, mode, chunk, why, min(devices, chunk)
     )
+
+
+def _check_fits(name: str, needed: int, available: int) -> None:
+    """Raises UserError where one member takes more bytes than there are.
+
+    Asked for all the same, they would be more than the system has to give, and it would
+    end this process or others.
+    """
+    if needed > available:
+        raise UserError(
+            f"{name}: one member takes {needed / 2**30:.1f} GiB, and "
+            f"{available / 2**30:.1f} GiB are free; a smaller --width, --batch_size, "
+            "--eval_batch_size, --chunk_steps or --probe_... needs less"
+        )
 
 
 def _devices(

@@ -11,6 +11,7 @@ import pandas as pd
 from normlab.errors import UserError
 from normlab.figures.tables import with_names
 from normlab.store.layout import RunPaths, exists
+from normlab.store.links import check_links
 from normlab.store.load import members
 from normlab.tensorboard.events import FILE_NAME, check_installed, write_events
 from normlab.tensorboard.series import series_of
@@ -35,6 +36,7 @@ def export_run(run: str | Path, out: str | Path | None = None) -> Path:
     """
     check_installed()
     paths = RunPaths.at(run)
+    check_links(paths)
     folder = RunPaths.at(out).root if out else paths.tensorboard
     _check_replaceable(folder)
     names = run_names(members(paths.root))

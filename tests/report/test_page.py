@@ -148,7 +148,7 @@ EVIL = "<script>alert(1)</script><b>&\"'"
 def test_whatever_a_run_says_is_escaped(bare, tmp_path, monkeypatch):
     name = "a <b>&'\" c"
     folder = tmp_path / name
-    paths = write_run(folder, [make_cell(model="</script><u>")])
+    paths = write_run(folder, [make_cell(model="<!--<script><u>")])
     sweep = json.loads(paths.sweep.read_text())
     sweep["sessions"] = [
         {"started": EVIL, "device": EVIL, "revision": EVIL, "versions": {EVIL: EVIL}}

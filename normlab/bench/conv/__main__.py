@@ -16,7 +16,7 @@ from absl import flags
 
 from normlab.bench.conv.shapes import FORMS, SHAPES, make_loop, seconds
 from normlab.bench.machine import measure_machine
-from normlab.bench.settings import check_out
+from normlab.bench.settings import check_count, check_out
 from normlab.errors import UserError
 from normlab.flags import define, read, run
 from normlab.settings import flag
@@ -42,11 +42,9 @@ class ConvConfig:
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "repeats", "turns"):
-            if getattr(self, name) < 1:
-                raise UserError(f"--{name}={getattr(self, name)}: must be 1 or more")
+            check_count(name, getattr(self, name))
         for count in self.members:
-            if count < 1:
-                raise UserError(f"--members={count}: must be 1 or more")
+            check_count("members", count)
         for name, known in (("form", (*FORMS,)), ("shape", ("all", *SHAPES))):
             for value in getattr(self, name):
                 if value not in known:

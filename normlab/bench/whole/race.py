@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import pandas as pd
 
-from normlab.bench.settings import check_out
+from normlab.bench.settings import check_count, check_out
 from normlab.errors import UserError
 from normlab.settings import flag
 from normlab.store import load
@@ -40,8 +40,7 @@ class WholeConfig:
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "members", "epochs", "repeats"):
-            if getattr(self, name) < 1:
-                raise UserError(f"--{name}={getattr(self, name)}: must be 1 or more")
+            check_count(name, getattr(self, name))
         check_out(self.out)
 
     @property

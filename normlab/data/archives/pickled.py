@@ -2,11 +2,14 @@
 
 A pickle may name any function and have it called. Those published name NumPy's array
 constructors alone, and here even these names resolve to the small stand-ins below:
-nothing of NumPy or of any other library is reachable from a pickle.
+nothing of NumPy or of any other library is reachable from a pickle. Before one is run
+it is read through: only the instructions that such a dict needs may be in it, not many
+more of them than it has images, and no place in memory far from the others.
 """
 
 import io
 import pickle
+import pickletools
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,30 +44,50 @@ class _Uint8:
         """Byte order and alignment, which a byte does not have."""
 
 
-def _reconstruct(*_: Any) -> _Array:
-    return _Array()
+# A pickle may set attributes of what it names, and of these there are none to set.
+class _Reconstruct:
+    __slots__ = ()
+
+    def __call__(self, *_: Any) -> _Array:
+        return _Array()
 
 
-def _dtype(name: str | bytes, *_: Any) -> _Uint8:
-    if name not in ("u1", b"u1"):
-        raise pickle.UnpicklingError("an array of another type than uint8")
-    return _Uint8()
+class _Dtype:
+    __slots__ = ()
+
+    def __call__(self, name: str | bytes, *_: Any) -> _Uint8:
+        if name not in ("u1", b"u1"):
+            raise pickle.UnpicklingError("an array of another type than uint8")
+        return _Uint8()
 
 
-def _encode(text: str, encoding: str | bytes) -> bytes:
-    # How Python 3 writes bytes in pickles of protocol 2.
-    if encoding not in ("latin1", b"latin1"):
-        raise pickle.UnpicklingError("an unknown encoding")
-    return text.encode("latin1")
+class _Encode:
+    """How Python 3 writes bytes in pickles of protocol 2."""
+
+    __slots__ = ()
+
+    def __call__(self, text: str, encoding: str | bytes) -> bytes:
+        if encoding not in ("latin1", b"latin1"):
+            raise pickle.UnpicklingError("an unknown encoding")
+        return text.encode("latin1")
 
 
 _ADMITTED = {
-    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
-    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy.core.multiarray", "_reconstruct"): _Reconstruct(),
+    ("numpy._core.multiarray", "_reconstruct"): _Reconstruct(),
     ("numpy", "ndarray"): _Array,
-    ("numpy", "dtype"): _dtype,
-    ("_codecs", "encode"): _encode,
+    ("numpy", "dtype"): _Dtype(),
+    ("_codecs", "encode"): _Encode(),
 }
+
+# The instructions of `pickletools` for dicts, lists, tuples, bytes, text and numbers
+# in protocol 2, and those with which NumPy's arrays are made.
+_INSTRUCTIONS = """
+    PROTO STOP MARK EMPTY_DICT SETITEM SETITEMS EMPTY_LIST APPEND APPENDS EMPTY_TUPLE
+    TUPLE TUPLE1 TUPLE2 TUPLE3 NONE NEWTRUE NEWFALSE BININT BININT1 BININT2
+    SHORT_BINSTRING BINSTRING BINUNICODE SHORT_BINBYTES BINBYTES
+    BINPUT LONG_BINPUT BINGET LONG_BINGET GLOBAL REDUCE BUILD
+""".split()  # noqa: SIM905  a list of them would be as many lines
 
 
 class _Unpickler(pickle.Unpickler):
@@ -87,7 +110,7 @@ def decode(contents: Mapping[str, bytes], spec: Spec) -> Arrays:
     """The arrays; a UserError if a pickle holds anything but the published dict."""
     images, labels = [], []
     for name in members(spec):
-        batch = _load(name, contents[name])
+        batch = _load(name, contents[name], spec)
         data, classes = batch.get(b"data"), batch.get(b"labels")
         count = spec.rows * spec.image_bytes
         if not isinstance(data, _Array) or len(data.raw) != count:
@@ -98,8 +121,22 @@ def decode(contents: Mapping[str, bytes], spec: Spec) -> Arrays:
     return split_arrays(images, labels)
 
 
-def _load(name: str, content: bytes) -> dict:
+def _check(content: bytes, spec: Spec) -> None:
+    """Raises an error if the pickle is anything but a dict of so many images."""
+    most = 16 * spec.rows + 1000
+    for count, (instruction, argument, _) in enumerate(pickletools.genops(content)):
+        if instruction.name not in _INSTRUCTIONS:
+            raise pickle.UnpicklingError(f"an instruction {instruction.name}")
+        if count >= most:
+            raise pickle.UnpicklingError("too many instructions")
+        # The unpickler would make room for all numbers below.
+        if "BINPUT" in instruction.name and int(argument or 0) > count:
+            raise pickle.UnpicklingError(f"a place numbered {argument}")
+
+
+def _load(name: str, content: bytes, spec: Spec) -> dict:
     try:
+        _check(content, spec)
         batch = _Unpickler(io.BytesIO(content), encoding="bytes").load()
     except UserError:
         raise

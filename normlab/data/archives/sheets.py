@@ -4,19 +4,16 @@ A sheet is an RGB picture with one image a row: 1024 pixels, the image's own row
 after another. The labels are two JSON lists (the package spells them "lables").
 """
 
-import io
 import json
-import struct
 from collections.abc import Mapping
 
 import numpy as np
-from PIL import Image
 
 from normlab.data.archives.kind import Kind, file_names, split_arrays
+from normlab.data.archives.png import pixels
 from normlab.data.spec import Arrays, Spec
 from normlab.errors import UserError
 
-_PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 _LABELS = ("package/train_lables.json", "package/test_lables.json")
 
 
@@ -42,22 +39,14 @@ def decode(contents: Mapping[str, bytes], spec: Spec) -> Arrays:
 
 def _images(name: str, content: bytes, spec: Spec) -> np.ndarray:
     height, width, _ = spec.image_shape
-    size = (height * width, spec.rows)
-    # The size first: a small file may claim a picture that fills the memory.
-    if not content.startswith(_PNG_START + struct.pack(">II", *size)):
-        raise UserError(f"{name} in it is no PNG of {size[0]} x {size[1]} pixels")
-    try:
-        with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
-            if picture.mode != "RGB":
-                raise UserError(f"{name} in it is {picture.mode}, not RGB")
-            pixels = np.asarray(picture)
-    # Pillow reports a broken PNG as one of these.
-    except (OSError, SyntaxError, struct.error) as error:
-        raise UserError(f"{name} in it is a damaged PNG ({error})") from error
-    return pixels.reshape(spec.rows, *spec.image_shape)
+    found = pixels(f"{name} in it", content, height * width, spec.rows)
+    return found.reshape(spec.rows, *spec.image_shape)
 
 
 def _labels(name: str, content: bytes, count: int) -> np.ndarray:
+    # A label is a digit, a comma and a space; lists of lists would fill the memory.
+    if len(content) > 16 * count + 1000:
+        raise UserError(f"{name} in it is far too long for {count} labels")
     try:
         labels = json.loads(content)
         array = np.array(labels, np.uint8)

@@ -9,7 +9,17 @@ from pathlib import Path, PurePosixPath
 from normlab.data.spec import Spec
 from normlab.errors import UserError
 
-_CUT_OR_ALTERED = (EOFError, OSError, zlib.error, tarfile.TarError, ValueError)
+# What the libraries raise; of a header that claims odd numbers, or that is one of very
+# many before a member, the last two.
+_CUT_OR_ALTERED = (
+    EOFError,
+    OSError,
+    zlib.error,
+    tarfile.TarError,
+    ValueError,
+    OverflowError,
+    RecursionError,
+)
 
 
 class _Capped(io.RawIOBase):
