@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from normlab.errors import UserError
+from normlab.errors import Unwritable, UserError
 from normlab.store.layout import numbered
 
 _log = logging.getLogger("normlab")
@@ -51,7 +51,7 @@ def save(folder: Path, step: int, tree: Any, *, keep: int | None) -> None:
       keep: how many of the newest to keep; None keeps all.
 
     Raises:
-      UserError: it could not be written (a full disk, say).
+      Unwritable (a UserError): it could not be written (a full disk, say).
     """
     folder = folder.absolute()  # Orbax refuses relative paths
     tree = jax.tree.map(np.asarray, tree)
@@ -64,9 +64,9 @@ def save(folder: Path, step: int, tree: Any, *, keep: int | None) -> None:
             done = manager.save(step, args=ocp.args.StandardSave(item), force=True)
     except OSError as error:
         reason = error.strerror or error
-        raise UserError(f"cannot write {folder / str(step)}: {reason}") from error
+        raise Unwritable(f"cannot write {folder / str(step)}: {reason}") from error
     if not done:
-        raise UserError(f"cannot write {folder / str(step)}: Orbax did not save it")
+        raise Unwritable(f"cannot write {folder / str(step)}: Orbax did not save it")
 
 
 def load(folder: Path, step: int, like: Any) -> Any:

@@ -69,13 +69,15 @@ def run_cell(
     checkpoint is computed again, to the same bits.
 
     Raises:
-      UserError: another process is at work on the cell, or the disk is full.
+      Busy (a UserError): another process is at work on the cell.
+      Unwritable (a UserError): the disk is full, say.
+      UserError: the cell cannot be run, or what is stored of it is damaged.
     """
     with only_writer(paths.lock):
         status = cell_status(paths)
         if status == "complete":
             return
-        if status == "running":
+        if status in ("running", "failed"):
             plan = _as_before(plan, read_json(paths.config), options)
         while True:
             write_cell(paths, plan.cell, "running", **_how(plan))
