@@ -131,12 +131,15 @@ def write_cell(paths: CellPaths, cell: Cell, status: str, **notes: Any) -> None:
     write_json(paths.config, value)
 
 
-def write_failure(paths: CellPaths, cell: Cell, reason: str, details: str = "") -> None:
+def write_failure(paths: CellPaths, cell: Cell, reason: str, details: str = "") -> bool:
     """Writes that a cell failed, and why; what cell.json says else stays.
 
     Args:
       reason: one line.
       details: for error.txt, where the reason does not say enough.
+
+    Returns:
+      Whether it did; not if the cell is complete all the same.
 
     Raises:
       Busy (a UserError): another process has taken the cell up.
@@ -147,12 +150,13 @@ def write_failure(paths: CellPaths, cell: Cell, reason: str, details: str = "") 
         with contextlib.suppress(UserError):  # missing or damaged
             found = read_json(paths.config)
         if found.get("status") == "complete":
-            return
+            return False
         own = ("config", "members", "status", "reason", "failed")
         notes = {name: value for name, value in found.items() if name not in own}
         if details:
             write_text(paths.error, details)
         write_cell(paths, cell, "failed", **notes, reason=reason, failed=now())
+        return True
 
 
 def cell_status(paths: CellPaths) -> str:

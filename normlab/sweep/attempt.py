@@ -78,9 +78,12 @@ def attempt(
 def failed(cell: Cell, paths: CellPaths, reason: str, details: str = "") -> Outcome:
     """Writes down that a cell failed, unless another process has just taken it up.
 
+    A cell that is complete all the same, by whomever, has not failed.
+
     Raises:
       Unwritable (a UserError): it cannot be written.
     """
     with contextlib.suppress(Busy):
-        write_failure(paths, cell, reason, details)
+        if not write_failure(paths, cell, reason, details):
+            return Outcome(cell.id, "complete")
     return Outcome(cell.id, "failed", reason)

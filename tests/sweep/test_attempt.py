@@ -111,7 +111,7 @@ def test_a_cell_of_another_process_is_left_alone(paths):
 
 def test_a_failure_does_not_undo_what_another_completed(paths):
     write_cell(paths, CELL, "complete")
-    failed(CELL, paths, "late")
+    assert failed(CELL, paths, "late").state == "complete"
     assert cell_status(paths) == "complete"
 
 

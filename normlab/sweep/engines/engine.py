@@ -54,7 +54,7 @@ class Engine(Protocol):
     device: str
 
     def run(self, paths: RunPaths) -> list[Outcome]:
-        """Runs the own cells that are not complete; one outcome each.
+        """Runs the own cells that are not complete; one outcome each, at least.
 
         Raises:
           Unwritable (a UserError): nothing can be stored any more.

@@ -33,7 +33,7 @@ from normlab.sweep.attempt import Outcome, attempt, failed
 from normlab.sweep.backend import make_ready
 from normlab.sweep.engines.engine import Work
 from normlab.sweep.plan import CellPlan, make_plan
-from normlab.sweep.status import run_status
+from normlab.sweep.status import cell_state, run_status
 from normlab.sweep.watch import Watch
 
 # How long the driver waits for a task before it looks at the run again.
@@ -179,7 +179,11 @@ class Ray:
         found: dict[str, Outcome] = {}
         tasks: dict[Any, Cell] = {}
         busy: dict[str, _Busy] = {}
-        todo = list(self._work.own)
+        todo = [
+            cell
+            for cell in self._work.own
+            if cell_state(paths.cell(cell.id)).state != "complete"
+        ]
         while True:
             for cell in todo:
                 busy.pop(cell.id, None)
