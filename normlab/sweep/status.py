@@ -74,13 +74,13 @@ def cell_state(paths: CellPaths) -> CellStatus:
         record = json.loads(before)
         steps, members = int(record["config"]["steps"]), len(record["members"])
         state = str(record["status"])
-    except (ValueError, KeyError, TypeError) as error:
+        saved = max(numbered(paths.checkpoints), default=0)
+    except (OSError, ValueError, KeyError, TypeError) as error:
         return CellStatus(name, "damaged", reason=f"{paths.config}: {error!r}")
     if state == "complete":
         return CellStatus(name, state, steps, steps, members)
     beat = _heartbeat(paths.progress)
-    step = min(_whole(beat.get("step")), steps)
-    saved = max(numbered(paths.checkpoints), default=0)
+    step = int(min(_number(beat.get("step")), steps))
     if held or (state == "running" and _heard_elsewhere(beat)):
         pace = _number(beat.get("pace"))
         return CellStatus(name, "running", step, steps, members, pace, _who(beat))
@@ -124,12 +124,9 @@ def _who(beat: dict[str, Any]) -> str:
 
 
 def _number(value: Any) -> float:
-    good = isinstance(value, int | float) and math.isfinite(value) and value >= 0
-    return float(value) if good else 0.0
-
-
-def _whole(value: Any) -> int:
-    return int(_number(value))
+    """A number that is not negative, as those of a heartbeat are; else 0."""
+    good = isinstance(value, int | float) and 0 <= value < math.inf
+    return float(min(value, 1e15)) if good else 0.0
 
 
 def describe_cell(cell: CellStatus) -> str:

@@ -128,7 +128,14 @@ def test_a_damaged_cell_is_said_for_that_cell(text, paths):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"step": "x", "pace": NaN, "time": null, "host": "else"}']
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"step": "x", "pace": NaN, "time": null, "host": "else"}',
+        '{"step": -1, "pace": -2.0, "time": 1' + "0" * 400 + ', "host": "else"}',
+    ],
 )
 def test_a_damaged_heartbeat_does_no_harm(text, paths):
     paths.cell(B.id).progress.write_text(text)
