@@ -1,4 +1,4 @@
-"""The one exception that a command line turns into a single line and status 1."""
+"""The exceptions that a command line turns into a single line and status 1."""
 
 
 class UserError(ValueError):
@@ -6,4 +6,11 @@ class UserError(ValueError):
 
     The message is one line: command lines print it after ``error: `` and exit
     with status 1, without a traceback.
+    """
+
+
+class Unwritable(UserError):
+    """Nothing can be stored: a full disk, say, or a folder that may not be written.
+
+    It ends a run at once, where another error is that of one cell.
     """

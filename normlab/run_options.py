@@ -1,8 +1,10 @@
 """How a sweep is run: what changes no number it finds beyond rounding."""
 
+import math
 from dataclasses import dataclass
 
 from normlab.checks import EXECUTION, at_least, check_devices
+from normlab.errors import UserError
 from normlab.settings import flag
 
 
@@ -43,6 +45,37 @@ class RunOptions:
         "At the end, write RUN/tensorboard for TensorBoard, too (pip install "
         "'normlab[tensorboard]').",
     )
+    engine: str = flag(
+        "inline",
+        "What runs the cells: inline, one after another in this process, or ray, on "
+        "the nodes of a cluster (pip install 'normlab[ray]').",
+    )
+    ray_address: str = flag(
+        "",
+        "The Ray cluster; by default RAY_ADDRESS, else one on this machine, started "
+        "if need be.",
+    )
+    ray_retries: int = flag(
+        3, "How often Ray runs a cell again whose node or process was lost."
+    )
+    cell_cpus: float = flag(
+        1.0,
+        "CPUs of a cell on a Ray cluster; without a GPU also the devices that its "
+        "members are spread over, unless --devices names them.",
+    )
+    cell_gpus: str = flag(
+        "auto",
+        "GPUs of a cell on a Ray cluster: a number, which may be a fraction, or auto "
+        "(1 where the cluster has any, else 0).",
+    )
+    shard: str = flag(
+        "",
+        "Run only part i of n of the cells, as i/n from 0/n on: a job of an array. The "
+        "parts may run at the same time.",
+    )
+    status: bool = flag(
+        False, "Say how far the run in --out is, cell by cell, and stop."
+    )
     dry_run: bool = flag(False, "Print the plan and stop.")
 
     def __post_init__(self) -> None:
@@ -50,3 +83,42 @@ class RunOptions:
         at_least(self, "chunk_steps", 1)
         at_least(self, "keep_checkpoints", 1)
         at_least(self, "checkpoint_seconds", 0)
+        at_least(self, "ray_retries", 0)
+        if not (math.isfinite(self.cell_cpus) and self.cell_cpus > 0):
+            raise UserError(
+                f"--cell_cpus={self.cell_cpus}: must be above 0, and finite"
+            )
+        self.gpus(0)
+        self.part()
+
+    def gpus(self, auto: float) -> float:
+        """``cell_gpus`` as a number, ``auto`` for auto.
+
+        Raises:
+          UserError: it is neither, or a part of more than one GPU.
+        """
+        if self.cell_gpus == "auto":
+            return auto
+        try:
+            count = float(self.cell_gpus)
+        except ValueError:
+            count = math.nan
+        if not (0 <= count <= 1 or count > 1 and count.is_integer()):
+            raise UserError(
+                f"--cell_gpus={self.cell_gpus}: give a whole number, a fraction below "
+                "1, or auto"
+            )
+        return count
+
+    def part(self) -> tuple[int, int]:
+        """``shard`` as (i, n); (0, 1) is everything.
+
+        Raises:
+          UserError: it is not of that form.
+        """
+        words = (self.shard or "0/1").split("/")
+        if len(words) == 2 and all(w.isascii() and w.isdigit() for w in words):
+            index, count = map(int, words)
+            if index < count:
+                return index, count
+        raise UserError(f"--shard={self.shard}: give i/n, with i from 0 to n - 1")

@@ -6,7 +6,7 @@ there (Ghorbani, Krishnan & Xiao 2019, arXiv 1901.10159).
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -95,7 +95,8 @@ def _panel(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
 
 def _spectra(rows: pd.DataFrame) -> Iterator[_Spectrum]:
     """Of the members of a setting; those that have diverged are left out."""
-    for (seed, step), own in rows.groupby(["seed", "step"], sort=False):
+    for which, own in rows.groupby(["seed", "step"], sort=False):
+        seed, step = cast(tuple[int, int], which)
         nodes = own.pivot(index="sample", columns="node", values=["value", "weight"])
         values, weights = (nodes[x].to_numpy() for x in ("value", "weight"))
         if np.isfinite(weights).all():

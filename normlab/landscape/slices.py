@@ -149,7 +149,7 @@ def _path(points: Points, asked: Asked, config: LandscapeConfig):
 
 def _finite(leaf_T: np.ndarray) -> np.ndarray:
     """Whether all is finite, of each of T points."""
-    return np.isfinite(leaf_T).reshape(len(leaf_T), -1).all(1)
+    return np.asarray(np.isfinite(leaf_T).reshape(len(leaf_T), -1).all(1))
 
 
 def _around(

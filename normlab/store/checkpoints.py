@@ -14,7 +14,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from normlab.errors import UserError
+from normlab.errors import Unwritable, UserError
 from normlab.store.layout import numbered
 from normlab.store.quiet import quiet
 
@@ -56,7 +56,7 @@ def save(folder: Path, step: int, tree: Any, *, keep: int | None) -> None:
       keep: how many of the newest to keep; None keeps all.
 
     Raises:
-      UserError: it could not be written (a full disk, say).
+      Unwritable (a UserError): it could not be written (a full disk, say).
     """
     folder = folder.absolute()  # Orbax refuses relative paths
     tree = jax.tree.map(np.asarray, tree)
@@ -73,9 +73,9 @@ def save(folder: Path, step: int, tree: Any, *, keep: int | None) -> None:
         reason = _disk_reason(error)
         if reason is None:
             raise
-        raise UserError(f"cannot write {folder / str(step)}: {reason}") from error
+        raise Unwritable(f"cannot write {folder / str(step)}: {reason}") from error
     if not done:
-        raise UserError(f"cannot write {folder / str(step)}: Orbax did not save it")
+        raise Unwritable(f"cannot write {folder / str(step)}: Orbax did not save it")
 
 
 def _disk_reason(error: Exception) -> str | None:

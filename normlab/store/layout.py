@@ -4,6 +4,8 @@
 
     RUN/sweep.json  flags.txt
         cells/<id>/cell.json
+                   progress.json        while it runs: how far it is
+                   error.txt            if it failed: where
                    metrics/part-<step>.parquet
                    checkpoints/<step>/     resumable states, the last few
                    path/<step>/            parameters and statistics along training
@@ -11,6 +13,8 @@
                    analysis/<quantity>.parquet             measured from the path
                    landscapes/<kind>-<hash>/   losses around points of the path
         summary.csv  figures/  tensorboard/
+
+Files named lock are empty: who writes holds a lock on them.
 """
 
 import contextlib
@@ -22,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from normlab.errors import UserError
+from normlab.errors import Unwritable, UserError
 
 _DIGEST = "sha256"
 
@@ -36,6 +40,14 @@ class CellPaths:
     @property
     def config(self) -> Path:
         return self.root / "cell.json"
+
+    @property
+    def progress(self) -> Path:
+        return self.root / "progress.json"
+
+    @property
+    def error(self) -> Path:
+        return self.root / "error.txt"
 
     @property
     def metrics(self) -> Path:
@@ -93,6 +105,10 @@ class RunPaths:
         return self.root / "flags.txt"
 
     @property
+    def lock(self) -> Path:
+        return self.root / "lock"
+
+    @property
     def figures(self) -> Path:
         return self.root / "figures"
 
@@ -103,6 +119,10 @@ class RunPaths:
     @property
     def summary(self) -> Path:
         return self.root / "summary.csv"
+
+    @property
+    def summary_lock(self) -> Path:
+        return self.root / "summary.lock"
 
     @property
     def cells(self) -> Path:
@@ -141,7 +161,7 @@ def replacing(path: Path) -> Iterator[Path]:
     the new one. An error removes the temporary.
 
     Raises:
-      UserError: the disk is full, or the folder cannot be written.
+      Unwritable (a UserError): the disk is full, or the folder cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -152,7 +172,7 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+        raise Unwritable(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)

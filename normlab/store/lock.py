@@ -1,38 +1,82 @@
-"""One writer a cell."""
+"""One writer a cell, and who else is writing."""
 
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from normlab.errors import UserError
+from normlab.errors import Unwritable, UserError
+
+# `is_held` holds a lock for a moment to see whether it can; who wants it asks again.
+_TRIES, _PAUSE_SECONDS = 5, 0.02
+
+
+class Busy(UserError):
+    """Another process is writing, and may well go on to."""
 
 
 @contextlib.contextmanager
-def only_writer(path: Path) -> Iterator[None]:
+def only_writer(path: Path, *, wait: bool = False) -> Iterator[None]:
     """Holds an exclusive lock on the file ``path``.
 
     The kernel drops it when the process ends, however it ends, so a killed run
     leaves nothing to clean up.
 
+    Args:
+      wait: until whoever holds it lets go.
+
     Raises:
-      UserError: another process holds it, or the file cannot be made.
+      Busy (a UserError): another process holds it.
+      Unwritable (a UserError): the file cannot be made.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         reason = error.strerror or error
-        raise UserError(f"cannot write {path.parent}: {reason}") from error
+        raise Unwritable(f"cannot write {path.parent}: {reason}") from error
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(
+        if wait:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        elif not _taken(descriptor):
+            raise Busy(
                 f"another process is writing {path.parent}; wait for it, or choose "
                 "another --out"
-            ) from error
+            )
         yield
     finally:
         os.close(descriptor)
+
+
+def _taken(descriptor: int) -> bool:
+    """Whether the exclusive lock could be had."""
+    for left in reversed(range(_TRIES)):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if left:
+                time.sleep(_PAUSE_SECONDS)
+    return False
+
+
+def is_held(path: Path) -> bool:
+    """Whether some process is in `only_writer` on ``path``; nothing is written.
+
+    A process on another machine counts where the file system tells of its locks.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks
+        return False
+    finally:
+        os.close(descriptor)
+    return False

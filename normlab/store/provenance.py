@@ -45,12 +45,21 @@ def revision() -> str | None:
     return done.stdout.strip() if tracked.returncode == 0 else None
 
 
-def session() -> dict[str, Any]:
-    """What one start of a run is stamped with."""
-    device = jax.devices()[0]
+def device() -> str:
+    """The first device of this process: ``cpu: cpu``."""
+    first = jax.devices()[0]
+    return f"{first.platform}: {first.device_kind}"
+
+
+def session(where: str | None = None) -> dict[str, Any]:
+    """What one start of a run is stamped with.
+
+    Args:
+      where: `device` where the numbers are made, if that is another process.
+    """
     return {
         "started": now(),
-        "device": f"{device.platform}: {device.device_kind}",
+        "device": device() if where is None else where,
         "revision": revision(),
         "versions": versions(),
     }

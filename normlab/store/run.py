@@ -1,5 +1,6 @@
 """A run directory: made, reopened, refused; and read back as one table."""
 
+import contextlib
 import dataclasses
 import json
 from pathlib import Path
@@ -19,6 +20,8 @@ from normlab.store.layout import (
     write_text,
 )
 from normlab.store.links import check_links
+from normlab.store.lock import only_writer
+from normlab.store.provenance import now
 
 FORMAT = 3
 
@@ -32,6 +35,8 @@ def open_run(
 ) -> None:
     """Makes the run directory, or reopens the one of the same configuration.
 
+    Several processes may do so at once; every session is kept.
+
     Args:
       cells: the sweep's cells, in order.
       flag_lines: a flagfile that replays the run.
@@ -41,40 +46,56 @@ def open_run(
     Raises:
       UserError: the directory holds another configuration, or cannot be written.
     """
-    record = {
+    new = {
         "format": FORMAT,
         "config": json.loads(to_json(config)),
         "cells": [cell.id for cell in cells],
         "sessions": [],
     }
-    if exists(paths.sweep):
-        check_links(paths)
-        found = read_json(paths.sweep)
-        if found.get("thin"):
-            raise UserError(
-                f"--out={paths.root} is a thin copy of a run, which cannot be gone on "
-                "with; choose another --out"
-            )
-        _check_same(paths, found, record)
-        record = found
-    elif _has_files(paths.root):
+    _reopened(paths, new)  # first: where it refuses, not even a lock is left behind
+    if session is None:
+        return
+    with only_writer(paths.lock, wait=True):
+        record = _reopened(paths, new) or new
+        record["sessions"].append(session)
+        # sweep.json first: killed in between, the folder is still known as this run's.
+        write_json(paths.sweep, record)
+        write_text(paths.flags, "\n".join(flag_lines) + "\n")
+
+
+def _reopened(paths: RunPaths, new: dict[str, Any]) -> dict[str, Any] | None:
+    """The record of the run in the folder; None if it is free for a new one.
+
+    Raises:
+      UserError: it is neither free nor that of a run like ``new``.
+    """
+    # Asked again after the other files: they may be those of a run just begun.
+    if not exists(paths.sweep) and _has_files(paths) and not exists(paths.sweep):
         raise UserError(
             f"--out={paths.root} holds files that are not a run's; choose another --out"
         )
-    if session is None:
-        return
-    record["sessions"].append(session)
-    # sweep.json first: killed in between, the folder is still known as this run's.
-    write_json(paths.sweep, record)
-    write_text(paths.flags, "\n".join(flag_lines) + "\n")
+    if not exists(paths.sweep):
+        return None
+    check_links(paths)
+    found = read_json(paths.sweep)
+    if found.get("thin"):
+        raise UserError(
+            f"--out={paths.root} is a thin copy of a run, which cannot be gone on "
+            "with; choose another --out"
+        )
+    _check_same(paths, found, new)
+    return found
 
 
-def _has_files(folder: Path) -> bool:
-    """Whether anything is in ``folder`` that a killed start did not leave there."""
+def _has_files(paths: RunPaths) -> bool:
+    """Whether anything is in the folder that a killed start did not leave there."""
     try:
-        return exists(folder) and not all(map(is_temporary, folder.iterdir()))
+        return exists(paths.root) and any(
+            not is_temporary(file) and file != paths.lock
+            for file in paths.root.iterdir()
+        )
     except OSError as error:
-        raise UserError(f"cannot use --out={folder}: {error.strerror}") from error
+        raise UserError(f"cannot use --out={paths.root}: {error.strerror}") from error
 
 
 def _check_same(paths: RunPaths, found: dict, wanted: dict) -> None:
@@ -113,8 +134,36 @@ def write_cell(paths: CellPaths, cell: Cell, status: str, **notes: Any) -> None:
     write_json(paths.config, value)
 
 
+def write_failure(paths: CellPaths, cell: Cell, reason: str, details: str = "") -> bool:
+    """Writes that a cell failed, and why; what cell.json says else stays.
+
+    Args:
+      reason: one line.
+      details: for error.txt, where the reason does not say enough.
+
+    Returns:
+      Whether it did; not if the cell is complete all the same.
+
+    Raises:
+      Busy (a UserError): another process has taken the cell up.
+      Unwritable (a UserError): it could not be written.
+    """
+    with only_writer(paths.lock):
+        found: dict[str, Any] = {}
+        with contextlib.suppress(UserError):  # missing or damaged
+            found = read_json(paths.config)
+        if found.get("status") == "complete":
+            return False
+        own = ("config", "members", "status", "reason", "failed")
+        notes = {name: value for name, value in found.items() if name not in own}
+        if details:
+            write_text(paths.error, details)
+        write_cell(paths, cell, "failed", **notes, reason=reason, failed=now())
+        return True
+
+
 def cell_status(paths: CellPaths) -> str:
-    """``absent``, ``running`` (begun, not finished) or ``complete``."""
+    """``absent``, ``running`` (begun, not finished), ``failed`` or ``complete``."""
     if not exists(paths.config):
         return "absent"
     return str(_record(paths).get("status"))

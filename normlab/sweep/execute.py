@@ -75,7 +75,9 @@ def run_cell(
     checkpoint is computed again, to the same bits.
 
     Raises:
-      UserError: another process is at work on the cell, or the disk is full.
+      Busy (a UserError): another process is at work on the cell.
+      Unwritable (a UserError): the disk is full, say.
+      UserError: the cell cannot be run, or what is stored of it is damaged.
       Stopped: a signal came; all up to the step that it names is stored.
     """
     with only_writer(paths.lock), noting() as signals:
@@ -83,7 +85,7 @@ def run_cell(
         if status == "complete":
             return
         remove_leftovers(paths)
-        if status == "running":
+        if status in ("running", "failed"):
             plan = as_before(plan, read_json(paths.config), options)
         while True:
             write_cell(paths, plan.cell, "running", **how(plan))

@@ -1,7 +1,7 @@
 """What a sweep will do, worked out before anything runs."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,10 +56,11 @@ class CellPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """All cells of a sweep."""
+    """Cells of a sweep, ``total`` with those that were left out."""
 
     cells: tuple[CellPlan, ...]
     mode_why: str
+    total: int
 
     @property
     def text(self) -> str:
@@ -67,8 +68,9 @@ class Plan:
         cells = tuple(plan.cell for plan in self.cells)
         members, steps = plan_size(cells)
         first = self.cells[0]
+        count = f"{len(cells)}" + f" of {self.total}" * (len(cells) < self.total)
         lines = [
-            f"plan: {len(cells)} cells, {members} members, {steps:,} member-steps",
+            f"plan: {count} cells, {members} members, {steps:,} member-steps",
             f"execution: {first.mode} ({self.mode_why})",
         ]
         for plan in self.cells:
@@ -82,8 +84,22 @@ class Plan:
         return "\n".join(lines)
 
 
-def make_plan(config: SweepConfig, options: RunOptions) -> Plan:
+def sweep_cells(config: SweepConfig, options: RunOptions) -> tuple[Cell, ...]:
+    """The cells of a sweep; it loads the datasets, and leaves the devices alone.
+
+    Raises:
+      UserError: the sweep asks for what there is not.
+    """
+    return _expand(config, _datasets(config, options))
+
+
+def make_plan(
+    config: SweepConfig, options: RunOptions, only: Collection[str] | None = None
+) -> Plan:
     """The plan of a sweep; it loads the datasets and traces shapes.
+
+    Args:
+      only: the ids of the cells to plan, at least one; by default all.
 
     Only where a bound on a cell's memory leaves members out does it compile, to ask
     the compiler.
@@ -91,12 +107,24 @@ def make_plan(config: SweepConfig, options: RunOptions) -> Plan:
     Raises:
       UserError: anything that would stop a cell from running.
     """
-    folder = data.data_dir(options.data_dir or None)
-    datasets = {name: data.load(name, folder) for name in config.dataset}
-    cells = expand(config, {k: len(v.train_x) for k, v in datasets.items()})
+    datasets = _datasets(config, options)
+    cells = _expand(config, datasets)
     mode, mode_why = choose_mode(options.execution, jax.local_devices()[0].platform)
-    plans = [_plan_cell(cell, cells, datasets, options, mode) for cell in cells]
-    return Plan(tuple(plans), mode_why)
+    plans = [
+        _plan_cell(cell, cells, datasets, options, mode)
+        for cell in cells
+        if only is None or cell.id in only
+    ]
+    return Plan(tuple(plans), mode_why, len(cells))
+
+
+def _datasets(config: SweepConfig, options: RunOptions) -> dict[str, Dataset]:
+    folder = data.data_dir(options.data_dir or None)
+    return {name: data.load(name, folder) for name in config.dataset}
+
+
+def _expand(config: SweepConfig, datasets: Mapping[str, Dataset]) -> tuple[Cell, ...]:
+    return expand(config, {k: len(v.train_x) for k, v in datasets.items()})
 
 
 def _plan_cell(

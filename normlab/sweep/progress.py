@@ -10,7 +10,8 @@ from tqdm import tqdm
 _LINE_SECONDS = 30.0
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """``1:23``, or ``1:02:03`` from an hour on."""
     minutes, seconds = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
@@ -107,13 +108,27 @@ class SweepProgress:
         spent = time.monotonic() - self._started - self._compiling
         rate = self._done / max(spent, 1e-9)
         left = self._total - self._skipped - self._done
-        return f"{rate:.0f} member-steps/s, {_clock(left / max(rate, 1e-9))} left"
+        return f"{rate:.0f} member-steps/s, {clock(left / max(rate, 1e-9))} left"
 
     def end(self) -> None:
         """The current cell is finished."""
         self._open = False
-        seconds = _clock(time.monotonic() - self._started)
+        seconds = clock(time.monotonic() - self._started)
         self.note(f"{self._name}: done ({seconds} since the start)")
+
+    def give_up(self, member_steps: int, text: str) -> None:
+        """A cell will not be finished here, begun (the current one) or not.
+
+        Args:
+          member_steps: of all its steps.
+          text: a line that says why.
+        """
+        if self._open:
+            self._skip((self._steps - self._step) * self._members)
+        else:
+            self.skip(member_steps)
+        self._open = False
+        self.note(text)
 
     def close(self) -> None:
         """The sweep is finished."""

@@ -15,6 +15,7 @@ from normlab.interrupt import Stopped, noting, raising
 from normlab.landscape import __main__ as landscape
 from normlab.store.layout import numbered
 from normlab.store.run import cell_status
+from normlab.sweep.engines import inline
 from tests import tiny
 from tests.faults import small
 from tests.landscape import made
@@ -104,14 +105,14 @@ def test_a_signal_in_the_last_call_finishes_the_cell(whole, tmp_path, tally):
 def test_a_command_ends_in_one_line(signum, tmp_path, monkeypatch, capsys, tally):
     tally["signals"] += 1
     out = tmp_path / "run"
-    advance = small.command.SweepProgress.advance
+    advance = inline.SweepProgress.advance
 
     def stop(self, steps, losses_M):
         advance(self, steps, losses_M)
         os.kill(os.getpid(), signum)
 
     with monkeypatch.context() as patch:
-        patch.setattr(small.command.SweepProgress, "advance", stop)
+        patch.setattr(inline.SweepProgress, "advance", stop)
         assert small.sweep(out) == 128 + signum
     name = signal.Signals(signum).name
     said = f"normlab.sweep: stopped by {name} at step 1 of batch; the same command goes"

@@ -137,8 +137,10 @@ def test_a_claims_runs_lead_to_their_sections():
 def test_alternative_text(tmp_path):
     from normlab.figures import santurkar_1
 
-    how = {"model": "vgg16", "dataset": "cifar10", "optimizer": "sgd"}
-    cell, other = (make_cell(lrs=(0.1,), norm=x, **how) for x in ("batch", "none"))
+    cell, other = (
+        make_cell(lrs=(0.1,), norm=x, model="vgg16", dataset="cifar10", optimizer="sgd")
+        for x in ("batch", "none")
+    )
     table = santurkar_1.tabulate(frame_of(tmp_path, cell, other))
     text = alt.alt_text("Accuracy of a VGG.", table)
     assert text.startswith(

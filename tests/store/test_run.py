@@ -36,7 +36,11 @@ def test_a_new_run(paths):
     assert record["cells"] == [cell.id for cell in CELLS]
     assert record["sessions"] == [{"started": "first"}]
     assert paths.flags.read_text().splitlines() == write(CONFIG)
-    assert {p.name for p in paths.root.iterdir()} == {"sweep.json", "flags.txt"}
+    assert {p.name for p in paths.root.iterdir()} == {
+        "sweep.json",
+        "flags.txt",
+        "lock",
+    }
 
 
 def test_an_empty_folder_is_taken(paths):

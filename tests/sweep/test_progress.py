@@ -112,7 +112,7 @@ def test_a_terminal_gets_a_bar_that_ends_full():
     "seconds, text", [(0.0, "0:00"), (59.9, "0:59"), (61, "1:01"), (3661, "1:01:01")]
 )
 def test_clock(seconds, text):
-    assert progress._clock(seconds) == text
+    assert progress.clock(seconds) == text
 
 
 def test_the_pace_leaves_compiling_out(clock):

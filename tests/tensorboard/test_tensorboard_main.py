@@ -1,5 +1,6 @@
 """``python -m normlab.tensorboard`` and ``normlab.sweep --tensorboard``."""
 
+import contextlib
 import sys
 from types import SimpleNamespace
 
@@ -70,12 +71,13 @@ def planned(monkeypatch):
     plans = []
     cell = make_cell(lrs=(0.1,), seeds=2)
 
-    def make_plan(config, options):
-        plans.append(options)
-        return SimpleNamespace(cells=[SimpleNamespace(cell=cell)], text="plan")
+    @contextlib.contextmanager
+    def open_engine(work):
+        plans.append(work)
+        yield SimpleNamespace(plan="plan", device="cpu")
 
-    monkeypatch.setattr(sweep, "make_plan", make_plan)
-    monkeypatch.setattr(sweep, "use_cores", lambda devices: None)
+    monkeypatch.setattr(sweep, "sweep_cells", lambda config, options: (cell,))
+    monkeypatch.setattr(sweep, "open_engine", open_engine)
     monkeypatch.setattr(sweep, "draw_all", lambda sources, folder: [])
     return plans
 

@@ -1,0 +1,40 @@
+"""JAX, made ready in the process that will compute."""
+
+from pathlib import Path
+
+import jax
+
+from normlab import data
+from normlab.run_options import RunOptions
+from normlab.sweep.deterministic import make_deterministic
+from normlab.sweep.placement import use_cores
+
+
+def make_ready(options: RunOptions, devices: str) -> None:
+    """Sets up devices and the cache of compiled programs; before the first array.
+
+    Args:
+      devices: as ``--devices``: how many a CPU counts as.
+    """
+    if options.deterministic:
+        make_deterministic()
+    use_cores(devices)
+    if not options.dry_run:
+        _use_compilation_cache(options)
+
+
+def _use_compilation_cache(options: RunOptions) -> None:
+    """Compiled programs outlive the process: the second start compiles nothing."""
+    folder = options.compilation_cache
+    if folder == "none":
+        return
+    if folder == "auto":
+        folder = str(data.data_dir(options.data_dir or None) / "compiled")
+    try:
+        path = Path(folder).expanduser()
+        path.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):
+        return  # a read-only home costs the cache, not the run
+    jax.config.update("jax_compilation_cache_dir", str(path))
+    # JAX's default leaves out what compiles in under a second: an evaluation, say.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)

@@ -1,0 +1,33 @@
+"""Engines by name: what runs the cells of a sweep.
+
+To add one: a file with a function like `normlab.sweep.engines.inline.open_inline`, and
+a line in ENGINES. Every engine writes the same run directory: a task is a cell, and
+running it again, anywhere, does no harm.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from normlab.errors import UserError
+from normlab.sweep.engines.engine import Engine, Work, part
+from normlab.sweep.engines.inline import open_inline
+from normlab.sweep.engines.ray import open_ray
+
+__all__ = ["ENGINES", "Engine", "Work", "open_engine", "part"]
+
+ENGINES: dict[str, Callable[[Work], AbstractContextManager[Engine]]] = {
+    "inline": open_inline,
+    "ray": open_ray,
+}
+
+
+def open_engine(work: Work) -> AbstractContextManager[Engine]:
+    """The engine that ``--engine`` names, ready to run its cells.
+
+    Raises:
+      UserError: there is none of that name, or a cell cannot be run.
+    """
+    name = work.options.engine
+    if name not in ENGINES:
+        raise UserError(f"--engine={name}: unknown; known: {', '.join(ENGINES)}")
+    return ENGINES[name](work)

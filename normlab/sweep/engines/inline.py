@@ -1,0 +1,95 @@
+"""Cells one after another in this process."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+from normlab.errors import UserError
+from normlab.store import RunPaths
+from normlab.store.layout import CellPaths, read_json
+from normlab.store.lock import is_held
+from normlab.store.provenance import device
+from normlab.sweep.attempt import Outcome, attempt
+from normlab.sweep.backend import make_ready
+from normlab.sweep.engines.engine import Work
+from normlab.sweep.plan import CellPlan, make_plan
+from normlab.sweep.progress import SweepProgress
+
+
+@contextlib.contextmanager
+def open_inline(work: Work) -> Iterator["Inline"]:
+    """The engine `Inline`.
+
+    Raises:
+      UserError: anything that would stop a cell from running.
+    """
+    make_ready(work.options, work.options.devices)
+    yield Inline(work)
+
+
+class Inline:
+    """Runs cells in order, leaving those out that another process is at.
+
+    Those it looks at again in the end: their process may have died.
+    """
+
+    def __init__(self, work: Work):
+        self._options = work.options
+        self._plans = make_plan(work.config, work.options, work.ids)
+        self.plan, self.device = self._plans.text, device()
+
+    def run(self, paths: RunPaths) -> list[Outcome]:
+        found: dict[str, Outcome] = {}
+        plans = self._plans.cells
+        # Which failures are those of an earlier command, to be tried again.
+        before = {p.cell.id: _failure(paths.cell(p.cell.id)) for p in plans}
+        todo: Sequence[CellPlan] = plans
+        while todo:
+            for outcome in self._one_round(todo, paths, before):
+                found[outcome.cell_id] = outcome
+            busy = (p for p in plans if found[p.cell.id].state == "busy")
+            todo = [p for p in busy if not is_held(paths.cell(p.cell.id).lock)]
+        return list(found.values())
+
+    def _one_round(
+        self,
+        plans: Sequence[CellPlan],
+        paths: RunPaths,
+        before: dict[str, dict | None],
+    ) -> Iterator[Outcome]:
+        total = sum(plan.cell.member_steps for plan in plans)
+        progress = SweepProgress(total, len(plans))
+        with contextlib.closing(progress):
+            for plan in plans:
+                cell, own = plan.cell, paths.cell(plan.cell.id)
+                if _record(own).get("status") == "complete":
+                    progress.skip(cell.member_steps)
+                    yield Outcome(cell.id, "complete")
+                    continue
+                failure = _failure(own)
+                if failure is not None and failure != before[cell.id]:
+                    outcome = Outcome(cell.id, "failed", str(failure.get("reason")))
+                else:
+                    outcome = attempt(
+                        cell, own, lambda p=plan: p, self._options, progress
+                    )
+                if outcome.state != "complete":
+                    text = {
+                        "busy": f"{plan.name}: left to another process, which is at it",
+                        "failed": f"{plan.name}: failed: {outcome.reason}",
+                    }
+                    progress.give_up(cell.member_steps, text[outcome.state])
+                yield outcome
+
+
+def _failure(paths: CellPaths) -> dict | None:
+    """What is written of a cell's failure; None if it has not failed."""
+    record = _record(paths)
+    return record if record.get("status") == "failed" else None
+
+
+def _record(paths: CellPaths) -> dict:
+    """cell.json; empty where it is missing, or damaged, which is the cell's failure."""
+    try:
+        return read_json(paths.config)
+    except UserError:
+        return {}

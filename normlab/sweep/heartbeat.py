@@ -1,0 +1,74 @@
+"""How far a cell is, written beside it while it runs: for other processes to see."""
+
+import contextlib
+import os
+import socket
+import time
+from pathlib import Path
+
+import numpy as np
+
+from normlab.errors import UserError
+from normlab.store.layout import write_json
+from normlab.sweep.execute import Progress
+
+# At most one in this time is written.
+BEAT_SECONDS = 10.0
+
+
+class Heartbeat:
+    """A progress that writes ``progress.json``, and passes on what it is told.
+
+    The file holds ``step`` and ``steps``, ``members``, ``pace`` in member-steps a
+    second without compiling, ``host``, ``pid``, and ``time`` in seconds since 1970.
+
+    Args:
+      path: the file. Where it cannot be written the run goes on without.
+      progress: what else is told.
+    """
+
+    def __init__(self, path: Path, progress: Progress | None = None):
+        self._path, self._progress = path, progress
+        self._step = self._steps = self._members = self._first = 0
+        self._started = self._last = time.monotonic()
+        self._compiling = 0.0
+
+    def begin(self, name: str, steps: int, step: int, members: int) -> None:
+        self._step, self._first = step, step
+        self._steps, self._members = steps, members
+        self._started, self._compiling = time.monotonic(), 0.0
+        if self._progress is not None:
+            self._progress.begin(name, steps, step, members)
+        self._write()
+
+    def compiled(self, what: str, seconds: float) -> None:
+        self._compiling += seconds
+        if self._progress is not None:
+            self._progress.compiled(what, seconds)
+
+    def advance(self, steps: int, losses_M: np.ndarray) -> None:
+        self._step += steps
+        if self._progress is not None:
+            self._progress.advance(steps, losses_M)
+        if time.monotonic() - self._last >= BEAT_SECONDS:
+            self._write()
+
+    def end(self) -> None:
+        if self._progress is not None:
+            self._progress.end()
+
+    def _write(self) -> None:
+        self._last = time.monotonic()
+        spent = self._last - self._started - self._compiling
+        done = (self._step - self._first) * self._members
+        value = {
+            "step": self._step,
+            "steps": self._steps,
+            "members": self._members,
+            "pace": done / spent if done and spent > 0 else 0.0,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "time": time.time(),
+        }
+        with contextlib.suppress(UserError):
+            write_json(self._path, value)

@@ -1,0 +1,181 @@
+"""How far a run is, told from its files alone, whoever is at work on it and where."""
+
+import json
+import math
+import socket
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from normlab.errors import UserError
+from normlab.store.layout import CellPaths, RunPaths, exists, numbered, read_json
+from normlab.store.lock import is_held
+from normlab.sweep.progress import clock
+
+STATES = ("complete", "running", "interrupted", "failed", "damaged", "waiting")
+# A process on another host is taken for dead when it was not heard of for so long.
+# Compiling is silent, so this is longer than that takes.
+_SILENT_SECONDS = 300.0
+
+
+class CellStatus(NamedTuple):
+    """Where a cell stands.
+
+    Attributes:
+      id: of the cell.
+      state: one of `STATES`; ``interrupted`` is begun, and nobody is at it.
+      step: how many updates were made; ``steps`` of them make it complete, 0 where
+        that is not known.
+      members: how many members.
+      pace: member-steps a second; 0 where it is not known.
+      reason: why it failed, or what is damaged; or who is at it.
+    """
+
+    id: str
+    state: str
+    step: int = 0
+    steps: int = 0
+    members: int = 0
+    pace: float = 0.0
+    reason: str = ""
+
+    @property
+    def left(self) -> int:
+        """Member-steps to go."""
+        return (self.steps - self.step) * self.members
+
+
+def run_status(paths: RunPaths) -> list[CellStatus]:
+    """Where every cell of a run stands, in the sweep's order.
+
+    Raises:
+      UserError: it is no run directory, or its sweep.json is damaged.
+    """
+    if not exists(paths.sweep):
+        raise UserError(f"{paths.root} is not a run directory: it has no sweep.json")
+    cells = read_json(paths.sweep).get("cells")
+    if not isinstance(cells, list) or not all(isinstance(x, str) for x in cells):
+        raise UserError(f"{paths.sweep} is damaged: it has no cells")
+    return [cell_state(paths.cell(cell)) for cell in cells]
+
+
+def cell_state(paths: CellPaths) -> CellStatus:
+    """Where a cell stands; what is damaged is said, not raised."""
+    while True:  # cell.json and the lock as they are at one moment
+        before = _text(paths.config)
+        held = is_held(paths.lock)
+        if _text(paths.config) == before:
+            break
+    name = paths.root.name
+    if before is None:
+        return CellStatus(name, "running" if held else "waiting")
+    try:
+        record = json.loads(before)
+        steps, members = int(record["config"]["steps"]), len(record["members"])
+        state = str(record["status"])
+        saved = max(numbered(paths.checkpoints), default=0)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return CellStatus(name, "damaged", reason=f"{paths.config}: {error!r}")
+    if state == "complete":
+        return CellStatus(name, state, steps, steps, members)
+    beat = _heartbeat(paths.progress)
+    step = int(min(_number(beat.get("step")), steps))
+    if held or (state == "running" and _heard_elsewhere(beat)):
+        pace = _number(beat.get("pace"))
+        return CellStatus(name, "running", step, steps, members, pace, _who(beat))
+    if state == "failed":
+        reason = " ".join(str(record.get("reason")).split())
+        return CellStatus(name, "failed", saved, steps, members, reason=reason)
+    reason = f"{_who(beat)} was at step {step}" if step > saved and _who(beat) else ""
+    return CellStatus(name, "interrupted", saved, steps, members, reason=reason)
+
+
+def _text(path: Path) -> str | None:
+    """A file's contents; None if it is not there; what cannot be read is damaged."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        return f"{error.strerror}"
+
+
+def _heartbeat(path: Path) -> dict[str, Any]:
+    """What progress.json says; nothing where it is missing or damaged."""
+    try:
+        return read_json(path)
+    except UserError:
+        return {}
+
+
+def _heard_elsewhere(beat: dict[str, Any]) -> bool:
+    """Whether a process on another host, whose lock may not be seen here, is alive.
+
+    A clock that jumps, there or here, deceives this until the next heartbeat.
+    """
+    if beat.get("host") in (None, socket.gethostname()):
+        return False
+    return abs(time.time() - _number(beat.get("time"))) < _SILENT_SECONDS
+
+
+def _who(beat: dict[str, Any]) -> str:
+    return f"{beat['host']}, pid {beat.get('pid')}" if "host" in beat else ""
+
+
+def _number(value: Any) -> float:
+    """A number that is not negative, as those of a heartbeat are; else 0."""
+    good = isinstance(value, int | float) and 0 <= value < math.inf
+    return float(min(value, 1e15)) if good else 0.0
+
+
+def describe_cell(cell: CellStatus) -> str:
+    """What is to be said of a cell beside its state."""
+    where = f"step {cell.step} of {cell.steps}" if cell.steps else ""
+    words = []
+    if cell.state == "complete":
+        words = [f"{cell.members} members, {cell.steps} steps"]
+    elif cell.state == "running":
+        words = [where or "starting", *_pace(cell.pace, cell.left), cell.reason]
+    elif cell.state == "interrupted":
+        words = [f"goes on from {where}", cell.reason]
+    elif cell.state in ("failed", "damaged"):
+        words = [cell.reason]
+    return ", ".join(word for word in words if word)
+
+
+def _pace(pace: float, left: float) -> list[str]:
+    if not pace:
+        return []
+    return [f"{pace:.0f} member-steps/s", f"{clock(left / pace)} left"]
+
+
+def total(cells: Sequence[CellStatus]) -> str:
+    """One line on all cells; of what is not begun it takes the others' average."""
+    counts = {state: [c.state for c in cells].count(state) for state in STATES}
+    words = [f"{counts['complete']} of {len(cells)} cells complete"]
+    words += [f"{n} {state}" for state, n in counts.items() if n and state != STATES[0]]
+    known = [cell for cell in cells if cell.steps]
+    if known and counts["complete"] < len(cells):
+        all_steps = sum(c.steps * c.members for c in known)
+        done = all_steps - sum(cell.left for cell in known)
+        all_steps *= len(cells) / len(known)
+        words.append(f"{100 * done / max(all_steps, 1):.0f}%")
+        pace = sum(cell.pace for cell in cells if cell.state == "running")
+        words += _pace(pace, all_steps - done)
+    return ", ".join(words)
+
+
+def status_text(paths: RunPaths) -> str:
+    """`run_status` for people: a line a cell, and one for all.
+
+    Raises:
+      UserError: it is no run directory, or its sweep.json is damaged.
+    """
+    cells = run_status(paths)
+    width = max((len(cell.id) for cell in cells), default=0)
+    lines = [
+        f"  {cell.id:<{width}}  {cell.state:<11}  {describe_cell(cell)}".rstrip()
+        for cell in cells
+    ]
+    return "\n".join([f"{paths.root}:", *lines, total(cells)])
