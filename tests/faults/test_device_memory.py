@@ -80,7 +80,7 @@ def test_a_recorded_chunk_that_memory_no_longer_holds_is_not_kept(monkeypatch, c
     record = {"execution": "vmap", "member_chunk": 3, "devices": 1}
 
     def again(free: int) -> int:
-        monkeypatch.setattr(adapt, "available_bytes", lambda devices: free)
+        monkeypatch.setattr(adapt, "available_bytes", lambda *_: free)
         return adapt.as_before(plan, record, RunOptions()).chunk
 
     assert again(2**23) == 3

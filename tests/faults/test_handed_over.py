@@ -14,7 +14,7 @@ from normlab.config import SweepConfig
 from normlab.errors import UserError
 from normlab.report import page
 from normlab.store import checkpoints, load
-from normlab.store.layout import RunPaths
+from normlab.store.layout import RunPaths, read_json, write_json
 from normlab.store.quantities import to_table, write_analysis
 from normlab.store.run import open_run
 from tests.faults.commands import Ended, assert_fine, call, commands
@@ -73,9 +73,10 @@ def use(name: str, run: RunPaths) -> Ended:
 
 
 def edit(path: Path, change) -> None:
-    value = json.loads(path.read_text())
+    """Changes what is said, as who means harm would: with the digest of it."""
+    value = read_json(path)
     change(value)
-    path.write_text(json.dumps(value))
+    write_json(path, value)
 
 
 NAMES = ["../../x", "/etc", "..", ".", "", "a/b", 7, None, {"a": 1}, "a\0b", "a\nb"]

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from normlab.config import STATISTICS
 from normlab.norms import NORMS
 from normlab.sweep import __main__ as sweep
+from normlab.sweep import backend
 from tests.compiled_once import compiled_once
 from tests.faults.commands import assert_fine, call, commands
 
@@ -21,7 +22,7 @@ def _quick(tmp_path_factory):
     """Without figures; programs that two runs share are compiled once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sweep, "draw_all", lambda *args, **kwargs: [])
-        patch.setattr(sweep, "_use_compilation_cache", lambda options: None)
+        patch.setattr(backend, "_use_compilation_cache", lambda options: None)
         with compiled_once(str(tmp_path_factory.mktemp("compiled"))):
             yield
 
