@@ -60,7 +60,7 @@ def grouped(how: str) -> Side:
 def seen(norm: str) -> Side:
     """A network of the report whose activations and gradients were looked at."""
     own: dict[str, Any] = {"norm": norm}
-    small = {"dataset": "cifar10", "model": "small_cnn"}
+    small = {"dataset": "cifar10", "train_size": 50000, "model": "small_cnn"}
     return side(norm, "report_histograms", small, own)
 
 

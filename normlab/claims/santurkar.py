@@ -16,6 +16,7 @@ _NEARLY = 2.0
 _COSINE = 0.05
 _VGG: dict[str, Any] = {
     "dataset": "cifar10",
+    "train_size": 50000,
     "model": ("vgg11", "vgg16"),
     "optimizer": "sgd",
 }

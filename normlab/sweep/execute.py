@@ -119,11 +119,12 @@ class _CellRun:
             room=options.chunk_steps,
             devices=jax.local_devices()[: plan.devices],
         )
-        self._step_seconds = 0.0
+        self._step_seconds = self._saving_seconds = 0.0
 
     def run(self) -> None:
         started = time.monotonic()
         step = self._restore()
+        restoring = time.monotonic() - started - self._population.compile_seconds
         first = saved = step
         members = len(self._plan.cell.members)
         self._progress.begin(self._plan.name, self._config.steps, step, members)
@@ -161,6 +162,8 @@ class _CellRun:
             **how(self._plan),
             compile_seconds=round(compiling, 3),
             run_seconds=round(seconds - compiling, 3),
+            restore_seconds=round(restoring, 3),
+            saving_seconds=round(self._saving_seconds, 3),
             steps_run=step - first,
         )
 
@@ -245,6 +248,7 @@ class _CellRun:
         self, step: int, recorder: metrics.Recorder, points: path.PathRecorder
     ) -> None:
         """Makes everything up to ``step`` permanent; the checkpoint comes last."""
+        started = time.monotonic()
         metrics.write_part(self._paths.metrics, step, recorder.table())
         self._probes.flush(step)
         points.flush()
@@ -254,3 +258,4 @@ class _CellRun:
             self._population.state(),
             keep=self._options.keep_checkpoints,
         )
+        self._saving_seconds += time.monotonic() - started

@@ -63,3 +63,15 @@ def test_a_flagfile_has_every_side_that_claims_look_for_in_it(flagfile):
         if side.across and isinstance(side.where.get(side.across[0]), tuple):
             wanted = set(side.where[side.across[0]])
             assert wanted <= set(found[side.across[0]]), name
+
+
+@pytest.mark.parametrize("flagfile", NAMES)
+def test_no_other_flagfile_has_a_side_on_fewer_images(flagfile):
+    """Longer training counts first, and is longest where the images are fewest."""
+    for name, side in sides(flagfile).items():
+        if "dataset" not in side.where:
+            continue  # of any network
+        own = set(selected(members(flagfile), side)["train_size"])
+        for other in NAMES:
+            found = selected(members(other), side)
+            assert set(found["train_size"] if len(found) else ()) <= own, (name, other)

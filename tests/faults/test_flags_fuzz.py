@@ -3,6 +3,7 @@
 import os
 import resource
 import time
+from collections import Counter
 from pathlib import Path
 
 import jax
@@ -62,11 +63,13 @@ EDGES = (
     + ["a\nb", "a\r\nb", "\x1b[2J", "../x", "/dev/null", "/proc/x", "~nobody/x", "."]
     + ["x" * 5000, "$x^$", "<script>", "%s%n", "{0}", "--lr=1", "=", "\\"]
 )
+TRIED: Counter[str] = Counter()  # command lines, by command
 MANY = ",".join(map(str, range(200_000)))
 
 
 def assert_one_ending(name: str, argv: list[str]) -> Ended:
     """The oracle: an ending that is fine, soon, and without taking the memory."""
+    TRIED[name] += 1
     before, started = peak_bytes(), time.process_time()
     ended = call(name, COMMANDS[name], argv)
     assert_fine(name, ended)
@@ -85,7 +88,7 @@ def plans(argv) -> Ended:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _harmless(tmp_path_factory):
+def _harmless(tmp_path_factory, tally):
     """Nothing is trained, fetched or written, whatever is asked for."""
 
     def no(*args, **kwargs):
@@ -100,6 +103,7 @@ def _harmless(tmp_path_factory):
         os.chdir(folder)
         yield
         os.chdir(old)
+        tally["command lines tried"] += TRIED.total()
         # The ledger of no run is one, in whatever file it is asked for.
         written = [path for path in folder.rglob("*") if path.is_dir() or _other(path)]
         assert not written

@@ -149,6 +149,8 @@ def test_what_is_written_of_the_cell_is_read_back(never_stopped):
     notes = json.loads(never_stopped.config.read_text())
     assert (notes["execution"], notes["member_chunk"]) == ("vmap", 3)
     assert notes["steps_run"] == 14
+    assert 0 < notes["saving_seconds"] < notes["run_seconds"]
+    assert 0 <= notes["restore_seconds"] < notes["run_seconds"]
 
 
 def test_recording_and_evaluating_change_no_bit(expected, tmp_path):
