@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable, Iterator
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# How many answers the main thread is in: a command's, and in it that of what trains.
+_depth = 0
 
 
 class Stopped(BaseException):
@@ -54,15 +56,21 @@ def noting() -> Iterator[Note]:
     """While it lasts, a signal is noted, for the work to end where it can go on.
 
     Raises:
-      Stopped: at the end, if a signal came and nobody has raised it.
+      Stopped: at the end, if a signal came and nobody has raised it; also in place of
+        an error, which the same command will meet again.
     """
     note = Note()
 
     def remember(signum: int) -> None:
         note.signum = signum
 
-    with _answering(remember):
-        yield note
+    try:
+        with _answering(remember):
+            yield note
+    except Exception as error:
+        if note.signum is not None:
+            raise Stopped(note.signum) from error
+        raise
     if note.signum is not None:
         raise Stopped(note.signum)
 
@@ -78,15 +86,24 @@ def _answering(answer: Callable[[int], None]) -> Iterator[None]:
         if handler not in (signal.SIG_IGN, None):
             old[signum] = handler
 
+    answered = False
+
     def handle(signum: int, _: object) -> None:
+        nonlocal answered
+        answered = True
         for other in old:
             signal.signal(other, signal.SIG_DFL)
         answer(signum)
 
+    global _depth
     try:
+        _depth += 1
         for signum in old:
             signal.signal(signum, handle)
         yield
     finally:
+        _depth -= 1
         for signum, handler in old.items():
-            signal.signal(signum, handler)
+            # What is around this one is done with, too: a second signal is not its.
+            over = answered and _depth > 0
+            signal.signal(signum, signal.SIG_DFL if over else handler)

@@ -29,7 +29,7 @@ def only_writer(path: Path, *, wait: bool = False) -> Iterator[None]:
 
     Raises:
       Busy (a UserError): another process holds it.
-      Unwritable (a UserError): the file cannot be made.
+      Unwritable (a UserError): the file cannot be made, or not be locked.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,9 +38,7 @@ def only_writer(path: Path, *, wait: bool = False) -> Iterator[None]:
         reason = error.strerror or error
         raise Unwritable(f"cannot write {path.parent}: {reason}") from error
     try:
-        if wait:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        elif not _taken(descriptor):
+        if not _taken(descriptor, path, wait):
             raise Busy(
                 f"another process is writing {path.parent}; wait for it, or choose "
                 "another --out"
@@ -50,15 +48,20 @@ def only_writer(path: Path, *, wait: bool = False) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _taken(descriptor: int) -> bool:
+def _taken(descriptor: int, path: Path, wait: bool) -> bool:
     """Whether the exclusive lock could be had."""
     for left in reversed(range(_TRIES)):
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             return True
         except BlockingIOError:
             if left:
                 time.sleep(_PAUSE_SECONDS)
+        except OSError as error:  # a network's file system, mounted without them
+            raise Unwritable(
+                f"cannot lock {path}: {error.strerror}; --out must be on a file system "
+                "with locks"
+            ) from error
     return False
 
 

@@ -1,6 +1,5 @@
 """A run directory: made, reopened, refused; and read back as one table."""
 
-import contextlib
 import dataclasses
 import json
 from pathlib import Path
@@ -137,12 +136,15 @@ def write_cell(paths: CellPaths, cell: Cell, status: str, **notes: Any) -> None:
 def write_failure(paths: CellPaths, cell: Cell, reason: str, details: str = "") -> bool:
     """Writes that a cell failed, and why; what cell.json says else stays.
 
+    A damaged cell.json is left as it is: it may be of a complete cell, and what to do
+    about it is told with the reason.
+
     Args:
       reason: one line.
       details: for error.txt, where the reason does not say enough.
 
     Returns:
-      Whether it did; not if the cell is complete all the same.
+      Whether the cell has failed; not if it is complete all the same.
 
     Raises:
       Busy (a UserError): another process has taken the cell up.
@@ -150,14 +152,19 @@ def write_failure(paths: CellPaths, cell: Cell, reason: str, details: str = "") 
     """
     with only_writer(paths.lock):
         found: dict[str, Any] = {}
-        with contextlib.suppress(UserError):  # missing or damaged
-            found = read_json(paths.config)
+        if exists(paths.config):
+            try:
+                found = read_json(paths.config)
+            except UserError:
+                return True
         if found.get("status") == "complete":
             return False
         own = ("config", "members", "status", "reason", "failed")
         notes = {name: value for name, value in found.items() if name not in own}
         if details:
             write_text(paths.error, details)
+        else:
+            paths.error.unlink(missing_ok=True)  # of an earlier failure
         write_cell(paths, cell, "failed", **notes, reason=reason, failed=now())
         return True
 
@@ -200,8 +207,8 @@ def _check_values(path: Path, cell: Cell) -> None:
     Raises:
       UserError: one could be a path or a formula, or a number is far too large.
     """
-    if not cell.members:
-        raise UserError(f"{path} is damaged: it has no members")
+    if not cell.members or cell.config.steps < 1:
+        raise UserError(f"{path} is damaged: it has no members or no steps")
     for part in (cell.config, *cell.members):
         for name, found in dataclasses.asdict(part).items():
             for value in found if isinstance(found, tuple) else (found,):

@@ -97,7 +97,9 @@ def main(values: flags.FlagValues) -> int:
         left = _incomplete(paths, own)
         open_run(paths, config, cells, lines, session(engine.device) if left else None)
         if _incomplete(paths, cells):
-            paths.summary.unlink(missing_ok=True)  # of cells that have gone since
+            with only_writer(paths.summary_lock, wait=True):
+                if _incomplete(paths, cells):
+                    paths.summary.unlink(missing_ok=True)  # of cells that have gone
         elif exists(paths.summary):
             print("complete: nothing is left to run")
             _print_summary(load(paths.root))

@@ -1,6 +1,5 @@
 """How far a run is, told from its files alone, whoever is at work on it and where."""
 
-import json
 import math
 import socket
 import time
@@ -10,7 +9,9 @@ from typing import Any, NamedTuple
 
 from normlab.errors import UserError
 from normlab.store.layout import CellPaths, RunPaths, exists, numbered, read_json
+from normlab.store.load import cell_ids
 from normlab.store.lock import is_held
+from normlab.store.run import read_cell
 from normlab.sweep.progress import clock
 
 STATES = ("complete", "running", "interrupted", "failed", "damaged", "waiting")
@@ -54,29 +55,29 @@ def run_status(paths: RunPaths) -> list[CellStatus]:
     """
     if not exists(paths.sweep):
         raise UserError(f"{paths.root} is not a run directory: it has no sweep.json")
-    cells = read_json(paths.sweep).get("cells")
-    if not isinstance(cells, list) or not all(isinstance(x, str) for x in cells):
-        raise UserError(f"{paths.sweep} is damaged: it has no cells")
-    return [cell_state(paths.cell(cell)) for cell in cells]
+    return [cell_state(paths.cell(cell)) for cell in cell_ids(paths)]
 
 
 def cell_state(paths: CellPaths) -> CellStatus:
     """Where a cell stands; what is damaged is said, not raised."""
+    name = paths.root.name
     while True:  # cell.json and the lock as they are at one moment
         before = _text(paths.config)
         held = is_held(paths.lock)
+        try:
+            cell, record = read_cell(paths), read_json(paths.config)
+            saved = max(numbered(paths.checkpoints), default=0)
+            fault = ""
+        except (OSError, UserError) as error:
+            cell, record, saved, fault = None, {}, 0, " ".join(str(error).split())
         if _text(paths.config) == before:
             break
-    name = paths.root.name
     if before is None:
         return CellStatus(name, "running" if held else "waiting")
-    try:
-        record = json.loads(before)
-        steps, members = int(record["config"]["steps"]), len(record["members"])
-        state = str(record["status"])
-        saved = max(numbered(paths.checkpoints), default=0)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return CellStatus(name, "damaged", reason=f"{paths.config}: {error!r}")
+    if cell is None:
+        return CellStatus(name, "damaged", reason=fault)
+    steps, members = cell.config.steps, len(cell.members)
+    state = str(record.get("status"))
     if state == "complete":
         return CellStatus(name, state, steps, steps, members)
     beat = _heartbeat(paths.progress)
@@ -147,7 +148,8 @@ def describe_cell(cell: CellStatus) -> str:
 def _pace(pace: float, left: float) -> list[str]:
     if not pace:
         return []
-    return [f"{pace:.0f} member-steps/s", f"{clock(left / pace)} left"]
+    rate = f"{pace:.0f}" if pace >= 10 else f"{pace:.2g}"
+    return [f"{rate} member-steps/s", f"{clock(left / pace)} left"]
 
 
 def total(cells: Sequence[CellStatus]) -> str:

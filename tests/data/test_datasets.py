@@ -89,7 +89,9 @@ def test_not_prepared_names_the_folder_and_the_command(tmp_path, monkeypatch):
     assert str(tmp_path / "other" / "cifar10") in str(caught.value)
 
 
-@pytest.mark.parametrize("damage", ["cut", "missing", "shape", "marker", "digests"])
+@pytest.mark.parametrize(
+    "damage", ["cut", "missing", "shape", "marker", "digests", "bit"]
+)
 def test_a_damaged_cache_is_noticed(fake, prepared, damage):
     folder = prepared / "cifar10"
     file = folder / "test_x.npy"
@@ -100,6 +102,10 @@ def test_a_damaged_cache_is_noticed(fake, prepared, damage):
         file.unlink()
     elif damage == "shape":
         np.save(file, fake.arrays["test_x"][:2])
+    elif damage == "bit":
+        raw = bytearray(file.read_bytes())
+        raw[-5] ^= 1
+        file.write_bytes(raw)
     elif damage == "marker":
         (folder / cache.MARKER).write_text("{")
     else:

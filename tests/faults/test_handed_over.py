@@ -34,6 +34,7 @@ READERS = {
     "normlab.landscape": [],
 }
 WRITERS = [name for name in READERS if name not in ("normlab.report", "normlab.claims")]
+READERS["normlab.sweep"] = ["--status", "--out={run}"]
 
 
 @pytest.fixture
@@ -62,9 +63,10 @@ def tree(folder: Path) -> dict[str, bytes]:
 def use(name: str, run: RunPaths) -> Ended:
     """The command on ``run``; nothing but RUN and ``out`` beside it is written to."""
     folder = run.root.parent
-    words = [word.format(out=folder / "out") for word in READERS[name]]
+    given = [] if name == "normlab.sweep" else ["--run={run}"]
+    words = [w.format(out=folder / "out", run=run.root) for w in given + READERS[name]]
     before = tree(folder)
-    ended = call(name, COMMANDS[name], [f"--run={run.root}", *words])
+    ended = call(name, COMMANDS[name], words)
     assert_fine(name, ended)
     after = tree(folder)
     changed = {path for path in before | after if before.get(path) != after.get(path)}

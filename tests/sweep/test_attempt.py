@@ -2,15 +2,18 @@
 
 import errno
 import os
+import signal
 
 import pytest
 
 from normlab.errors import Unwritable, UserError
+from normlab.interrupt import Stopped
 from normlab.run_options import RunOptions
 from normlab.store.layout import CellPaths, read_json, replacing
 from normlab.store.lock import only_writer
 from normlab.store.run import cell_status, read_cell, write_cell
 from normlab.sweep import attempt as module
+from normlab.sweep import execute
 from normlab.sweep.attempt import Outcome, attempt, failed
 from tests import tiny
 
@@ -115,12 +118,36 @@ def test_a_failure_does_not_undo_what_another_completed(paths):
     assert cell_status(paths) == "complete"
 
 
-def test_a_damaged_record_is_replaced(paths):
-    paths.root.mkdir()
-    paths.config.write_text("{")
-    found = attempt(CELL, paths, lambda: tiny.plan(CELL), OPTIONS)
-    assert found.state == "failed" and "cell.json is damaged" in found.reason
-    assert read_cell(paths) == CELL
+def test_a_damaged_record_is_left_to_its_reader(paths):
+    """It may be that of a complete cell; what to do is said."""
+    write_cell(paths, CELL, "complete", run_seconds=1.0)
+    text = paths.config.read_text().replace("complete", "completf")
+    paths.config.write_text(text)
+    for _ in range(2):
+        found = attempt(CELL, paths, lambda: tiny.plan(CELL), OPTIONS)
+        assert found.state == "failed" and "without the file" in found.reason
+        assert paths.config.read_text() == text
+
+
+def test_a_second_failure_leaves_no_traceback_of_the_first(paths):
+    failed(CELL, paths, "odd", "Traceback")
+    assert paths.error.read_text() == "Traceback"
+    failed(CELL, paths, "a mistake of the user's")
+    assert not paths.error.exists()
+
+
+def test_a_signal_stops_a_cell_that_fails_then(paths, monkeypatch):
+    """Else the next cell would train until the scheduler kills it."""
+
+    def dies(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(execute._CellRun, "run", dies)
+    with pytest.raises(Stopped) as stop:
+        attempt(CELL, paths, lambda: tiny.plan(CELL), OPTIONS)
+    assert isinstance(stop.value.__cause__, ZeroDivisionError)
+    assert cell_status(paths) == "running"
 
 
 def test_a_failed_cell_goes_on_from_where_it_failed(paths, monkeypatch):

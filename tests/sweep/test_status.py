@@ -118,13 +118,23 @@ def test_a_failure_and_why(paths):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "{}", '{"status": "running", "config": 3}', "\xff"]
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"status": "running", "config": 3}',
+        "\xff",
+        "[" * 200_000,
+        '{"sha256": "0"}',
+    ],
 )
 def test_a_damaged_cell_is_said_for_that_cell(text, paths):
     paths.cell(B.id).config.write_text(text, encoding="latin-1")
     states = [cell.state for cell in run_status(paths)]
     assert states == ["complete", "damaged", "waiting"]
-    assert f"damaged      {paths.cell(B.id).config}: " in status_text(paths)
+    assert f"damaged      {paths.cell(B.id).config} is damaged" in status_text(paths)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from normlab import data
 from normlab.cell import Cell
 from normlab.config import SweepConfig
 from normlab.errors import Unwritable, UserError
+from normlab.interrupt import Note, Stopped, noting
 from normlab.run_options import RunOptions
 from normlab.serialize import from_dict
 from normlab.store import RunPaths
@@ -40,6 +41,8 @@ from normlab.sweep.watch import Watch
 _POLL_SECONDS = 2.0
 # A lost node's locks may outlive it, on a network's file system for a lease.
 _LEASE_SECONDS = 120.0
+# How long tasks have to save when the driver is asked to end.
+_SAVE_SECONDS = 120.0
 # Of a GPU that cells share, what they may take together.
 _GPU_SHARE = 0.9
 
@@ -48,19 +51,24 @@ _GPU_SHARE = 0.9
 def open_ray(work: Work) -> Iterator["Ray"]:
     """The engine `Ray`, connected to its cluster while it lasts.
 
+    Signals are noted and not raised: inside Ray's compiled code an exception of ours
+    would come out as another.
+
     Raises:
       UserError: Ray is not installed, there is no such cluster, or anything that would
         stop a cell from running.
+      Stopped: a signal came; the cells that ran have saved.
     """
     ray = _installed()
     joined = ray.is_initialized()  # by whoever calls this
-    if not joined:
-        _connect(ray, work.options.ray_address)
-    try:
-        yield Ray(work, ray)
-    finally:
-        if not joined:
-            ray.shutdown()  # ends the tasks that are left
+    with noting() as signals:
+        try:
+            if not joined:
+                _connect(ray, work.options.ray_address)
+            yield Ray(work, ray, signals)
+        finally:
+            if not joined:
+                ray.shutdown()  # ends the tasks that are left
 
 
 def _installed() -> Any:
@@ -83,9 +91,12 @@ def _connect(ray: Any, address: str) -> None:
             include_dashboard=False,
             logging_level=logging.WARNING,
         )
-    except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
+    except Exception as error:  # Ray has a bare one for a node that does not start
         reason = " ".join(str(error).split())
-        raise UserError(f"--ray_address={address}: cannot connect: {reason}") from error
+        what = f"--ray_address={address}: cannot connect"
+        if not address:
+            what = "--engine=ray: no cluster here, and none could be started"
+        raise UserError(f"{what}: {reason}") from error
     finally:
         if main:  # Ray puts its own in its place
             signal.signal(signal.SIGTERM, ours)
@@ -121,8 +132,8 @@ class Ray:
     A cell that another process is at is begun again once its lock is free.
     """
 
-    def __init__(self, work: Work, ray: Any):
-        self._work, self._ray = work, ray
+    def __init__(self, work: Work, ray: Any, signals: Note):
+        self._work, self._ray, self._signals = work, ray, signals
         options = work.options
         gpus = options.gpus(1 if ray.cluster_resources().get("GPU") else 0)
         # As the driver sees it: a task may start in another folder.
@@ -162,6 +173,8 @@ class Ray:
             plan_there, work.config, self._options(), work.ids, self._devices
         )
         try:
+            while not self._ray.wait([task], timeout=_POLL_SECONDS)[0]:
+                self._check_signals([task])
             plan, where, mistake = self._ray.get(task)
         except self._ray.exceptions.RayError as error:
             raise UserError(f"no cell can be planned: {_reason(error)}") from error
@@ -189,6 +202,7 @@ class Ray:
                 busy.pop(cell.id, None)
                 args = str(paths.root), cell, self._options(), self._devices
                 tasks[self._submit(run_there, *args)] = cell
+            self._check_signals(list(tasks))
             hoped = any(one.may_be_lost() for one in busy.values())
             if not tasks and not hoped:
                 return found
@@ -197,12 +211,28 @@ class Ray:
                 found[cell.id] = self._outcome(task, cell, paths)
                 if found[cell.id].state == "busy":
                     busy[cell.id] = _Busy(paths.cell(cell.id))
-            watch.show(run_status(paths))
+            # A network's file system may show a file as missing while it is replaced.
+            with contextlib.suppress(UserError):
+                watch.show(run_status(paths))
             todo = [
                 cell
                 for cell in self._work.own
                 if cell.id in busy and not is_held(paths.cell(cell.id).lock)
             ]
+
+    def _check_signals(self, tasks: list[Any]) -> None:
+        """Has tasks save and end, if a signal came.
+
+        Raises:
+          Stopped: one came.
+        """
+        if self._signals.signum is None:
+            return
+        for task in tasks:
+            self._ray.cancel(task)  # those at work are told by a SIGINT
+        if tasks:
+            self._ray.wait(tasks, num_returns=len(tasks), timeout=_SAVE_SECONDS)
+        raise Stopped(self._signals.signum)
 
     def _ended(self, tasks: dict[Any, Cell]) -> list[Any]:
         """Tasks that have ended, after a short while at most."""
@@ -223,6 +253,8 @@ class Ray:
             return failed(cell, paths.cell(cell.id), _reason(error), str(error))
         if state == "unwritable":
             raise Unwritable(reason)
+        if state == "stopped":  # it has saved, and goes on when the command is repeated
+            state = "failed"
         return Outcome(cell.id, state, reason)
 
 
@@ -276,7 +308,7 @@ def plan_there(
 def run_there(
     root: str, cell: Cell, options: dict[str, Any], devices: str
 ) -> tuple[str, str]:
-    """(state, reason) of `Outcome`, or ``unwritable`` and why; runs ``cell``."""
+    """(state, reason) of `Outcome`; or ``unwritable`` or ``stopped``, and why."""
     paths, how = RunPaths(Path(root)), RunOptions(**options)
     make_ready(how, devices)
     if not exists(paths.sweep):
@@ -290,5 +322,7 @@ def run_there(
 
     try:
         return attempt(cell, paths.cell(cell.id), plan, how)[1:]
+    except Stopped as stop:  # the driver's wish, or a node's that is drained
+        return "stopped", str(stop)
     except Unwritable as error:
         return "unwritable", str(error)

@@ -2,8 +2,10 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -11,9 +13,10 @@ import pytest
 
 from normlab.store import RunPaths, load
 from normlab.store.layout import read_json
+from normlab.sweep.status import run_status
 from tests.sweep.engines.commands import CELLS, DRIVER, ENVIRONMENT, command, words
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 # A head and two nodes of one CPU each; the second node is lost while cells run on both.
 TWO_NODES = """
@@ -110,7 +113,6 @@ def test_two_commands_at_once_share_the_cells(tmp_path, cache, whole):
     assert any(said)
 
 
-@pytest.mark.faults
 def test_a_node_lost_on_a_cluster_of_two(tmp_path, cache, whole):
     out, script = tmp_path / "run", tmp_path / "two_nodes.py"
     script.write_text(TWO_NODES)
@@ -122,3 +124,32 @@ def test_a_node_lost_on_a_cluster_of_two(tmp_path, cache, whole):
     assert told["before"].count("complete") < CELLS - 2
     (out / "told.json").unlink()
     check(out, whole, sessions=1)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_driver_that_is_stopped_has_its_cells_save(signum, tmp_path, cache):
+    """By default checkpoints are a minute apart: what is there was saved at the end."""
+    out = tmp_path / "run"
+    line = [*words(out, cache), "--checkpoint_seconds=1000", "--engine=ray"]
+    line += ["--steps=100000", "--cell_cpus=2", "--eval_every=50000"]
+    with subprocess.Popen(
+        [sys.executable, "-c", DRIVER, *line],
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        while not list(out.glob("cells/*/progress.json")):
+            assert process.poll() is None
+            time.sleep(0.1)
+        time.sleep(20)  # it trains
+        process.send_signal(signum)
+        said = process.stderr.read()
+    assert process.returncode == 128 + signum, said
+    name = signal.Signals(signum).name
+    wanted = f"normlab.sweep: stopped by {name}; the same command goes on"
+    assert said.splitlines()[-1] == wanted, said
+    states = [cell.state for cell in run_status(RunPaths.at(out))]
+    assert states.count("interrupted") == 1 and states.count("waiting") == CELLS - 1
+    assert max(cell.step for cell in run_status(RunPaths.at(out))) > 0
