@@ -16,11 +16,11 @@ from matplotlib.figure import Figure
 from normlab.analysis.summary import number
 from normlab.figures.panels import GREY, grid, legend, title
 from normlab.figures.style import looks, style
-from normlab.figures.tables import RUN, NotDrawn, few, with_names, with_origin
+from normlab.figures.tables import RUN, NotDrawn, few, of_images, with_names
 from normlab.quantities.hessian_density import density_curve
 
 _ROWS = {
-    "batch": "density,\nbatch statistics",
+    "batch": "density, as trained\n(batch statistics)",
     "running": "density,\nrunning averages",
 }
 _MOST_COLUMNS = 6
@@ -54,7 +54,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     if not tables:
         raise NotDrawn("no finite spectrum of a Hessian was measured")
     table = pd.concat(tables, ignore_index=True).assign(source=RUN)
-    return with_origin(table, frame)
+    return of_images(table, frame)
 
 
 class _Spectrum(NamedTuple):

@@ -73,6 +73,7 @@ def _draw_panel(ax: Any, panel: Panel, steps: np.ndarray) -> None:
         edgecolor="black",
         shade=False,
     )
+    ax.set_zlabel("loss")
     ax.set_zlim(steps[0], steps[-1])
     ax.set_title(panel.title)
     ax.view_init(elev=35, azim=-60)

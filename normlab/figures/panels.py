@@ -26,8 +26,8 @@ _LEGEND_WIDTH, _HANDLE, _LETTER = 1.4, 0.65, 0.065
 # A logarithmic axis ends by this factor beyond this quantile of the values, at most.
 _RARE, _FAR = 0.002, 10.0
 _MARGIN = 1.3
-# An axis shorter than this, or with fewer than two whole decades, has other ticks, too.
-_SHORT, _NARROW = 60.0, 8.0
+# An axis shorter than this has more ticks in a decade.
+_NARROW = 8.0
 
 
 def grid(
@@ -191,10 +191,10 @@ def log_axis(axes: Sequence[Axes], values: Any) -> None:
 
 
 def log_ticks(axis: Axis, low: float, high: float) -> None:
-    """Whole decades, or plain numbers where there are hardly two of them."""
+    """Whole decades, or plain numbers where there are hardly three of them."""
     axis.set_minor_formatter(NullFormatter())
     decades = math.floor(math.log10(high)) - math.ceil(math.log10(low)) + 1
-    if high / low < _SHORT or decades < 2:
+    if decades < 3:
         narrow = high / low < _NARROW
         subs = (1, 2, 3, 5, 7) if narrow else (1, 2, 5)
         axis.set_major_locator(LogLocator(subs=subs))

@@ -16,10 +16,10 @@ from matplotlib.figure import Figure
 
 from normlab.figures.panels import GREY, legend, lines, log_axis
 from normlab.figures.style import style
-from normlab.figures.tables import NotDrawn, over_seeds, with_names, with_origin
+from normlab.figures.tables import NotDrawn, of_images, over_seeds, with_names
 
 _ROWS = {
-    "batch": "by batch statistics\n({unit}/θ²)",
+    "batch": "as it is trained,\nby batch statistics\n({unit}/θ²)",
     "running": "by running averages\n({unit}/θ²)",
 }
 
@@ -39,7 +39,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     used = table["momentum"].where(table["optimizer"] == "momentum", 0.0)
     knows = table["optimizer"].isin(["sgd", "momentum"]) & (table["lr"] > 0)
     edge = 2 * (1 + used) / table["lr"].where(knows)
-    return with_origin(table.assign(momentum=used, edge=edge), frame)
+    return of_images(table.assign(momentum=used, edge=edge), frame)
 
 
 @style()

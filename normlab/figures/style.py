@@ -50,14 +50,28 @@ def style() -> Iterator[None]:
         yield
 
 
+# Whatever else a figure shows, these keep their places on the palette.
+_USUAL = {"none": 0, "batch": 1, "group": 2}
+
+
 def looks(labels) -> dict[str, dict]:
-    """Label -> colour and marker, by order of appearance."""
+    """Label -> colour and marker.
+
+    ``none``, ``batch`` and ``group`` look alike in every figure; what is not called by
+    just that name takes the places left, by order of appearance.
+    """
+    labels = list(dict.fromkeys(labels))
+    taken = {label: _USUAL[label] for label in labels if label in _USUAL}
+    count = max(len(labels), len(PALETTE))
+    free = [place for place in range(count) if place not in taken.values()]
+    rest = [label for label in labels if label not in taken]
+    places = taken | dict(zip(rest, free, strict=False))
     return {
         label: {
-            "color": PALETTE[i % len(PALETTE)],
-            "marker": MARKERS[i % len(MARKERS)],
+            "color": PALETTE[places[label] % len(PALETTE)],
+            "marker": MARKERS[places[label] % len(MARKERS)],
         }
-        for i, label in enumerate(dict.fromkeys(labels))
+        for label in labels
     }
 
 

@@ -62,6 +62,14 @@ def with_origin(table: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
     return table.assign(where=place_of(frame), unit=" or ".join(units.unique()))
 
 
+def of_images(table: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+    """`with_origin`, of a quantity of the loss over the first training images."""
+    where = place_of(frame.assign(batch_size=0)).removesuffix(", batches of 0")
+    many = ", ".join(str(n) for n in sorted(frame["probe_images"].unique()))
+    words = f"{where}, loss over the first {many} training images"
+    return with_origin(table, frame).assign(where=words)
+
+
 def place_of(frame: pd.DataFrame) -> str:
     """Where numbers are from: ``cifar10, vgg11 of width 0.125, batches of 128``.
 

@@ -133,7 +133,8 @@ def _reading(path: Path) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
             raise
-        reason = " ".join(str(error).split())[:200]
+        # What follows is TensorStore's own account of its files, a paragraph long.
+        reason = " ".join(str(error).split()).partition(": ")[0][:80] or repr(error)
         raise Unreadable(f"{path} cannot be read: {reason}") from error
 
 
@@ -161,11 +162,16 @@ def load_newest(folder: Path, like: Any) -> tuple[int, Any] | None:
     One that cannot be read is passed over with a warning and set aside as
     ``<step>.unreadable``, so that its step can be saved again and nothing is lost.
     """
-    for step in sorted(numbered(folder), reverse=True):
+    steps = sorted(numbered(folder))
+    while steps:
+        step = steps.pop()
         try:
             return step, load(folder, step, like)
         except Unreadable as error:
-            _log.warning("%s; falling back to the one before", error)
+            rest = "there is none before it: falling back to step 0"
+            if steps:
+                rest = f"falling back to the one before, of step {steps[-1]}"
+            _log.warning("%s; %s", error, rest)
             aside = folder / f"{step}.unreadable"
             shutil.rmtree(aside, ignore_errors=True)
             (folder / str(step)).rename(aside)

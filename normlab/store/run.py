@@ -70,9 +70,7 @@ def _reopened(paths: RunPaths, new: dict[str, Any]) -> dict[str, Any] | None:
     """
     # Asked again after the other files: they may be those of a run just begun.
     if not exists(paths.sweep) and _has_files(paths) and not exists(paths.sweep):
-        raise UserError(
-            f"--out={paths.root} holds files that are not a run's; choose another --out"
-        )
+        _check_lost(paths, new["cells"])
     if not exists(paths.sweep):
         return None
     check_links(paths)
@@ -84,6 +82,24 @@ def _reopened(paths: RunPaths, new: dict[str, Any]) -> dict[str, Any] | None:
         )
     _check_same(paths, found, new)
     return found
+
+
+def _check_lost(paths: RunPaths, cells: list[str]) -> None:
+    """That files without a sweep.json are a run of ``cells``: it is made again then.
+
+    Raises:
+      UserError: they are not.
+    """
+    found = {x.name for x in paths.cells.iterdir()} if paths.cells.is_dir() else set()
+    if not found:
+        raise UserError(
+            f"--out={paths.root} holds files that are not a run's; choose another --out"
+        )
+    if not found <= set(cells):
+        raise UserError(
+            f"{paths.sweep} is missing, and the cells beside it are those of another "
+            "configuration; choose another --out"
+        )
 
 
 def _has_files(paths: RunPaths) -> bool:

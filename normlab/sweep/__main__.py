@@ -138,8 +138,8 @@ def _check(outcomes: list[Outcome], cells: tuple[Cell, ...]) -> None:
         count = sum(map(len, names.values()))
         text = "; ".join(f"{', '.join(who)}: {why}" for why, who in names.items())
         raise UserError(
-            f"{count} of {len(cells)} cells failed (the same command tries them again):"
-            f" {text}"
+            f"{count} of {len(cells)} cells failed: {text}. Once that is mended, the "
+            "same command tries them again"
         )
 
 
@@ -151,5 +151,6 @@ def _flags() -> flags.FlagValues:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    # Libraries have set up theirs by now.
+    logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
     run(main, _flags(), program=PROGRAM, doc=__doc__ or "")

@@ -76,7 +76,7 @@ def test_a_damaged_checkpoint_is_never_another_state(
             assert found is not None, (file, damage)
             step, state = found
             assert same(state, sound[step]), (file, damage)
-            said = "falling back to the one before" in caplog.text
+            said = "falling back to " in caplog.text
             assert said == (step == before), (file, damage)
             fallen += step == before
     assert fallen > 10

@@ -83,6 +83,6 @@ def test_tiny_sweeps(tmp_path_factory, words):
 
 @pytest.mark.slow
 @given(st.tuples(flag("model", [*MODELS, "resnet20"]), *SETTINGS))
-@settings(few, max_examples=100, derandomize=False)
+@settings(few, max_examples=30, derandomize=False)
 def test_many_tiny_sweeps(tmp_path_factory, words):
     ends_well(tmp_path_factory.mktemp("tiny"), words)

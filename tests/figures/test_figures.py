@@ -360,3 +360,12 @@ def test_looks_are_told_apart():
     assert len({look["color"] for look in found.values()}) == len(PALETTE) == 8
     assert len({look["marker"] for look in found.values()}) == 8
     assert len(looks(str(i) for i in range(20))) == 20
+
+
+def test_a_norm_looks_alike_in_every_figure():
+    usual = looks(["none", "batch", "group"])
+    for labels in (["batch", "group"], ["layer", "group", "none"], ["group"]):
+        found = looks(labels)
+        assert list(found) == labels
+        assert all(found[x] == usual[x] for x in labels if x in usual)
+        assert len({look["color"] for look in found.values()}) == len(labels)

@@ -133,6 +133,7 @@ def test_all_damaged_is_none(stored, tmp_path, caplog):
         path.write_bytes(b"")
     assert load_newest(copy, tree()) is None
     assert caplog.text.count("falling back") == 2
+    assert "none before it: falling back to step 0" in caplog.text
     assert not numbered(copy)
     save(copy, 2, tree(), keep=2)  # the step can be saved again
     assert newest_step(copy) == 2

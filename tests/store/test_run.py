@@ -199,3 +199,14 @@ def test_a_cell_from_before_a_setting_came_is_read(paths):
         del value["config"][name]
     write_json(place.config, value)
     assert read_cell(place) == cell
+
+
+def test_a_lost_record_is_made_again(paths):
+    start(paths, {"started": "first"})
+    write_cell(paths.cell(CELLS[0].id), CELLS[0], "complete")
+    paths.sweep.unlink()
+    with pytest.raises(UserError, match="are those of another configuration"):
+        open_run(paths, CONFIG, CELLS[1:], write(CONFIG), {"started": "second"})
+    start(paths, {"started": "second"})
+    assert [x["started"] for x in read_json(paths.sweep)["sessions"]] == ["second"]
+    assert cell_status(paths.cell(CELLS[0].id)) == "complete"

@@ -147,8 +147,9 @@ def test_a_cell_that_fails_stops_no_other(tmp_path, capsys, monkeypatch, whole):
     assert status == 1
     assert "none: failed: ZeroDivisionError: by zero\n" in err
     assert err.splitlines()[-1] == (
-        "it: error: 2 of 3 cells failed (the same command tries them again): none: "
-        "ZeroDivisionError: by zero; batch: too large"
+        "it: error: 2 of 3 cells failed: none: "
+        "ZeroDivisionError: by zero; batch: too large. Once that is mended, the same "
+        "command tries them again"
     )
     status, text, _ = call(capsys, out, "--status")
     assert status == 0 and "1 of 3 cells complete, 2 failed" in text
