@@ -310,6 +310,10 @@ def run_there(
 ) -> tuple[str, str]:
     """(state, reason) of `Outcome`; or ``unwritable`` or ``stopped``, and why."""
     paths, how = RunPaths(Path(root)), RunOptions(**options)
+    if threading.current_thread() is threading.main_thread():
+        # It comes from `cancel` alone; a cluster that was started in the background
+        # ignores it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     make_ready(how, devices)
     if not exists(paths.sweep):
         host = socket.gethostname()
