@@ -1,6 +1,7 @@
 """Strict JAX for every test: rank promotion raises, figures draw off screen."""
 
 import os
+import signal
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -11,6 +12,8 @@ import pytest
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Members can be spread over devices; a test that does not ask runs on the first.
 jax.config.update("jax_num_cpu_devices", 4)
+# Who runs the tests in the background has them, and all they start, ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -132,10 +132,8 @@ def test_a_driver_that_is_stopped_has_its_cells_save(signum, tmp_path, cache):
     out = tmp_path / "run"
     line = [*words(out, cache), "--checkpoint_seconds=1000", "--engine=ray"]
     line += ["--steps=100000", "--cell_cpus=2", "--eval_every=50000"]
-    # Whoever runs the tests in the background has them ignore SIGINT.
-    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     with subprocess.Popen(
-        [sys.executable, "-c", f"{heard}\n{DRIVER}", *line],
+        [sys.executable, "-c", DRIVER, *line],
         env=ENVIRONMENT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
