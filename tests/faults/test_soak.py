@@ -80,7 +80,7 @@ def watched(
 def sweep(out: Path, **flags) -> list[str]:
     common = {
         "dataset": "digits",
-        "train_size": 64,
+        "train_size": 128,
         "train_eval_size": 16,
         "eval_batch_size": 500,
         "bn_eval": "batch",
@@ -103,7 +103,7 @@ def between(samples: list[Sample], low: float, high: float) -> pd.DataFrame:
 def assert_flat(early: pd.DataFrame, late: pd.DataFrame) -> None:
     """Memory and files of two stretches are alike, and so is what a unit costs."""
     assert late.rss.median() < 1.05 * early.rss.median()
-    assert late.files.max() <= early.files.max() + 1
+    assert late.files.median() <= early.files.median()  # more while something is saved
     costs = [np.ptp(x.cpu) / np.ptp(x.done) for x in (early, late)]
     assert costs[1] < 1.25 * costs[0]
 
