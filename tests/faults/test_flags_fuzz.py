@@ -309,14 +309,14 @@ def test_flagfiles_that_never_end(untraced, tmp_path, monkeypatch, content, said
 
 @pytest.mark.slow
 @given(sweeps)
-@settings(often, max_examples=3_000, derandomize=False)
+@settings(often, max_examples=10_000, derandomize=False)
 def test_very_many_words_plan_a_sweep(untraced, argv):
     plans(argv)
 
 
 @pytest.mark.slow
 @given(named)
-@settings(often, max_examples=3_000, derandomize=False)
+@settings(often, max_examples=10_000, derandomize=False)
 def test_very_many_words_to_any_command(untraced, found):
     name, argv = found
     if name == "normlab.sweep":

@@ -99,7 +99,7 @@ def check(folder: Path, cache: Path, norm: str, kills: int, seed: int) -> int:
     words = command(killed, cache, norm)
     alive = 0
     for _ in range(kills):
-        files, seconds = int(random.integers(1, 40)), float(random.uniform(0, 0.5))
+        files, seconds = int(random.integers(1, 20)), float(random.uniform(0, 0.5))
         alive += kill_after(words, killed, files, seconds)
     assert alive > 0
     finish(words)
