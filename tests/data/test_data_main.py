@@ -58,17 +58,18 @@ def test_info_finds_altered_data(fake, tmp_path):
         tmp_path / "cifar10", fake.arrays, fake.spec, "a test", tmp_path / "work"
     )
 
-    def text() -> str:
+    def text(published=fake.spec.digests) -> str:
         return info.describe(
             tmp_path,
             {"cifar10": lambda root: cifar10.load(root, fake.spec)},
-            {"cifar10": fake.spec.digests},
+            {"cifar10": published},
         )
 
     assert f"cifar10: prepared in {tmp_path / 'cifar10'}" in text()
     assert "20 for training, 4 for testing, 32x32x3 uint8" in text()
     assert "airplane, automobile, bird" in text()
     assert text().count("(as published)") == 4
+    assert text({**fake.spec.digests, "test_y": ""}).count("NOT AS PUBLISHED") == 1
     means = fake.arrays["train_x"].mean((0, 1, 2))
     assert " ".join(f"{mean:.3f}" for mean in means) + " by channel" in text()
     with (tmp_path / "cifar10" / "train_x.npy").open("r+b") as file:
@@ -76,7 +77,7 @@ def test_info_finds_altered_data(fake, tmp_path):
         last = file.read(1)[0]
         file.seek(-1, 2)
         file.write(bytes([last ^ 1]))
-    assert text().count("NOT AS PUBLISHED") == 1
+    assert "is damaged: train_x has sha256 " in text() and "this mends it" in text()
 
 
 def test_a_refused_archive_from_the_shell(fake, tmp_path):

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.faults
 YEAR = 365 * 24 * 3600.0
 
 
+@pytest.mark.slow
 def test_it_jumps_back_a_year_at_every_look(tmp_path, monkeypatch, tally):
     tally["clocks set back"] += 1
     whole = small.begin(tmp_path / "whole")
@@ -37,6 +38,7 @@ def test_it_jumps_back_a_year_at_every_look(tmp_path, monkeypatch, tally):
     small.same_run(paths, whole)
 
 
+@pytest.mark.slow
 def test_the_stamp_of_a_start_is_only_a_stamp(tmp_path, monkeypatch, tally):
     tally["clocks set back"] += 1
     out = tmp_path / "run"

@@ -82,6 +82,7 @@ def test_a_damaged_checkpoint_is_never_another_state(
     assert fallen > 10
 
 
+@pytest.mark.slow
 def test_a_damaged_path_is_never_another_path(interrupted, tmp_path, tally):
     stored = small.own(interrupted).path
     steps = sorted(numbered(stored))

@@ -48,7 +48,14 @@ def expected(tmp_path_factory):
     return tables(paths)
 
 
-@pytest.mark.parametrize("work", ["train", "evaluate", "probe"])
+@pytest.mark.parametrize(
+    "work",
+    [
+        "train",
+        pytest.param("evaluate", marks=pytest.mark.slow),
+        pytest.param("probe", marks=pytest.mark.slow),
+    ],
+)
 def test_it_goes_on_with_fewer_and_keeps_what_was_recorded(
     work, expected, tmp_path, monkeypatch, caplog, tally
 ):

@@ -10,6 +10,7 @@ from tests.faults import small
 pytestmark = pytest.mark.faults
 
 
+@pytest.mark.slow
 def test_half_written_files_are_removed(tmp_path, tally):
     whole = small.begin(tmp_path / "whole")
     small.go_on(whole)

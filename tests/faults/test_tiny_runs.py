@@ -53,7 +53,7 @@ SETTINGS = (
     flag("member_chunk", ["auto", "1", "2"]),
     flag("chunk_steps", [1, 3]),
 )
-MODELS = ["small_cnn", "deep_linear"]  # a deep one compiles for half a minute
+MODELS = ["small_cnn", "deep_linear", "resnet20"]
 
 
 def ends_well(folder, words) -> None:
@@ -66,23 +66,13 @@ def ends_well(folder, words) -> None:
             assert_fine("normlab.sweep", ended)
 
 
-few = settings(
-    max_examples=3,
+@pytest.mark.slow
+@given(st.tuples(flag("model", MODELS), *SETTINGS))
+@settings(
+    max_examples=30,
     deadline=None,
-    derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-
-
-@given(st.tuples(flag("model", MODELS), *SETTINGS))
-@few
 def test_tiny_sweeps(tmp_path_factory, words):
-    ends_well(tmp_path_factory.mktemp("tiny"), words)
-
-
-@pytest.mark.slow
-@given(st.tuples(flag("model", [*MODELS, "resnet20"]), *SETTINGS))
-@settings(few, max_examples=30, derandomize=False)
-def test_many_tiny_sweeps(tmp_path_factory, words):
     ends_well(tmp_path_factory.mktemp("tiny"), words)

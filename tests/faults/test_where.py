@@ -9,6 +9,7 @@ from tests.faults import small
 pytestmark = pytest.mark.faults
 
 
+@pytest.mark.slow
 def test_a_relative_folder_with_spaces_and_other_letters(
     tmp_path, monkeypatch, capsys, tally
 ):

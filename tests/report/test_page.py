@@ -13,6 +13,7 @@ import pytest
 from normlab.errors import UserError
 from normlab.figures import FIGURES, Sources
 from normlab.report import FILE, page, write
+from normlab.store.layout import read_json, write_json
 from tests.report.conftest import verdict
 from tests.report.parsed import Page
 from tests.store.handmade import make_cell, write_run
@@ -149,11 +150,11 @@ def test_whatever_a_run_says_is_escaped(bare, tmp_path, monkeypatch):
     name = "a <b>&'\" c"
     folder = tmp_path / name
     paths = write_run(folder, [make_cell(model="<!--<script><u>")])
-    sweep = json.loads(paths.sweep.read_text())
+    sweep = read_json(paths.sweep)
     sweep["sessions"] = [
         {"started": EVIL, "device": EVIL, "revision": EVIL, "versions": {EVIL: EVIL}}
     ]
-    paths.sweep.write_text(json.dumps(sweep))
+    write_json(paths.sweep, sweep)
     paths.flags.write_text(EVIL)
     (tmp_path / "experiments").mkdir()
     note = tmp_path / "experiments" / f"{name}.flags"

@@ -10,30 +10,24 @@ import importlib
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import normlab
 from normlab import data
 from normlab.cell import Cell
-from normlab.config import SweepConfig
 from normlab.errors import Unwritable, UserError
 from normlab.interrupt import Note, Stopped, noting
 from normlab.run_options import RunOptions
-from normlab.serialize import from_dict
 from normlab.store import RunPaths
-from normlab.store.layout import CellPaths, exists, read_json
+from normlab.store.layout import CellPaths
 from normlab.store.lock import is_held
-from normlab.store.provenance import device
-from normlab.sweep.attempt import Outcome, attempt, failed
-from normlab.sweep.backend import make_ready
+from normlab.sweep.attempt import Outcome, failed
 from normlab.sweep.engines.engine import Work
-from normlab.sweep.plan import CellPlan, make_plan
+from normlab.sweep.engines.ray_task import plan_there, run_there, worker_environment
 from normlab.sweep.status import cell_state, run_status
 from normlab.sweep.watch import Watch
 
@@ -43,8 +37,6 @@ _POLL_SECONDS = 2.0
 _LEASE_SECONDS = 120.0
 # How long tasks have to save when the driver is asked to end.
 _SAVE_SECONDS = 120.0
-# Of a GPU that cells share, what they may take together.
-_GPU_SHARE = 0.9
 
 
 @contextlib.contextmanager
@@ -100,30 +92,6 @@ def _connect(ray: Any, address: str) -> None:
     finally:
         if main:  # Ray puts its own in its place
             signal.signal(signal.SIGTERM, ours)
-
-
-def worker_environment(gpus: float, environ: Mapping[str, str]) -> dict[str, str]:
-    """What a task's process needs of the driver's environment, and of its own.
-
-    Args:
-      gpus: what the task was given; Ray shows it no others, but hides none where it
-        was given none.
-      environ: the driver's.
-    """
-    ours = ("NORMLAB_", "JAX_", "XLA_")
-    found = {k: v for k, v in environ.items() if k.startswith(ours)}
-    # The package as the driver has it, installed there or not.
-    paths = [str(Path(normlab.__file__).parents[1]), environ.get("PYTHONPATH", "")]
-    found["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    if not gpus:
-        found["JAX_PLATFORMS"] = "cpu"
-    elif found.get("JAX_PLATFORMS") == "cpu":
-        del found["JAX_PLATFORMS"]  # the driver's own, on a machine without a GPU
-    if 0 < gpus < 1:
-        found.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-        share = f"{_GPU_SHARE * gpus:.3f}"
-        found.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", share)
-    return found
 
 
 class Ray:
@@ -288,45 +256,3 @@ def _reason(error: Exception) -> str:
     lines = str(error).strip().splitlines() or [""]
     text = lines[-1] if type(error).__name__.startswith("RayTaskError") else lines[0]
     return f"{type(error).__name__}: {text}"
-
-
-# What follows runs in the cluster's processes.
-
-
-def plan_there(
-    config: SweepConfig, options: dict[str, Any], ids: tuple[str, ...], devices: str
-) -> tuple[str, str, str]:
-    """(plan, device, the user's mistake or nothing), for a task's process."""
-    how = RunOptions(**options)
-    make_ready(how, devices)
-    try:
-        return make_plan(config, how, ids).text, device(), ""
-    except UserError as error:
-        return "", "", str(error)
-
-
-def run_there(
-    root: str, cell: Cell, options: dict[str, Any], devices: str
-) -> tuple[str, str]:
-    """(state, reason) of `Outcome`; or ``unwritable`` or ``stopped``, and why."""
-    paths, how = RunPaths(Path(root)), RunOptions(**options)
-    if threading.current_thread() is threading.main_thread():
-        # It comes from `cancel` alone; a cluster that was started in the background
-        # ignores it.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    make_ready(how, devices)
-    if not exists(paths.sweep):
-        host = socket.gethostname()
-        text = f"{host} does not see --out={root}: give a folder that all nodes share"
-        return "unwritable", text
-
-    def plan() -> CellPlan:
-        config = from_dict(SweepConfig, read_json(paths.sweep)["config"])
-        return make_plan(config, how, (cell.id,)).cells[0]
-
-    try:
-        return attempt(cell, paths.cell(cell.id), plan, how)[1:]
-    except Stopped as stop:  # the driver's wish, or a node's that is drained
-        return "stopped", str(stop)
-    except Unwritable as error:
-        return "unwritable", str(error)

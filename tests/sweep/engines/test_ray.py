@@ -14,7 +14,7 @@ from normlab.store import RunPaths, load
 from normlab.store.layout import read_json, write_json
 from normlab.store.run import cell_status
 from normlab.sweep.engines import ray as engine
-from normlab.sweep.engines.ray import run_there, worker_environment
+from normlab.sweep.engines.ray_task import run_there, worker_environment
 from tests.store.handmade import make_cell
 from tests.sweep.engines.commands import DRIVER, ENVIRONMENT, words
 
@@ -109,6 +109,7 @@ def test_options_survive_the_way_to_a_task():
     assert RunOptions(**vars(options)) == options == dataclasses.replace(options)
 
 
+@pytest.mark.slow
 def test_a_cell_on_this_machine(tmp_path):
     """The cluster is started for it; the driver starts no JAX backend."""
     out = tmp_path / "run"
