@@ -9,7 +9,6 @@ from tests.faults import namespace
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 
-@pytest.mark.slow
 def test_a_disk_that_is_full_at_every_write_in_turn(tmp_path, tally):
     """Each start has a little more room, so another write is the one that fails."""
     disk, elsewhere = tmp_path / "disk", tmp_path / "elsewhere"
