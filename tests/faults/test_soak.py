@@ -108,7 +108,7 @@ def assert_flat(early: pd.DataFrame, late: pd.DataFrame) -> None:
 
 
 def cost(stretch: pd.DataFrame) -> float:
-    """Seconds of CPU a unit, between the first that was seen to be done and the last."""
+    """Seconds of CPU a unit, between the first and the last that were seen done."""
     seen = stretch.groupby("done")["cpu"].min()
     return float(np.ptp(seen) / np.ptp(seen.index))
 

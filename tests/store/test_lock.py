@@ -1,5 +1,7 @@
 """One writer a cell, and nothing to clean up after one that was killed."""
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -7,7 +9,7 @@ import sys
 
 import pytest
 
-from normlab.errors import UserError
+from normlab.errors import Unwritable, UserError
 from normlab.store.lock import only_writer
 
 HOLD = """
@@ -90,4 +92,17 @@ def test_a_file_in_place_of_the_cell(tmp_path):
     (tmp_path / "cell").touch()
     refusal = pytest.raises(UserError, match="cannot write .*cell: ")
     with refusal, only_writer(tmp_path / "cell" / "lock"):
+        pass
+
+
+@pytest.mark.parametrize("wait", [False, True])
+def test_a_file_system_without_locks_is_told(wait, tmp_path, monkeypatch):
+    def flock(descriptor, how):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with (
+        pytest.raises(Unwritable, match="No locks available; --out must be on"),
+        only_writer(tmp_path / "lock", wait=wait),
+    ):
         pass

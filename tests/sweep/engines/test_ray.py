@@ -72,6 +72,17 @@ def test_without_ray(monkeypatch):
         pass
 
 
+@pytest.mark.parametrize("address, what", [("", "no cluster here"), ("a:1", "=a:1: c")])
+def test_a_cluster_that_does_not_start_is_one_line(address, what):
+    """Ray has a bare Exception for a node that is slow to start."""
+
+    def init(**_):
+        raise Exception("The current node\n timed out during startup")
+
+    with pytest.raises(UserError, match=f"{what}.*: The current node timed out"):
+        engine._connect(SimpleNamespace(init=init), address)
+
+
 def test_a_node_that_does_not_see_the_run_ends_it(tmp_path):
     cell, options = make_cell(), vars(RunOptions(compilation_cache="none"))
     state, why = run_there(str(tmp_path / "run"), cell, options, "1")
