@@ -57,11 +57,14 @@ _USUAL = {"none": 0, "batch": 1, "group": 2}
 def looks(labels) -> dict[str, dict]:
     """Label -> colour and marker.
 
-    ``none``, ``batch`` and ``group`` look alike in every figure; what is not called by
-    just that name takes the places left, by order of appearance.
+    ``none``, ``batch`` and ``group``, or the first ``group (G=4)``, look alike in every
+    figure; others take the places left, by order of appearance.
     """
     labels = list(dict.fromkeys(labels))
-    taken = {label: _USUAL[label] for label in labels if label in _USUAL}
+    firsts: dict[str, str] = {}
+    for label in labels:
+        firsts.setdefault(label.partition(" (")[0], label)
+    taken = {firsts[name]: place for name, place in _USUAL.items() if name in firsts}
     count = max(len(labels), len(PALETTE))
     free = [place for place in range(count) if place not in taken.values()]
     rest = [label for label in labels if label not in taken]

@@ -369,3 +369,6 @@ def test_a_norm_looks_alike_in_every_figure():
         assert list(found) == labels
         assert all(found[x] == usual[x] for x in labels if x in usual)
         assert len({look["color"] for look in found.values()}) == len(labels)
+    several = looks(["batch", "group (G=4)", "group (G=1)"])
+    assert several["group (G=4)"] == usual["group"]
+    assert several["group (G=1)"] not in (usual["batch"], usual["group"])
