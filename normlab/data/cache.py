@@ -82,8 +82,7 @@ def write(folder: Path, arrays: Arrays, spec: Spec, source: str, work: Path) -> 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARKER).unlink(missing_ok=True)
     for file in (*files, MARKER):  # the marker last
+        # Else a power failure may leave a name without data.
         with open(work / file, "rb") as written:
-            os.fsync(
-                written.fileno()
-            )  # else a power failure leaves a name without data
+            os.fsync(written.fileno())
         os.replace(work / file, folder / file)

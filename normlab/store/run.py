@@ -189,10 +189,10 @@ def cell_status(paths: CellPaths) -> str:
     """``absent``, ``running`` (begun, not finished), ``failed`` or ``complete``."""
     if not exists(paths.config):
         return "absent"
-    return str(_record(paths).get("status"))
+    return str(read_record(paths).get("status"))
 
 
-def _record(paths: CellPaths) -> dict[str, Any]:
+def read_record(paths: CellPaths) -> dict[str, Any]:
     """cell.json, or what to do where it is damaged."""
     try:
         return read_json(paths.config)
@@ -207,7 +207,15 @@ def read_cell(paths: CellPaths) -> Cell:
     Raises:
       UserError: cell.json is missing, damaged, or of another version.
     """
-    value = _record(paths)
+    return cell_of(paths, read_record(paths))
+
+
+def cell_of(paths: CellPaths, value: dict[str, Any]) -> Cell:
+    """The cell that a record of `read_record` is of.
+
+    Raises:
+      UserError: the record is damaged, or of another version.
+    """
     try:
         members = tuple(from_dict(Member, member) for member in value["members"])
         cell = Cell(from_dict(CellConfig, value["config"]), members)

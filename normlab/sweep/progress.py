@@ -17,6 +17,19 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
+def open_bar(stream: TextIO, member_steps: int) -> tqdm | None:
+    """A bar of member-steps on a terminal; None on anything else."""
+    if not stream.isatty():
+        return None
+    return tqdm(
+        total=member_steps,
+        file=stream,
+        unit="member-step",
+        unit_scale=True,
+        dynamic_ncols=True,
+    )
+
+
 class SweepProgress:
     """Follows the member-steps of a whole sweep.
 
@@ -36,15 +49,7 @@ class SweepProgress:
         self._open = False
         self._started = self._last = time.monotonic()
         self._compiling = 0.0
-        self._bar = None
-        if self._stream.isatty():
-            self._bar = tqdm(
-                total=total,
-                file=self._stream,
-                unit="member-step",
-                unit_scale=True,
-                dynamic_ncols=True,
-            )
+        self._bar = open_bar(self._stream, total)
 
     def skip(self, member_steps: int) -> None:
         """Counts work that an earlier run did."""

@@ -11,7 +11,7 @@ from normlab.errors import UserError
 from normlab.store.layout import CellPaths, RunPaths, exists, numbered, read_json
 from normlab.store.load import cell_ids
 from normlab.store.lock import is_held
-from normlab.store.run import read_cell
+from normlab.store.run import cell_of, read_record
 from normlab.sweep.progress import clock
 
 STATES = ("complete", "running", "interrupted", "failed", "damaged", "waiting")
@@ -65,7 +65,8 @@ def cell_state(paths: CellPaths) -> CellStatus:
         before = _text(paths.config)
         held = is_held(paths.lock)
         try:
-            cell, record = read_cell(paths), read_json(paths.config)
+            record = read_record(paths)
+            cell = cell_of(paths, record)
             saved = max(numbered(paths.checkpoints), default=0)
             fault = ""
         except (OSError, UserError) as error:

@@ -5,8 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TextIO
 
-from tqdm import tqdm
-
+from normlab.sweep.progress import open_bar
 from normlab.sweep.status import CellStatus, describe_cell, total
 
 _LINE_SECONDS = 30.0
@@ -30,15 +29,7 @@ class Watch:
         self._names, self._total = names, member_steps
         self._states: dict[str, str] = {}
         self._last = time.monotonic()
-        self._bar = None
-        if self._stream.isatty():
-            self._bar = tqdm(
-                total=member_steps,
-                file=self._stream,
-                unit="member-step",
-                unit_scale=True,
-                dynamic_ncols=True,
-            )
+        self._bar = open_bar(self._stream, member_steps)
 
     def show(self, cells: Sequence[CellStatus]) -> None:
         """Tells what is new in ``cells``, all those of the run."""

@@ -221,8 +221,6 @@ class Ray:
             return failed(cell, paths.cell(cell.id), _reason(error), str(error))
         if state == "unwritable":
             raise Unwritable(reason)
-        if state == "stopped":  # it has saved, and goes on when the command is repeated
-            state = "failed"
         return Outcome(cell.id, state, reason)
 
 

@@ -65,7 +65,7 @@ def plan_there(
 def run_there(
     root: str, cell: Cell, options: dict[str, Any], devices: str
 ) -> tuple[str, str]:
-    """(state, reason) of `Outcome`; or ``unwritable`` or ``stopped``, and why."""
+    """(state, reason) of `Outcome`; or ``unwritable`` and why."""
     paths, how = RunPaths(Path(root)), RunOptions(**options)
     if threading.current_thread() is threading.main_thread():
         # It comes from `cancel` alone; a cluster that was started in the background
@@ -84,6 +84,6 @@ def run_there(
     try:
         return attempt(cell, paths.cell(cell.id), plan, how)[1:]
     except Stopped as stop:  # the driver's wish, or a node's that is drained
-        return "stopped", str(stop)
+        return "failed", str(stop)  # it has saved
     except Unwritable as error:
         return "unwritable", str(error)
