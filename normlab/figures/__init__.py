@@ -17,9 +17,11 @@ from normlab.errors import UserError
 from normlab.figures import (
     activation_histogram,
     activation_moments,
+    batch_size,
     curves,
     gradient_norm,
     gradient_norm_layers,
+    groups,
     hessian_spectrum,
     identity_slack,
     lr_sensitivity,
@@ -75,6 +77,8 @@ _SMOOTHNESS = ("effective_smoothness",)
 FIGURES: dict[str, Drawing] = {
     "curves": Drawing(curves.tabulate, curves.draw),
     "lr_sensitivity": Drawing(lr_sensitivity.tabulate, lr_sensitivity.draw),
+    "batch_size": Drawing(batch_size.tabulate, batch_size.draw),
+    "groups": Drawing(groups.tabulate, groups.draw),
     "report_bn": Drawing(report_bn.tabulate, report_bn.draw),
     "report_gn": Drawing(report_gn.tabulate, report_gn.draw),
     "gradient_norm": Drawing(gradient_norm.tabulate, gradient_norm.draw),

@@ -1,16 +1,23 @@
 """Final test accuracy against the learning rate, for every norm; or test loss."""
 
+import math
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.transforms import ScaledTranslation
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from normlab.analysis.summary import interval_name, main_metric, number, summarize
+from normlab.figures.against import aside
+from normlab.figures.panels import grid, legend, title
 from normlab.figures.style import looks, style
+from normlab.figures.tables import few
 
-_ASIDE = 4.0
+_MOST_COLUMNS, _MOST_PANELS = 4, 12
+# More rates than this, and the axis chooses its own ticks.
+_MOST_TICKS = 7
+_ROOM = 0.12
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
@@ -26,34 +33,75 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values("lr", kind="stable")
 
 
+@style()
 def draw(table: pd.DataFrame) -> Figure:
-    """One line a setting; a cross marks where seeds diverged."""
-    order = dict.fromkeys(table.sort_index()["line"])
+    """One line a setting; a cross marks where seeds diverged.
+
+    Where norms and other settings both vary, the others have a panel each.
+    """
+    table = table.sort_index().replace(np.inf, np.nan)  # infinity has no place on paper
     metric = "test_accuracy" if table.empty else str(table["metric"].iloc[0])
-    table = table.replace(np.inf, np.nan)  # an infinite loss has no place on paper
-    with style():
-        figure = Figure(figsize=(5.6, 3.8), layout="constrained")
-        ax = figure.subplots()
-        _set_scale(ax, table["lr"][table["median"].notna()])
-        for end in ("low", "high"):  # shifted artists do not count for the limits
-            ax.update_datalim(table[["lr", end]].dropna().to_numpy())
-        for i, (line, look) in enumerate(looks(order).items()):
-            rows = table[table["line"] == line]
-            # A few points aside on paper, so that bars do not hide each other.
-            aside = ScaledTranslation(
-                _ASIDE * (i - (len(order) - 1) / 2) / 72, 0, figure.dpi_scale_trans
-            )
-            ax.errorbar(
-                rows["lr"],
-                rows["median"],
-                yerr=[rows["median"] - rows["low"], rows["high"] - rows["median"]],
-                label=line,
-                capsize=3,
-                markersize=4.5,
-                transform=ax.transData + aside,
-                **look,
-            )
-            lost = rows[rows["diverged"] > 0]
+    parts = table["line"].str.partition(", ") if len(table) else None
+    every = {"": table}
+    if parts is not None and parts[0].nunique() > 1 and parts[2].nunique() > 1:
+        every = dict(list(table.assign(line=parts[0]).groupby(parts[2], sort=False)))
+    panels = {name: every[name] for name in few(every, _MOST_PANELS)}
+    columns = min(len(panels), _MOST_COLUMNS)
+    rows = math.ceil(len(panels) / columns)
+    width = 4.6 if len(panels) == 1 else 2.8
+    height = 2.6 if len(panels) == 1 else 2.2
+    figure, axes = grid(
+        rows, columns, width=width, height=height, sharex=True, sharey=True
+    )
+    order = dict.fromkeys(line for rows in panels.values() for line in rows["line"])
+    styles = looks(order)
+    rates = table["lr"][table["median"].notna()]
+    _set_scale(axes[0, 0], rates)
+    if metric == "test_loss" and table["median"].notna().any():
+        axes[0, 0].set_yscale("log")
+    for ax, (name, shown) in zip(axes.flat, panels.items(), strict=False):
+        ax.set_title(name)
+        _panel(ax, shown.sort_values("lr", kind="stable"), styles)
+    for ax in list(axes.flat)[len(panels) :]:
+        ax.set_visible(False)
+    axes[0, 0].autoscale_view()
+    _ticks(axes[0, 0], rates)
+    unit = " (squared error)" if metric == "test_loss" else ""
+    for ax in axes[:, 0]:
+        ax.set_ylabel(f"final {metric.replace('_', ' ')}{unit}")
+    for i, ax in enumerate(axes.flat):
+        if i + columns >= len(panels):  # nothing is below it
+            ax.set_xlabel("learning rate")
+            ax.tick_params(labelbottom=True)
+    left_out = (
+        f"{len(panels)} of {len(every)} shown" if len(panels) < len(every) else ""
+    )
+    title(figure, [_title(table), left_out])
+    legend(figure)
+    return figure
+
+
+def _panel(ax: Axes, table: pd.DataFrame, styles: dict) -> None:
+    for end in ("low", "high"):  # shifted artists do not count for the limits
+        ax.update_datalim(table[["lr", end]].dropna().to_numpy())
+    for i, (line, look) in enumerate(styles.items()):
+        rows = table[table["line"] == line]
+        place = aside(ax, i, len(styles))
+        if rows.empty:
+            continue
+        ax.errorbar(
+            rows["lr"],
+            rows["median"],
+            yerr=[rows["median"] - rows["low"], rows["high"] - rows["median"]],
+            label=line,
+            capsize=3,
+            markersize=4.5,
+            transform=place,
+            **look,
+        )
+    for i, line in enumerate(styles):
+        lost = table[(table["line"] == line) & (table["diverged"] > 0)]
+        if len(lost):
             ax.plot(
                 lost["lr"],
                 lost["median"],
@@ -61,22 +109,9 @@ def draw(table: pd.DataFrame) -> Figure:
                 color="red",
                 markersize=10,
                 zorder=5,
-                transform=ax.transData + aside,
+                label="some seeds diverged",
+                transform=aside(ax, i, len(styles)),
             )
-        ax.autoscale_view()
-        ax.set_xlabel("learning rate")
-        unit = " (squared error)" if metric == "test_loss" else ""
-        ax.set_ylabel(f"final {metric.replace('_', ' ')}{unit}")
-        if metric == "test_loss" and table["median"].notna().any():
-            ax.set_yscale("log")
-        ax.set_title(_title(table))
-        handles, labels = ax.get_legend_handles_labels()
-        if (table["diverged"] > 0).any():
-            cross = Line2D([], [], color="red", marker="x", linestyle="")
-            handles, labels = [*handles, cross], [*labels, "some seeds diverged"]
-        if handles:
-            ax.legend(handles, labels)
-    return figure
 
 
 def _title(table: pd.DataFrame) -> str:
@@ -95,3 +130,14 @@ def _set_scale(ax: Axes, rates: pd.Series) -> None:
         ax.set_xscale("log")
     else:
         ax.set_xscale("symlog", linthresh=float(positive.min()))
+
+
+def _ticks(ax: Axes, rates: pd.Series) -> None:
+    """At the rates, and room at both ends for what stands aside of them."""
+    ax.margins(x=_ROOM)
+    found = sorted(set(rates))
+    if 0 < len(found) <= _MOST_TICKS:
+        ax.xaxis.set_major_locator(FixedLocator(found))
+        ax.xaxis.set_minor_locator(NullLocator())
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: number(x)))
+        ax.tick_params(axis="x", labelrotation=30 if len(found) > 4 else 0)

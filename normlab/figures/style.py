@@ -25,6 +25,8 @@ PALETTE = (
     "#F0E442",
 )
 MARKERS = "osD^vP*X"
+# Dashes are published curves.
+LINES: tuple[Any, ...] = ("-", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 
 _RC: dict[Any, Any] = {
     "figure.dpi": 100,
@@ -54,13 +56,36 @@ def style() -> Iterator[None]:
 _USUAL = {"none": 0, "batch": 1, "group": 2}
 
 
-def looks(labels) -> dict[str, dict]:
-    """Label -> colour and marker.
+def looks(labels) -> dict[str, dict[str, Any]]:
+    """Label -> colour and marker, and line style where labels have two parts.
 
     ``none``, ``batch`` and ``group``, or the first ``group (G=4)``, look alike in every
-    figure; others take the places left, by order of appearance.
+    figure; others take the places left, by order of appearance. Where norms and what
+    follows their comma both vary (``batch, batch_size 10``), the norm has the colour,
+    and the rest the marker and the line.
     """
     labels = list(dict.fromkeys(labels))
+    parts = {label: label.partition(", ")[::2] for label in labels}
+    norms = list(dict.fromkeys(norm for norm, _ in parts.values()))
+    rests = list(dict.fromkeys(rest for _, rest in parts.values()))
+    if len(norms) < 2 or len(rests) < 2:
+        return {
+            label: {"color": _color(place), "marker": _marker(place)}
+            for label, place in _places(labels).items()
+        }
+    colors = _places(norms)
+    return {
+        label: {
+            "color": _color(colors[norm]),
+            "marker": _marker(rests.index(rest)),
+            "linestyle": LINES[rests.index(rest) % len(LINES)],
+        }
+        for label, (norm, rest) in parts.items()
+    }
+
+
+def _places(labels: list[str]) -> dict[str, int]:
+    """Label -> place on the palette."""
     firsts: dict[str, str] = {}
     for label in labels:
         firsts.setdefault(label.partition(" (")[0], label)
@@ -69,13 +94,16 @@ def looks(labels) -> dict[str, dict]:
     free = [place for place in range(count) if place not in taken.values()]
     rest = [label for label in labels if label not in taken]
     places = taken | dict(zip(rest, free, strict=False))
-    return {
-        label: {
-            "color": PALETTE[places[label] % len(PALETTE)],
-            "marker": MARKERS[places[label] % len(MARKERS)],
-        }
-        for label in labels
-    }
+    return {label: places[label] for label in labels}
+
+
+def _color(place: int) -> str:
+    return PALETTE[place % len(PALETTE)]
+
+
+def _marker(place: int) -> str:
+    """Where colours come again, they come with other markers."""
+    return MARKERS[(place + place // len(PALETTE)) % len(MARKERS)]
 
 
 def band(ax: Axes, x, table: pd.DataFrame, *, look: dict, label: str) -> None:

@@ -20,12 +20,14 @@ from tests.store.handmade import make_cell, write_run
 
 NAN, INF = math.nan, math.inf
 SETTINGS = dict(matplotlib.rcParams)  # before anything is drawn
-# Drawn of any run; the other figures are in test_quantity_figures.py, and the report's
-# in test_report_figures.py.
+# Drawn of any run; the other figures are in test_quantity_figures.py, test_against.py
+# and test_report_figures.py.
+VARIED = ("batch_size", "groups")
 ALWAYS = [
     name
     for name, drawing in FIGURES.items()
-    if drawing.reads == (METRICS,) and not name.startswith(("santurkar", "report"))
+    if drawing.reads == (METRICS,)
+    and not name.startswith(("santurkar", "report", *VARIED))
 ]
 
 
@@ -154,7 +156,9 @@ def test_it_says_what_it_shows(name, run, frames):
     )
     text = words(figure)
     settings = {"batch", "group (G=4)"}
-    if run == "batch sizes":
+    if run == "batch sizes" and name == "lr_sensitivity":  # a panel each
+        settings |= {"batch_size 10", "batch_size 50"}
+    elif run == "batch sizes":
         settings = {f"{s}, batch_size {b}" for s in settings for b in (10, 50)}
     assert settings <= set(text.splitlines())
     assert "digits" in text and "median" in text
@@ -209,15 +213,46 @@ def test_a_regression_is_drawn_by_its_losses(frames):
     )
 
 
-@pytest.mark.parametrize("run", ["plain", "some diverge", "batch sizes", "one seed"])
+@pytest.mark.parametrize("run", ["plain", "some diverge", "one seed"])
 def test_the_sensitivity_is_the_table(run, frames):
     table, figure = drawn("lr_sensitivity", frames(run))
     found = lines_of(figure.axes[0])
+    found.pop("some seeds diverged", None)
     assert set(found) == set(table["line"])
     for line, rows in found.items():
         wanted = table[table["line"] == line]
         assert rows == list(zip(wanted["lr"], wanted["median"], strict=True))
         assert list(wanted["lr"]) == sorted(wanted["lr"])
+
+
+def test_what_varies_beside_the_norm_has_panels_of_the_sensitivity(frames):
+    table, figure = drawn("lr_sensitivity", frames("batch sizes"))
+    assert [ax.get_title() for ax in figure.axes] == ["batch_size 10", "batch_size 50"]
+    for ax in figure.axes:
+        found = lines_of(ax)
+        assert set(found) == {"batch", "group (G=4)"}
+        for norm, rows in found.items():
+            wanted = table[table["line"] == f"{norm}, {ax.get_title()}"]
+            assert rows == list(zip(wanted["lr"], wanted["median"], strict=True))
+    assert words(figure).count("group (G=4)") == 1
+
+
+def test_at_most_twelve_panels_of_the_sensitivity_are_drawn(frames):
+    frame = frames("plain")
+    many = [frame.assign(weight_decay=0.1 * i) for i in range(15)]
+    table, figure = drawn("lr_sensitivity", pd.concat(many))
+    assert len(figure.axes) == 12 and table["line"].nunique() == 30
+    assert "12 of 15 shown" in figure.get_suptitle()
+
+
+def test_the_sensitivity_has_its_ticks_at_the_rates(frames):
+    _, figure = drawn("lr_sensitivity", frames("plain"))
+    figure.savefig(io.BytesIO(), format="png", dpi=50)  # lays it out
+    ticks = [text.get_text() for text in figure.axes[0].get_xticklabels(which="both")]
+    assert ticks == ["0.001", "0.01"]
+    for bars in error_bars(figure.axes[0]):
+        box = bars.lines[0].get_window_extent()
+        assert figure.axes[0].bbox.x0 < box.x0 and box.x1 < figure.axes[0].bbox.x1
 
 
 def test_intervals_are_those_of_the_table(frames):
@@ -326,9 +361,13 @@ def test_the_scale_of_rates(run, scale, frames):
     assert figure.axes[0].get_xscale() == scale
 
 
-def test_momentum_and_weight_decay_have_lines_of_their_own(tmp_path, frames):
+def test_momentum_and_weight_decay_are_told_apart(frames):
     frame = frames("plain").assign(weight_decay=lambda f: f["seed"] * 0.1)
     _, figure = drawn("lr_sensitivity", frame)
+    titles = [ax.get_title() for ax in figure.axes]
+    assert titles == ["weight_decay 0", "weight_decay 0.1", "weight_decay 0.2"]
+    one = frame[frame["norm"] == "batch"]
+    _, figure = drawn("lr_sensitivity", one)
     assert "batch, weight_decay 0.1" in lines_of(figure.axes[0])
     table, _ = drawn("curves", frame)
     assert "lr 0.001, weight_decay 0.2" in set(table["point"])
@@ -359,7 +398,23 @@ def test_looks_are_told_apart():
     assert list(found) == labels
     assert len({look["color"] for look in found.values()}) == len(PALETTE) == 8
     assert len({look["marker"] for look in found.values()}) == 8
-    assert len(looks(str(i) for i in range(20))) == 20
+    many = looks(str(i) for i in range(20)).values()
+    assert len({(look["color"], look["marker"]) for look in many}) == 20
+
+
+def test_a_norm_keeps_its_colour_whatever_else_varies():
+    usual = looks(["none", "batch", "group"])
+    norms, sizes = ("none", "batch", "group (G=4)"), ("batch_size 10", "batch_size 50")
+    found = looks(f"{norm}, {size}" for size in sizes for norm in norms)
+    for norm in norms:
+        one, other = (found[f"{norm}, {size}"] for size in sizes)
+        assert one["color"] == other["color"]
+        assert one["color"] == usual[norm.partition(" (")[0]]["color"]
+        assert one["marker"] != other["marker"]
+        assert one["linestyle"] != other["linestyle"]
+    # One norm alone leaves the colours to what varies.
+    alone = looks(f"group_correlated (G=4), {how}" for how in ("random", "moments"))
+    assert len({look["color"] for look in alone.values()}) == 2
 
 
 def test_a_norm_looks_alike_in_every_figure():

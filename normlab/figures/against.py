@@ -1,0 +1,119 @@
+"""Final values against a static setting: a panel each for training and test."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.transforms import ScaledTranslation
+
+from normlab.analysis.summary import final_rows, interval_name, main_metric
+from normlab.figures.panels import grid, legend, title
+from normlab.figures.style import looks
+from normlab.figures.tables import over_seeds, stack
+
+_ASIDE, _ASIDE_IN_ALL = 4.0, 24.0  # points on paper
+_ALONE = {"linestyle": "none", "label": "_alone"}
+
+
+def finals(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """The final value over seeds, for every combination of ``keys``.
+
+    Args:
+      frame: of a run, with the columns ``keys`` and ``point``.
+
+    Returns:
+      A row a (``metric``, ``keys``, ``point``): ``metric`` is the accuracy, or in a
+      regression the loss, in training and in the test.
+    """
+    last = final_rows(frame)
+    score = main_metric(frame).removeprefix("test_")
+    return stack(
+        [
+            over_seeds(last, [*keys, "point"], name).assign(metric=name)
+            for name in (f"train_{score}", f"test_{score}")
+        ]
+    )
+
+
+def at_best(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Of `finals`, for every combination of ``keys`` the point that tests best."""
+    tests = table[table["metric"].str.startswith("test_")]
+    falling = tests["metric"].eq("test_accuracy").all()
+    order = tests.sort_values("median", ascending=not falling, kind="stable")
+    chosen = order.drop_duplicates(keys)[[*keys, "point"]]
+    return table.merge(chosen, on=[*keys, "point"])
+
+
+def aside(ax: Axes, place: int, count: int) -> Any:
+    """Shifts by a few points on paper, so that ``count`` bars do not hide each other.
+
+    Returns:
+      The transform of the bars in ``place``.
+    """
+    step = min(_ASIDE, _ASIDE_IN_ALL / count)
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    shift = step * (place - (count - 1) / 2) / 72
+    return ax.transData + ScaledTranslation(shift, 0, figure.dpi_scale_trans)
+
+
+def draw(
+    table: pd.DataFrame,
+    x: str,
+    xlabel: str,
+    *,
+    note: str = "",
+    joined: Callable[[Any], bool] = lambda value: True,
+) -> Figure:
+    """A panel a metric, one line with error bars for every ``setting``.
+
+    Args:
+      table: of `finals`, with ``setting`` and ``where``.
+      x: the column along the horizontal axis; its values stand at equal distances.
+      note: what the caption says last.
+      joined: whether a line leads to a value of ``x``; to any other none does.
+    """
+    metrics = list(dict.fromkeys(table["metric"]))
+    places = {value: i for i, value in enumerate(dict.fromkeys(table[x]))}
+    width = max(2.6, 0.42 * len(places) + 0.6)
+    figure, axes = grid(1, len(metrics), width=width, height=2.6, sharex=True)
+    styles = looks(table["setting"])
+    for ax, metric in zip(axes[0], metrics, strict=True):
+        for i, (label, look) in enumerate(styles.items()):
+            mine = table["metric"].eq(metric) & table["setting"].eq(label)
+            rows = table[mine & np.isfinite(table["median"])]
+            place = aside(ax, i, len(styles))
+            whole = rows[x].map(joined)
+            _bars(ax, rows[whole], rows[x].map(places), place, label=label, **look)
+            _bars(ax, rows[~whole], rows[x].map(places), place, **look | _ALONE)
+            for end in ("low", "high"):  # shifted artists do not count for the limits
+                ends = np.column_stack([rows[x].map(places), rows[end]])
+                if len(ends):
+                    ax.update_datalim(ends)
+        ax.autoscale_view()
+        ax.set_xticks(range(len(places)), [str(value) for value in places])
+        ax.set_xlim(-0.5, len(places) - 0.5)
+        ax.set_xlabel(xlabel)
+        split, _, kind = metric.partition("_")
+        unit = " (squared error)" if kind == "loss" else ""
+        word = {"train": "training", "test": "test"}[split]
+        ax.set_ylabel(f"final {word} {kind}{unit}")
+    seeds = f"median over seeds, bars: {interval_name(int(table['n'].max()))}"
+    title(figure, [table["where"].iloc[0], seeds, note])
+    legend(figure)
+    return figure
+
+
+def _bars(ax: Axes, rows: pd.DataFrame, x: pd.Series, place: Any, **look: Any) -> None:
+    ax.errorbar(
+        x[rows.index],
+        rows["median"],
+        yerr=[rows["median"] - rows["low"], rows["high"] - rows["median"]],
+        capsize=2.5,
+        markersize=4,
+        transform=place,
+        **look,
+    )
