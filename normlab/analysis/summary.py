@@ -35,7 +35,9 @@ class Interval(NamedTuple):
 
 
 def _short(value: float) -> str:
-    """Three decimals; none from 100 on."""
+    """Three decimals; none from 100 on, and a power of ten where they would be 0."""
+    if 0 < abs(value) < 0.0005:
+        return f"{value:.1e}"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}"
 
 

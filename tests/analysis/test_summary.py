@@ -95,6 +95,8 @@ def test_nothing_and_one():
     assert found == (4.0, 4.0, 4.0, 1, 0.0)
     assert found.text == "4.000 [4.000, 4.000]"
     assert median_interval([99.5, 100.4, 34634.2]).text == "100 [99.500, 34,634]"
+    # What is small is not nothing: errors of identities are told by their powers.
+    assert median_interval([0.0, 3e-15, 6e-4]).text == "3.0e-15 [0.000, 0.001]"
     assert median_interval([math.inf]).text == "inf [inf, inf]"
 
 
