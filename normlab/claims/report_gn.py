@@ -33,6 +33,10 @@ from normlab.claims.settings import (
 # "Hardly any" and "almost the same": less than a point.
 _POINT = 1.0
 _GROUPS = (1, 4, 16)
+_GROUPED = {
+    "grouped again every epoch": ("grouping_small_cnn", {"regroup_every": 1000}),
+    "grouped once, after an epoch": ("grouping_once", {"regroup_every": 0}),
+}
 _PROTOCOLS = ((AS_RUN, report_gn, report_bn), (AS_IT_SHOULD, proper_gn, proper_bn))
 
 
@@ -50,17 +54,18 @@ def wider(measure: Measure, width: float) -> Part:
     return interaction(measure, first, second, above(0), AS_IT_SHOULD)
 
 
-def grouped(how: str) -> Side:
+def grouped(how: str, flags: str, when: dict[str, Any]) -> Side:
     """Group norm whose groups were chosen in some way."""
     own: dict[str, Any] = {"norm": "group_correlated", "grouping": how}
     name = f"{how.replace('_', '-')} groups"
-    return side(name, "grouping_small_cnn", {"dataset": "cifar10"}, own)
+    return side(name, flags, {"dataset": "cifar10"}, own, when)
 
 
 def _better(how: str, others: tuple[str, ...]) -> tuple[Part, ...]:
     """By the losses of batches: accuracies are measured just after groups changed."""
     return tuple(
-        difference(measure, grouped(how), grouped(other), rule)
+        difference(measure, grouped(how, *of), grouped(other, *of), rule, words)
+        for words, of in _GROUPED.items()
         for measure, rule in ((m.BATCH_LOSS, below(0)), (m.FINAL_TEST, above(0)))
         for other in others
     )

@@ -33,6 +33,7 @@ FLAGFILES = {
     "report_histograms",
     "digits_easy",
     "grouping_small_cnn",
+    "grouping_once",
     "resnet_batch_size",
     "resnet_groups",
     "santurkar_vgg",
