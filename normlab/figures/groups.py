@@ -17,23 +17,20 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 
     ``setting`` is the learning rate, and whatever else varies.
     """
-    # What is left when the norm is told by the axis.
-    rest = settings_label(frame.assign(label=""))
     is_group = frame["norm"].eq("group")
-    frame = frame[is_group | frame["norm"].isin([*_BEFORE, *_AFTER])]
     count = frame["groups"].where(is_group, 0)  # others have none
     frame = frame.assign(
-        setting=points(frame) + rest,
-        point="",
+        rest=settings_label(frame.assign(label="")),  # the axis tells the norm
         by=count.astype(int).astype(str).where(is_group, frame["norm"]),
     )
-    last = final_rows(frame)
-    numbers = sorted({x for x in last["by"] if x.isdigit()}, key=int)
+    frame = frame[is_group | frame["norm"].isin([*_BEFORE, *_AFTER])]
+    numbers = sorted({x for x in final_rows(frame)["by"] if x.isdigit()}, key=int)
     if len(numbers) < 2:
         raise NotDrawn(
             "it compares numbers of groups (--norm=group --groups=1,4), and the run "
             "has not finished two of them"
         )
+    frame = frame.assign(setting=points(frame) + frame["rest"], point="")
     table = against.finals(frame, ["setting", "by"])
     order = {name: i for i, name in enumerate([*_BEFORE, *numbers, *_AFTER])}
     table = table.sort_values("by", key=lambda x: x.map(order), kind="stable")

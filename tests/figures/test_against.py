@@ -119,6 +119,14 @@ def test_a_regression_has_losses(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["batch_size", "groups"])
+def test_a_run_of_other_norms_is_not_drawn(name, tmp_path):
+    cell = make_cell(norm="group_correlated", groups=4)
+    frame = run_of([cell], tmp_path)
+    with pytest.raises(NotDrawn, match="has not finished two of them"):
+        FIGURES[name].tabulate(frame)
+
+
+@pytest.mark.parametrize("name", ["batch_size", "groups"])
 @pytest.mark.parametrize("until", [None, 0, 13])
 def test_one_of_them_is_not_drawn(name, until, tmp_path):
     cells = [
