@@ -2,7 +2,10 @@
 
 import inspect
 import io
-from collections.abc import Iterator
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
 
 import matplotlib
@@ -26,6 +29,8 @@ from normlab.store import RunPaths
 # Beyond this many bytes a drawing's picture is the smaller one.
 _MOST_SVG = 250_000
 _DPI = 96  # a page's inch
+# A figure takes a second, and so do a few that a process could draw before it is up.
+_WORTH, _MOST_PROCESSES = 8, 4
 # What python -m normlab.landscape leaves in the run's figures/.
 _LANDSCAPES = {
     "contour": landscape_contour,
@@ -55,24 +60,44 @@ class Drawn(NamedTuple):
     csv: embed.Download
 
 
-def figures(sources: Sources) -> list[Drawn]:
+class Plot(NamedTuple):
+    """A figure to be drawn: its name, what draws it, and the table that it draws."""
+
+    name: str
+    draw: Callable[[pd.DataFrame], Figure]
+    table: pd.DataFrame
+
+
+def plots(sources: Sources) -> list[Plot]:
     """Every figure that the run has something for."""
     found = [
-        _drawn(name, FIGURES[name].draw, table) for name, table in tabulated(sources)
+        Plot(name, FIGURES[name].draw, table) for name, table in tabulated(sources)
     ]
     return [*found, *_landscapes(sources)]
 
 
-def _landscapes(sources: Sources) -> Iterator[Drawn]:
+def _landscapes(sources: Sources) -> Iterator[Plot]:
     """Those that were drawn, from the tables beside them."""
     folder = RunPaths.at(sources.run).figures
     for path in sorted(folder.glob("*.csv")):
         drawing = _LANDSCAPES.get(path.stem.rpartition("_")[2])
         if drawing is not None:
-            yield _drawn(path.stem, drawing.draw, pd.read_csv(path))
+            yield Plot(path.stem, drawing.draw, pd.read_csv(path))
 
 
-def _drawn(name: str, draw, table: pd.DataFrame) -> Drawn:
+def draw_all(found: Sequence[Plot]) -> list[Drawn]:
+    """Draws them, in the order given; many of them in several processes."""
+    workers = min(os.cpu_count() or 1, _MOST_PROCESSES, len(found) // _WORTH)
+    if workers < 2:
+        return [_drawn(plot) for plot in found]
+    # Not forked: JAX has threads.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context) as processes:
+        return list(processes.map(_drawn, found))
+
+
+def _drawn(plot: Plot) -> Drawn:
+    name, draw, table = plot
     figure = draw(table)
     words = inspect.getdoc(inspect.getmodule(draw)) or name
     # A module says in its first sentences what its figure is.

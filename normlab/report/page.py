@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from importlib import resources
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,9 +64,14 @@ def render(runs: Sequence[str | Path]) -> str:
     if twice:
         raise UserError(f"--run={twice[0]} is given twice")
     anchors = _anchors([path.name for path in paths])
+    sources = [Sources(run) for run in runs]
+    plots = [drawn.plots(source) for source in sources]
+    figures = iter(drawn.draw_all([plot for own in plots for plot in own]))
     sections = [
-        _section(run, path.name, anchor)
-        for run, path, anchor in zip(runs, paths, anchors, strict=True)
+        _section(source, path.name, anchor, list(islice(figures, len(own))))
+        for source, path, anchor, own in zip(
+            sources, paths, anchors, plots, strict=True
+        )
     ]
     verdicts = ledger(runs)
     addresses = {
@@ -92,10 +98,11 @@ def render(runs: Sequence[str | Path]) -> str:
     )
 
 
-def _section(run: str | Path, name: str, anchor: str) -> Section:
-    sources = Sources(run)
+def _section(
+    sources: Sources, name: str, anchor: str, figures: list[drawn.Drawn]
+) -> Section:
     frame = sources.table("metrics")
-    origin, finals = read_origin(run, frame), read_finals(frame)
+    origin, finals = read_origin(sources.run, frame), read_finals(frame)
     downloads = [
         embed.csv(f"{name}_final", finals.table),
         embed.text(f"{name}.flags", origin.flags),
@@ -105,7 +112,7 @@ def _section(run: str | Path, name: str, anchor: str) -> Section:
         anchor,
         origin,
         finals,
-        drawn.figures(sources),
+        figures,
         series.curves(frame),
         downloads,
         frame,

@@ -79,7 +79,7 @@ def whole(plain, tmp_path_factory) -> str:
 @pytest.fixture
 def bare(monkeypatch) -> Callable[..., str]:
     """Renders pages without figures, which cost seconds."""
-    monkeypatch.setattr(page.drawn, "figures", lambda sources: [])
+    monkeypatch.setattr(page.drawn, "plots", lambda sources: [])
 
     def render(*runs, ledger=()) -> str:
         monkeypatch.setattr(page, "ledger", lambda runs: list(ledger))

@@ -15,7 +15,7 @@ def call(capsys, *words) -> tuple[int, str, str]:
 
 
 def test_it_says_where_the_page_is(plain, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(page.drawn, "figures", lambda sources: [])
+    monkeypatch.setattr(page.drawn, "plots", lambda sources: [])
     status, out, err = call(capsys, f"--run={plain}", f"--out={tmp_path / 'r'}")
     assert (status, err) == (0, "")
     assert out.startswith(f"report: {tmp_path / 'r' / 'index.html'} (0.")
@@ -32,7 +32,7 @@ def test_it_says_where_the_page_is(plain, tmp_path, capsys, monkeypatch):
     ],
 )
 def test_a_mistake_is_one_line(words, said, plain, capsys, monkeypatch):
-    monkeypatch.setattr(page.drawn, "figures", lambda sources: [])
+    monkeypatch.setattr(page.drawn, "plots", lambda sources: [])
     status, out, err = call(capsys, *(word.format(run=plain) for word in words))
     assert status == 1 and out == ""
     assert err.startswith("normlab.report: error: ") and err.count("\n") == 1
