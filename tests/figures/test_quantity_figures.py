@@ -52,6 +52,7 @@ BESIDE = {
 LINEAR = ("linear", "uniform")
 ELSEWHERE = {"curves", "lr_sensitivity"}  # looked at in test_figures.py
 REPORT = {"report_bn", "report_gn"}  # in test_report_figures.py
+AGAINST = {"batch_size", "groups"}  # in test_against.py
 # One member a panel: channels of two seeds have nothing in common.
 OF_ONE = {"activation_moments", "activation_histogram", "santurkar_2"}
 # Their tables hold more than lines of medians.
@@ -103,7 +104,7 @@ CASES += [("santurkar_4", "one seed"), ("gradient_norm", "one seed")]
 
 
 def test_each_figure_has_a_run():
-    assert set(FIGURES) == {name for name, _ in CASES} | REPORT
+    assert set(FIGURES) == {name for name, _ in CASES} | REPORT | AGAINST
 
 
 @pytest.mark.parametrize(("name", "run"), sorted(CASES))
