@@ -17,22 +17,24 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 
     ``setting`` is the learning rate, and whatever else varies.
     """
-    is_group = frame["norm"].eq("group")
-    count = frame["groups"].where(is_group, 0)  # others have none
-    frame = frame.assign(
-        rest=settings_label(frame.assign(label="")),  # the axis tells the norm
-        by=count.astype(int).astype(str).where(is_group, frame["norm"]),
-    )
-    frame = frame[is_group | frame["norm"].isin([*_BEFORE, *_AFTER])]
-    numbers = sorted({x for x in final_rows(frame)["by"] if x.isdigit()}, key=int)
+    last = final_rows(frame)
+    numbers = sorted(set(last.loc[last["norm"].eq("group"), "groups"].astype(int)))
     if len(numbers) < 2:
         raise NotDrawn(
             "it compares numbers of groups (--norm=group --groups=1,4), and the run "
             "has not finished two of them"
         )
-    frame = frame.assign(setting=points(frame) + frame["rest"], point="")
+    is_group = frame["norm"].eq("group")
+    count = frame["groups"].where(is_group, 0)  # others have none
+    frame = frame.assign(
+        # The axis tells the norm.
+        setting=points(frame) + settings_label(frame.assign(label="")),
+        point="",
+        by=count.astype(int).astype(str).where(is_group, frame["norm"]),
+    )
+    frame = frame[is_group | frame["norm"].isin([*_BEFORE, *_AFTER])]
     table = against.finals(frame, ["setting", "by"])
-    order = {name: i for i, name in enumerate([*_BEFORE, *numbers, *_AFTER])}
+    order = {name: i for i, name in enumerate([*_BEFORE, *map(str, numbers), *_AFTER])}
     table = table.sort_values("by", key=lambda x: x.map(order), kind="stable")
     return table.rename(columns={"by": "groups"}).assign(where=place_of(frame))
 

@@ -11,7 +11,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from normlab.analysis.summary import interval_name, main_metric, number, summarize
 from normlab.figures.against import aside
 from normlab.figures.panels import grid, legend, title
-from normlab.figures.style import looks, style
+from normlab.figures.style import looks, style, two_parts
 from normlab.figures.tables import few
 
 _MOST_COLUMNS, _MOST_PANELS = 4, 12
@@ -41,10 +41,13 @@ def draw(table: pd.DataFrame) -> Figure:
     """
     table = table.sort_index().replace(np.inf, np.nan)  # infinity has no place on paper
     metric = "test_accuracy" if table.empty else str(table["metric"].iloc[0])
-    parts = table["line"].str.partition(", ") if len(table) else None
     every = {"": table}
-    if parts is not None and parts[0].nunique() > 1 and parts[2].nunique() > 1:
-        every = dict(list(table.assign(line=parts[0]).groupby(parts[2], sort=False)))
+    if parts := two_parts(table["line"]):
+        split = [parts[str(line)] for line in table["line"]]
+        table = table.assign(
+            line=[norm for norm, _ in split], rest=[rest for _, rest in split]
+        )
+        every = {str(rest): rows for rest, rows in table.groupby("rest", sort=False)}
     panels = {name: every[name] for name in few(every, _MOST_PANELS)}
     columns = min(len(panels), _MOST_COLUMNS)
     rows = math.ceil(len(panels) / columns)

@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,14 +65,15 @@ def looks(labels) -> dict[str, dict[str, Any]]:
     and the rest the marker and the line.
     """
     labels = list(dict.fromkeys(labels))
-    parts = {label: label.partition(", ")[::2] for label in labels}
-    norms = list(dict.fromkeys(norm for norm, _ in parts.values()))
-    rests = list(dict.fromkeys(rest for _, rest in parts.values()))
-    if len(norms) < 2 or len(rests) < 2:
+    parts = two_parts(labels)
+    if not parts:
         return {
             label: {"color": _color(place), "marker": _marker(place)}
             for label, place in _places(labels).items()
         }
+    norms, rests = (
+        list(dict.fromkeys(part)) for part in zip(*parts.values(), strict=True)
+    )
     colors = _places(norms)
     return {
         label: {
@@ -82,6 +83,14 @@ def looks(labels) -> dict[str, dict[str, Any]]:
         }
         for label, (norm, rest) in parts.items()
     }
+
+
+def two_parts(labels: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Label -> (norm, what follows its comma); nothing where not both of them vary."""
+    split = {label: label.partition(", ") for label in labels}
+    parts = {label: (norm, rest) for label, (norm, _, rest) in split.items()}
+    norms, rests = ({part[i] for part in parts.values()} for i in (0, 1))
+    return parts if len(norms) > 1 and len(rests) > 1 else {}
 
 
 def _places(labels: list[str]) -> dict[str, int]:

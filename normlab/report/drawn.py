@@ -3,7 +3,6 @@
 import inspect
 import io
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
@@ -25,6 +24,7 @@ from normlab.figures.style import style
 from normlab.report import embed
 from normlab.report.alt import alt_text
 from normlab.store import RunPaths
+from normlab.sweep.placement import cores
 
 # Beyond this many bytes a drawing's picture is the smaller one.
 _MOST_SVG = 250_000
@@ -87,7 +87,7 @@ def _landscapes(sources: Sources) -> Iterator[Plot]:
 
 def draw_all(found: Sequence[Plot]) -> list[Drawn]:
     """Draws them, in the order given; many of them in several processes."""
-    workers = min(os.cpu_count() or 1, _MOST_PROCESSES, len(found) // _WORTH)
+    workers = min(cores(), _MOST_PROCESSES, len(found) // _WORTH)
     if workers < 2:
         return [_drawn(plot) for plot in found]
     # Not forked: JAX has threads.

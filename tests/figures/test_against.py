@@ -8,7 +8,7 @@ import pytest
 
 from normlab.figures import FIGURES, NotDrawn
 from normlab.store import load
-from tests.figures.test_figures import drawn, error_bars, norms, words
+from tests.figures.test_figures import drawn, error_bars, lines_of, norms, words
 from tests.store.handmade import make_cell, write_run
 
 SIZES = (2, 8, 32)
@@ -30,11 +30,6 @@ def sizes(tmp_path) -> pd.DataFrame:
     return run_of(cells, tmp_path, score=score)
 
 
-def points_of(ax, label: str) -> list[tuple[float, float]]:
-    (bars,) = [bars for bars in error_bars(ax) if bars.get_label() == label]
-    return [tuple(row) for row in np.asarray(bars.lines[0].get_xydata()).tolist()]
-
-
 def test_each_norm_at_its_best_rate(sizes):
     table, figure = drawn("batch_size", sizes)
     assert set(table["point"]) == {"lr 0.01"}  # the better of the two
@@ -46,7 +41,7 @@ def test_each_norm_at_its_best_rate(sizes):
     for ax, split in zip(figure.axes, ("training", "test"), strict=True):
         assert ax.get_ylabel() == f"final {split} accuracy"
         assert [tick.get_text() for tick in ax.get_xticklabels()] == ["2", "8", "32"]
-        x, y = zip(*points_of(ax, "group (G=4)"), strict=True)
+        x, y = zip(*lines_of(ax)["group (G=4)"], strict=True)
         assert x == (0, 1, 2)
         np.testing.assert_allclose(y, 0.61)
     assert "lr 0.01" in figure.get_suptitle()
@@ -54,14 +49,17 @@ def test_each_norm_at_its_best_rate(sizes):
 
 
 def test_the_best_rate_is_chosen_at_every_batch_size(tmp_path):
-    def turned(member, step: int) -> float:
-        return 0.5 - 10 * member.lr if turned.small else 0.5 + 10 * member.lr
-
     frames = []
-    for turned.small, size in ((True, 2), (False, 32)):  # type: ignore[attr-defined]
+    for size, slope in ((2, -10), (32, 10)):
         folder = tmp_path / str(size)
         folder.mkdir()
-        frames.append(run_of([make_cell(batch_size=size)], folder, score=turned))
+        frames.append(
+            run_of(
+                [make_cell(batch_size=size)],
+                folder,
+                score=lambda member, step, slope=slope: 0.5 + slope * member.lr,
+            )
+        )
     table, figure = drawn("batch_size", pd.concat(frames, ignore_index=True))
     chosen = dict(zip(table["batch_size"], table["point"], strict=True))
     assert chosen == {2: "lr 0.001", 32: "lr 0.01"}
@@ -91,7 +89,7 @@ def test_groups_stand_between_the_other_norms(tmp_path):
     assert ticks == ["none", "1", "4", "16", "instance"]
     assert set(table["setting"]) == {"lr 0.001", "lr 0.01"}
     # A line leads through the numbers alone.
-    assert [x for x, _ in points_of(figure.axes[1], "lr 0.01")] == [1, 2, 3]
+    assert [x for x, _ in lines_of(figure.axes[1])["lr 0.01"]] == [1, 2, 3]
     alone = [b for b in error_bars(figure.axes[1]) if b.get_label() == "_alone"]
     assert len(alone) == 2
     for bars in alone:

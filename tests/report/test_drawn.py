@@ -22,6 +22,6 @@ def test_processes_draw_what_one_draws(plain, monkeypatch):
     alone = drawn.draw_all(plots)
     assert begun == [] and [one.name for one in alone] == ["curves", "lr_sensitivity"]
     monkeypatch.setattr(drawn, "_WORTH", 1)
-    monkeypatch.setattr(drawn.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(drawn, "cores", lambda: 2)
     assert drawn.draw_all(plots) == alone
     assert begun == [(2, "spawn")]
