@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeVar, cast
 
 from absl import flags
 
-from normlab.errors import UserError
+from normlab.errors import UserError, one_line
 from normlab.flagfiles import expand
 from normlab.interrupt import Stopped, raising
 from normlab.serialize import item_type
@@ -90,7 +90,6 @@ def define(kind: type, values: flags.FlagValues) -> None:
 T = TypeVar("T")
 
 _LONGEST_NAME = 100
-_LONGEST_LINE = 2000
 
 
 def read(kind: type[T], values: flags.FlagValues) -> T:
@@ -111,15 +110,6 @@ def write(settings: Any) -> list[str]:
         words = [str(x).lower() if isinstance(x, bool) else str(x) for x in items]
         lines.append(f"--{spec.name}={','.join(words)}")
     return lines
-
-
-def one_line(error: BaseException) -> str:
-    """The message of an error, folded into one line of a length that can be read."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    if len(text) > _LONGEST_LINE:
-        half = _LONGEST_LINE // 2
-        text = f"{text[:half]} ... {text[-half:]}"
-    return text
 
 
 def _words(argv: Sequence[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """Medians over seeds with intervals, final values, best points."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from normlab.config import STATIC_AXES
 from normlab.norms import NORMS
 
 DYNAMIC_AXES = ("lr", "momentum", "weight_decay")
+EVALUATIONS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 
 
 class Interval(NamedTuple):
@@ -131,6 +133,23 @@ def final_rows(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["step"] == frame["steps"]]
 
 
+def evaluated_by(frame: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """``frame`` with the `EVALUATIONS` by one kind of statistics.
+
+    Args:
+      kind: running, batch or precise; NaN where a norm with running averages was not
+        evaluated by it. Any other norm is evaluated in one way only.
+    """
+    main = frame["bn_eval"].astype(str).str.split(",").str[0]
+    several = [name for name, entry in NORMS.items() if entry.running]
+    only = (main == kind) | ~frame["norm"].isin(several)
+    columns = {}
+    for name in (name for name in EVALUATIONS if name in frame):
+        found, own = frame[name].where(only), f"{name}_{kind}"
+        columns[name] = frame[own].fillna(found) if own in frame else found
+    return frame.assign(**columns)
+
+
 def summarize(frame: pd.DataFrame, metric: str = "test_accuracy") -> pd.DataFrame:
     """The final value of ``metric``, over seeds.
 
@@ -154,20 +173,16 @@ def summarize(frame: pd.DataFrame, metric: str = "test_accuracy") -> pd.DataFram
     return table.reset_index()
 
 
-def best(table: pd.DataFrame, higher: bool = True) -> pd.DataFrame:
-    """The row of `summarize`'s table with the best median, for every setting."""
+def best(
+    table: pd.DataFrame, higher: bool = True, keys: Sequence[str] = ("setting",)
+) -> pd.DataFrame:
+    """The row with the best median, for every combination of ``keys``.
+
+    The first of equals; a NaN loses. The order is that in which they first occur.
+    """
+    keys = list(keys)
     order = table.sort_values("median", ascending=not higher, kind="stable")
-    found = order.drop_duplicates("setting").set_index("setting")
-    return found.loc[list(dict.fromkeys(table["setting"]))].reset_index()
-
-
-def best_point(steps, values, higher: bool = True) -> tuple[int, float]:
-    """(step, value) of the best point of a curve, the first of equals; NaNs lose."""
-    steps, values = np.asarray(steps), np.asarray(values, float)
-    if np.isnan(values).all():
-        raise ValueError("no value was measured on this curve")
-    at = int(np.nanargmax(values) if higher else np.nanargmin(values))
-    return int(steps[at]), float(values[at])
+    return table[keys].drop_duplicates().merge(order.drop_duplicates(keys), on=keys)
 
 
 def text_table(table: pd.DataFrame, metric: str = "test_accuracy") -> str:

@@ -63,7 +63,7 @@ def find(evidence: Evidence, part: Part) -> Found:
     Of several setups in which all sides were run the one counts that has seeds enough,
     then the longest training, then the most seeds.
     """
-    shared = [name for name in SHARED if name not in _named(part)]
+    shared = [name for name in SHARED if name not in named(part)]
     members = [selected(evidence.members, side) for side in part.sides]
     order = _order(evidence, members)
     tables = [
@@ -89,7 +89,7 @@ def find(evidence: Evidence, part: Part) -> Found:
     return Found(_interval(part, _sides(part, setups, best)), runs)
 
 
-def _named(part: Part) -> set[str]:
+def named(part: Part) -> set[str]:
     """The settings that a part names for some side, or leaves free."""
     found = set(part.free)
     for side in part.sides:

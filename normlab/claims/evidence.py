@@ -1,26 +1,15 @@
 """What runs measured, member by member, as claims read it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from normlab.cell import CellConfig, Member
-from normlab.claims.histograms import skewness
+from normlab.analysis.summary import EVALUATIONS, evaluated_by
 from normlab.store.load import load, load_quantity, measured
 
-# Settings that older tables have not -> what those runs were run with.
-DEFAULTS = {**CellConfig.LATER, **Member.LATER}
-EVALUATIONS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 _OF_BATCHES = ("batch_loss", "batch_accuracy", "gradient_norm")
-# Norms with running averages; any other is evaluated in one way only.
-_RUNNING = ("batch", "batch_lp", "batch_noisy")
-# A quantity too long to be kept -> what is kept of the rows of a cell.
-_PARTS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
-    "activation_histogram": skewness,
-}
 _MEMBER = ["run", "cell", "member"]
 
 
@@ -40,10 +29,7 @@ class Evidence:
         frames: run -> what `normlab.store.load` returned for it.
         """
         self.runs = tuple(frames)
-        parts = [
-            _known(at_evaluations(frame)).assign(run=run)
-            for run, frame in frames.items()
-        ]
+        parts = [at_evaluations(frame).assign(run=run) for run, frame in frames.items()]
         rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
         if len(rows):
             ended = rows.groupby(_MEMBER)["step"].transform("max") == rows["steps"]
@@ -75,15 +61,7 @@ class Evidence:
           What is of batches is the mean over that gap; a loss that is not finite is
           infinite.
         """
-        rows = self._rows[self._rows["who"].isin(who)].copy()
-        kinds = rows["bn_eval"].str.split(",").str[0]
-        only = (kinds == evaluated) | ~rows["norm"].isin(_RUNNING)
-        for name in EVALUATIONS:
-            if name not in rows:
-                continue
-            main = rows[name].where(only)
-            own = f"{name}_{evaluated}"
-            rows[name] = rows[own].fillna(main) if own in rows else main
+        rows = evaluated_by(self._rows[self._rows["who"].isin(who)], evaluated)
         for name in (name for name in rows.columns if str(name).endswith("_loss")):
             lost = rows["diverged"] & rows[name].isna()
             rows[name] = rows[name].astype(float).mask(lost, np.inf)
@@ -95,7 +73,7 @@ class Evidence:
 
         Returns:
           ``who``, ``step``, the quantity's axes and its fields; no rows where it was
-          not measured. Of ``activation_histogram`` the ``skewness`` alone.
+          not measured.
         """
         if name not in self._quantities:
             self._quantities[name] = self._read(name)
@@ -108,7 +86,7 @@ class Evidence:
         for run in self.runs:
             if name not in measured(run):
                 continue
-            frame = load_quantity(run, name, _PARTS.get(name)).assign(run=run)
+            frame = load_quantity(run, name).assign(run=run)
             own = [c for c in frame if c not in self.members or c in _MEMBER]
             frame = frame[own].join(numbers, on=_MEMBER, how="inner")
             frames.append(frame.drop(columns=_MEMBER))
@@ -135,12 +113,6 @@ def at_evaluations(frame: pd.DataFrame) -> pd.DataFrame:
     means = batches.groupby(keys).transform("mean")
     kept = frame["step"] == stop
     return frame.assign(**{name: means[name] for name in names})[kept]
-
-
-def _known(frame: pd.DataFrame) -> pd.DataFrame:
-    """``frame`` with the settings it was written without."""
-    missing: dict[str, Any] = {k: v for k, v in DEFAULTS.items() if k not in frame}
-    return frame.assign(**missing)
 
 
 def _members(rows: pd.DataFrame) -> pd.DataFrame:

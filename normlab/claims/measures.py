@@ -18,7 +18,6 @@ _CURVES = {
     "test_accuracy": ("test accuracy", "points"),
     "train_loss": ("training loss", "nats"),
     "batch_loss": ("batch loss", "nats"),
-    "gradient_norm": ("gradient norm", "nats/θ"),
 }
 Curve = Callable[[pd.DataFrame, str], pd.Series]
 
@@ -69,6 +68,17 @@ def at_end(name: str, ratio: bool = False) -> Measure:
     return _measure("final {}", name, curve, ratio)
 
 
+def epochs_to(name: str, bound: float) -> Measure:
+    """`steps_to` in epochs, and no ratio."""
+    measure = steps_to(name, bound)
+
+    def of(evidence: Evidence, who: pd.Index, evaluated: str) -> pd.Series:
+        epoch = evidence.rows(who, evaluated).groupby("who")["epoch"].first()
+        return measure.of(evidence, who, evaluated) / epoch
+
+    return Measure(measure.words.replace("steps", "epochs", 1), "epochs", of)
+
+
 def steps_to(name: str, bound: float) -> Measure:
     """Steps until a curve is first at ``bound``, infinite where it never is.
 
@@ -109,7 +119,7 @@ def gap() -> Measure:
 
 FINAL_TRAIN = last_epoch("train_accuracy")
 FINAL_TEST = last_epoch("test_accuracy")
-FINAL_LOSS = at_end("train_loss")
 SPEED = over_training("train_accuracy")
 BATCH_LOSS = over_training("batch_loss")
+LAST_BATCH_LOSS = last_epoch("batch_loss")
 EVALUATION_GAP = gap()

@@ -29,7 +29,15 @@ AFFINE: dict[str, Any] = {
     "norm_init": "standard",
     "epsilon": 1e-5,
 }
-AS_RUN, AS_IT_SHOULD = "as the report ran it", "as it should have been run"
+_VGG: dict[str, Any] = {
+    "dataset": "cifar10",
+    "train_size": 50000,
+    "model": ("vgg11", "vgg16"),
+    "optimizer": "sgd",
+}
+_RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
+# Above the rounding of float32 sums over a layer, and below any effect of note.
+EXACT = 1e-3
 
 
 def flagfile(name: str) -> str:
@@ -90,3 +98,28 @@ def proper_gn(groups: int | None) -> Side:
     own = NONE if groups is None else group(groups)
     name = "none" if groups is None else f"group (G={groups})"
     return side(name, "proper_gn", PROPER, own, {"batch_size": 50, "lr": 1e-3})
+
+
+def at_rate(norm: str, lr: float | None) -> Side:
+    """A norm of `postmortem_lr.flags`; without a rate the best of all of them."""
+    own = {"none": NONE, "batch": BATCH, "group": group(4)}[norm]
+    sizes: dict[str, Any] = {"batch_size": 50}
+    if lr is None:
+        sizes["lr"] = _RATES
+        name = f"{norm} at its best lr"
+        return side(name, "postmortem_lr", PROPER, own, sizes, across=("lr", "max"))
+    return side(f"{norm} at lr {lr:g}", "postmortem_lr", PROPER, own, sizes, lr=lr)
+
+
+def vgg(
+    norm: str, lr: float = 0.1, flags: str = "santurkar_vgg_cpu", **more: Any
+) -> Side:
+    """A VGG trained by plain SGD."""
+    own = NONE if norm == "none" else {"norm": norm, **AFFINE}
+    name = norm.replace("_", ", ")
+    return side(name, flags, _VGG, own, lr=lr, weight_decay=0.0, **more)
+
+
+def layers_of(norm: str) -> Side:
+    """Networks whose norm layers were looked at (`normlab.quantities.identities`)."""
+    return side(norm, "smoothness_digits", {"norm": norm})

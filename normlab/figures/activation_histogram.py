@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from normlab.figures import histograms
 from normlab.figures.panels import grid, title
 from normlab.figures.style import PALETTE, style
-from normlab.figures.tables import few, with_origin
+from normlab.figures.tables import few, left_out, with_origin
 
 _MOST_SETTINGS = 6
 _SHARES = (0.05, 0.5, 0.95)
@@ -33,7 +33,8 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 @style()
 def draw(table: pd.DataFrame) -> Figure:
     """A column a norm; the density in blue, its quantiles as lines."""
-    settings = few(list(dict.fromkeys(table["setting"])), _MOST_SETTINGS)
+    settings = few(dict.fromkeys(table["setting"]), _MOST_SETTINGS)
+    note = left_out(settings, table["setting"], "norms")
     figure, axes = grid(len(histograms.SIDES), len(settings), sharex=True, height=1.9)
     layer = table["norm_layer"].iloc[0]
     for ax_row, side in zip(axes, histograms.SIDES, strict=True):
@@ -46,7 +47,7 @@ def draw(table: pd.DataFrame) -> Figure:
         ax.set_xlabel("step")
     channel = f"channel {table['channel'].iloc[0]}"
     lines = "lines: 5%, 50% and 95% of the values"
-    title(figure, [*histograms.caption_parts(table), channel, lines])
+    title(figure, [*histograms.caption_parts(table), channel, lines, note])
     return figure
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from normlab.figures import histograms
 from normlab.figures.panels import grid, legend, title
 from normlab.figures.style import looks, style
-from normlab.figures.tables import few, with_origin
+from normlab.figures.tables import few, left_out, with_origin
 
 _MOST_SETTINGS = 6
 _ROWS = {
@@ -34,7 +34,8 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 @style()
 def draw(table: pd.DataFrame) -> Figure:
     """A column a norm, a line a channel."""
-    settings = few(list(dict.fromkeys(table["setting"])), _MOST_SETTINGS)
+    settings = few(dict.fromkeys(table["setting"]), _MOST_SETTINGS)
+    note = left_out(settings, table["setting"], "norms")
     figure, axes = grid(len(_ROWS), len(settings), height=1.3, sharex=True)
     styles = looks(f"channel {channel}" for channel in table["channel"])
     for ax_row, ((side, moment), label) in zip(axes, _ROWS.items(), strict=True):
@@ -49,6 +50,7 @@ def draw(table: pd.DataFrame) -> Figure:
         ax.set_title(setting)
     for ax in axes[-1]:
         ax.set_xlabel("step")
-    title(figure, [*histograms.caption_parts(table), table["norm_layer"].iloc[0]])
+    layer = table["norm_layer"].iloc[0]
+    title(figure, [*histograms.caption_parts(table), layer, note])
     legend(figure)
     return figure

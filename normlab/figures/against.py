@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
-from normlab.analysis.summary import final_rows, interval_name, main_metric
+from normlab.analysis.summary import best, final_rows, interval_name, main_metric
 from normlab.figures.panels import grid, legend, title
 from normlab.figures.style import looks
 from normlab.figures.tables import over_seeds, stack
@@ -41,10 +41,26 @@ def finals(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 def at_best(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """Of `finals`, for every combination of ``keys`` the point that tests best."""
     tests = table[table["metric"].str.startswith("test_")]
-    falling = tests["metric"].eq("test_accuracy").all()
-    order = tests.sort_values("median", ascending=not falling, kind="stable")
-    chosen = order.drop_duplicates(keys)[[*keys, "point"]]
+    higher = bool(tests["metric"].eq("test_accuracy").all())
+    chosen = best(tests, higher, keys)[[*keys, "point"]]
     return table.merge(chosen, on=[*keys, "point"])
+
+
+def bars(
+    ax: Axes, place: int, count: int, x: pd.Series, rows: pd.DataFrame, **look: Any
+) -> None:
+    """The medians of ``rows`` at ``x`` with their intervals, `aside`."""
+    ax.errorbar(
+        x,
+        rows["median"],
+        yerr=[rows["median"] - rows["low"], rows["high"] - rows["median"]],
+        capsize=2.5,
+        markersize=4.5,
+        transform=aside(ax, place, count),
+        **look,
+    )
+    for end in ("low", "high"):  # shifted artists do not count for the limits
+        ax.update_datalim(np.column_stack([x, rows[end]]))
 
 
 def aside(ax: Axes, place: int, count: int) -> Any:
@@ -85,14 +101,10 @@ def draw(
         for i, (label, look) in enumerate(styles.items()):
             mine = table["metric"].eq(metric) & table["setting"].eq(label)
             rows = table[mine & np.isfinite(table["median"])]
-            place = aside(ax, i, len(styles))
             whole = rows[x].map(joined)
-            _bars(ax, rows[whole], rows[x].map(places), place, label=label, **look)
-            _bars(ax, rows[~whole], rows[x].map(places), place, **look | _ALONE)
-            for end in ("low", "high"):  # shifted artists do not count for the limits
-                ends = np.column_stack([rows[x].map(places), rows[end]])
-                if len(ends):
-                    ax.update_datalim(ends)
+            for part, own in ((rows[whole], {"label": label}), (rows[~whole], _ALONE)):
+                at = part[x].map(places)
+                bars(ax, i, len(styles), at, part, **look | own)
         ax.autoscale_view()
         ax.set_xticks(range(len(places)), [str(value) for value in places])
         ax.set_xlim(-0.5, len(places) - 0.5)
@@ -105,15 +117,3 @@ def draw(
     title(figure, [table["where"].iloc[0], seeds, note])
     legend(figure)
     return figure
-
-
-def _bars(ax: Axes, rows: pd.DataFrame, x: pd.Series, place: Any, **look: Any) -> None:
-    ax.errorbar(
-        x[rows.index],
-        rows["median"],
-        yerr=[rows["median"] - rows["low"], rows["high"] - rows["median"]],
-        capsize=2.5,
-        markersize=4,
-        transform=place,
-        **look,
-    )

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from normlab.figures import reference
 from normlab.figures.panels import caption, grid, legend, log_axis, shown
 from normlab.figures.style import band, looks, style
-from normlab.figures.tables import PAPER, RUN, over_seeds, published, stack
+from normlab.figures.tables import PAPER, RUN, left_out, over_seeds, published, stack
 
 LABELS = {
     "batch_accuracy": "training accuracy\n(of the batch)",
@@ -116,11 +116,9 @@ def draw(table: pd.DataFrame, measures: Sequence[str]) -> Figure:
     for ax in axes[-1]:
         ax.set_xlabel("step")
     notes = [points[0]] if len(all_points) == 1 else []
-    if settings != all_settings:
-        notes.append(f"{len(settings)} of {len(all_settings)} norms shown")
-    if points != all_points:
-        notes.append(f"{len(points)} of {len(all_points)} points shown")
-    caption(figure, table, _of_probes(table), "; ".join(notes))
+    notes.append(left_out(settings, all_settings, "norms"))
+    notes.append(left_out(points, all_points, "points"))
+    caption(figure, table, _of_probes(table), "; ".join(filter(None, notes)))
     legend(figure)
     return figure
 

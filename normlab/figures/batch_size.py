@@ -1,17 +1,14 @@
 """Final accuracies against the batch size (Wu & He 2018, Figure 1), for every norm."""
 
-from typing import Any
-
 import pandas as pd
 from matplotlib.figure import Figure
 
-from normlab.analysis.summary import final_rows, settings_label
+from normlab.analysis.summary import evaluated_by, final_rows, settings_label
 from normlab.figures import against
 from normlab.figures.style import style
 from normlab.figures.tables import NotDrawn, place_of, points, stack
 
 _KEYS = ["setting", "batch_size"]
-_EVALUATED = "test_accuracy_"
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
@@ -38,27 +35,15 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _evaluated(frame: pd.DataFrame) -> list[pd.DataFrame]:
-    """The rows as they are, and again for each other kind of statistics."""
-    others = [str(name) for name in frame if str(name).startswith(_EVALUATED)]
-    kinds = {name.removeprefix(_EVALUATED) for name in others}
-    several = pd.Series(False, index=frame.index)
-    for kind in kinds:
-        several |= frame.groupby("cell")[_EVALUATED + kind].transform("count") > 0
-    main = frame["bn_eval"].astype(str).str.split(",").str[0]
-    named = frame["setting"].mask(several, frame["setting"] + _by(main))
-    found = [frame.assign(setting=named)]
-    for kind in sorted(kinds):
-        rows = frame[several & (main != kind)]
-        columns = {
-            name: rows[f"{name}_{kind}"] for name in ("train_accuracy", "test_accuracy")
-        }
-        rows = rows.assign(setting=rows["setting"] + _by(kind), **columns)
-        found.append(rows)
-    return found
-
-
-def _by(kind: Any) -> Any:
-    return ", by " + kind + " statistics"
+    """The rows evaluated in one way, and those in several once for each of them."""
+    kinds = frame["bn_eval"].str.split(",")
+    several = kinds.str.len() > 1
+    found = [frame[~several]]
+    for kind in dict.fromkeys(kind for own in kinds[several] for kind in own):
+        rows = frame[several & kinds.map(lambda own, kind=kind: kind in own)]
+        name = rows["setting"] + f", by {kind} statistics"
+        found.append(evaluated_by(rows, kind).assign(setting=name))
+    return [rows for rows in found if len(rows)]
 
 
 @style()

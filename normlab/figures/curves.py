@@ -15,7 +15,7 @@ from normlab.analysis.summary import (
 )
 from normlab.figures.panels import legend, title
 from normlab.figures.style import band, looks, style
-from normlab.figures.tables import few, place_of, points
+from normlab.figures.tables import few, left_out, place_of, points
 
 _BINS = 60
 _MOST_COLUMNS = 6
@@ -115,13 +115,12 @@ def draw(table: pd.DataFrame) -> Figure:
             ax.set_title(point)
         for ax in axes[-1]:
             ax.set_xlabel("epoch")
-        shown = "" if columns == every else f"{len(columns)} of {len(every)} shown"
         width = 1 if losses.empty else int(losses["steps_averaged"].max())
         parts = [
             table["where"].iloc[0],
             f"median over seeds, band: {interval_name(int(table['n'].max()))}",
             f"losses averaged over {width} steps",
-            shown,
+            left_out(columns, every),
         ]
         title(figure, parts)
         legend(figure)

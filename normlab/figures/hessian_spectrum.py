@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from normlab.analysis.summary import number
 from normlab.figures.panels import GREY, grid, legend, title
 from normlab.figures.style import looks, style
-from normlab.figures.tables import RUN, NotDrawn, few, of_images, with_names
+from normlab.figures.tables import RUN, NotDrawn, few, left_out, of_images, with_names
 from normlab.quantities.hessian_density import density_curve
 
 _ROWS = {
@@ -133,7 +133,7 @@ def draw(table: pd.DataFrame) -> Figure:
     for ax in axes[-1]:
         ax.set_xlabel(f"eigenvalue ({table['unit'].iloc[0]}/θ²)")
     steps = " or ".join(number(step) for step in sorted(table["step"].unique()))
-    shown = "" if columns == points else f"{len(columns)} of {len(points)} shown"
+    shown = left_out(columns, points)
     seeds = f"mean over {int(table['n'].max())} seeds, each thin"
     if table["n"].max() == 1:
         seeds = "one seed"

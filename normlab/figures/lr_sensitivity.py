@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from normlab.analysis.summary import interval_name, main_metric, number, summarize
-from normlab.figures.against import aside
+from normlab.figures.against import aside, bars
 from normlab.figures.panels import grid, legend, title
 from normlab.figures.style import looks, style, two_parts
-from normlab.figures.tables import few
+from normlab.figures.tables import few, left_out
 
 _MOST_COLUMNS, _MOST_PANELS = 4, 12
 # More rates than this, and the axis chooses its own ticks.
@@ -76,32 +76,16 @@ def draw(table: pd.DataFrame) -> Figure:
         if i + columns >= len(panels):  # nothing is below it
             ax.set_xlabel("learning rate")
             ax.tick_params(labelbottom=True)
-    left_out = (
-        f"{len(panels)} of {len(every)} shown" if len(panels) < len(every) else ""
-    )
-    title(figure, [_title(table), left_out])
+    title(figure, [_title(table), left_out(panels, every)])
     legend(figure)
     return figure
 
 
 def _panel(ax: Axes, table: pd.DataFrame, styles: dict) -> None:
-    for end in ("low", "high"):  # shifted artists do not count for the limits
-        ax.update_datalim(table[["lr", end]].dropna().to_numpy())
     for i, (line, look) in enumerate(styles.items()):
         rows = table[table["line"] == line]
-        place = aside(ax, i, len(styles))
-        if rows.empty:
-            continue
-        ax.errorbar(
-            rows["lr"],
-            rows["median"],
-            yerr=[rows["median"] - rows["low"], rows["high"] - rows["median"]],
-            label=line,
-            capsize=3,
-            markersize=4.5,
-            transform=place,
-            **look,
-        )
+        if len(rows):
+            bars(ax, i, len(styles), rows["lr"], rows, label=line, **look)
     for i, line in enumerate(styles):
         lost = table[(table["line"] == line) & (table["diverged"] > 0)]
         if len(lost):

@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from normlab.analysis.summary import interval_name
 from normlab.figures.style import band, looks
-from normlab.figures.tables import PAPER, PUBLISHED, RUN, few
+from normlab.figures.tables import PAPER, PUBLISHED, RUN, few, left_out
 
 GREY = "#666666"
 _MOST_COLUMNS = 6
@@ -65,7 +65,6 @@ def lines(
     Returns:
       The figure, and its axes by (row, column).
     """
-    all_columns = list(dict.fromkeys(table[column]))
     columns = shown(table, column, _MOST_COLUMNS)
     figure, axes = grid(len(ylabels), len(columns), sharex=True, sharey=sharey)
     found: dict[tuple[str, str], Axes] = {}
@@ -84,10 +83,7 @@ def lines(
                 dashed(ax, other[x], other["median"], look["color"], source)
     for ax, (name, place) in zip(axes.flat, found, strict=True):
         _describe(ax, place, ylabels[name], xlabel)
-    note = (
-        "" if columns == all_columns else f"{len(columns)} of {len(all_columns)} shown"
-    )
-    caption(figure, table, what, note)
+    caption(figure, table, what, left_out(columns, table[column]))
     return figure, found
 
 

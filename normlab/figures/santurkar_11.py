@@ -19,6 +19,7 @@ from normlab.figures.tables import (
     PAPER,
     RUN,
     few,
+    left_out,
     middle,
     over_seeds,
     stack,
@@ -70,8 +71,7 @@ def _published(paper: pd.DataFrame) -> pd.DataFrame:
 @style()
 def draw(table: pd.DataFrame) -> Figure:
     """A column a norm; the paper's lines below the run's, where it has any."""
-    all_settings = list(dict.fromkeys(table["setting"]))
-    settings = few(all_settings, _MOST_SETTINGS)
+    settings = few(dict.fromkeys(table["setting"]), _MOST_SETTINGS)
     sources = list(dict.fromkeys(table["source"]))
     figure, axes = grid(
         len(sources), len(settings), height=2.0, sharex=True, sharey=True
@@ -103,5 +103,6 @@ def draw(table: pd.DataFrame) -> Figure:
     n, last = int(own["n"].max()), int(own["step"].max())
     seeds = "one seed" if n == 1 else f"median over {n} seeds"
     words = [own["point"].iloc[0], f"step 0 to {last}", seeds]
-    title(figure, [table["where"].iloc[0], *words])
+    note = left_out(settings, table["setting"], "norms")
+    title(figure, [table["where"].iloc[0], *words, note])
     return figure

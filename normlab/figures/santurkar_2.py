@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from normlab.figures import histograms
 from normlab.figures.panels import grid, title
 from normlab.figures.style import style
-from normlab.figures.tables import few, with_origin
+from normlab.figures.tables import few, left_out, with_origin
 
 _MOST_STEPS = 10
 _MOST_SETTINGS = 6
@@ -33,7 +33,8 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 @style()
 def draw(table: pd.DataFrame) -> Figure:
     """A column a norm; rows are layers, before the norm and after it."""
-    settings = few(list(dict.fromkeys(table["setting"])), _MOST_SETTINGS)
+    settings = few(dict.fromkeys(table["setting"]), _MOST_SETTINGS)
+    note = left_out(settings, table["setting"], "norms")
     layers = list(dict.fromkeys(table["norm_layer"]))
     rows = [(layer, side) for layer in layers for side in histograms.SIDES]
     steps = np.unique(table["step"])
@@ -50,7 +51,7 @@ def draw(table: pd.DataFrame) -> Figure:
     for ax in axes[-1]:
         ax.set_xlabel("activation")
     channel = f"channel {table['channel'].iloc[0]}"
-    title(figure, [*histograms.caption_parts(table), channel])
+    title(figure, [*histograms.caption_parts(table), channel, note])
     return figure
 
 

@@ -12,7 +12,7 @@ A figure's table is tidy and has, beside its own columns:
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from typing import TypeVar
 
 import numpy as np
@@ -30,7 +30,6 @@ from normlab.errors import UserError
 
 RUN, PAPER, REPORT = "run", "Santurkar et al. 2018", "student report (digitised)"
 PUBLISHED = (PAPER, REPORT)
-_INTERVAL = ("median", "low", "high", "n", "coverage")
 
 
 class NotDrawn(UserError):
@@ -143,6 +142,13 @@ def few(items: Iterable[T], most: int) -> list[T]:
         return found
     picked = np.linspace(0, len(found) - 1, most).round().astype(int)
     return [found[i] for i in picked]
+
+
+def left_out(chosen: Sized, items: Iterable, what: str = "") -> str:
+    """``3 of 7 norms shown``; nothing where ``chosen`` are all of the ``items``."""
+    every = len(set(items))
+    words = f"{len(chosen)} of {every} {what}".strip()
+    return f"{words} shown" if len(chosen) < every else ""
 
 
 def middle(items: Iterable[T]) -> T:

@@ -38,14 +38,9 @@ _BATCH_ELSEWHERE = 500
 Found = dict[tuple[str, str], tuple[np.ndarray, ...]]
 
 
-def has_running(norm: str) -> bool:
-    """Whether a norm has running averages, and so more than one kind of statistics."""
-    return "momentum" in NORMS[norm].reads
-
-
 def kinds_of(norm: str, asked: Sequence[str]) -> tuple[str, ...]:
     """The kinds of statistics to look at; without running averages all are one."""
-    return tuple(asked) if has_running(norm) else ("batch",)
+    return tuple(asked) if NORMS[norm].running else ("batch",)
 
 
 class Surface:
@@ -172,6 +167,6 @@ class Surface:
 
 def _batch(cell: CellConfig, config: LandscapeConfig, kind: str, platform: str) -> int:
     """Images at a time; their number matters to batch statistics alone."""
-    if kind == "batch" and has_running(cell.norm):
+    if kind == "batch" and NORMS[cell.norm].running:
         return config.batch or cell.batch_size
     return _BATCH.get(platform, _BATCH_ELSEWHERE)

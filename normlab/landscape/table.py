@@ -9,7 +9,7 @@ import pandas as pd
 from normlab.analysis.summary import number
 from normlab.errors import UserError
 from normlab.landscape.compute import Landscape
-from normlab.landscape.surface import has_running
+from normlab.norms import NORMS
 from normlab.store.landscapes import read_axes, read_tiles, stored_landscapes
 from normlab.store.layout import RunPaths
 from normlab.store.load import begun_cells
@@ -60,7 +60,7 @@ def _rows(found: Landscape) -> pd.DataFrame:
     columns: dict[str, Any] = {
         "cell": found.cell.id,
         "dataset": config.dataset,
-        "running": has_running(config.norm),
+        "running": NORMS[config.norm].running,
         **settings["member"],
         **told,
     }

@@ -59,6 +59,11 @@ class Entry(NamedTuple):
     reads: frozenset[str]
     assigned: bool = False
 
+    @property
+    def running(self) -> bool:
+        """Whether it has running averages, and so more than one kind of statistics."""
+        return "momentum" in self.reads
+
 
 _AFFINE = frozenset(
     {

@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import pandas as pd
-
 from normlab.analysis.summary import number
 from normlab.claims import Verdict
+from normlab.claims.rules import CONTRADICTED, SUPPORTED, UNDECIDED
 
-VERDICTS = ("supported", "contradicted", "undecided")
+VERDICTS = (SUPPORTED, CONTRADICTED, UNDECIDED)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,14 +58,6 @@ def counts(rows: Iterable[Judged]) -> dict[str, int]:
     """How many claims, parts aside, have each verdict."""
     found = Counter(row.verdict.verdict for row in rows)
     return {name: found[name] for name in (*VERDICTS, *(found.keys() - VERDICTS))}
-
-
-def table(verdicts: Iterable[Verdict]) -> pd.DataFrame:
-    """The ledger to download, lists as words."""
-    frame = pd.DataFrame(list(verdicts), columns=list(Verdict._fields))
-    for name in ("needs", "missing", "runs"):
-        frame[name] = frame[name].map("; ".join)
-    return frame
 
 
 def _judged(verdict: Verdict, sections: Mapping[str, str]) -> Judged:

@@ -11,7 +11,7 @@ import jinja2
 import pandas as pd
 
 import normlab
-from normlab.claims import ledger
+from normlab.claims import ledger, to_table
 from normlab.errors import UserError
 from normlab.figures import Sources
 from normlab.report import drawn, embed, judged, series
@@ -88,7 +88,7 @@ def render(runs: Sequence[str | Path]) -> str:
             counts=counts,
             overview=overview([section.frame for section in sections]),
             unfinished=[s.name for s in sections if not s.origin.complete],
-            ledger_csv=embed.csv("ledger", judged.table(verdicts)),
+            ledger_csv=embed.csv("ledger", to_table(verdicts)),
             style=_asset("page.css"),
             script=_asset("page.js"),
             made=now(),

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from normlab.errors import Unwritable, UserError
+from normlab.errors import Unwritable, UserError, one_line
 from normlab.store.layout import numbered
 from normlab.store.quiet import quiet
 
@@ -134,7 +134,7 @@ def _reading(path: Path) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
             raise
         # What follows is TensorStore's own account of its files, a paragraph long.
-        reason = " ".join(str(error).split()).partition(": ")[0][:80] or repr(error)
+        reason = one_line(error).partition(": ")[0][:80]
         raise Unreadable(f"{path} cannot be read: {reason}") from error
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from normlab.cell import Cell
 from normlab.errors import UserError
@@ -139,13 +140,20 @@ def cell_ids(paths: RunPaths) -> list[str]:
     return found
 
 
-def _cell_frame(paths: CellPaths) -> pd.DataFrame | None:
+def read_metrics(paths: CellPaths) -> tuple[Cell, pa.Table | None]:
+    """A cell and its metrics, None where nothing is stored yet.
+
+    Raises:
+      UserError: a file is damaged, or a complete cell's metrics do not reach its end.
+    """
     cell = read_cell(paths)
     complete = cell_status(paths) == "complete"
-    table = read_parts(paths.metrics, cell.config.steps if complete else None)
-    if table is None:
-        return None
-    return _with_settings(cell, to_frame(table))
+    return cell, read_parts(paths.metrics, cell.config.steps if complete else None)
+
+
+def _cell_frame(paths: CellPaths) -> pd.DataFrame | None:
+    cell, table = read_metrics(paths)
+    return None if table is None else _with_settings(cell, to_frame(table))
 
 
 def _with_settings(cell: Cell, frame: pd.DataFrame) -> pd.DataFrame:

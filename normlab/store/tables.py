@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from normlab.errors import UserError
+from normlab.errors import UserError, one_line
 from normlab.store.layout import replacing
 
 _DIGEST = b"normlab.sha256"
@@ -56,7 +56,7 @@ def read_table(path: Path, again: str, columns: list[str] | None = None) -> pa.T
         if wanted is not None and columns is None and _digest(table) != wanted:
             raise OSError("its digest differs")
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise UserError(f"{path} is damaged ({reason}); {again}") from error
     return table
 

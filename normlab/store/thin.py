@@ -21,10 +21,9 @@ from normlab.store.layout import (
     write_text,
 )
 from normlab.store.links import check_links
-from normlab.store.load import begun_cells
-from normlab.store.metrics import read_parts, write_part
+from normlab.store.load import begun_cells, read_metrics
+from normlab.store.metrics import write_part
 from normlab.store.quantities import measured_names, read_quantity, write_analysis
-from normlab.store.run import cell_status, read_cell
 
 
 def thin(
@@ -70,9 +69,7 @@ def _elsewhere(flags: str) -> str:
 def _thin_cell(
     source: CellPaths, target: CellPaths, quantities: Collection[str] | None
 ) -> None:
-    config = read_cell(source).config
-    complete = cell_status(source) == "complete"
-    table = read_parts(source.metrics, config.steps if complete else None)
+    _, table = read_metrics(source)
     if table is not None:
         last = int(np.max(table["step"].to_numpy()))
         write_part(target.metrics, last, thin_metrics(table))

@@ -106,7 +106,7 @@ def _resolve(config: SweepConfig, static: dict, available: int) -> CellConfig:
     if steps >= 2**31:  # steps are 32-bit numbers in the store
         raise UserError(f"--epochs={config.epochs}: {steps} steps are too many")
     # Only a norm with running averages has more than one kind of statistics.
-    running = "momentum" in NORMS[norm].reads
+    running = NORMS[norm].running
     bn_eval = config.bn_eval if running else config.bn_eval[:1]
     often = min(config.eval_epochs * train_size / batch_size, _NEVER)
     eval_every = config.eval_every or max(math.ceil(round(often, 6)), 1)

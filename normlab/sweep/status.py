@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from normlab.errors import UserError
+from normlab.errors import UserError, one_line
 from normlab.store.layout import CellPaths, RunPaths, exists, numbered, read_json
 from normlab.store.load import cell_ids
 from normlab.store.lock import is_held
@@ -70,7 +70,7 @@ def cell_state(paths: CellPaths) -> CellStatus:
             saved = max(numbered(paths.checkpoints), default=0)
             fault = ""
         except (OSError, UserError) as error:
-            cell, record, saved, fault = None, {}, 0, " ".join(str(error).split())
+            cell, record, saved, fault = None, {}, 0, one_line(error)
         if _text(paths.config) == before:
             break
     if before is None:

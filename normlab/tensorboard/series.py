@@ -11,9 +11,8 @@ import pandas as pd
 from normlab.analysis.summary import number
 from normlab.quantities import QUANTITIES
 from normlab.store.layout import CellPaths
-from normlab.store.metrics import read_parts
+from normlab.store.load import read_metrics
 from normlab.store.quantities import measured_names, read_quantity
-from normlab.store.run import cell_status, read_cell
 
 _HISTOGRAM = "activation_histogram"
 # Hundreds of numbers a step that are no series each: nodes of a spectrum.
@@ -62,8 +61,7 @@ def series_of(paths: CellPaths) -> dict[int, list[Series]]:
 
 
 def _metrics(paths: CellPaths) -> Iterator[tuple[int, Series]]:
-    config, complete = read_cell(paths).config, cell_status(paths) == "complete"
-    table = read_parts(paths.metrics, config.steps if complete else None)
+    _, table = read_metrics(paths)
     if table is None:
         return
     for name in table.column_names:

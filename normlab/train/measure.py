@@ -86,7 +86,7 @@ def site_of(
         channels=tuple(channels.values()),
         groups=groups,
         epsilon=cell.epsilon,
-        running="momentum" in NORMS[cell.norm].reads,
+        running=NORMS[cell.norm].running,
         weights=tuple(
             _before(name, calls, layers) for name in channels if name in calls
         ),

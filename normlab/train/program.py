@@ -106,7 +106,7 @@ def build_program(
         }
         for kind in cell.bn_eval:
             stats = state.batch_stats
-            if kind == "precise" and "momentum" in NORMS[cell.norm].reads:
+            if kind == "precise" and NORMS[cell.norm].running:
                 stats = precise(state.params, stats, data["train_x"])
             measure = by_batch if kind == "batch" else by_running
             for split, (images, labels) in splits.items():

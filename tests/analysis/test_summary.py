@@ -10,8 +10,8 @@ import pytest
 
 from normlab.analysis.summary import (
     best,
-    best_point,
     dynamic_columns,
+    evaluated_by,
     final_rows,
     interval_name,
     main_metric,
@@ -126,15 +126,50 @@ def test_interval_names():
         ([-3.0, -1.0, -2.0, -5.0], True, (10, -1.0)),
     ],
 )
-def test_best_point(values, higher, wanted):
-    found = best_point([0, 10, 20, 30], values, higher=higher)
-    assert found == wanted
-    assert type(found[0]) is int and type(found[1]) is float
+def test_the_best_of_every_setting(values, higher, wanted):
+    table = pd.DataFrame({"lr": [0, 10, 20, 30], "median": values, "setting": "a"})
+    table = pd.concat([table, table.assign(setting="b", median=[3.0, 1.0, 2.0, 4.0])])
+    found = best(table, higher)
+    assert list(found["setting"]) == ["a", "b"]
+    assert tuple(found.loc[0, ["lr", "median"]]) == wanted
+    assert found.loc[1, "median"] == (4.0 if higher else 1.0)
 
 
-def test_best_point_of_nothing():
-    with pytest.raises(ValueError, match="no value was measured"):
-        best_point([0, 1], [NAN, NAN])
+def test_the_best_by_several_keys_in_the_order_of_the_table():
+    settings, sizes = ["b", "b", "a", "b"], [50, 10, 10, 10]
+    table = pd.DataFrame({"setting": settings, "batch_size": sizes})
+    found = best(
+        table.assign(median=[1.0, 2.0, 3.0, 4.0]), keys=["setting", "batch_size"]
+    )
+    assert list(zip(found["setting"], found["batch_size"], strict=True)) == [
+        ("b", 50),
+        ("b", 10),
+        ("a", 10),
+    ]
+    assert list(found["median"]) == [1.0, 4.0, 3.0]
+
+
+def test_evaluations_by_one_kind_of_statistics():
+    frame = pd.DataFrame(
+        {
+            "norm": ["batch", "batch", "group", "batch_lp"],
+            "bn_eval": ["running,batch", "batch", "running", "running"],
+            "test_loss": [1.0, 2.0, 3.0, 4.0],
+            "test_loss_batch": [5.0, NAN, NAN, NAN],
+            "test_accuracy": [0.1, 0.2, 0.3, 0.4],
+        }
+    )
+    by = {kind: evaluated_by(frame, kind) for kind in ("running", "batch", "precise")}
+    losses = {
+        kind: found["test_loss"].fillna(-1).tolist() for kind, found in by.items()
+    }
+    assert losses == {
+        "running": [1.0, -1.0, 3.0, 4.0],
+        "batch": [5.0, 2.0, 3.0, -1.0],
+        "precise": [-1.0, -1.0, 3.0, -1.0],
+    }
+    assert by["batch"]["test_accuracy"].fillna(-1).tolist() == [-1.0, 0.2, 0.3, -1.0]
+    assert frame["test_loss"].tolist() == [1.0, 2.0, 3.0, 4.0]
 
 
 BATCH = make_cell(seeds=5)

@@ -196,17 +196,6 @@ def test_norms_are_evaluated_as_asked():
     assert median(both, part(NONE)) == pytest.approx(70)
 
 
-def test_settings_that_old_runs_have_not():
-    new = {"batch_order", "norm_init", "train_eval"}
-    old = frame("batch", **CIFAR).drop(columns=list(new))
-    found = side("b", "a", {"norm": "batch", "batch_order": "shuffled"})
-    sequential = side("s", "a", {"grouping": "sequential", "zero_last_scale": False})
-    evidence = Evidence({"old": old, "new": frame("none", **CIFAR)})
-    assert find(evidence, part(found, NONE)).interval.n == 5
-    assert find(evidence, part(sequential)).interval.n == 5
-    assert find(evidence, part(side("r", "a", {"batch_order": "report"}))).missing
-
-
 def test_a_loss_that_is_lost_is_infinite():
     lost = frame("batch", **CIFAR, loss=math.nan).assign(diverged=True)
     evidence = Evidence({"r": run(lost, frame("none", **CIFAR, loss=0.5))})

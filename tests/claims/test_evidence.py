@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 from normlab.claims.evidence import Evidence, at_evaluations
-from normlab.claims.histograms import skewness
 from normlab.errors import UserError
 from normlab.store import load
 from tests.store.handmade import make_cell, write_run
@@ -68,26 +67,3 @@ def test_no_runs():
 def test_no_run(tmp_path):
     with pytest.raises(UserError, match="not a run directory"):
         Evidence.read([tmp_path])
-
-
-def test_skewness_of_a_histogram():
-    left = np.array([0.0, 1, 2, 3])
-    count = np.array([4.0, 3, 2, 1])
-    keys = {"member": 0, "step": 10, "norm_layer": "norm2", "channel": 0}
-    tables = [
-        pd.DataFrame(
-            {**keys, "side": name, "count": c, "left": left, "right": left + 1}
-        )
-        for name, c in (
-            ("before", count),
-            ("after", count[::-1]),
-            ("none", [5, 0, 0, 0]),
-        )
-    ]
-    found = skewness(pd.concat(tables, ignore_index=True))
-    x = np.repeat(left + 0.5, count.astype(int))
-    wanted = np.mean((x - x.mean()) ** 3) / x.std() ** 3
-    got = found.set_index("side")["skewness"]
-    assert len(found) == 3 and wanted > 0.5
-    assert got["before"] == pytest.approx(wanted)
-    assert got["after"] == pytest.approx(-wanted) and np.isnan(got["none"])

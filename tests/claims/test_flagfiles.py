@@ -10,8 +10,8 @@ from absl import flags
 
 from normlab.claims import CLAIMS
 from normlab.claims.claim import Side
-from normlab.claims.compare import selected
-from normlab.claims.evidence import DEFAULTS
+from normlab.claims.compare import SHARED, named, selected
+from normlab.claims.rules import LEAST_SEEDS
 from normlab.config import SweepConfig
 from normlab.flags import define, read
 from normlab.norms import NORMS
@@ -36,8 +36,13 @@ def members(flagfile: str) -> pd.DataFrame:
         own["epochs"] = round(own["steps"] * own["batch_size"] / own["train_size"], 1)
         own["kinds"] = own["bn_eval"]
         rows += [own | dataclasses.asdict(member) for member in cell.members]
-    table = pd.DataFrame(rows)
-    return table.assign(**{k: v for k, v in DEFAULTS.items() if k not in table})
+    return pd.DataFrame(rows)
+
+
+@cache
+def everything() -> pd.DataFrame:
+    """`members` of all flagfiles, with ``flagfile``."""
+    return pd.concat([members(name).assign(flagfile=name) for name in NAMES])
 
 
 def sides(flagfile: str) -> dict[tuple[str, str], Side]:
@@ -58,8 +63,8 @@ def test_a_flagfile_has_every_side_that_claims_look_for_in_it(flagfile):
         found = selected(table, side)
         assert len(found), (name, side.where)
         for norm, kinds in zip(found["norm"], found["kinds"], strict=True):
-            running = "momentum" in NORMS[norm].reads
-            assert side.evaluated in kinds or not running, (name, kinds)
+            assert side.evaluated in kinds or not NORMS[norm].running, (name, kinds)
+        assert found["seed"].nunique() >= LEAST_SEEDS, name
         if side.across and isinstance(side.where.get(side.across[0]), tuple):
             wanted = set(side.where[side.across[0]])
             assert wanted <= set(found[side.across[0]]), name
@@ -71,7 +76,33 @@ def test_no_other_flagfile_has_a_side_on_fewer_images(flagfile):
     for name, side in sides(flagfile).items():
         if "dataset" not in side.where:
             continue  # of any network
-        own = set(selected(members(flagfile), side)["train_size"])
-        for other in NAMES:
-            found = selected(members(other), side)
-            assert set(found["train_size"] if len(found) else ()) <= own, (name, other)
+        found = selected(everything(), side)
+        sizes = found.groupby("flagfile")["train_size"].unique()
+        own = set(sizes[flagfile])
+        for other, theirs in sizes.items():
+            assert set(theirs) <= own, (name, other)
+
+
+PARTS = {
+    f"{claim.id}.{k}": part
+    for claim in CLAIMS.values()
+    for k, part in enumerate(claim.parts, start=1)
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_the_longest_setup_of_a_part_is_one(name):
+    """Of several, one would be taken that no word of the claim speaks of."""
+    part = PARTS[name]
+    shared = [key for key in SHARED if key not in named(part)]
+    setups = []
+    for side in part.sides:
+        tables = [selected(members(flagfile), side) for flagfile in part.needs]
+        own = pd.concat([table for table in tables if len(table)])
+        setups.append(set(own[shared].itertuples(index=False)))
+    common = set.intersection(*setups)
+    assert common, "no two sides can be compared"
+    if "epochs" in shared:
+        longest = max(setup.epochs for setup in common)
+        common = {setup for setup in common if setup.epochs == longest}
+    assert len(common) == 1, common

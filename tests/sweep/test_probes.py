@@ -185,6 +185,10 @@ def test_activations_are_standardized_by_the_norm(measured, name):
         np.testing.assert_allclose(start["std"], 1, atol=1e-3)
         before = found[(found["step"] == 0) & (found["side"] == "before")]
         assert (abs(before["mean"]) > 1e-3).all()
+        # Which no scale and shift of a channel changes.
+        same = start["skewness"].to_numpy(), before["skewness"].to_numpy()
+        assert (abs(same[0]) > 1e-3).all()
+        np.testing.assert_allclose(*same, atol=1e-3)
     else:
         counts = found.groupby(["member", "step", "side", "channel"])["count"].sum()
         assert (counts == 5 * 6 * 6).all()

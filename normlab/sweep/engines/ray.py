@@ -19,7 +19,7 @@ from typing import Any
 
 from normlab import data
 from normlab.cell import Cell
-from normlab.errors import Unwritable, UserError
+from normlab.errors import Unwritable, UserError, one_line
 from normlab.interrupt import Note, Stopped, noting
 from normlab.run_options import RunOptions
 from normlab.store import RunPaths
@@ -84,7 +84,7 @@ def _connect(ray: Any, address: str) -> None:
             logging_level=logging.WARNING,
         )
     except Exception as error:  # Ray has a bare one for a node that does not start
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         what = f"--ray_address={address}: cannot connect"
         if not address:
             what = "--engine=ray: no cluster here, and none could be started"
