@@ -1,6 +1,7 @@
 """What the report says of batch normalization (p. 7, "Few empirical observations")."""
 
 import dataclasses
+from typing import Any
 
 from normlab.claims import measures as m
 from normlab.claims.claim import Claim, Part, Side, difference
@@ -43,21 +44,23 @@ def _slower(run: Protocol) -> tuple[Part, ...]:
 
 
 def _no_advantage(run: Protocol) -> tuple[Part, ...]:
-    sides = run.bn("batch", 10), run.bn("none", 10)
+    batch, none = run.bn("batch", 10), run.bn("none", 10)
     place = f"{_at(10, 1e-3)}, {run.words}"
     return (
-        difference(m.SPEED, *sides, below(_POINT), place),
-        difference(m.BATCH_LOSS, *sides, above(-_NATS), place),
+        difference(m.SPEED, batch, none, below(_POINT), place),
+        difference(m.BATCH_LOSS, batch, none, above(-_NATS), place),
     )
 
 
 def _no_smaller_loss(size: int) -> Part:
     """By the losses of batches, which running averages have no part in."""
-    sides = [
-        side(norm, "postmortem_batch_size", BATCH_SIZES, own, batch_size=size, lr=1e-3)
-        for norm, own in (("batch", BATCH), ("none", NONE))
-    ]
-    return difference(m.BATCH_LOSS, *sides, above(-_NATS), _at(size, 1e-3))
+
+    def at(norm: str, own: dict[str, Any]) -> Side:
+        place = {"batch_size": size, "lr": 1e-3}
+        return side(norm, "postmortem_batch_size", BATCH_SIZES, own, place)
+
+    batch, none = at("batch", BATCH), at("none", NONE)
+    return difference(m.BATCH_LOSS, batch, none, above(-_NATS), _at(size, 1e-3))
 
 
 CLAIMS = (

@@ -143,8 +143,8 @@ def _problem_of_small_batches() -> Part:
         name = f"{norm} at batch size {size}"
         return side(name, "postmortem_batch_size", BATCH_SIZES, own, place)
 
-    pairs = [(at("batch", size), at("none", size)) for size in (2, 32)]
-    return interaction(m.FINAL_TEST, *pairs, below(0))
+    two, many = ((at("batch", size), at("none", size)) for size in (2, 32))
+    return interaction(m.FINAL_TEST, two, many, below(0))
 
 
 CLAIMS = (

@@ -31,11 +31,10 @@ def _beside(measure: Measure, rule: Rule, lr: float = 0.1, **more: Any) -> Part:
 
 
 def _lp_trains(p: str) -> Part:
-    lp, none = (
-        vgg(norm, flags="santurkar_lp_cpu", **own)
-        for norm, own in (("batch_lp", {"norm_p": p}), ("none", {}))
-    )
+    flags = "santurkar_lp_cpu"
+    lp = vgg("batch_lp", flags=flags, norm_p=p)
     lp = dataclasses.replace(lp, name=f"l{p}")
+    none = vgg("none", flags=flags)
     return difference(m.SPEED, lp, none, above(0), "VGG, lr 0.1")
 
 

@@ -60,7 +60,7 @@ def bars(
         **look,
     )
     for end in ("low", "high"):  # shifted artists do not count for the limits
-        ax.update_datalim(np.column_stack([x, rows[end]]))
+        ax.update_datalim(np.column_stack([x, rows[end]]).astype(float))
 
 
 def aside(ax: Axes, place: int, count: int) -> Any:

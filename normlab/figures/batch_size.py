@@ -37,7 +37,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 def _evaluated(frame: pd.DataFrame) -> list[pd.DataFrame]:
     """The rows evaluated in one way, and those in several once for each of them."""
     kinds = frame["bn_eval"].str.split(",")
-    several = kinds.str.len() > 1
+    several = kinds.map(len) > 1
     found = [frame[~several]]
     for kind in dict.fromkeys(kind for own in kinds[several] for kind in own):
         rows = frame[several & kinds.map(lambda own, kind=kind: kind in own)]

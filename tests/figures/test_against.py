@@ -108,6 +108,18 @@ def test_what_else_varies_is_told(tmp_path):
     assert table["setting"].nunique() == 4
 
 
+def test_a_regression_has_losses_by_each_kind_of_statistics(tmp_path):
+    cells = [make_cell(norm="batch", batch_size=size) for size in (2, 8)]
+    frame = run_of(cells, tmp_path).assign(bn_eval="running,batch")
+    frame = frame.assign(train_accuracy=np.nan, test_accuracy=np.nan)
+    for name in ("train_loss", "test_loss"):
+        frame[f"{name}_batch"] = frame[name] + 2.0
+    table, _ = drawn("batch_size", frame)
+    medians = table[table["metric"] == "test_loss"].groupby("setting")["median"].max()
+    by = "batch, by {} statistics".format
+    assert medians[by("batch")] == pytest.approx(medians[by("running")] + 2)
+
+
 def test_a_regression_has_losses(tmp_path):
     cells = [make_cell(batch_size=size) for size in (2, 8)]
     frame = run_of(cells, tmp_path, score=lambda member, step: math.nan)
