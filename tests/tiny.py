@@ -17,7 +17,7 @@ import numpy as np
 
 from normlab.cell import Cell, CellConfig, Member
 from normlab.config import SweepConfig
-from normlab.data import Dataset
+from normlab.data import DATASETS, Dataset
 from normlab.models import CONVS, INITS, MODELS, Init
 from normlab.models.pool import max_pool_2x2
 from normlab.sweep.memory import Footprint
@@ -191,3 +191,12 @@ class Silent:
 
     def end(self) -> None:
         pass
+
+
+def models() -> tuple[Any, ...]:
+    """Patches that make ``tiny`` a model and a dataset, and ``quick`` an init."""
+    return (
+        mock.patch.dict(MODELS, tiny=TinyNet),
+        mock.patch.dict(INITS, quick=QUICK),
+        mock.patch.dict(DATASETS, tiny=lambda folder: dataset()),
+    )

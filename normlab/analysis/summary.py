@@ -1,8 +1,9 @@
 """Medians over seeds with intervals, final values, best points."""
 
+import functools
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,11 @@ class Interval(NamedTuple):
     high: float
     n: int
     coverage: float
+
+    @classmethod
+    def of(cls, row: Any) -> "Interval":
+        """The interval of a row that has its fields among others, by name."""
+        return cls(*(row[name] for name in cls._fields))
 
     @property
     def text(self) -> str:
@@ -185,21 +191,24 @@ def best(
     return table[keys].drop_duplicates().merge(order.drop_duplicates(keys), on=keys)
 
 
+def place_text(table: pd.DataFrame) -> pd.Series:
+    """A name for each row's point of the dynamic axes that it has: ``lr 0.001``."""
+    names = [name for name in DYNAMIC_AXES if name in table]
+    words = [f"{name} " + table[name].map(number) for name in names]
+    return functools.reduce(lambda a, b: a + ", " + b, words)
+
+
 def text_table(table: pd.DataFrame, metric: str = "test_accuracy") -> str:
     """`summarize`'s table for people: settings down, learning rates across."""
     if table.empty:
         return f"final {metric}: no member has finished"
-    dynamic = [c for c in DYNAMIC_AXES if c in table.columns]
 
     def words(row) -> str:
-        text = Interval(*(row[name] for name in Interval._fields)).text
+        text = Interval.of(row).text
         lost = int(row["diverged"])
         return f"{text} ({lost} diverged)" if lost else text
 
-    def point(row) -> str:
-        return ", ".join(f"{name} {number(row[name])}" for name in dynamic)
-
-    cells = table.assign(text=table.apply(words, axis=1), at=table.apply(point, axis=1))
+    cells = table.assign(text=table.apply(words, axis=1), at=place_text(table))
     rows, columns = dict.fromkeys(cells["setting"]), list(dict.fromkeys(cells["at"]))
     grid = {(r["setting"], r["at"]): r["text"] for _, r in cells.iterrows()}
     lines = [["norm", *columns]]

@@ -30,7 +30,7 @@ def flag_values() -> absl_flags.FlagValues:
 
 def line(verdict: Verdict) -> str:
     """A row for people: ``C1.1  supported  2.100 [1.900, 2.300] points  n=5  ...``."""
-    interval = Interval(*(getattr(verdict, name) for name in Interval._fields))
+    interval = Interval.of(verdict._asdict())
     value = f"{interval.text} {verdict.unit}" if verdict.n else "-"
     words = (verdict.id, verdict.verdict, value, f"n={verdict.n}")
     widths = (8, 13, 44, 6)

@@ -23,6 +23,7 @@ from normlab.analysis.summary import (
     interval_columns,
     median_interval,
     number,
+    place_text,
     settings_label,
 )
 from normlab.data.tasks import REGRESSIONS
@@ -38,11 +39,7 @@ class NotDrawn(UserError):
 
 def points(frame: pd.DataFrame) -> pd.Series:
     """A name for each row's point of the dynamic axes: ``lr 0.001``."""
-    point = pd.Series("", index=frame.index)
-    for name in dynamic_columns(frame):
-        comma = "" if name == dynamic_columns(frame)[0] else ", "
-        point = point + f"{comma}{name} " + frame[name].map(number)
-    return point
+    return place_text(frame[dynamic_columns(frame)])
 
 
 def with_names(frame: pd.DataFrame) -> pd.DataFrame:

@@ -5,12 +5,11 @@ from typing import NamedTuple
 import pandas as pd
 
 from normlab.analysis.summary import (
-    DYNAMIC_AXES,
     Interval,
     best,
     interval_name,
     main_metric,
-    number,
+    place_text,
     summarize,
 )
 
@@ -53,19 +52,15 @@ def read_finals(frame: pd.DataFrame) -> Finals:
     words = metric.replace("_", " ")
     if table.empty:
         return Finals(words, "", [], {}, "", table)
-    dynamic = [name for name in DYNAMIC_AXES if name in table]
-
-    def place(row) -> str:
-        return ", ".join(f"{name} {number(row[name])}" for name in dynamic)
-
+    placed = table.assign(place=place_text(table))
     higher = "loss" not in metric
-    top = best(table, higher)
-    winners = {(row["setting"], place(row)) for _, row in top.iterrows()}
-    columns = list(dict.fromkeys(place(row) for _, row in table.iterrows()))
+    top = best(placed, higher)
+    winners = {(row["setting"], row["place"]) for _, row in top.iterrows()}
+    columns = list(dict.fromkeys(placed["place"]))
     grid: dict[str, list[Final | None]] = {}
-    for _, row in table.iterrows():
+    for _, row in placed.iterrows():
         at = grid.setdefault(row["setting"], [None] * len(columns))
-        key = (row["setting"], place(row))
+        key = (row["setting"], row["place"])
         at[columns.index(key[1])] = Final(
             _text(row),
             int(row["n"]),
@@ -77,12 +72,12 @@ def read_finals(frame: pd.DataFrame) -> Finals:
         interval_name(int(table["n"].max())),
         columns,
         grid,
-        _lead(words, top, place, len(columns) > 1, higher),
+        _lead(words, top, len(columns) > 1, higher),
         table,
     )
 
 
-def _lead(words: str, top: pd.DataFrame, place, many: bool, higher: bool) -> str:
+def _lead(words: str, top: pd.DataFrame, many: bool, higher: bool) -> str:
     """The best of every setting; of many settings the best alone."""
     begin = f"{'Best final' if many else 'Final'} {words}"
     if len(top) > _MOST_TOLD:
@@ -90,7 +85,7 @@ def _lead(words: str, top: pd.DataFrame, place, many: bool, higher: bool) -> str
         top = top.sort_values("median", ascending=not higher, kind="stable").head(1)
         many = True
     found = [
-        f"{row['setting']} {_text(row)}" + (f" at {place(row)}" if many else "")
+        f"{row['setting']} {_text(row)}" + (f" at {row['place']}" if many else "")
         for _, row in top.iterrows()
     ]
     return f"{begin}: {'; '.join(found)}."
@@ -98,5 +93,5 @@ def _lead(words: str, top: pd.DataFrame, place, many: bool, higher: bool) -> str
 
 def _text(row: pd.Series) -> str:
     """The interval in words; one value has none."""
-    interval = Interval(*(row[name] for name in Interval._fields))
+    interval = Interval.of(row)
     return interval.text if interval.n > 1 else interval.text.partition(" ")[0]

@@ -118,7 +118,7 @@ def begun_cells(paths: RunPaths) -> Iterator[CellPaths]:
         raise UserError(f"{paths.root} is not a run directory: it has no sweep.json")
     for cell_id in cell_ids(paths):
         cell = paths.cell(cell_id)
-        if cell.config.exists():
+        if exists(cell.config):
             yield cell
         elif numbered(cell.metrics, PREFIX, SUFFIX):  # written after it
             raise UserError(f"{cell.config} is missing; the same command writes it")

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from normlab.errors import UserError
 from normlab.store.layout import numbered
-from normlab.store.tables import read_table, write_table
+from normlab.store.tables import made_again, read_table, write_table
 
 PREFIX, SUFFIX = "part-", ".parquet"
 
@@ -91,25 +91,19 @@ def read_parts(folder: Path, stop: int | None = None) -> pa.Table | None:
     Raises:
       UserError: a part is damaged, or missing; the message says what to do.
     """
-    tables, reached = [], 0
+    tables, reached, again = [], 0, made_again(folder.parent)
     for end, path in numbered(folder, PREFIX, SUFFIX).items():
-        table = read_table(path, _again(folder))
+        table = read_table(path, again)
         first = int(table["step"].to_numpy().min())
         if first != reached:
-            raise UserError(f"the metrics before {path} are missing; {_again(folder)}")
+            raise UserError(f"the metrics before {path} are missing; {again}")
         tables.append(table)
         reached = end
     if stop is not None and reached != stop:
-        text = f"the metrics after step {reached} are missing; {_again(folder)}"
-        raise UserError(text)
+        raise UserError(f"the metrics after step {reached} are missing; {again}")
     if not tables:
         return None
     return pa.concat_tables(tables, promote_options="default")
-
-
-def _again(folder: Path) -> str:
-    """What to do: parts are not made again one by one."""
-    return f"remove {folder.parent}, and the same command computes the cell again"
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:

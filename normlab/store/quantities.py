@@ -19,7 +19,7 @@ from normlab.errors import UserError
 from normlab.store.layout import CellPaths, exists, numbered
 from normlab.store.metrics import PREFIX, SUFFIX, drop_after, write_part
 from normlab.store.run import cell_status, read_cell
-from normlab.store.tables import read_table, write_table
+from normlab.store.tables import made_again, read_table, write_table
 
 Labels = Mapping[str, Sequence[Any]]
 _SETTINGS = b"normlab"
@@ -88,7 +88,7 @@ def check_probes(paths: CellPaths, config: CellConfig, stop: int) -> None:
     """
     for name in config.probes:
         found = [
-            read_table(part, _again(paths), ["step"])["step"].to_numpy()
+            read_table(part, made_again(paths.root), ["step"])["step"].to_numpy()
             for part in numbered(paths.probes / name, PREFIX, SUFFIX).values()
         ]
         _check_steps(paths, name, config, found, stop)
@@ -105,13 +105,8 @@ def _check_steps(
     lost = due.difference(*(steps.tolist() for steps in found))
     if lost:
         raise UserError(
-            f"{paths.probes / name} has lost step {min(lost)}; {_again(paths)}"
+            f"{paths.probes / name} has lost step {min(lost)}; {made_again(paths.root)}"
         )
-
-
-def _again(paths: CellPaths) -> str:
-    """What to do: parts are not made again one by one."""
-    return f"remove {paths.root}, and the same command computes the cell again"
 
 
 def write_analysis(
@@ -132,9 +127,10 @@ def read_quantity(paths: CellPaths, name: str) -> pd.DataFrame | None:
     """
     parts = numbered(paths.probes / name, PREFIX, SUFFIX)
     later = paths.analysis / f"{name}{SUFFIX}"
-    frames = [read_table(path, _again(paths)).to_pandas() for path in parts.values()]
+    again = made_again(paths.root)
+    frames = [read_table(path, again).to_pandas() for path in parts.values()]
     probed = bool(frames)
-    if later.exists():
+    if exists(later):
         again = "remove it, and measure again with python -m normlab.analysis"
         found = read_table(later, again).to_pandas()
         newer = found["step"].unique()

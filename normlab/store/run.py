@@ -1,4 +1,4 @@
-"""A run directory: made, reopened, refused; and read back as one table."""
+"""A run directory: made, reopened, refused; and its cells read."""
 
 import dataclasses
 import json

@@ -81,3 +81,8 @@ def _numbers(column: pa.ChunkedArray, digest: Any) -> list[pa.Array]:
     words = chunks[0].dictionary.to_pylist() if chunks else []
     digest.update(json.dumps(words, default=str).encode())
     return [chunk.indices for chunk in chunks]
+
+
+def made_again(cell: Path) -> str:
+    """What to do where a part of a cell is lost: parts are not made one by one."""
+    return f"remove {cell}, and the same command computes the cell again"

@@ -2,43 +2,23 @@
 
 import dataclasses
 import shutil
-from unittest import mock
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from normlab import data
 from normlab.analysis.measure import measure_cell, measure_run
 from normlab.analysis.settings import AnalysisOptions
 from normlab.config import SweepConfig
 from normlab.errors import UserError
 from normlab.flags import write
-from normlab.models import INITS, MODELS
 from normlab.run_options import RunOptions
 from normlab.store.layout import CellPaths, RunPaths
 from normlab.store.quantities import measured_names, read_quantity
 from normlab.store.run import open_run
 from normlab.sweep.execute import run_cell
 from tests import tiny
-from tests.compiled_once import compiled_once
 from tests.sweep.test_probes import CELL, NAMES, OPTIONS, PLAN
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _compiled_once(tmp_path_factory):
-    with compiled_once(str(tmp_path_factory.mktemp("compiled"))):
-        yield
-
-
-@pytest.fixture(autouse=True)
-def _tiny():
-    with (
-        mock.patch.dict(MODELS, tiny=tiny.TinyNet),
-        mock.patch.dict(INITS, quick=tiny.QUICK),
-        mock.patch.dict(data.DATASETS, tiny=lambda folder: tiny.dataset()),
-    ):
-        yield
 
 
 @pytest.fixture(scope="module")

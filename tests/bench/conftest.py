@@ -7,14 +7,8 @@ import pytest
 from normlab.data import DATASETS
 from normlab.models import INITS
 from tests.bench.small import images
-from tests.compiled_once import compiled_once
+from tests.shared import programs_compiled_once  # noqa: F401
 from tests.tiny import QUICK
-
-
-@pytest.fixture(scope="package", autouse=True)
-def _compiled_once(tmp_path_factory):
-    with compiled_once(str(tmp_path_factory.mktemp("compiled"))):
-        yield
 
 
 @pytest.fixture(scope="package", autouse=True)

@@ -14,9 +14,9 @@ from pathlib import Path
 import jax
 
 from normlab.store import load
+from tests import tiny
 from tests.compiled_once import compiled_once
 from tests.faults import small
-from tests.landscape import made
 
 
 def attempt(out: Path) -> tuple[int, str]:
@@ -83,7 +83,7 @@ def main(disk: Path, elsewhere: Path) -> None:
 if __name__ == "__main__":
     jax.devices()
     with contextlib.ExitStack() as stack:
-        for patch in made.models():
+        for patch in tiny.models():
             stack.enter_context(patch)
         stack.enter_context(compiled_once(sys.argv[2] + "/compiled"))
         main(*map(Path, sys.argv[1:]))

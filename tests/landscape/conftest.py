@@ -1,27 +1,9 @@
 """The tiny network is known by name, and its programs are compiled once."""
 
-import contextlib
-
-import jax
 import pytest
 
-from tests.compiled_once import compiled_once
 from tests.landscape import made
-
-
-@pytest.fixture(scope="package", autouse=True)
-def _compiled_once(tmp_path_factory):
-    jax.devices()  # before a command could choose how many there are
-    with compiled_once(str(tmp_path_factory.mktemp("compiled"))):
-        yield
-
-
-@pytest.fixture(scope="package", autouse=True)
-def _tiny():
-    with contextlib.ExitStack() as stack:
-        for patch in made.models():
-            stack.enter_context(patch)
-        yield
+from tests.shared import programs_compiled_once, tiny_by_name  # noqa: F401
 
 
 @pytest.fixture(scope="package")

@@ -3,18 +3,15 @@
 import shutil
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from normlab import data
 from normlab.cell import Cell
 from normlab.config import SweepConfig
 from normlab.flags import write
 from normlab.landscape.settings import LandscapeConfig
-from normlab.models import INITS, MODELS
 from normlab.store import checkpoints
 from normlab.store.layout import RunPaths
 from normlab.store.path import PathRecorder
@@ -32,15 +29,6 @@ def cell(norm: str = "batch", **changes: Any) -> Cell:
     # Epsilon is large: with these small networks' statistics all is smooth.
     base = {"norm": norm, "path_every": 4, "eval_batch_size": 24, "epsilon": 0.01}
     return tiny.cell(MEMBERS, **base | changes)
-
-
-def models() -> tuple[Any, ...]:
-    """Patches that make ``tiny`` a model and a dataset, and ``quick`` an init."""
-    return (
-        mock.patch.dict(MODELS, tiny=tiny.TinyNet),
-        mock.patch.dict(INITS, quick=tiny.QUICK),
-        mock.patch.dict(data.DATASETS, tiny=lambda folder: tiny.dataset()),
-    )
 
 
 def shapes(of: Cell) -> TrainState:
