@@ -6,11 +6,11 @@ a statistic over seeds and a rule that turns its interval into *supported*,
 nothing of them is typed. To add a claim: an entry in the ``CLAIMS`` of its family's
 file; to add a family, a file and its name in `_FAMILIES`.
 
-Ids: C and F are what the report claims and leaves for the future, H its six numbered
-statements on how batch norm helps, E11 its easy dataset, R its own numbers again, B
-what the mistakes in its program did; SF and S are Santurkar et al. 2018 by figure and
-by theorem, W is Wu & He 2018. Each interval stands for itself: nothing corrects for
-there being many.
+Ids: C and F are what the report claims and leaves for the future (with a p behind it,
+run as it should have been), H its six numbered statements on how batch norm helps, E11
+its easy dataset, R its own numbers again, B what the mistakes in its program did; SF
+and S are Santurkar et al. 2018 by figure and by theorem, W is Wu & He 2018. Each
+interval stands for itself: nothing corrects for there being many.
 """
 
 from collections.abc import Sequence
