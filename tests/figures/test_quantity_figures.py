@@ -302,6 +302,17 @@ def test_all_that_a_run_has_are_drawn_and_the_csv_is_the_table(
         pd.testing.assert_frame_equal(found, table, check_dtype=False)
 
 
+@pytest.mark.parametrize("name", sorted(OF_ONE | {"santurkar_11"}))
+def test_norms_that_are_left_out_are_told(name, drawn):
+    table, figure = drawn(name, "plain")
+    assert "shown" not in figure.get_suptitle()
+    one = table[table["setting"] == table["setting"].iloc[0]]
+    many = pd.concat([one.assign(setting=f"norm {k}") for k in range(8)])
+    figure = FIGURES[name].draw(many)
+    assert "6 of 8 norms shown" in figure.get_suptitle()
+    assert len({ax.get_title() for ax in figure.axes} - {""}) == 6
+
+
 @pytest.mark.parametrize("name", sorted({name for name, _ in CASES} - ELSEWHERE))
 def test_nothing_is_left_open(name, drawn):
     run = next(run for other, run in CASES if other == name)

@@ -117,8 +117,8 @@ def test_curves_stand_beside_their_counterparts_alone(vgg):
 
 def test_a_wheel_has_them():
     project = Path(normlab.__file__).parent.parent / "pyproject.toml"
-    if not project.exists():  # this is one
-        return
+    if not project.exists():
+        pytest.skip("normlab is not run from a checkout")
     with open(project, "rb") as file:
         data = tomllib.load(file)["tool"]["setuptools"]["package-data"]
     assert "santurkar/*" in data["normlab.figures.reference"]
