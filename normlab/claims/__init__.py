@@ -76,7 +76,7 @@ def ledger(runs: Sequence[str | Path]) -> list[Verdict]:
 
 
 def to_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
-    """Verdicts as a table, a row each; lists as words with commas."""
+    """Verdicts as a table, a row each; lists as words with semicolons."""
     table = pd.DataFrame(list(verdicts), columns=list(Verdict._fields))
     lists = ("needs", "missing", "runs")
-    return table.assign(**{name: table[name].map(", ".join) for name in lists})
+    return table.assign(**{name: table[name].map("; ".join) for name in lists})

@@ -39,8 +39,8 @@ class Side:
         is one. What is not named may be anything, but the same on all sides.
       evaluated: kind of evaluation, for norms with running averages.
       across: (setting, how) where a seed's value is made of several members: over
-        ``lr`` the ``max``, or the range ``np.ptp``. Where ``where`` lists values of the
-        setting, seeds without all of them are left out.
+        ``lr`` the ``max`` or ``min``, or the range ``np.ptp``. Where ``where`` lists
+        values of the setting, seeds without all of them are left out.
     """
 
     name: str
@@ -62,7 +62,6 @@ class Part:
       rule: of the interval.
       unit: of the statistic.
       offset: a published number that is taken from the value of a single side.
-      free: settings that sides may differ in without naming them.
     """
 
     statistic: str
@@ -71,7 +70,6 @@ class Part:
     rule: Rule
     unit: str
     offset: float = 0.0
-    free: tuple[str, ...] = ()
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -140,14 +138,12 @@ class Verdict(NamedTuple):
     note: str
 
 
-def difference(
-    measure: Measure, a: Side, b: Side, rule: Rule, place: str = "", **more: Any
-) -> Part:
+def difference(measure: Measure, a: Side, b: Side, rule: Rule, place: str = "") -> Part:
     """``a`` minus ``b``, or ``a`` over ``b`` where the measure says so."""
     how = "over" if measure.ratio else "minus"
     unit = "ratio" if measure.ratio else measure.unit
     words = _place(f"{measure.words}, {a.name} {how} {b.name}", place)
-    return Part(words, measure, (a, b), rule, unit, **more)
+    return Part(words, measure, (a, b), rule, unit)
 
 
 def level(
@@ -166,13 +162,12 @@ def interaction(
     second: tuple[Side, Side],
     rule: Rule,
     place: str = "",
-    **more: Any,
 ) -> Part:
     """How much more ``first`` differ than ``second``: a difference of differences."""
     (a, b), (c, d) = first, second
     words = f"({a.name} minus {b.name}) minus ({c.name} minus {d.name})"
     words = _place(f"{measure.words}, {words}", place)
-    return Part(words, measure, (a, b, c, d), rule, measure.unit, **more)
+    return Part(words, measure, (a, b, c, d), rule, measure.unit)
 
 
 def _place(words: str, place: str) -> str:

@@ -90,8 +90,8 @@ def find(evidence: Evidence, part: Part) -> Found:
 
 
 def named(part: Part) -> set[str]:
-    """The settings that a part names for some side, or leaves free."""
-    found = set(part.free)
+    """The settings that a part names for some side."""
+    found: set[str] = set()
     for side in part.sides:
         found |= set(side.where)
         found |= {side.across[0]} if side.across else set()

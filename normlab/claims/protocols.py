@@ -4,9 +4,14 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from normlab.claims.claim import Claim, Part, Side
-from normlab.claims.settings import proper_bn, proper_gn, report_bn, report_gn, side
-
-_CIFAR = {"dataset": "cifar10", "train_size": 50000, "model": "small_cnn"}
+from normlab.claims.settings import (
+    SMALL,
+    proper_bn,
+    proper_gn,
+    report_bn,
+    report_gn,
+    side,
+)
 
 
 class Protocol(NamedTuple):
@@ -31,7 +36,7 @@ class Protocol(NamedTuple):
         own: dict[str, Any] = {"norm": norm, "init": self.init}
         if norm != "none":
             own["norm_init"] = self.init
-        return side(norm, self.seen, _CIFAR, own)
+        return side(norm, self.seen, SMALL, own)
 
 
 AS_RUN = Protocol(

@@ -1,13 +1,12 @@
 """What the report says of batch normalization (p. 7, "Few empirical observations")."""
 
 import dataclasses
-from typing import Any
 
 from normlab.claims import measures as m
 from normlab.claims.claim import Claim, Part, Side, difference
 from normlab.claims.protocols import Protocol, in_both
 from normlab.claims.rules import above, at_least, below
-from normlab.claims.settings import BATCH, BATCH_SIZES, NONE, at_rate, side
+from normlab.claims.settings import at_rate, sized
 
 # Less is no advantage: a point of training accuracy, a fiftieth of a nat.
 _POINT, _NATS = 1.0, 0.02
@@ -54,13 +53,8 @@ def _no_advantage(run: Protocol) -> tuple[Part, ...]:
 
 def _no_smaller_loss(size: int) -> Part:
     """By the losses of batches, which running averages have no part in."""
-
-    def at(norm: str, own: dict[str, Any]) -> Side:
-        place = {"batch_size": size, "lr": 1e-3}
-        return side(norm, "postmortem_batch_size", BATCH_SIZES, own, place)
-
-    batch, none = at("batch", BATCH), at("none", NONE)
-    return difference(m.BATCH_LOSS, batch, none, above(-_NATS), _at(size, 1e-3))
+    batch, none = sized("batch", size), sized("none", size)
+    return difference(m.BATCH_LOSS, batch, none, above(-_NATS), "lr 0.001")
 
 
 CLAIMS = (

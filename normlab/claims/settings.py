@@ -5,7 +5,7 @@ from typing import Any
 from normlab.claims.claim import Side
 
 FOLDER = "experiments"
-_SMALL: dict[str, Any] = {
+SMALL: dict[str, Any] = {
     "dataset": "cifar10",
     "train_size": 50000,
     "model": "small_cnn",
@@ -14,14 +14,14 @@ _SMALL: dict[str, Any] = {
 }
 # As the report ran it, and as it should have been run.
 REPORT: dict[str, Any] = {
-    **_SMALL,
+    **SMALL,
     "init": "report",
     "batch_order": "report",
     "epochs": 20.0,
 }
-PROPER: dict[str, Any] = {**_SMALL, "init": "standard", "batch_order": "shuffled"}
+PROPER: dict[str, Any] = {**SMALL, "init": "standard", "batch_order": "shuffled"}
 # Batches of two images would take too long on all of them.
-BATCH_SIZES: dict[str, Any] = {**PROPER, "train_size": 10000}
+_BATCH_SIZES: dict[str, Any] = {**PROPER, "train_size": 10000}
 # Norms as their papers have them, all with one epsilon.
 AFFINE: dict[str, Any] = {
     "norm_scale": True,
@@ -65,6 +65,19 @@ def group(groups: int, **more: Any) -> dict[str, Any]:
 
 BATCH: dict[str, Any] = {"norm": "batch", **AFFINE}
 NONE: dict[str, Any] = {"norm": "none"}
+
+
+def sized(
+    norm: str,
+    batch_size: int,
+    lr: float | tuple[float, ...] = 1e-3,
+    across: tuple[str, Any] | None = None,
+) -> Side:
+    """A norm of `postmortem_batch_size.flags`, group norm with 4 groups."""
+    own = {"none": NONE, "batch": BATCH, "group": group(4)}[norm]
+    place: dict[str, Any] = {"batch_size": batch_size, "lr": lr}
+    name, flags = f"{norm} at batch size {batch_size}", "postmortem_batch_size"
+    return side(name, flags, _BATCH_SIZES, own, place, across=across)
 
 
 def report_bn(norm: str, batch_size: int = 50, lr: float = 1e-3) -> Side:

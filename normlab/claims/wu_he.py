@@ -11,18 +11,14 @@ from normlab.claims.claim import Claim, Measure, Part, Side, difference, interac
 from normlab.claims.rules import Rule, above, below, within
 from normlab.claims.settings import (
     AFFINE,
-    BATCH,
-    BATCH_SIZES,
-    NONE,
     PROPER,
-    group,
     side,
+    sized,
     vgg,
 )
 
 _POINT = 1.0
 _TABLE = "Wu & He 2018, Table {}"
-_RATES = (3e-4, 1e-3, 3e-3)
 
 
 def _is_resnet(model: str) -> bool:
@@ -35,21 +31,15 @@ _RESNET: dict[str, Any] = {"dataset": "cifar10", "model": _is_resnet}
 
 def _small(norm: str, batch_size: int) -> Side:
     """The report's network at the best of its learning rates."""
-    own = {"none": NONE, "batch": BATCH, "group": group(4)}[norm]
-    name, place = _sized(norm, batch_size), {"batch_size": batch_size, "lr": _RATES}
-    flags = "postmortem_batch_size"
-    return side(name, flags, BATCH_SIZES, own, place, across=("lr", "max"))
+    return sized(norm, batch_size, (3e-4, 1e-3, 3e-3), across=("lr", "max"))
 
 
 def _residual(norm: str, batch_size: int) -> Side:
     """A ResNet at the best of its learning rates."""
     own = {"norm": norm}
-    name, place = _sized(norm, batch_size), {"batch_size": batch_size}
+    name = f"{norm} at batch size {batch_size}"
+    place = {"batch_size": batch_size}
     return side(name, "resnet_batch_size", _RESNET, own, place, across=("lr", "max"))
-
-
-def _sized(norm: str, batch_size: int) -> str:
-    return f"{norm} at batch size {batch_size}"
 
 
 _NETWORKS = (("the report's network", _small), ("a ResNet", _residual))

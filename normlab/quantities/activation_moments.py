@@ -24,6 +24,7 @@ def measure(here: Here) -> dict[str, Array]:
 
 def _skewness(x: Array, axis: int) -> Array:
     """The third standardised moment."""
+    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     away = x - x.mean(axis, keepdims=True)
     std = x.std(axis, keepdims=True)
     # Of one value there is a deviation, too: that of rounding.

@@ -14,6 +14,7 @@ from normlab.claims.measures import (
     FINAL_TEST,
     SPEED,
     at_end,
+    epochs_to,
     over_training,
     steps_to,
 )
@@ -78,9 +79,6 @@ def test_what_a_claim_names_may_differ():
     frames = [frame(**CIFAR, lr=1e-2, test=0.6), frame(**CIFAR, lr=1e-3, test=0.5)]
     evidence = Evidence({"r": run(*frames)})
     assert median(evidence, part(*sides)) == pytest.approx(10)
-    free = difference(FINAL_TEST, BATCH, NONE, above(0), free=("init",))
-    frames = [frame(**CIFAR, test=0.5), frame("batch", **CIFAR, init="glorot")]
-    assert median(Evidence({"r": run(*frames)}), free) == pytest.approx(20)
 
 
 def test_of_several_setups_the_longest_with_seeds_enough_counts():
@@ -213,6 +211,9 @@ def test_curves():
     steps = steps_to("train_accuracy", 0.6)
     # Between epochs 2 and 3, of 1000 steps each; the level of one side is no ratio.
     assert median(own, part(NONE, measure=steps)) == pytest.approx(2400)
+    epochs = epochs_to("train_accuracy", 0.6)
+    assert median(own, part(NONE, measure=epochs)) == pytest.approx(2.4)
+    assert epochs.unit == "epochs" and epochs.words.startswith("epochs to 60 points")
     never = steps_to("train_accuracy", 1.5)
     assert median(own, part(NONE, measure=never)) == math.inf
     falling = Evidence({"r": frame(**CIFAR, epochs=4, loss=lambda s, at: 1 - at)})
