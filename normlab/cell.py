@@ -23,6 +23,7 @@ class CellConfig(ProbeSettings):
         "regroup_every": 0,
         "norm_init": "standard",
         "zero_last_scale": False,
+        "norm_dense": False,
         "batch_order": "shuffled",
         "train_eval": "fixed",
     }
@@ -44,6 +45,7 @@ class CellConfig(ProbeSettings):
     norm_bias: bool
     norm_init: str
     zero_last_scale: bool
+    norm_dense: bool
     norm_p: str
     noise_mean: float
     noise_scale: float

@@ -42,6 +42,7 @@ class SweepConfig(ProbeSettings):
         "regroup_every": [0],
         "norm_init": ["standard"],
         "zero_last_scale": [False],
+        "norm_dense": [False],
         "batch_order": ["shuffled"],
         "train_eval": "fixed",
         "eval_epochs": 1.0,
@@ -110,6 +111,11 @@ class SweepConfig(ProbeSettings):
         (False,),
         "Whether the scale of a residual block's last norm starts at 0; it applies to "
         "resnet20 and resnet56 alone (static axis).",
+    )
+    norm_dense: tuple[bool, ...] = flag(
+        (False,),
+        "Whether a norm stands behind the hidden dense layer, too; it applies to "
+        "small_cnn alone (static axis).",
     )
     norm_p: tuple[str, ...] = flag(
         ("2",),
@@ -245,6 +251,7 @@ STATIC_AXES = (
     "norm_bias",
     "norm_init",
     "zero_last_scale",
+    "norm_dense",
     "norm_p",
     "noise_mean",
     "noise_scale",

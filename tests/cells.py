@@ -23,6 +23,7 @@ _BASE = CellConfig(
     norm_bias=True,
     norm_init="standard",
     zero_last_scale=False,
+    norm_dense=False,
     norm_p="2",
     noise_mean=0.5,
     noise_scale=1.25,

@@ -165,7 +165,8 @@ def test_a_bad_value_in_json_is_checked_like_a_flag():
 @pytest.mark.parametrize("name", CellConfig.LATER)
 def test_a_later_setting_is_in_the_id_where_it_differs(name):
     other = {"norm_init": "report", "batch_order": "report", "train_eval": "current"}
-    other |= {"zero_last_scale": True, "regroup_at": 3, "regroup_every": 5}
+    other |= {"zero_last_scale": True, "norm_dense": True}
+    other |= {"regroup_at": 3, "regroup_every": 5}
     assert getattr(CELL, name) == CELL.LATER[name] != other[name]
     assert dataclasses.replace(CELL, **{name: other[name]}).id != CELL.id
 

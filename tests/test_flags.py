@@ -236,6 +236,7 @@ AXES: dict[str, st.SearchStrategy] = {
     "norm_bias": axis(st.booleans()),
     "norm_init": axis(st.sampled_from(NORM_INITS)),
     "zero_last_scale": axis(st.booleans()),
+    "norm_dense": axis(st.booleans()),
     "norm_p": axis(st.sampled_from(LP)),
     "noise_mean": axis(number(0, LARGEST)),
     "noise_scale": axis(number(1, LARGEST)),

@@ -32,6 +32,7 @@ SHARED = (
     "batch_order",
     "train_eval",
     "zero_last_scale",
+    "norm_dense",
     "precision",
     "lr",
     "momentum",

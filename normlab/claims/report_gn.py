@@ -147,7 +147,7 @@ CLAIMS = (
         "report p. 11, observation 1",
         _trains_lower,
         remark="The report measured it over 10000 images with group norm and over "
-        "20000 with batch norm.",
+        "20000 with batch norm, which stood behind the dense layer, too (B10).",
     ),
     *in_both(
         "C5",

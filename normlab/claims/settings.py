@@ -81,10 +81,13 @@ def sized(
 
 
 def report_bn(norm: str, batch_size: int = 50, lr: float = 1e-3) -> Side:
-    """``none`` or ``batch`` in the report's experiments E1 to E4."""
+    """``none`` or ``batch`` in the report's experiments E1 to E4.
+
+    As its curves say, a norm stood behind the hidden dense layer, too (B10).
+    """
     own: dict[str, Any] = {"norm": norm}
     if norm == "batch":
-        own |= {"norm_scale": False, "epsilon": 1e-3}
+        own |= {"norm_scale": False, "epsilon": 1e-3, "norm_dense": True}
     flags = "report_bn" if lr == 1e-3 else "report_bn_lr"
     place = {"batch_size": batch_size, "lr": lr}
     return side(norm, flags, REPORT, own, place, evaluated="batch")

@@ -17,7 +17,8 @@ class SmallCNN(nn.Module):
 
     conv 16 -> norm -> ReLU -> 2x2 max pool -> conv 32 -> norm -> ReLU -> pool ->
     dense 256 -> ReLU -> dense ``classes``; 532202 parameters without a norm for
-    32x32x3 images and ten classes (the report, section III).
+    32x32x3 images and ten classes (the report, section III). With ``norm_dense`` a norm
+    stands behind the dense 256, too.
 
     Attributes:
       norm: name -> ``normalise(x, statistics=..., mask=...)``, made by
@@ -75,6 +76,10 @@ class SmallCNN(nn.Module):
             dtype=self.dtype,
             name="dense1",
         )(x)
+        seen = None if mask is None else mask.reshape(-1, 1)
+        x = self.norm("norm3", dense=True)(x, statistics=statistics, mask=seen)
+        if self.dtype is not None:
+            x = x.astype(self.dtype)
         logits_NK = nn.Dense(
             self.classes,
             kernel_init=init.last_kernel,

@@ -42,6 +42,7 @@ __all__ = [
     "NormOptions",
     "Statistics",
     "make_norm",
+    "no_layer",
 ]
 
 
@@ -73,6 +74,7 @@ _AFFINE = frozenset(
         "scale_init",
         "bias_init",
         "zero_last_scale",
+        "norm_dense",
     }
 )
 # noise_eval is read by those who hand out the key of the noise.
@@ -114,6 +116,9 @@ class Norm:
     training begins (Wu & He 2018, section 4.1, after Goyal et al. 2017). A norm without
     a scale is as it was.
 
+    ``norm(name, dense=True)`` is a layer behind a hidden dense one: there is none
+    unless ``norm_dense`` says so.
+
     A norm with noise (``batch_noisy``) adds it exactly where the model is applied with
     an rng called ``noise``: no rng, no noise. Training gives one of the step,
     evaluation none unless ``noise_eval`` says so.
@@ -123,9 +128,11 @@ class Norm:
     options: NormOptions
 
     def __call__(
-        self, name: str, *, last_of_block: bool = False
+        self, name: str, *, last_of_block: bool = False, dense: bool = False
     ) -> Callable[..., Array]:
         options = self.options
+        if dense and not options.norm_dense:
+            return no_layer
         if last_of_block and options.zero_last_scale:
             options = dataclasses.replace(options, scale_init=initializers.zeros)
         return functools.partial(_apply, Norm(self.kind, options), name)
@@ -151,6 +158,11 @@ def make_norm(kind: str, **options: Any) -> Norm:
         if value not in known:
             raise UserError(f"unknown {name} {value!r}; known: {', '.join(known)}")
     return norm
+
+
+def no_layer(x: Array, *, statistics: Statistics, mask: Array | None = None) -> Array:
+    """What stands where `Norm` was asked for a layer that it does not have."""
+    return x
 
 
 def _apply(

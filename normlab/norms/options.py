@@ -25,8 +25,9 @@ class NormOptions:
     ``groups`` is the number of groups of group norms, ``momentum`` the decay of running
     averages. ``epsilon`` is the same for every norm, lest a comparison of norms compare
     epsilons. ``zero_last_scale`` starts the scale at 0 in layers that a model calls the
-    last of a residual block (`normlab.norms.Norm`). ``norm_p`` is of `batch_lp`,
-    ``noise_*`` of `batch_noisy`; `normlab.config.SweepConfig` says what each is.
+    last of a residual block, ``norm_dense`` puts a norm behind those that it calls
+    dense (`normlab.norms.Norm`). ``norm_p`` is of `batch_lp`, ``noise_*`` of
+    `batch_noisy`; `normlab.config.SweepConfig` says what each is.
     """
 
     groups: int | None = None
@@ -35,6 +36,7 @@ class NormOptions:
     use_scale: bool = True
     use_bias: bool = True
     zero_last_scale: bool = False
+    norm_dense: bool = False
     scale_init: initializers.Initializer = initializers.ones
     bias_init: initializers.Initializer = initializers.zeros
     norm_p: str = "2"

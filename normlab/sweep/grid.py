@@ -23,6 +23,7 @@ _NORM_AXES = {
     "norm_bias": "use_bias",
     "norm_init": "scale_init",
     "zero_last_scale": "zero_last_scale",
+    "norm_dense": "norm_dense",
     "norm_p": "norm_p",
     "noise_mean": "noise_mean",
     "noise_scale": "noise_scale",

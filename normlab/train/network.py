@@ -13,6 +13,7 @@ _SAME = (
     "groups",
     "epsilon",
     "zero_last_scale",
+    "norm_dense",
     "norm_p",
     "noise_mean",
     "noise_scale",

@@ -6,6 +6,8 @@ from typing import Any
 
 import jax
 
+from normlab.norms import no_layer
+
 Moves = tuple[dict[str, jax.Array], dict[str, jax.Array]]
 
 
@@ -30,6 +32,8 @@ class TappedNorm:
 
     def __call__(self, name: str, **place: Any) -> Callable[..., jax.Array]:
         layer = self.norm(name, **place)
+        if layer is no_layer:
+            return layer
         inputs, outputs = self.moves
 
         def tapped(x: jax.Array, **how: Any) -> jax.Array:

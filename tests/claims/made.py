@@ -24,7 +24,11 @@ REPORT: dict[str, Any] = {
     "batch_order": "report",
     "train_eval": "current",
 }
-REPORT_BATCH: dict[str, Any] = {"norm_scale": False, "epsilon": 1e-3}
+REPORT_BATCH: dict[str, Any] = {
+    "norm_scale": False,
+    "epsilon": 1e-3,
+    "norm_dense": True,
+}
 
 Curve = Callable[[int, float], float]
 

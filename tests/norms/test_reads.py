@@ -21,6 +21,7 @@ VALUES = {
     "scale_init": (TWOS, nn.initializers.ones),
     "bias_init": (nn.initializers.zeros, nn.initializers.ones),
     "zero_last_scale": (False, True),
+    "norm_dense": (False, True),
     "norm_p": ("1", "inf"),
     "noise_mean": (0.5, 0.1),
     "noise_scale": (1.25, 2.0),
@@ -43,7 +44,8 @@ class _Layer:
         class Model(nn.Module):
             @nn.compact
             def __call__(self, x):
-                return norm("norm", last_of_block=True)(x, statistics="batch")
+                x = norm("norm", last_of_block=True)(x, statistics="batch")
+                return norm("dense", dense=True)(x, statistics="batch")
 
         self.model = Model()
 

@@ -50,6 +50,7 @@ def test_cells_are_the_product_of_the_static_axes_in_their_order():
         ("norm_bias", (True, False)),
         ("norm_init", ("standard", "report")),
         ("zero_last_scale", (False, True)),
+        ("norm_dense", (False, True)),
         ("norm_p", ("1", "inf")),
         ("noise_mean", (0.5, 1.0)),
         ("noise_scale", (1.25, 2.0)),
