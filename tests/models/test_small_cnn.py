@@ -13,6 +13,7 @@ from normlab.errors import UserError
 from normlab.models import MODELS, make_model
 from normlab.norms import NORMS, make_norm
 from normlab.train.step import make_loss
+from normlab.train.taps import TappedNorm
 
 
 def build(norm="none", init="standard", classes=10, **options) -> Any:
@@ -46,12 +47,41 @@ def size_of(shapes) -> int:
         ("batch", {"use_scale": False}, 48),
         ("group", {"use_scale": False}, 48),
         ("group", {"use_scale": False, "use_bias": False}, 0),
+        ("none", {"norm_dense": True}, 0),
+        ("group", {"norm_dense": True}, 96 + 512),
     ],
 )
 def test_number_of_parameters_of_the_report(norm, options, extra):
     shapes = shapes_of(build(norm, **options), (32, 32, 3))
     assert size_of(shapes["params"]) == 532202 + extra
     assert size_of(shapes.get("batch_stats", {})) == (96 if norm == "batch" else 0)
+
+
+@pytest.mark.parametrize("norm", ["batch", "group"])
+def test_a_norm_behind_the_dense_layer(norm):
+    x = jax.random.normal(jax.random.key(1), (5, 8, 8, 3))
+    mask = jnp.ones((5, 1, 1, 1)).at[3:].set(0.0)
+    groups = 4 if norm == "group" else None
+    for dense in (False, True):
+        tapped = TappedNorm(
+            make_norm(norm, groups=groups, epsilon=1e-9, norm_dense=dense)
+        )
+        model = make_model("small_cnn", norm=tapped, init="standard", classes=10)
+        variables = model.init(jax.random.key(0), x, statistics="batch", mask=mask)
+        assert ("norm3" in variables["params"]) == dense
+        assert ("norm3" in tapped.after) == dense
+    before, after = tapped.before["norm3"], np.asarray(tapped.after["norm3"])
+    assert before.shape == after.shape == (5, 256)
+    # Over the three images that count, or over the channels of a group.
+    blocks = after[:3] if norm == "batch" else after.reshape(20, 64).T
+    np.testing.assert_allclose(blocks.mean(0), 0, atol=1e-5)
+    np.testing.assert_allclose(blocks.std(0), 1, atol=2e-2)
+    assert abs(np.asarray(before).std() - 1) > 0.1
+
+
+def test_instance_norm_has_nothing_behind_a_dense_layer():
+    with pytest.raises(UserError, match="--norm_dense"):
+        shapes_of(build("instance", norm_dense=True), (8, 8, 3))
 
 
 def test_names_and_shapes():
