@@ -13,6 +13,7 @@ from normlab.figures import FIGURES, NotDrawn, Sources, tabulated
 from normlab.figures.reference import report
 from normlab.figures.tables import REPORT, RUN
 from normlab.store import load
+from normlab.store.thin import thin
 from tests.figures.test_figures import lines_of, words
 from tests.store.handmade import make_cell, write_run
 
@@ -129,6 +130,28 @@ def test_accuracies_are_the_runs_and_losses_are_means_of_epochs(frame):
     assert set(losses["steps_averaged"]) == {10} and set(losses["n"]) == {3}
     first = own[own["step"] < 10].groupby("seed")["batch_loss"].mean()
     assert losses["median"].iloc[0] == pytest.approx(first.median())
+
+
+def test_a_thinned_run_has_the_losses_of_the_whole(tmp_path):
+    """Its rows stand for half an epoch each, but for the first, which is one step."""
+    own = cell("batch", batch_size=50, train_size=1000, steps=60, eval_every=10)
+
+    def falling(member, step: int) -> float:
+        return 5.0 if step == 0 else 2.0 - step / 60 + 0.1 * member.seed
+
+    whole = write_run(tmp_path / "whole", [own], loss=falling)
+    few = thin(whole.root, tmp_path / "few")
+    found = []
+    for run in (whole, few):
+        table = FIGURES["report_bn"].tabulate(load(run.root))
+        loss = table["metric"].eq("batch_loss") & table["source"].eq(RUN)
+        found.append(table[loss].reset_index(drop=True))
+    one, other = found
+    assert len(one) == len(other) == 3  # epochs of 20 steps
+    # The row at the end of an epoch has the first step of the next, too.
+    np.testing.assert_allclose(other["epoch"], one["epoch"], atol=0.051)
+    np.testing.assert_allclose(other["median"], one["median"], atol=0.02)
+    assert one["median"].iloc[0] == pytest.approx(2.1 - 9.5 / 60 + 2.9 / 20)
 
 
 def test_what_the_report_does_not_vary_is_told_apart(tmp_path):
