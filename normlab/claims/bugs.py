@@ -3,20 +3,11 @@
 import dataclasses
 
 from normlab.claims import measures as m
-from normlab.claims.claim import (
-    Claim,
-    Measure,
-    Part,
-    Side,
-    difference,
-    interaction,
-    level,
-)
+from normlab.claims.claim import Claim, Measure, Part, Side, difference, interaction
 from normlab.claims.rules import Rule, above, below, within
 from normlab.claims.settings import BATCH, PROPER, group, proper_bn, report_bn, side
-from normlab.figures.reference.report import last_epoch
 
-_POINT, _NEAR = 1.0, 1.5
+_POINT = 1.0
 _READ = "read from the report's program, {}"
 
 
@@ -54,13 +45,6 @@ def _gain(batch_size: int, lr: float) -> tuple[Side, Side]:
         name = f"{norm} at batch size {batch_size}, lr {lr:g}"
         sides.append(dataclasses.replace(found, name=name))
     return sides[0], sides[1]
-
-
-def _behind_convolutions(batch_size: int) -> Side:
-    found = report_bn("batch", batch_size)
-    name = f"batch behind convolutions alone, batch size {batch_size}"
-    where = {**found.where, "norm_dense": False}
-    return dataclasses.replace(found, name=name, where=where)
 
 
 def _scaled(scale: bool, epsilon: float) -> Side:
@@ -104,23 +88,6 @@ CLAIMS = (
             interaction(m.FINAL_TEST, _gain(10, 1e-3), _gain(*other), above(0))
             for other in ((50, 1e-3), (50, 1e-4), (100, 1e-3))
         ),
-    ),
-    Claim(
-        "B10",
-        "The report's batch norm stood behind its convolutions alone, as it says.",
-        "report p. 6; E1, E3 and E4, read off its plots",
-        tuple(
-            level(
-                m.FINAL_TEST,
-                _behind_convolutions(size),
-                within(_NEAR),
-                f"experiment {experiment}",
-                100 * last_epoch(experiment, "test_accuracy", "norm"),
-            )
-            for experiment, size in (("E1", 50), ("E3", 10), ("E4", 100))
-        ),
-        remark=f"If so its test accuracies come out again, within {_NEAR:g} points; "
-        "R1 to R4 are with a norm behind the hidden dense layer, too.",
     ),
     Claim(
         "B6",

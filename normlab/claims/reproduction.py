@@ -1,6 +1,8 @@
 """Whether the report's own numbers come out again, run as the report ran them."""
 
-from normlab.claims.claim import Claim, Side, level
+import dataclasses
+
+from normlab.claims.claim import Claim, Part, Side, level
 from normlab.claims.measures import FINAL_TEST
 from normlab.claims.rules import within
 from normlab.claims.settings import report_bn, report_gn
@@ -20,27 +22,44 @@ _SIDES: dict[str, tuple[Side, Side]] = {
 }
 
 
+def _again(experiment: str, curve: str, side: Side) -> Part:
+    """The last epoch's test accuracy against a curve of the report, none or norm."""
+    published = _POINTS_OF_ONE * last_epoch(experiment, "test_accuracy", curve)
+    rule, place = within(_POINTS), f"experiment {experiment}"
+    return level(FINAL_TEST, side, rule, place, published)
+
+
 def _claim(number: int, experiment: str, sides: tuple[Side, Side]) -> Claim:
-    parts = [
-        level(
-            FINAL_TEST,
-            side,
-            within(_POINTS),
-            f"experiment {experiment}",
-            _POINTS_OF_ONE * last_epoch(experiment, "test_accuracy", curve),
-        )
-        for side, curve in zip(sides, ("none", "norm"), strict=True)
-    ]
+    none, norm = sides
+    parts = _again(experiment, "none", none), _again(experiment, "norm", norm)
     return Claim(
         f"R{number}",
         f"The test accuracy of {experiment}'s last epoch comes out again, within "
         f"{_POINTS:g} points.",
         f"report p. 8 and 12, experiment {experiment}, read off its plots",
-        tuple(parts),
+        parts,
         remark="The report has one run of each.",
     )
 
 
-CLAIMS = tuple(
-    _claim(number, *entry) for number, entry in enumerate(_SIDES.items(), start=1)
+def _behind_convolutions(batch_size: int) -> Side:
+    found = report_bn("batch", batch_size)
+    name = f"batch behind convolutions alone, batch size {batch_size}"
+    where = {**found.where, "norm_dense": False}
+    return dataclasses.replace(found, name=name, where=where)
+
+
+CLAIMS = (
+    *(_claim(number, *entry) for number, entry in enumerate(_SIDES.items(), start=1)),
+    Claim(
+        "B10",
+        "The report's batch norm stood behind its convolutions alone, as it says.",
+        "report p. 6; E1, E3 and E4, read off its plots",
+        tuple(
+            _again(experiment, "norm", _behind_convolutions(size))
+            for experiment, size in (("E1", 50), ("E3", 10), ("E4", 100))
+        ),
+        remark=f"If so its test accuracies come out again, within {_POINTS:g} points; "
+        "R1 to R4 are with a norm behind the hidden dense layer, too.",
+    ),
 )

@@ -25,8 +25,10 @@ def linear(norm: str, p: str | None = None) -> Side:
     return side(name, "santurkar_dln", _LINEAR, own, evaluated="batch")
 
 
-def _beside(measure: Measure, rule: Rule, lr: float = 0.1, **more: Any) -> Part:
-    sides = vgg("batch", lr, **more), vgg("none", lr, **more)
+def _beside(
+    measure: Measure, rule: Rule, lr: float = 0.1, norm: str = "batch", **more: Any
+) -> Part:
+    sides = vgg(norm, lr, **more), vgg("none", lr, **more)
     return difference(measure, *sides, rule, f"VGG, lr {lr:g}")
 
 
@@ -111,7 +113,7 @@ _FIGURES = (
         "the gradient is more predictive, and the effective smoothness is better.",
         _PAPER.format("Figure 4, carried over to group norm"),
         tuple(
-            difference(measure, vgg("group"), vgg("none"), below(1), "VGG, lr 0.1")
+            _beside(measure, below(1), norm="group")
             for measure in (path.LOSS_RANGE, path.PREDICTIVENESS, path.SMOOTHNESS)
         ),
         remark="Parts are (a), (b) and (c).",
