@@ -28,6 +28,7 @@ from normlab.sweep.memory import (
     Footprint,
     available_bytes,
     choose_chunk,
+    out_of_memory,
     tree_bytes,
     working_bytes,
 )
@@ -187,9 +188,7 @@ def _group(
     site, measured = build_measure(cell.config, dataset, names, settings, conv=conv)
     members = len(cell.members)
     most = len(jax.local_devices())
-    devices = 1
-    if mode != "loop":
-        devices = choose_devices(options.devices, members, most, platform)
+    devices = choose_devices(options.devices, members, most, platform, mode)
     local = jax.local_devices()[:devices]
     place = Placement(local)
     arrays = data_arrays(dataset)
@@ -214,7 +213,11 @@ def _group(
         for start in range(0, members, size):
             at = np.minimum(np.arange(start, start + size), members - 1)
             taken = jax.tree.map(lambda leaf, at=at: leaf[at], (point, indices))
-            found.append(jax.device_get(over(*place.split(taken), shared)))
+            with out_of_memory(
+                f"out of memory with {size} members at once; a smaller --member_chunk, "
+                "--probe_images or --probe_samples needs less"
+            ):
+                found.append(jax.device_get(over(*place.split(taken), shared)))
 
         def join(*leaves):
             return np.concatenate(leaves)[:members]

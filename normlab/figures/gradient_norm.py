@@ -9,7 +9,13 @@ from matplotlib.figure import Figure
 
 from normlab.figures.panels import legend, lines, log_axis
 from normlab.figures.style import style
-from normlab.figures.tables import binned, over_seeds, with_names, with_origin
+from normlab.figures.tables import (
+    binned,
+    over_seeds,
+    steps_averaged,
+    with_names,
+    with_origin,
+)
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
@@ -20,18 +26,16 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     """
     frame = with_names(frame)
     bins = binned(frame, "gradient_norm", how="median")
-    table = over_seeds(bins, ["setting", "point", "step"], "gradient_norm")
-    width = 1 if bins.empty else int(bins["steps_averaged"].iloc[0])
-    table = table.assign(metric="gradient_norm", steps_averaged=width)
-    return with_origin(table, frame)
+    keys = ["setting", "point", "step", "steps_averaged"]
+    table = over_seeds(bins, keys, "gradient_norm")
+    return with_origin(table.assign(metric="gradient_norm"), frame)
 
 
 @style()
 def draw(table: pd.DataFrame) -> Figure:
     """A column a learning rate, one axis for all."""
     rows = {"gradient_norm": f"gradient's l2 norm\n({table['unit'].iloc[0]}/θ)"}
-    width = int(table["steps_averaged"].iloc[0])
-    what = "" if width == 1 else f"medians of {width} steps"
+    what = f"medians of {steps_averaged(table)}" if len(table) else ""
     figure, axes = lines(table, row="metric", ylabels=rows, what=what)
     log_axis(list(axes.values()), table[["median", "low", "high"]])
     legend(figure)

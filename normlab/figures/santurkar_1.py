@@ -12,6 +12,7 @@ from normlab.figures.tables import (
     over_seeds,
     published,
     stack,
+    steps_averaged,
     with_names,
     with_origin,
 )
@@ -36,7 +37,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     keys = ["setting", "point", "step"]
     bins = binned(frame, "batch_accuracy")
     tables = [
-        over_seeds(bins, keys, "batch_accuracy"),
+        over_seeds(bins, [*keys, "steps_averaged"], "batch_accuracy"),
         over_seeds(frame, keys, "test_accuracy"),
     ]
     found = [
@@ -47,15 +48,13 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
             published(reference.beside(frame, _PUBLISHED[metric]), "low"),
         )
     ]
-    width = 1 if bins.empty else int(bins["steps_averaged"].iloc[0])
-    return with_origin(stack(found).assign(steps_averaged=width), frame)
+    return with_origin(stack(found), frame)
 
 
 @style()
 def draw(table: pd.DataFrame) -> Figure:
     """Training above, test below; a column a learning rate."""
-    width = int(table["steps_averaged"].iloc[0])
-    what = f"the run's training accuracy: means of {width} steps" if width > 1 else ""
+    what = f"the run's training accuracy: means of {steps_averaged(table)}"
     figure, axes = lines(
         table, row="metric", ylabels=_ROWS, marked=["test_accuracy"], what=what
     )

@@ -11,7 +11,6 @@ A figure's table is tidy and has, beside its own columns:
 - ``where``: dataset, model and batch size, and ``unit``, that of the loss.
 """
 
-import math
 from collections.abc import Iterable, Sequence, Sized
 from typing import TypeVar
 
@@ -53,7 +52,13 @@ def is_regression(frame: pd.DataFrame) -> pd.Series:
 
 
 def with_origin(table: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
-    """``table`` with ``where`` and ``unit`` of the run's ``frame``."""
+    """``table`` with ``where`` and ``unit`` of the run's ``frame``.
+
+    Raises:
+      NotDrawn: the table is empty.
+    """
+    if table.empty:
+        raise NotDrawn("nothing that it shows is finite in the run")
     units = is_regression(frame).map({True: "squared error", False: "nats"})
     return table.assign(where=place_of(frame), unit=" or ".join(units.unique()))
 
@@ -111,22 +116,40 @@ def stack(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def binned(
-    frame: pd.DataFrame, field: str, how: str = "mean", bins: int = 100
+    frame: pd.DataFrame,
+    field: str,
+    how: str = "mean",
+    bins: int = 100,
+    x: str = "step",
 ) -> pd.DataFrame:
     """One value a member and bin of steps, of the steps that were trained.
 
+    Args:
+      bins: at most so many, of whole steps, in each member's training.
+      x: what is drawn along the horizontal axis.
+
     Returns:
-      ``setting``, ``point``, ``member``, ``step``, the mean step of the bin,
-      ``field``, the mean or median of its finite values, and ``steps_averaged``, the
-      width of the bins. Members share their bins wherever one of them diverges.
+      ``setting``, ``point``, ``member``, ``x``, its mean over the bin, ``field``, the
+      mean or median of its finite values, and ``steps_averaged``, the width of the
+      bin. Members of a setting share their bins wherever one of them diverges.
     """
     trained = frame[frame["step"] < frame["steps"]]
-    width = max(1, math.ceil(frame["steps"].max() / bins))
+    width = np.ceil(trained["steps"] / bins).astype(int)
     finite = trained[field].where(np.isfinite(trained[field]))
-    trained = trained.assign(**{field: finite, "bin": trained["step"] // width})
-    groups = trained.groupby(["setting", "point", "member", "bin"], sort=False)
-    table = groups.agg({"step": "mean", field: how}).reset_index()
-    return table.assign(steps_averaged=width)
+    trained = trained.assign(
+        **{field: finite, "bin": trained["step"] // width, "steps_averaged": width}
+    )
+    keys = ["setting", "point", "member", "bin", "steps_averaged"]
+    groups = trained.groupby(keys, sort=False)
+    return groups.agg({x: "mean", field: how}).reset_index()
+
+
+def steps_averaged(table: pd.DataFrame) -> str:
+    """How wide the bins of `binned` are: ``4 steps``, or ``4 to 20 steps``."""
+    widths = table["steps_averaged"].dropna()
+    low, high = (0, 0) if widths.empty else (int(widths.min()), int(widths.max()))
+    words = f"{high}" if low == high else f"{low} to {high}"
+    return words + (" step" if high == 1 else " steps")
 
 
 T = TypeVar("T")

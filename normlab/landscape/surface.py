@@ -9,7 +9,6 @@ import numpy as np
 
 from normlab.cell import CellConfig
 from normlab.data import Dataset
-from normlab.errors import UserError
 from normlab.landscape.settings import LandscapeConfig
 from normlab.landscape.slices import Slice, statistics_at
 from normlab.norms import NORMS
@@ -19,6 +18,7 @@ from normlab.sweep.memory import (
     Footprint,
     available_bytes,
     choose_chunk,
+    out_of_memory,
     tree_bytes,
     working_bytes,
 )
@@ -102,9 +102,7 @@ class Surface:
         self._chunk, self._mode = config.member_chunk, mode
         most = min(total, _TILE) if self._chunk == "auto" else total
         local = jax.local_devices()
-        devices = 1
-        if mode != "loop":
-            devices = choose_devices(config.devices, most, len(local), platform)
+        devices = choose_devices(config.devices, most, len(local), platform, mode)
         self._most, self._devices = most, local[:devices]
         self._place = Placement(self._devices)
         self._shared = self._place.share(self._images)
@@ -149,16 +147,12 @@ class Surface:
         # What fills up the last tile is its last point again.
         places = np.minimum(np.arange(size), count - 1)
         full = coordinates_N2[places].astype(np.float32)
-        try:
+        with out_of_memory(
+            f"out of memory with {size} points at once; a smaller --member_chunk or "
+            "--batch needs less"
+        ):
             found: Any = self._over(self._place.split(full), along, self._shared)
             found = jax.device_get(found)
-        except jax.errors.JaxRuntimeError as error:
-            if "RESOURCE_EXHAUSTED" not in str(error):
-                raise
-            raise UserError(
-                f"out of memory with {size} points at once; a smaller --member_chunk "
-                "or --batch needs less"
-            ) from error
         return {
             (split, kind): tuple(np.asarray(x)[:count] for x in found[split][kind])
             for split, kind in self._order

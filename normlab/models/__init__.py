@@ -4,7 +4,8 @@ A model is a Linen module with fields ``norm``, ``initializers``, ``classes``, `
 (a multiplier of channels, see `channels`), ``conv`` (the convolution's form, one of
 `CONVS`) and ``dtype`` (of its layers), called as
 ``model(x_NHWC, statistics="batch" | "running", mask=None)`` (`SmallCNN`).
-To add one: a file here, and a line in `MODELS`.
+To add one: a file here, and a line in `MODELS`; where it names its norms
+``last_of_block`` or ``dense``, its name in `LAYERS`, too.
 """
 
 from collections.abc import Callable
@@ -29,6 +30,12 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "resnet20": resnet20,
     "resnet56": resnet56,
     "deep_linear": DeepLinear,
+}
+
+# Options of norms that speak of one layer -> the models that have such a layer.
+LAYERS: dict[str, tuple[str, ...]] = {
+    "zero_last_scale": ("resnet20", "resnet56"),
+    "norm_dense": ("small_cnn",),
 }
 
 # Of a forward pass alone patches are faster for a first layer's few channels only.
@@ -78,4 +85,4 @@ def make_model(
     )
 
 
-__all__ = ["CONVS", "INITS", "MODELS", "Init", "find_init", "make_model"]
+__all__ = ["CONVS", "INITS", "LAYERS", "MODELS", "Init", "find_init", "make_model"]

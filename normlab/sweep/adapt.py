@@ -8,7 +8,7 @@ import jax
 
 from normlab.errors import UserError
 from normlab.run_options import RunOptions
-from normlab.sweep.memory import available_bytes
+from normlab.sweep.memory import available_bytes, is_out_of_memory
 from normlab.sweep.plan import CellPlan
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ def narrower(plan: CellPlan, error: Exception) -> CellPlan:
       UserError: one member alone does not fit.
       JaxRuntimeError: ``error`` itself, if it is another one.
     """
-    if "RESOURCE_EXHAUSTED" not in str(error):
+    if not is_out_of_memory(error):
         raise error
     devices, each = plan.devices, -(-plan.chunk // plan.devices)
     if each > 1:

@@ -10,6 +10,7 @@ from normlab.cell import Cell, CellConfig, Member
 from normlab.config import STATIC_AXES, SweepConfig
 from normlab.errors import UserError
 from normlab.grouping import check
+from normlab.models import LAYERS, MODELS
 from normlab.norms import NORMS
 from normlab.settings import ProbeSettings
 from normlab.train.measure import askable
@@ -44,7 +45,8 @@ def expand(config: SweepConfig, sizes: Mapping[str, int]) -> tuple[Cell, ...]:
 
     A norm's options that it does not read (the group count of batch norm, say) do
     not multiply cells: they take the first value of their axis, groups None. Where a
-    norm has no groups to assign, the steps of grouping are 0.
+    norm has no groups to assign, the steps of grouping are 0; options of a layer that a
+    model does not have are False.
 
     Args:
       config: the sweep.
@@ -52,9 +54,10 @@ def expand(config: SweepConfig, sizes: Mapping[str, int]) -> tuple[Cell, ...]:
 
     Raises:
       UserError: an unknown norm or grouping, a grouping that never comes or whose
-        package is missing, a batch or subset larger than the data, or far too many
-        cells or members.
+        package is missing, a layer that none of the models has, a batch or subset
+        larger than the data, or far too many cells or members.
     """
+    _check_layers(config)
     axes = [getattr(config, name) for name in STATIC_AXES]
     points = math.prod(map(len, axes))
     if points > _MOST_POINTS:
@@ -74,6 +77,16 @@ def expand(config: SweepConfig, sizes: Mapping[str, int]) -> tuple[Cell, ...]:
     return tuple(found)
 
 
+def _check_layers(config: SweepConfig) -> None:
+    for axis, models in LAYERS.items():
+        known = MODELS.keys() & set(config.model)
+        if True in getattr(config, axis) and known and known.isdisjoint(models):
+            raise UserError(
+                f"--{axis}: no such layer in {', '.join(sorted(known))}; there is one "
+                f"in {', '.join(models)}"
+            )
+
+
 def _too_many(count: int, what: str, most: int) -> UserError:
     return UserError(f"{count:,} {what} are too many: at most {most:,}")
 
@@ -86,6 +99,9 @@ def _resolve(config: SweepConfig, static: dict, available: int) -> CellConfig:
     for axis, option in _NORM_AXES.items():
         if option not in NORMS[norm].reads:
             static[axis] = None if axis == "groups" else getattr(config, axis)[0]
+    for axis, models in LAYERS.items():
+        if static["model"] not in models:
+            static[axis] = False
     if not NORMS[norm].assigned:
         static |= {"regroup_at": 0, "regroup_every": 0}
     train_size = static["train_size"] or available

@@ -1,8 +1,9 @@
 """How much memory a cell takes: by a bound, or by the compiler's account."""
 
+import contextlib
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import jax
 import numpy as np
 from jax.extend.core import jaxprs_in_params
 
+from normlab.errors import UserError
 from normlab.sweep.placement import padded
 
 # Of the free memory: the rest is for the data, the compiler and other programs.
@@ -38,6 +40,22 @@ class Footprint:
         at_work = members if mode == "vmap" else devices
         # Twice the state: the old one and the new one.
         return 2 * self.state * members + self.working * at_work
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error of JAX says that a device's memory did not suffice."""
+    return "RESOURCE_EXHAUSTED" in str(error)
+
+
+@contextlib.contextmanager
+def out_of_memory(what: str) -> Iterator[None]:
+    """Raises UserError(``what``) where a device runs out of memory inside."""
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise UserError(what) from error
 
 
 def tree_bytes(tree) -> int:

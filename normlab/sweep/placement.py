@@ -54,12 +54,16 @@ def _quota(path: Path) -> int:
         return sys.maxsize
 
 
-def choose_devices(asked: str, members: int, available: int, platform: str) -> int:
+def choose_devices(
+    asked: str, members: int, available: int, platform: str, mode: str
+) -> int:
     """How many of ``available`` devices share ``members`` members.
 
     As many as asked for, or as there are; on a CPU, unless asked, the most that leave
-    hardly any of them idle in the last round.
+    hardly any of them idle in the last round. A ``loop`` knows but one.
     """
+    if mode == "loop":
+        return 1
     most = min(available if asked == "auto" else int(asked), available, members)
     if platform != "cpu" or asked != "auto":
         return most

@@ -196,9 +196,7 @@ def _devices(
         # A core's copy of the data is taken from memory that all of them share.
         room = _COPIES_SHARE * available_bytes(local, options.deterministic)
         most = min(most, max(1, int(room / max(data_bytes, 1))))
-    devices = 1
-    if mode != "loop":
-        devices = choose_devices(options.devices, members, most, local[0].platform)
+    devices = choose_devices(options.devices, members, most, local[0].platform, mode)
     free = available_bytes(local[:devices], options.deterministic)
     free -= devices * data_bytes
     return devices, max(free, 0)

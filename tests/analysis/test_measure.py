@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +18,7 @@ from normlab.store.layout import CellPaths, RunPaths
 from normlab.store.quantities import measured_names, read_quantity
 from normlab.store.run import open_run
 from normlab.sweep.execute import run_cell
+from normlab.sweep.members import OverMembers
 from tests import tiny
 from tests.sweep.test_probes import CELL, NAMES, OPTIONS, PLAN
 
@@ -106,6 +108,15 @@ def test_what_a_run_cannot_give_is_one_line(copy, tmp_path):
         )
     shutil.rmtree(copy.path)
     with pytest.raises(UserError, match="no path is stored in .*--path_every"):
+        measure_cell(copy, options("gradient_norm"), {}, silent)
+
+
+def test_too_little_memory_is_one_line(copy, monkeypatch):
+    def full(*args):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+
+    monkeypatch.setattr(OverMembers, "__call__", full)
+    with pytest.raises(UserError, match="out of memory with 4 members.*--member_chunk"):
         measure_cell(copy, options("gradient_norm"), {}, silent)
 
 

@@ -1,6 +1,7 @@
 """Every figure of the suite, on runs of every kind."""
 
 import io
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,7 @@ from matplotlib.figure import Figure
 
 from normlab.figures import FIGURES, METRICS, Sources, draw_all
 from normlab.figures.style import PALETTE, looks, save
+from normlab.figures.tables import NotDrawn
 from normlab.store import load
 from tests.store.handmade import make_cell, write_run
 
@@ -64,9 +66,15 @@ RUNS: dict[str, tuple[list, dict]] = {
     "some reach infinity": (norms(), {"loss": diverging(INF)}),
     "all are NaN": (norms(), {"loss": always(NAN)}),
     "all are infinite": (norms(), {"loss": always(INF)}),
-    "regression": (norms(), {"score": always(NAN)}),
-    "a regression diverges": (norms(), {"score": always(NAN), "loss": diverging(INF)}),
-    "a regression is infinite": (norms(), {"score": always(NAN), "loss": always(INF)}),
+    "regression": (norms(dataset="gaussian"), {"score": always(NAN)}),
+    "a regression diverges": (
+        norms(dataset="gaussian"),
+        {"score": always(NAN), "loss": diverging(INF)},
+    ),
+    "a regression is infinite": (
+        norms(dataset="gaussian"),
+        {"score": always(NAN), "loss": always(INF)},
+    ),
     "one has finished": ([BATCH, *norms()[1:]], {"until": {BATCH.id: 13}}),
     "none has finished": ([BATCH], {"until": {BATCH.id: 13}}),
     "hardly begun": ([BATCH], {"until": {BATCH.id: 1}}),
@@ -130,8 +138,19 @@ def words(figure: Figure) -> str:
     return "\n".join([*texts, *titles])
 
 
-@pytest.mark.parametrize("run", RUNS)
-@pytest.mark.parametrize("name", ALWAYS)
+NOTHING = {("curves", "a regression is infinite")}
+
+
+@pytest.mark.parametrize(("name", "run"), NOTHING)
+def test_where_nothing_is_finite_it_says_so(name, run, frames):
+    with pytest.raises(NotDrawn, match="nothing that it shows is finite"):
+        drawn(name, frames(run))
+
+
+@pytest.mark.parametrize(
+    ("name", "run"),
+    [pair for pair in itertools.product(ALWAYS, RUNS) if pair not in NOTHING],
+)
 def test_it_draws_without_a_warning(name, run, frames):
     table, figure = drawn(name, frames(run))
     assert type(figure) is Figure
@@ -307,6 +326,18 @@ def test_members_leave_the_loss_one_by_one(value, tmp_path):
     assert list(losses["median"])[:6] == [2, 2, 2, 2.5, 2.5, 3]
     assert len(losses) == 60 and losses["epoch"].is_monotonic_increasing
     np.testing.assert_allclose(np.diff(losses["epoch"]), 0.2)
+
+
+def test_every_cell_has_its_own_bins(tmp_path):
+    """As many of each batch size, whose cells have as many epochs and not steps."""
+    cells = [make_cell(steps=1200, batch_size=10), make_cell(steps=120, batch_size=100)]
+    write_run(tmp_path, cells)
+    table, figure = drawn("curves", load(tmp_path))
+    losses = table[(table["metric"] == "batch_loss") & (table["point"] == "lr 0.001")]
+    counts = losses.groupby("setting")["epoch"].agg(["count", "max"])
+    assert set(counts["count"]) == {60} and len(counts) == 2
+    assert set(losses["steps_averaged"]) == {2, 20}
+    assert "losses averaged over 2 to 20 steps" in figure.get_suptitle()
 
 
 def test_at_most_six_rates_are_drawn_and_all_are_in_the_table(frames):

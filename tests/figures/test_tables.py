@@ -11,6 +11,7 @@ from normlab.figures import FIGURES, Sources, histograms, reference
 from normlab.figures.panels import grid, log_axis, shown
 from normlab.figures.tables import (
     PAPER,
+    NotDrawn,
     binned,
     few,
     is_regression,
@@ -232,7 +233,8 @@ def test_densities_are_of_one_member(vgg):
 def test_a_constant_channel_has_no_density(vgg):
     frame = vgg.table("activation_histogram")
     constant = frame.assign(left=frame["right"])
-    assert FIGURES["activation_histogram"].tabulate(constant).empty
+    with pytest.raises(NotDrawn, match="nothing that it shows is finite"):
+        FIGURES["activation_histogram"].tabulate(constant)
 
 
 def test_histograms_are_not_read_whole(tmp_path):

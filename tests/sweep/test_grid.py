@@ -9,6 +9,7 @@ import pytest
 from normlab.cell import Member
 from normlab.config import STATIC_AXES
 from normlab.errors import UserError
+from normlab.models import LAYERS
 from normlab.norms import NORMS
 from normlab.sweep.grid import describe, expand, plan_size
 from tests import tiny
@@ -69,7 +70,8 @@ def test_every_static_axis_makes_cells(axis, values):
     norm = {"groups": "group", "norm_p": "batch_lp"}.get(axis, "batch")
     norm = "batch_noisy" if axis.startswith("noise_") else norm
     norm = "group_correlated" if axis.startswith("regroup_") else norm
-    found = configs_of(**{"norm": (norm,), axis: values})
+    model = LAYERS.get(axis, ("small_cnn",))[:1]
+    found = configs_of(**{"norm": (norm,), "model": model, axis: values})
     assert tuple(getattr(config, axis) for config in found) == values
     assert len({config.id for config in found}) == 2
 
@@ -176,9 +178,29 @@ def test_options_that_a_norm_does_not_read_do_not_multiply_cells():
 
 
 def test_a_network_without_norms_has_no_last_scale():
-    found = configs_of(norm=("none", "group"), zero_last_scale=(True, False))
+    found = configs_of(
+        norm=("none", "group"), model=("resnet20",), zero_last_scale=(True, False)
+    )
     points = [(c.norm, c.zero_last_scale) for c in found]
     assert points == [("none", True), ("group", True), ("group", False)]
+
+
+@pytest.mark.parametrize("axis", LAYERS)
+def test_options_of_a_layer_do_not_multiply_models_without_it(axis):
+    models = ("small_cnn", "vgg11", "resnet20", "deep_linear")
+    found = configs_of(norm=("batch",), model=models, **{axis: (True, False)})
+    points = [(c.model, getattr(c, axis)) for c in found]
+    having = {(m, True) for m in models if m in LAYERS[axis]}
+    assert len(points) == 5 and having
+    assert set(points) == having | {(m, False) for m in models}
+
+
+@pytest.mark.parametrize(
+    "axis, model", [("zero_last_scale", "small_cnn"), ("norm_dense", "resnet20")]
+)
+def test_a_layer_that_no_model_has_is_one_line(axis, model):
+    with pytest.raises(UserError, match=f"--{axis}: no such layer in {model}; "):
+        configs_of(norm=("batch",), model=(model,), **{axis: (False, True)})
 
 
 def test_only_norms_with_running_averages_are_evaluated_in_several_ways():

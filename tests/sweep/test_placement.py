@@ -29,7 +29,8 @@ from normlab.sweep.placement import Placement, _quota, choose_devices, padded
     ],
 )
 def test_choose_devices(asked, members, available, platform, count):
-    assert choose_devices(asked, members, available, platform) == count
+    assert choose_devices(asked, members, available, platform, "map") == count
+    assert choose_devices(asked, members, available, platform, "loop") == 1
 
 
 def test_padded():

@@ -34,7 +34,7 @@ def words(out: Path, cache: Path) -> list[str]:
         "width": 0.25,
         "norm": "batch",
         "init": "standard,report,glorot",
-        "zero_last_scale": "false,true",
+        "norm_dense": "false,true",
         "batch_order": "shuffled,report",
         "lr": "1e-3,1e-2",
         "num_seeds": 1,

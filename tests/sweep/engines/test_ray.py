@@ -125,7 +125,7 @@ def test_a_cell_on_this_machine(tmp_path):
     """The cluster is started for it; the driver starts no JAX backend."""
     out = tmp_path / "run"
     command = [sys.executable, "-c", DRIVER, *words(out, tmp_path / "cache")]
-    command += ["--engine=ray", "--zero_last_scale=false", "--batch_order=shuffled"]
+    command += ["--engine=ray", "--norm_dense=false", "--batch_order=shuffled"]
     command += ["--init=standard", "--steps=2"]
     done = subprocess.run(
         command, env=ENVIRONMENT, capture_output=True, text=True, timeout=900

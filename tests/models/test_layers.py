@@ -1,0 +1,34 @@
+"""Which models have a layer that an option of a norm speaks of."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from normlab.models import LAYERS, MODELS, make_model
+
+# The option -> how a model names such a layer to its norm.
+NAMED = {"zero_last_scale": "last_of_block", "norm_dense": "dense"}
+
+
+def kinds_of_layers(name: str) -> set[str]:
+    """What the model says of its norms, for images of one colour."""
+    said: set[str] = set()
+
+    def norm(layer: str, **where: bool) -> Any:
+        said.update(word for word, true in where.items() if true)
+        return lambda x, *, statistics, mask=None: x
+
+    model: Any = make_model(name, norm=norm, init="standard", classes=3, width=0.25)
+    image = jnp.zeros((1, 32, 32, 1))
+    jax.eval_shape(
+        lambda key: model.init(key, image, statistics="batch"), jax.random.key(0)
+    )
+    return said
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_layers_that_a_model_is_said_to_have(name):
+    said = {NAMED[option] for option, models in LAYERS.items() if name in models}
+    assert kinds_of_layers(name) == said
