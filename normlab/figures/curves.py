@@ -8,10 +8,10 @@ from normlab.analysis.summary import main_metric
 from normlab.figures.panels import legend, lines
 from normlab.figures.style import style
 from normlab.figures.tables import (
+    averages,
     binned,
     over_seeds,
     stack,
-    steps_averaged,
     with_names,
     with_origin,
 )
@@ -51,7 +51,6 @@ def draw(table: pd.DataFrame) -> Figure:
     score = "test_loss" if (table["metric"] == "test_loss").any() else "test_accuracy"
     losses = table[table["metric"] == "batch_loss"]
     unit = table["unit"].iloc[0]
-    what = f"losses averaged over {steps_averaged(losses)}" if len(losses) else ""
     figure, axes = lines(
         table,
         row="metric",
@@ -59,7 +58,7 @@ def draw(table: pd.DataFrame) -> Figure:
         x="epoch",
         xlabel="epoch",
         marked=[score],
-        what=what,
+        what=averages("losses averaged over", losses),
     )
     for (metric, _), ax in axes.items():
         if score == "test_loss":
@@ -72,14 +71,14 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 def _loss_limits(losses: pd.DataFrame) -> tuple[float, float]:
-    """From 0 to the largest loss, or to twice the usual first one if that is less.
+    """From 0 to the largest loss, or to four times the usual first if that is less.
 
     So the curves that diverge, up to half of them, cannot flatten the others.
     """
     if losses.empty:
         return 0.0, 1.0
     first = losses.drop_duplicates(["setting", "point"])["median"]
-    top = min(float(losses["median"].max()), 2 * float(first.median()))
+    top = min(float(losses["median"].max()), 4 * float(first.median()))
     return 0.0, 1.1 * top if top > 0 else 1.0
 
 

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from normlab.figures.panels import legend, lines, log_axis
 from normlab.figures.style import style
 from normlab.figures.tables import (
+    averages,
     binned,
     over_seeds,
-    steps_averaged,
     with_names,
     with_origin,
 )
@@ -35,7 +35,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 def draw(table: pd.DataFrame) -> Figure:
     """A column a learning rate, one axis for all."""
     rows = {"gradient_norm": f"gradient's l2 norm\n({table['unit'].iloc[0]}/θ)"}
-    what = f"medians of {steps_averaged(table)}" if len(table) else ""
+    what = averages("medians of", table)
     figure, axes = lines(table, row="metric", ylabels=rows, what=what)
     log_axis(list(axes.values()), table[["median", "low", "high"]])
     legend(figure)

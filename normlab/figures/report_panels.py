@@ -11,10 +11,12 @@ from normlab.figures.style import style
 from normlab.figures.tables import (
     REPORT,
     NotDrawn,
+    averaged,
     over_seeds,
     points,
     published,
     stack,
+    trained,
     with_origin,
 )
 
@@ -77,25 +79,10 @@ def _words(experiment: report.Experiment) -> str:
 
 def _own(rows: pd.DataFrame) -> list[pd.DataFrame]:
     keys = ["setting", "point", "epoch"]
-    # In a thinned run a row stands for all steps since the one before.
-    count = rows.groupby(["cell", "member"])["step"].diff().fillna(1)
-    middle = rows["epoch"] * (1 - (count - 1) / 2 / rows["step"].clip(lower=1))
-    loss = rows["batch_loss"].where(np.isfinite(rows["batch_loss"]))
-    trained = rows.assign(
-        whole=np.floor(middle),
-        epoch=middle * count,
-        count=count,
-        measured=count.where(loss.notna(), 0),
-        batch_loss=loss * count,
-    )
-    trained = trained[(trained["step"] < trained["steps"]) | (count > 1)]
-    groups = trained.groupby(["setting", "point", "member", "whole"], sort=False)
-    sums = groups[["epoch", "batch_loss", "count", "measured"]].sum().reset_index()
-    # The middle of an epoch as it was trained, wherever a member diverges.
-    means = sums.assign(
-        epoch=sums["epoch"] / sums["count"],
-        batch_loss=sums["batch_loss"] / sums["measured"].replace(0, np.nan),
-    )
+    steps = trained(rows, "epoch")
+    steps = steps.assign(whole=np.floor(steps["epoch"]))
+    members = ["setting", "point", "member", "whole"]
+    means = averaged(steps, "batch_loss", members, "epoch")
     losses = over_seeds(means, keys, "batch_loss")
     width = 0 if means.empty else int(means["count"].median())
     return [

@@ -8,11 +8,11 @@ from normlab.figures.panels import legend, lines
 from normlab.figures.style import style
 from normlab.figures.tables import (
     NotDrawn,
+    averages,
     binned,
     over_seeds,
     published,
     stack,
-    steps_averaged,
     with_names,
     with_origin,
 )
@@ -54,7 +54,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 @style()
 def draw(table: pd.DataFrame) -> Figure:
     """Training above, test below; a column a learning rate."""
-    what = f"the run's training accuracy: means of {steps_averaged(table)}"
+    what = averages("the run's training accuracy: means of", table)
     figure, axes = lines(
         table, row="metric", ylabels=_ROWS, marked=["test_accuracy"], what=what
     )

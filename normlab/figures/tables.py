@@ -133,23 +133,67 @@ def binned(
       mean or median of its finite values, and ``steps_averaged``, the width of the
       bin. Members of a setting share their bins wherever one of them diverges.
     """
-    trained = frame[frame["step"] < frame["steps"]]
-    width = np.ceil(trained["steps"] / bins).astype(int)
-    finite = trained[field].where(np.isfinite(trained[field]))
-    trained = trained.assign(
-        **{field: finite, "bin": trained["step"] // width, "steps_averaged": width}
-    )
+    rows = trained(frame, x)
+    longest = rows.groupby(["cell", "member"])["count"].transform("max")
+    width = np.maximum(np.ceil(rows["steps"] / bins), longest).astype(int)
+    rows = rows.assign(bin=rows["step"] // width, steps_averaged=width)
     keys = ["setting", "point", "member", "bin", "steps_averaged"]
-    groups = trained.groupby(keys, sort=False)
-    return groups.agg({x: "mean", field: how}).reset_index()
+    return averaged(rows, field, keys, x, how).drop(columns="count")
 
 
-def steps_averaged(table: pd.DataFrame) -> str:
-    """How wide the bins of `binned` are: ``4 steps``, or ``4 to 20 steps``."""
+def trained(frame: pd.DataFrame, x: str = "step") -> pd.DataFrame:
+    """The rows of steps that were trained, with ``count``, how many each stands for.
+
+    That is one; in a thin copy (`normlab.store.thin`) all since the row before.
+    ``step`` and ``x``, which grows with it, are then those of their middle.
+    """
+    count = frame.groupby(["cell", "member"])["step"].diff().fillna(1).astype(int)
+    middle = 1 - (count - 1) / 2 / frame["step"].clip(lower=1)
+    moved = {name: frame[name] * middle for name in ("step", x)}
+    here = (frame["step"] < frame["steps"]) | (count > 1)
+    return frame.assign(count=count, **moved)[here]
+
+
+def averaged(
+    rows: pd.DataFrame, field: str, keys: Sequence[str], x: str, how: str = "mean"
+) -> pd.DataFrame:
+    """For every combination of ``keys`` the mean over steps of what `trained` returned.
+
+    Returns:
+      ``keys``, ``x``, its mean over all of the steps, ``field``, the mean or median
+      over those where it is finite, and ``count``, how many steps there are.
+    """
+    count = rows["count"]
+    finite = rows[field].where(np.isfinite(rows[field]))
+    parts = {
+        "count": count,
+        "measured": count.where(finite.notna(), 0),
+        x: rows[x] * count,
+        field: finite * count,
+    }
+    groups = rows.assign(**parts).groupby(list(keys), sort=False)
+    sums = groups[list(parts)].sum()
+    values = sums[field] / sums["measured"].replace(0, np.nan)
+    if how == "median":
+        values = (
+            rows.assign(**{field: finite})
+            .groupby(list(keys), sort=False)[field]
+            .median()
+        )
+    means = {x: sums[x] / sums["count"], field: values, "count": sums["count"]}
+    return pd.DataFrame(means).reset_index()
+
+
+def averages(words: str, table: pd.DataFrame) -> str:
+    """``words`` and how wide the bins of `binned` are: ``medians of 4 to 20 steps``.
+
+    Nothing where they are single steps.
+    """
     widths = table["steps_averaged"].dropna()
-    low, high = (0, 0) if widths.empty else (int(widths.min()), int(widths.max()))
-    words = f"{high}" if low == high else f"{low} to {high}"
-    return words + (" step" if high == 1 else " steps")
+    if not (widths > 1).any():
+        return ""
+    low, high = int(widths.min()), int(widths.max())
+    return f"{words} {high} steps" if low == high else f"{words} {low} to {high} steps"
 
 
 T = TypeVar("T")

@@ -266,10 +266,10 @@ def test_published_curves_end_with_the_run(name, run, drawn):
 
 def test_short_captions_tell_what_is_averaged(drawn, sources):
     frame = sources("vgg").table("metrics")
-    longer = frame.assign(steps=200, step=10 * frame["step"])  # bins of two steps
+    longer = frame.assign(steps=200, step=10 * frame["step"])  # a row for ten steps
     for rows, told in ((frame, False), (longer, True)):
         figure = FIGURES["santurkar_1"].draw(FIGURES["santurkar_1"].tabulate(rows))
-        assert ("accuracy: means of 2 steps" in words(figure)) == told
+        assert ("accuracy: means of 10 steps" in words(figure)) == told
     _, figure = drawn("santurkar_4", "vgg")
     assert "range over probes of 0.5 to 4 learning rates" in words(figure)
     _, figure = drawn("santurkar_11", "vgg")

@@ -1,5 +1,6 @@
 """The numbers of the figures of quantities, against what they are by definition."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,10 @@ from normlab.figures.tables import (
     with_names,
     with_origin,
 )
+from normlab.store import load
+from normlab.store.thin import thin
 from tests.figures import made
+from tests.store.handmade import make_cell, write_run
 
 FOLDER = Path(reference.__file__).with_name("santurkar")
 
@@ -74,6 +78,28 @@ def test_bins_are_means_or_medians(vgg):
         blocks = mine["batch_loss"].to_numpy()[:20].reshape(5, 4)
         wanted = getattr(np, how)(blocks, axis=1)
         np.testing.assert_allclose(found["batch_loss"], wanted, rtol=1e-6)
+
+
+def test_a_row_of_a_thin_copy_is_the_steps_it_stands_for(tmp_path):
+    """Its bins are no narrower than its rows, and its means those of the run."""
+    write_run(
+        tmp_path / "run",
+        [make_cell(lrs=(0.1,), seeds=1, steps=40, eval_every=8)],
+        loss=lambda member, step: float(step),
+    )
+    whole, part = (
+        with_names(load(run))
+        for run in (tmp_path / "run", thin(tmp_path / "run", tmp_path / "thin").root)
+    )
+    for bins, width in ((5, 8), (100, 8)):
+        table = binned(part, "batch_loss", bins=bins)
+        assert set(table["steps_averaged"]) == {width}
+        # A row ends its steps: 0 to 8, then 9 to 16, ...; of 40 there is no loss.
+        ends = [0, 9, 17, 25, 33, 40]
+        means = [np.mean(range(*pair)) for pair in itertools.pairwise(ends)]
+        assert list(table["batch_loss"]) == pytest.approx(means)
+        assert list(table["step"])[:-1] == pytest.approx(means[:-1])
+    assert set(binned(whole, "batch_loss", bins=100)["steps_averaged"]) == {1}
 
 
 def test_the_band_is_over_the_papers_probes(vgg):
