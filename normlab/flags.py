@@ -103,13 +103,15 @@ def read(kind: type[T], values: flags.FlagValues) -> T:
 
 def write(settings: Any) -> list[str]:
     """The flagfile lines that `read` turns back into ``settings``."""
-    lines = []
-    for spec in dataclasses.fields(settings):
-        value = getattr(settings, spec.name)
-        items = value if isinstance(value, tuple) else (value,)
-        words = [str(x).lower() if isinstance(x, bool) else str(x) for x in items]
-        lines.append(f"--{spec.name}={','.join(words)}")
-    return lines
+    names = [spec.name for spec in dataclasses.fields(settings)]
+    return [line(name, getattr(settings, name)) for name in names]
+
+
+def line(name: str, value: Any) -> str:
+    """The line of one flag; the items of a tuple or list stand between commas."""
+    items = value if isinstance(value, (tuple, list)) else (value,)
+    words = [str(x).lower() if isinstance(x, bool) else str(x) for x in items]
+    return f"--{name}={','.join(words)}"
 
 
 def _words(argv: Sequence[str]) -> list[str]:

@@ -40,7 +40,7 @@ def main(values: flags.FlagValues) -> None:
         print(f"measured: {name}")
 
 
-def _flags() -> flags.FlagValues:
+def flag_values() -> flags.FlagValues:
     values = flags.FlagValues()
     define(AnalysisOptions, values)
     define(ProbeSettings, values)
@@ -48,4 +48,4 @@ def _flags() -> flags.FlagValues:
 
 
 if __name__ == "__main__":
-    run(main, _flags(), program=PROGRAM, doc=__doc__ or "")
+    run(main, flag_values(), program=PROGRAM, doc=__doc__ or "")

@@ -63,11 +63,11 @@ def main(values: flags.FlagValues) -> None:
     _draw(tabulate(found), config)
 
 
-def _flags() -> flags.FlagValues:
+def flag_values() -> flags.FlagValues:
     values = flags.FlagValues()
     define(LandscapeConfig, values)
     return values
 
 
 if __name__ == "__main__":
-    run(main, _flags(), program=PROGRAM, doc=__doc__ or "")
+    run(main, flag_values(), program=PROGRAM, doc=__doc__ or "")

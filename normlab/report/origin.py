@@ -9,6 +9,7 @@ import pandas as pd
 
 import normlab
 from normlab.config import SweepConfig
+from normlab.flags import line
 from normlab.store.layout import CellPaths, RunPaths, exists, read_json
 from normlab.store.load import begun_cells, cell_ids
 from normlab.store.run import cell_status, read_cell
@@ -130,9 +131,7 @@ def _changed(config: dict[str, Any]) -> list[str]:
         default = field.default
         default = list(default) if isinstance(default, tuple) else default
         if value != default:
-            items = value if isinstance(value, list) else [value]
-            words = [str(x).lower() if isinstance(x, bool) else str(x) for x in items]
-            lines.append(f"--{field.name}={','.join(words)}")
+            lines.append(line(field.name, value))
     return lines
 
 

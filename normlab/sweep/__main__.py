@@ -143,7 +143,7 @@ def _check(outcomes: list[Outcome], cells: tuple[Cell, ...]) -> None:
         )
 
 
-def _flags() -> flags.FlagValues:
+def flag_values() -> flags.FlagValues:
     values = flags.FlagValues()
     define(SweepConfig, values)
     define(RunOptions, values)
@@ -153,4 +153,4 @@ def _flags() -> flags.FlagValues:
 if __name__ == "__main__":
     # Libraries have set up theirs by now.
     logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
-    run(main, _flags(), program=PROGRAM, doc=__doc__ or "")
+    run(main, flag_values(), program=PROGRAM, doc=__doc__ or "")

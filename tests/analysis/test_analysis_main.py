@@ -2,8 +2,8 @@
 
 import pytest
 
-from normlab import flags
-from normlab.analysis.__main__ import _flags, main
+from normlab.analysis.__main__ import flag_values, main
+from tests.called import called
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,5 @@ from normlab.analysis.__main__ import _flags, main
 )
 def test_what_a_sweep_refuses(word, line, tmp_path, capsys):
     argv = [f"--run={tmp_path}", "--quantities=gradient_norm", word]
-    with pytest.raises(SystemExit) as stop:
-        flags.run(main, _flags(), program="normlab.analysis", doc="", argv=argv)
-    assert stop.value.code == 1
+    assert called(main, flag_values(), argv) == 1
     assert line in capsys.readouterr().err

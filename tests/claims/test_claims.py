@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from normlab import flags
 from normlab.cell import CellConfig, Member
 from normlab.claims import CLAIMS, Claim, Verdict, ledger, to_table
 from normlab.claims.__main__ import flag_values, main
 from normlab.claims.evidence import Evidence
 from normlab.claims.judge import judge
+from tests.called import called
 from tests.claims.made import CIFAR, REPORT, REPORT_BATCH, frame, run, spread
 
 S, C, U = "supported", "contradicted", "undecided"
@@ -220,10 +220,8 @@ def test_the_table():
 
 
 def call(capsys, *words) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stop:
-        flags.run(main, flag_values(), program="normlab.claims", doc="", argv=words)
-    out, err = capsys.readouterr()
-    return int(stop.value.code or 0), out, err
+    status = called(main, flag_values(), words, "normlab.claims")
+    return status, *capsys.readouterr()
 
 
 def test_the_command(capsys, tmp_path):

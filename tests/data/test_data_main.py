@@ -5,21 +5,12 @@ import sys
 
 import pytest
 
-from normlab import flags
 from normlab.data import __main__ as command
+from tests.called import called
 
 
 def call(*words: str) -> int:
-    with pytest.raises(SystemExit) as caught:
-        flags.run(
-            command.main,
-            command.flag_values(),
-            program="normlab.data",
-            doc="",
-            argv=words,
-        )
-    assert isinstance(caught.value.code, int)
-    return caught.value.code
+    return called(command.main, command.flag_values(), words, "normlab.data")
 
 
 @pytest.mark.parametrize(

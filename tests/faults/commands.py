@@ -42,9 +42,8 @@ def commands() -> dict[str, Command]:
 
 
 def _command(module) -> Command:
-    make = getattr(module, "flag_values", None) or getattr(module, "_flags", None)
-    if make is not None:
-        return Command(module.main, make)
+    if hasattr(module, "flag_values"):
+        return Command(module.main, module.flag_values)
     # A benchmark: its settings are read, and nothing is timed.
     (kind,) = (
         value

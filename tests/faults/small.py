@@ -15,7 +15,6 @@ import pandas as pd
 import pytest
 
 from normlab.config import SweepConfig
-from normlab.flags import run as run_command
 from normlab.flags import write
 from normlab.run_options import RunOptions
 from normlab.store import RunPaths, load, load_quantity
@@ -26,6 +25,7 @@ from normlab.sweep import __main__ as command
 from normlab.sweep import execute
 from normlab.sweep.execute import run_cell
 from tests import tiny
+from tests.called import called
 from tests.sweep.test_execute import Interrupted, StopAfter
 
 CELL = tiny.cell(
@@ -142,15 +142,8 @@ def words(out: Path | str, **changes: Any) -> list[str]:
 
 def sweep(out: Path | str, **changes: Any) -> int:
     """The command, in this process; its exit status."""
-    with pytest.raises(SystemExit) as stop:
-        run_command(
-            command.main,
-            command._flags(),
-            program=command.PROGRAM,
-            doc="",
-            argv=words(out, **changes),
-        )
-    return int(stop.value.code or 0)
+    argv = words(out, **changes)
+    return called(command.main, command.flag_values(), argv, command.PROGRAM)
 
 
 def one_line(error: str) -> None:

@@ -10,13 +10,13 @@ import sys
 import pytest
 from absl.flags import FlagValues
 
-from normlab.flags import run as run_command
 from normlab.interrupt import Stopped, noting, raising
 from normlab.landscape import __main__ as landscape
 from normlab.store.layout import numbered
 from normlab.store.run import cell_status
 from normlab.sweep.engines import inline
 from tests import tiny
+from tests.called import called
 from tests.faults import small
 from tests.landscape import made
 
@@ -129,9 +129,7 @@ def test_so_does_any_other(signum, capsys, tally):
         os.kill(os.getpid(), signum)
         raise AssertionError
 
-    with pytest.raises(SystemExit) as ended:
-        run_command(main, FlagValues(), program="normlab.analysis", doc="", argv=[])
-    assert ended.value.code == 128 + signum
+    assert called(main, FlagValues(), [], "normlab.analysis") == 128 + signum
     name = signal.Signals(signum).name
     said = f"normlab.analysis: stopped by {name}; the same command goes on\n"
     assert capsys.readouterr().err == said
@@ -150,15 +148,8 @@ def test_a_landscape_keeps_its_tiles(tmp_path, monkeypatch, capsys, tally):
             os.kill(os.getpid(), signal.SIGTERM)
 
     def call() -> int:
-        with pytest.raises(SystemExit) as ended:
-            run_command(
-                landscape.main,
-                landscape._flags(),
-                program=landscape.PROGRAM,
-                doc="",
-                argv=words,
-            )
-        return int(ended.value.code or 0)
+        values = landscape.flag_values()
+        return called(landscape.main, values, words, landscape.PROGRAM)
 
     with monkeypatch.context() as patch:
         patch.setattr(landscape.LandscapeProgress, "__call__", stop)

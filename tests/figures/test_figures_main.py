@@ -2,8 +2,8 @@
 
 import pytest
 
-from normlab import flags
 from normlab.figures.__main__ import flag_values, main
+from tests.called import called
 from tests.figures import made
 
 
@@ -14,10 +14,8 @@ def run(tmp_path_factory):
 
 
 def call(capsys, *words) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stop:
-        flags.run(main, flag_values(), program="normlab.figures", doc="", argv=words)
-    out, err = capsys.readouterr()
-    return int(stop.value.code or 0), out, err
+    status = called(main, flag_values(), words, "normlab.figures")
+    return status, *capsys.readouterr()
 
 
 def test_all_that_the_run_has(run, capsys, quick):

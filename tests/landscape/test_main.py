@@ -2,25 +2,17 @@
 
 import pandas as pd
 import pytest
-from absl import flags
 
-from normlab.flags import define
-from normlab.flags import run as run_command
 from normlab.landscape import __main__ as command
-from normlab.landscape.settings import LandscapeConfig
+from tests.called import called
 from tests.landscape import made
 
 QUICK = ("--points=3", "--images=12", "--devices=1")
 
 
 def call(*words: str) -> int:
-    values = flags.FlagValues()
-    define(LandscapeConfig, values)
-    with pytest.raises(SystemExit) as stop:
-        run_command(
-            command.main, values, program=command.PROGRAM, doc="", argv=[*QUICK, *words]
-        )
-    return int(stop.value.code or 0)
+    argv = [*QUICK, *words]
+    return called(command.main, command.flag_values(), argv, command.PROGRAM)
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,14 @@
 
 import pytest
 
-from normlab import flags
 from normlab.report import page
 from normlab.report.__main__ import flag_values, main
+from tests.called import called
 
 
 def call(capsys, *words) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stop:
-        flags.run(main, flag_values(), program="normlab.report", doc="", argv=words)
-    out, err = capsys.readouterr()
-    return int(stop.value.code or 0), out, err
+    status = called(main, flag_values(), words, "normlab.report")
+    return status, *capsys.readouterr()
 
 
 def test_it_says_where_the_page_is(plain, tmp_path, capsys, monkeypatch):

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from normlab import flags
 from normlab.sweep import __main__ as sweep
 from normlab.tensorboard import __main__ as tensorboard
+from tests.called import called
 from tests.store.handmade import make_cell, write_run
 
 NEEDED = "needs the package tensorboardX: pip install 'normlab[tensorboard]'"
@@ -19,15 +19,13 @@ def run(tmp_path):
     return write_run(tmp_path / "run", [make_cell(lrs=(0.1,), seeds=2)]).root
 
 
-def call(capsys, program, words, values) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stop:
-        flags.run(program.main, values, program="it", doc="", argv=words)
-    out, err = capsys.readouterr()
-    return int(stop.value.code or 0), out, err
+def call(capsys, program, words) -> tuple[int, str, str]:
+    status = called(program.main, program.flag_values(), words)
+    return status, *capsys.readouterr()
 
 
 def export(capsys, *words: str) -> tuple[int, str, str]:
-    return call(capsys, tensorboard, words, tensorboard.flag_values())
+    return call(capsys, tensorboard, words)
 
 
 def test_it_exports(run, capsys, tmp_path):
@@ -84,7 +82,7 @@ def planned(monkeypatch):
 
 def sweep_again(capsys, run, *words: str) -> tuple[int, str, str]:
     words = ("--steps=20", f"--out={run}", "--compilation_cache=none", *words)
-    return call(capsys, sweep, words, sweep._flags())
+    return call(capsys, sweep, words)
 
 
 def test_a_sweep_exports_at_its_end_and_when_it_is_complete(run, capsys, planned):

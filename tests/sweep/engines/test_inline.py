@@ -8,7 +8,6 @@ from unittest import mock
 import pandas as pd
 import pytest
 
-from normlab import flags
 from normlab.errors import Unwritable, UserError
 from normlab.models import INITS, MODELS
 from normlab.run_options import RunOptions
@@ -22,6 +21,7 @@ from normlab.sweep.attempt import Outcome
 from normlab.sweep.engines import ENGINES, inline, part
 from normlab.sweep.engines.inline import Inline
 from tests import tiny
+from tests.called import called
 from tests.store.handmade import make_cell
 
 WORDS = (
@@ -53,10 +53,7 @@ def _tiny_models():
 
 def call(capsys, out, *words: str) -> tuple[int, str, str]:
     argv = (*WORDS, f"--out={out}", *words)
-    with pytest.raises(SystemExit) as stop:
-        flags.run(sweep.main, sweep._flags(), program="it", doc="", argv=argv)
-    found = capsys.readouterr()
-    return int(stop.value.code or 0), found.out, found.err
+    return called(sweep.main, sweep.flag_values(), argv), *capsys.readouterr()
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +61,7 @@ def whole(tmp_path_factory) -> pd.DataFrame:
     """The numbers of the sweep, run by one command."""
     out = tmp_path_factory.mktemp("whole") / "run"
     argv = (*WORDS, f"--out={out}")
-    with pytest.raises(SystemExit) as stop:
-        flags.run(sweep.main, sweep._flags(), program="it", doc="", argv=argv)
-    assert not stop.value.code
+    assert called(sweep.main, sweep.flag_values(), argv) == 0
     return load(out)
 
 
