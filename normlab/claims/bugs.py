@@ -54,6 +54,13 @@ def _scaled(scale: bool, epsilon: float) -> Side:
     return side(name, "postmortem_scale", PROPER, own, place)
 
 
+def _behind(norm: str, dense: bool) -> Side:
+    own = {"batch": BATCH, "group": group(4)}[norm] | {"norm_dense": dense}
+    name = f"{norm} behind {'all three layers' if dense else 'the convolutions'}"
+    place = {"batch_size": 50, "lr": 1e-3}
+    return side(name, "postmortem_dense", PROPER, own, place)
+
+
 CLAIMS = (
     Claim(
         "B1",
@@ -106,5 +113,31 @@ CLAIMS = (
             ),
         ),
         remark="No difference is one within a point.",
+    ),
+    Claim(
+        "B10a",
+        "A norm behind the hidden dense layer, too, makes training faster, whichever "
+        "norm it is.",
+        "follows from B10, if it is to explain the report's curves",
+        tuple(
+            difference(
+                m.BATCH_LOSS, _behind(norm, True), _behind(norm, False), below(0)
+            )
+            for norm in ("batch", "group")
+        ),
+    ),
+    Claim(
+        "B10b",
+        "Group norm trains slower than batch norm, and ends lower, where both stand "
+        "behind all three layers, too.",
+        "report p. 12, whose group norm stood behind two layers",
+        (
+            difference(
+                m.BATCH_LOSS, _behind("group", True), _behind("batch", True), above(0)
+            ),
+            difference(
+                m.FINAL_TEST, _behind("group", True), _behind("batch", True), below(0)
+            ),
+        ),
     ),
 )
