@@ -26,7 +26,7 @@ from normlab.sweep import execute
 from normlab.sweep.execute import run_cell
 from tests import tiny
 from tests.called import called
-from tests.sweep.test_execute import Interrupted, StopAfter
+from tests.sweep.stopped import Interrupted, StopAfter
 
 CELL = tiny.cell(
     tiny.members(lrs=(0.01, 0.1), seeds=(0, 1))[:3],

@@ -8,7 +8,7 @@ import pytest
 
 from normlab.figures import FIGURES, NotDrawn
 from normlab.store import load
-from tests.figures.test_figures import drawn, error_bars, lines_of, norms, words
+from tests.figures.seen import drawn, error_bars, lines_of, norms, words
 from tests.store.handmade import make_cell, write_run
 
 SIZES = (2, 8, 32)

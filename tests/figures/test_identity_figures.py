@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from normlab.figures import identity_slack, norm_consequences
 from normlab.store import load_quantity
 from normlab.store.quantities import ProbeRecorder, to_table
-from tests.figures.test_figures import lines_of, words
+from tests.figures.seen import lines_of, words
 from tests.store.handmade import make_cell, write_run
 
 STEPS = (0, 10, 20)

@@ -18,7 +18,8 @@ from normlab.figures import FIGURES, NotDrawn, Sources, draw_all
 from normlab.figures.style import looks
 from normlab.figures.tables import PAPER, RUN
 from tests.figures import made
-from tests.figures.test_figures import SETTINGS, words
+from tests.figures.seen import words
+from tests.figures.test_figures import SETTINGS
 
 ALWAYS = {
     "curves",

@@ -14,7 +14,7 @@ from normlab.figures.reference import report
 from normlab.figures.tables import REPORT, RUN
 from normlab.store import load
 from normlab.store.thin import thin
-from tests.figures.test_figures import lines_of, words
+from tests.figures.seen import lines_of, words
 from tests.store.handmade import make_cell, write_run
 
 METRICS = ("train_accuracy", "test_accuracy", "batch_loss")

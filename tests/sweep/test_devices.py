@@ -13,7 +13,8 @@ from normlab.store.run import cell_status
 from normlab.sweep import execute
 from normlab.sweep.execute import run_cell
 from tests import tiny
-from tests.sweep.test_execute import OPTIONS, Interrupted, StopAfter, frame_of
+from tests.sweep.stopped import Interrupted, StopAfter, frame_of
+from tests.sweep.test_execute import OPTIONS
 
 TEN = tiny.cell(
     tiny.members(lrs=(0.01, 0.03, 0.1, 0.2, 0.3), seeds=(0, 1)), steps=12, path_every=3

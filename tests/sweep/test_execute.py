@@ -18,7 +18,6 @@ from normlab.run_options import RunOptions
 from normlab.store import checkpoints
 from normlab.store.layout import CellPaths, numbered
 from normlab.store.lock import only_writer
-from normlab.store.metrics import read_parts, to_frame
 from normlab.store.path import read_path
 from normlab.store.run import cell_status, read_cell
 from normlab.sweep import adapt, execute
@@ -27,6 +26,7 @@ from normlab.sweep.population import Population
 from normlab.sweep.progress import SweepProgress
 from normlab.train.optimizers import HYPERPARAMETERS
 from tests import tiny
+from tests.sweep.stopped import Interrupted, StopAfter, frame_of, same_bits
 
 CELL = tiny.cell(
     tiny.members(lrs=(0.01, 0.1), seeds=(0, 1))[:3],
@@ -37,23 +37,6 @@ CELL = tiny.cell(
     path_every=3,
 )
 OPTIONS = RunOptions(checkpoint_seconds=0.0, chunk_steps=4)
-
-
-class Interrupted(Exception):
-    pass
-
-
-class StopAfter(tiny.Silent):
-    """Raises in the call of `advance` that follows ``calls`` of them."""
-
-    def __init__(self, calls: int):
-        super().__init__()
-        self._left = calls
-
-    def advance(self, steps, losses_M):
-        if self._left == 0:
-            raise Interrupted
-        self._left -= 1
 
 
 PLAN = tiny.plan(CELL)
@@ -76,22 +59,12 @@ def final_state(paths: CellPaths, plan=PLAN):
     return newest, checkpoints.load(paths.checkpoints, newest, state_shapes(plan))
 
 
-def frame_of(paths: CellPaths) -> pd.DataFrame:
-    table = read_parts(paths.metrics)
-    assert table is not None
-    return to_frame(table)
-
-
 def everything(paths: CellPaths):
     """(metrics, final state, path) of a finished cell."""
     assert cell_status(paths) == "complete"
     step, state = final_state(paths)
     assert step == 14
     return frame_of(paths), state, list(read_path(paths.path))
-
-
-def same_bits(one, other):
-    jax.tree.map(np.testing.assert_array_equal, one, other)
 
 
 def assert_same(found, expected):

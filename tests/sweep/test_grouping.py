@@ -23,7 +23,7 @@ from normlab.sweep.population import Population, to_device
 from normlab.train.optimizers import HYPERPARAMETERS
 from normlab.train.program import data_arrays
 from tests import tiny
-from tests.sweep.test_execute import Interrupted, StopAfter, frame_of, same_bits
+from tests.sweep.stopped import Interrupted, StopAfter, frame_of, same_bits
 from tests.sweep.test_laws import close, take
 
 SETTINGS = {"norm": "group_correlated", "groups": 2, "width": 2.0}

@@ -23,7 +23,7 @@ from normlab.train.optimizers import HYPERPARAMETERS
 from normlab.train.program import data_arrays
 from normlab.train.step import make_loss
 from tests import tiny
-from tests.sweep.test_execute import Interrupted, StopAfter, frame_of, same_bits
+from tests.sweep.stopped import Interrupted, StopAfter, frame_of, same_bits
 
 NAMES = (
     "gradient_norm",
