@@ -7,6 +7,7 @@ reads without bound what names itself many times over, or never ends.
 import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from normlab.errors import UserError
 
@@ -91,3 +92,10 @@ def _lines(path: Path, name: str) -> list[str]:
         raise UserError(f"--flagfile={name} has more than {_MOST_BYTES} bytes")
     lines = (line.strip() for line in text.replace("\r", "\n").split("\n"))
     return [line for line in lines if line and not line.startswith(_COMMENTS)]
+
+
+def line(name: str, value: Any) -> str:
+    """The line of one flag; the items of a tuple or list stand between commas."""
+    items = value if isinstance(value, (tuple, list)) else (value,)
+    words = [str(x).lower() if isinstance(x, bool) else str(x) for x in items]
+    return f"--{name}={','.join(words)}"

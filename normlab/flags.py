@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeVar, cast
 from absl import flags
 
 from normlab.errors import UserError, one_line
-from normlab.flagfiles import expand
+from normlab.flagfiles import expand, line
 from normlab.interrupt import Stopped, raising
 from normlab.serialize import item_type
 
@@ -105,13 +105,6 @@ def write(settings: Any) -> list[str]:
     """The flagfile lines that `read` turns back into ``settings``."""
     names = [spec.name for spec in dataclasses.fields(settings)]
     return [line(name, getattr(settings, name)) for name in names]
-
-
-def line(name: str, value: Any) -> str:
-    """The line of one flag; the items of a tuple or list stand between commas."""
-    items = value if isinstance(value, (tuple, list)) else (value,)
-    words = [str(x).lower() if isinstance(x, bool) else str(x) for x in items]
-    return f"--{name}={','.join(words)}"
 
 
 def _words(argv: Sequence[str]) -> list[str]:

@@ -3,7 +3,7 @@
 import dataclasses
 
 from normlab.claims.claim import Claim, Part, Side, level
-from normlab.claims.measures import FINAL_TEST
+from normlab.claims.measures import FINAL_TEST, FINAL_TRAIN
 from normlab.claims.rules import within
 from normlab.claims.settings import report_bn, report_gn
 from normlab.figures.reference.report import last_epoch
@@ -11,6 +11,7 @@ from normlab.figures.reference.report import last_epoch
 # How far apart two single runs may lie, and the reading of a plot.
 _POINTS = 1.5
 _POINTS_OF_ONE = 100.0
+_FINAL = {"test_accuracy": FINAL_TEST, "train_accuracy": FINAL_TRAIN}
 _SIDES: dict[str, tuple[Side, Side]] = {
     "E1": (report_bn("none"), report_bn("batch")),
     "E2": (report_bn("none", lr=1e-4), report_bn("batch", lr=1e-4)),
@@ -22,11 +23,13 @@ _SIDES: dict[str, tuple[Side, Side]] = {
 }
 
 
-def _again(experiment: str, curve: str, side: Side) -> Part:
-    """The last epoch's test accuracy against a curve of the report, none or norm."""
-    published = _POINTS_OF_ONE * last_epoch(experiment, "test_accuracy", curve)
+def _again(
+    experiment: str, curve: str, side: Side, metric: str = "test_accuracy"
+) -> Part:
+    """The last epoch's accuracy against a curve of the report, none or norm."""
+    published = _POINTS_OF_ONE * last_epoch(experiment, metric, curve)
     rule, place = within(_POINTS), f"experiment {experiment}"
-    return level(FINAL_TEST, side, rule, place, published)
+    return level(_FINAL[metric], side, rule, place, published)
 
 
 def _claim(number: int, experiment: str, sides: tuple[Side, Side]) -> Claim:
@@ -56,10 +59,11 @@ CLAIMS = (
         "The report's batch norm stood behind its convolutions alone, as it says.",
         "report p. 6; E1, E3 and E4, read off its plots",
         tuple(
-            _again(experiment, "norm", _behind_convolutions(size))
+            _again(experiment, "norm", _behind_convolutions(size), metric)
+            for metric in _FINAL
             for experiment, size in (("E1", 50), ("E3", 10), ("E4", 100))
         ),
-        remark=f"If so its test accuracies come out again, within {_POINTS:g} points; "
+        remark=f"If so its accuracies come out again, within {_POINTS:g} points; "
         "R1 to R4 are with a norm behind the hidden dense layer, too.",
     ),
 )

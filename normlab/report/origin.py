@@ -9,7 +9,7 @@ import pandas as pd
 
 import normlab
 from normlab.config import SweepConfig
-from normlab.flags import line
+from normlab.flagfiles import line
 from normlab.store.layout import CellPaths, RunPaths, exists, read_json
 from normlab.store.load import begun_cells, cell_ids
 from normlab.store.run import cell_status, read_cell
