@@ -108,11 +108,12 @@ def _apart(tables: list[pd.DataFrame], shared: list[str]) -> str:
 
 def selected(members: pd.DataFrame, side: Side) -> pd.DataFrame:
     """The members of a side."""
+    found = members.index
     for name, wanted in side.where.items():
-        if members.empty:
+        if found.empty:
             break
-        members = members[_is(members[name], wanted)]
-    return members
+        found = found[_is(members.loc[found, name], wanted)]
+    return members.loc[found]
 
 
 def _is(column: pd.Series, wanted: Any) -> pd.Series:
@@ -142,15 +143,16 @@ def _values(
     if members.empty:
         return members
     values = part.measure.of(evidence, members.index, side.evaluated)
-    table = members.assign(value=values.reindex(members.index).astype(float))
+    keys = [*shared, "seed"]
+    name, how = side.across or (None, None)
+    apart = keys if name is None else [*keys, name]
+    table = members[[*apart, "run"]]
+    table = table.assign(value=values.reindex(members.index).astype(float))
     table = table[table["value"].notna()]
     places = table["run"].map(order).to_numpy()
-    table = table.iloc[np.argsort(places, kind="stable")]
-    keys = [*shared, "seed"]
-    if side.across is None:
-        return table.drop_duplicates(keys)
-    name, how = side.across
-    table = table.drop_duplicates([*keys, name])
+    table = table.iloc[np.argsort(places, kind="stable")].drop_duplicates(apart)
+    if name is None:
+        return table
     groups = table.groupby(keys, dropna=False, as_index=False)
     found = groups.agg(
         value=("value", how), run=("run", "first"), count=("value", "size")

@@ -11,6 +11,9 @@ from normlab.store.load import load, load_quantity, measured
 
 _OF_BATCHES = ("batch_loss", "batch_accuracy", "gradient_norm")
 _MEMBER = ["run", "cell", "member"]
+_CURVES = ("step", "diverged", *_OF_BATCHES, *EVALUATIONS)
+# Settings that a row of a curve needs beside its numbers.
+_OF_ROWS = ["who", "norm", "bn_eval", "steps", "train_size", "batch_size"]
 
 
 class Evidence:
@@ -35,9 +38,11 @@ class Evidence:
             ended = rows.groupby(_MEMBER)["step"].transform("max") == rows["steps"]
             rows = rows[ended].reset_index(drop=True)
             rows["who"] = rows.groupby(_MEMBER, sort=False).ngroup()
-        self._rows = rows
-        self._quantities: dict[str, pd.DataFrame] = {}
         self.members = _members(rows)
+        # Of the settings few: each that is carried along is copied at every choice.
+        self._rows = rows[[c for c in rows if c in _OF_ROWS or _is_curve(str(c))]]
+        self._evaluated: dict[str, pd.DataFrame] = {}
+        self._quantities: dict[str, pd.DataFrame] = {}
 
     @classmethod
     def read(cls, runs: Iterable[str | Path]) -> "Evidence":
@@ -61,7 +66,13 @@ class Evidence:
           What is of batches is the mean over that gap; a loss that is not finite is
           infinite.
         """
-        rows = evaluated_by(self._rows[self._rows["who"].isin(who)], evaluated)
+        if evaluated not in self._evaluated:
+            self._evaluated[evaluated] = self._by(evaluated)
+        found = self._evaluated[evaluated]
+        return found[found["who"].isin(who)]
+
+    def _by(self, evaluated: str) -> pd.DataFrame:
+        rows = evaluated_by(self._rows, evaluated)
         for name in (name for name in rows.columns if str(name).endswith("_loss")):
             lost = rows["diverged"] & rows[name].isna()
             rows[name] = rows[name].astype(float).mask(lost, np.inf)
@@ -120,8 +131,11 @@ def _members(rows: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame({"who": []}).set_index("who")
     table = rows.drop_duplicates("who").set_index("who")
     epochs = table["steps"] * table["batch_size"] / table["train_size"]
-    changing = [*EVALUATIONS, *_OF_BATCHES, "step", "diverged"]
-    kinds = tuple(f"{name}_" for name in EVALUATIONS)
-    changing += [c for c in table.columns if str(c).startswith(kinds)]
-    settings = table.drop(columns=[c for c in changing if c in table])
+    settings = table[[c for c in table if not _is_curve(str(c))]]
     return settings.assign(epochs=epochs.round(1))
+
+
+def _is_curve(column: str) -> bool:
+    """Whether a column changes along training; also ``test_accuracy_precise``."""
+    kinds = tuple(f"{name}_" for name in EVALUATIONS)
+    return column in _CURVES or column.startswith(kinds)

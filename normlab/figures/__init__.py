@@ -51,8 +51,10 @@ __all__ = [
     "Drawing",
     "NotDrawn",
     "Sources",
+    "candidates",
     "check",
     "draw_all",
+    "plotted",
     "tabulated",
 ]
 
@@ -170,18 +172,31 @@ def tabulated(
       UserError: one of ``names`` is unknown, or the run has nothing for it.
     """
     check(names or ())
-    for name, drawing in FIGURES.items():
-        if names is not None and name not in names:
+    asked = names is not None
+    for name in FIGURES if asked else candidates(sources):
+        if asked and name not in names:
             continue
-        if names is None and not set(drawing.reads) <= set(sources.names):
-            continue
-        table = _table(name, sources, asked=names is not None)
+        table = plotted(name, sources, asked)
         if table is not None:
             yield name, table
 
 
-def _table(name: str, sources: Sources, asked: bool) -> pd.DataFrame | None:
-    """What is plotted, or None where there is nothing and nobody ``asked`` for it."""
+def candidates(sources: Sources) -> list[str]:
+    """The figures whose tables the run has, whether or not there is something in them.
+
+    Raises:
+      UserError: it is no run directory.
+    """
+    has = set(sources.names)
+    return [name for name, drawing in FIGURES.items() if set(drawing.reads) <= has]
+
+
+def plotted(name: str, sources: Sources, asked: bool = False) -> pd.DataFrame | None:
+    """What a figure plots, or None where there is nothing and nobody ``asked`` for it.
+
+    Raises:
+      UserError: a file is damaged; or, of what was asked for, there is nothing.
+    """
     drawing = FIGURES[name]
     try:
         tables = [sources.table(source) for source in drawing.reads]

@@ -12,7 +12,7 @@ from normlab.figures.tables import (
     binned,
     over_seeds,
     stack,
-    with_names,
+    with_epochs,
     with_origin,
 )
 
@@ -32,8 +32,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     while its loss is finite (``n`` says how many are), and in the median of the
     accuracy to the end. Beside the loss stands what the run is judged by.
     """
-    epoch = frame["step"] * frame["batch_size"] / frame["train_size"]
-    frame = with_names(frame).assign(epoch=epoch)
+    frame = with_epochs(frame)
     losses = binned(frame, "batch_loss", bins=_BINS, x="epoch")
     keys, score = ["setting", "point", "epoch"], main_metric(frame)
     tables = [

@@ -13,20 +13,20 @@ from normlab.figures.tables import (
     averages,
     binned,
     over_seeds,
-    with_names,
+    with_epochs,
     with_origin,
 )
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
-    """What `draw` draws: a row a (setting, point, step).
+    """What `draw` draws: a row a (setting, point, epoch).
 
     Each member's norms are first replaced by their median over bins of
     ``steps_averaged`` steps: single steps spike.
     """
-    frame = with_names(frame)
-    bins = binned(frame, "gradient_norm", how="median")
-    keys = ["setting", "point", "step", "steps_averaged"]
+    frame = with_epochs(frame)
+    bins = binned(frame, "gradient_norm", how="median", x="epoch")
+    keys = ["setting", "point", "epoch", "steps_averaged"]
     table = over_seeds(bins, keys, "gradient_norm")
     return with_origin(table.assign(metric="gradient_norm"), frame)
 
@@ -36,7 +36,9 @@ def draw(table: pd.DataFrame) -> Figure:
     """A column a learning rate, one axis for all."""
     rows = {"gradient_norm": f"gradient's l2 norm\n({table['unit'].iloc[0]}/θ)"}
     what = averages("medians of", table)
-    figure, axes = lines(table, row="metric", ylabels=rows, what=what)
+    figure, axes = lines(
+        table, row="metric", ylabels=rows, x="epoch", xlabel="epoch", what=what
+    )
     log_axis(list(axes.values()), table[["median", "low", "high"]])
     legend(figure)
     return figure

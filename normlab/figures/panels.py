@@ -23,6 +23,8 @@ _CHARACTERS = 15  # of a title, an inch
 _BARE = ("", "None")
 # Of a legend's entry, in inches: the least, its line with the gaps, and a letter.
 _LEGEND_WIDTH, _HANDLE, _LETTER = 1.4, 0.65, 0.065
+# Of a legend, in inches: a row; and the rows that a figure of `grid` has room for.
+_LEGEND_ROW, _ROOM = 0.19, 2
 # A logarithmic axis ends by this factor beyond this quantile of the values, at most.
 _RARE, _FAR = 0.002, 10.0
 _MARGIN = 1.3
@@ -159,6 +161,9 @@ def legend(figure: Figure) -> None:
         entry = max(_LEGEND_WIDTH, _HANDLE + _LETTER * longest)
         room = max(1, int(figure.get_size_inches()[0] / entry))
         rows = math.ceil(len(handles) / room)
+        # More rows would be taken from the panels.
+        more = _LEGEND_ROW * max(0, rows - _ROOM)
+        figure.set_figheight(figure.get_figheight() + more)
         figure.legend(
             handles.values(),
             handles.keys(),

@@ -26,7 +26,14 @@ PALETTE = (
 )
 MARKERS = "osD^vP*X"
 # Dashes are published curves.
-LINES: tuple[Any, ...] = ("-", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
+LINES: tuple[Any, ...] = (
+    "-",
+    ":",
+    "-.",
+    (0, (5, 1, 1, 1, 1, 1)),
+    (0, (9, 2, 1, 2)),
+    (0, (1, 3)),
+)
 
 _RC: dict[Any, Any] = {
     "figure.dpi": 100,

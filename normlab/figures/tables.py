@@ -19,8 +19,7 @@ import pandas as pd
 
 from normlab.analysis.summary import (
     dynamic_columns,
-    interval_columns,
-    median_interval,
+    median_intervals,
     number,
     place_text,
     settings_label,
@@ -44,6 +43,12 @@ def points(frame: pd.DataFrame) -> pd.Series:
 def with_names(frame: pd.DataFrame) -> pd.DataFrame:
     """``frame`` with ``setting`` and ``point``."""
     return frame.assign(setting=settings_label(frame), point=points(frame))
+
+
+def with_epochs(frame: pd.DataFrame) -> pd.DataFrame:
+    """`with_names`, and ``epoch``, a step in passes over the training images."""
+    epoch = frame["step"] * frame["batch_size"] / frame["train_size"]
+    return with_names(frame).assign(epoch=epoch)
 
 
 def is_regression(frame: pd.DataFrame) -> pd.Series:
@@ -92,10 +97,7 @@ def over_seeds(rows: pd.DataFrame, keys: Sequence[str], field: str) -> pd.DataFr
     A member counts while its value is finite; ``n`` says how many do.
     """
     rows = rows[np.isfinite(rows[field])]
-    found = rows.groupby(list(keys), sort=False)[field].apply(median_interval)
-    values = interval_columns(found).reset_index(drop=True)
-    table = pd.concat([found.index.to_frame(index=False), values], axis=1)
-    return table.assign(source=RUN)
+    return median_intervals(rows, keys, field).assign(source=RUN)
 
 
 def published(rows: pd.DataFrame, value: str, source: str = PAPER) -> pd.DataFrame:

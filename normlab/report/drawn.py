@@ -1,10 +1,13 @@
 """The figures of a run as pictures inside the page, each with its table to download."""
 
+import contextlib
+import functools
 import inspect
 import io
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib
@@ -15,10 +18,11 @@ from PIL import Image
 from normlab.figures import (
     FIGURES,
     Sources,
+    candidates,
     landscape_contour,
     landscape_line,
     landscape_surface,
-    tabulated,
+    plotted,
 )
 from normlab.figures.style import style
 from normlab.report import embed
@@ -29,7 +33,7 @@ from normlab.sweep.placement import cores
 # Beyond this many bytes a drawing's picture is the smaller one.
 _MOST_SVG = 250_000
 _DPI = 96  # a page's inch
-# A figure takes a second, and so do a few that a process could draw before it is up.
+# As many figures take as long as a process needs before it can draw one.
 _WORTH, _MOST_PROCESSES = 8, 4
 # What python -m normlab.landscape leaves in the run's figures/.
 _LANDSCAPES = {
@@ -60,44 +64,75 @@ class Drawn(NamedTuple):
     csv: embed.Download
 
 
-class Plot(NamedTuple):
-    """A figure to be drawn: its name, what draws it, and the table that it draws."""
+@contextlib.contextmanager
+def drawing(all_sources: Sequence[Sources]) -> Iterator[Iterator[list[Drawn]]]:
+    """Draws the figures of runs; many of them in processes, while the caller goes on.
 
-    name: str
-    draw: Callable[[pd.DataFrame], Figure]
-    table: pd.DataFrame
+    Yields:
+      For every run what it has something for.
 
-
-def plots(sources: Sources) -> list[Plot]:
-    """Every figure that the run has something for."""
-    found = [
-        Plot(name, FIGURES[name].draw, table) for name, table in tabulated(sources)
-    ]
-    return [*found, *_landscapes(sources)]
-
-
-def _landscapes(sources: Sources) -> Iterator[Plot]:
-    """Those that were drawn, from the tables beside them."""
-    folder = RunPaths.at(sources.run).figures
-    for path in sorted(folder.glob("*.csv")):
-        drawing = _LANDSCAPES.get(path.stem.rpartition("_")[2])
-        if drawing is not None:
-            yield Plot(path.stem, drawing.draw, pd.read_csv(path))
-
-
-def draw_all(found: Sequence[Plot]) -> list[Drawn]:
-    """Draws them, in the order given; many of them in several processes."""
-    workers = min(cores(), _MOST_PROCESSES, len(found) // _WORTH)
+    Raises:
+      UserError: a run has lost something, or it is damaged; at the run's turn.
+    """
+    asked = [(sources, _names(sources)) for sources in all_sources]
+    many = sum(len(names) for _, names in asked)
+    workers = min(cores(), _MOST_PROCESSES, many // _WORTH)
     if workers < 2:
-        return [_drawn(plot) for plot in found]
+        yield (
+            [one for name in names for one in _drawn(sources, name)]
+            for sources, names in asked
+        )
+        return
     # Not forked: JAX has threads.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context) as processes:
-        return list(processes.map(_drawn, found))
+    processes = ProcessPoolExecutor(workers, context)
+    try:
+        futures = [
+            [processes.submit(_drawn_of, str(sources.run), name) for name in names]
+            for sources, names in asked
+        ]
+        yield ([one for each in own for one in each.result()] for own in futures)
+    finally:
+        processes.shutdown(cancel_futures=True)
 
 
-def _drawn(plot: Plot) -> Drawn:
-    name, draw, table = plot
+def _names(sources: Sources) -> list[str]:
+    """What there may be something for: of `FIGURES`, and the landscapes drawn."""
+    return [*candidates(sources), *_landscapes(sources.run)]
+
+
+def _landscapes(run: str | Path) -> dict[str, Path]:
+    """The tables of those that were drawn, by name."""
+    found = sorted(RunPaths.at(run).figures.glob("*.csv"))
+    return {path.stem: path for path in found if _kind(path.stem) in _LANDSCAPES}
+
+
+def _kind(name: str) -> str:
+    return name.rpartition("_")[2]
+
+
+@functools.lru_cache(maxsize=1)  # a process is asked for one run after another
+def _sources(run: str) -> Sources:
+    return Sources(run)
+
+
+def _drawn_of(run: str, name: str) -> list[Drawn]:
+    """`_drawn`, in another process."""
+    return _drawn(_sources(run), name)
+
+
+def _drawn(sources: Sources, name: str) -> list[Drawn]:
+    """A figure, or none where the run has nothing for it after all."""
+    if name in FIGURES:
+        table = plotted(name, sources)
+        return [] if table is None else [_with_table(name, FIGURES[name].draw, table)]
+    draw = _LANDSCAPES[_kind(name)].draw
+    return [_with_table(name, draw, pd.read_csv(_landscapes(sources.run)[name]))]
+
+
+def _with_table(
+    name: str, draw: Callable[[pd.DataFrame], Figure], table: pd.DataFrame
+) -> Drawn:
     figure = draw(table)
     words = inspect.getdoc(inspect.getmodule(draw)) or name
     # A module says in its first sentences what its figure is.
@@ -122,6 +157,7 @@ def _image(figure: Figure) -> str:
         figure.savefig(svg, format="svg", metadata={"Date": None})
         if svg.tell() <= _MOST_SVG:
             return embed.address(svg.getvalue(), "image/svg+xml")
+        figure.set_layout_engine("none")  # it has its places, which took a third
         raw, png = io.BytesIO(), io.BytesIO()
         figure.savefig(raw, format="png")
     # A plot has few colours: a palette of them is a third of the size.

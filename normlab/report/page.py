@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from importlib import resources
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,15 +64,14 @@ def render(runs: Sequence[str | Path]) -> str:
         raise UserError(f"--run={twice[0]} is given twice")
     anchors = _anchors([path.name for path in paths])
     sources = [Sources(run) for run in runs]
-    plots = [drawn.plots(source) for source in sources]
-    figures = iter(drawn.draw_all([plot for own in plots for plot in own]))
-    sections = [
-        _section(source, path.name, anchor, list(islice(figures, len(own))))
-        for source, path, anchor, own in zip(
-            sources, paths, anchors, plots, strict=True
-        )
-    ]
-    verdicts = ledger(runs)
+    with drawn.drawing(sources) as figures:
+        verdicts = ledger(runs)
+        sections = [
+            _section(source, path.name, anchor, own)
+            for source, path, anchor, own in zip(
+                sources, paths, anchors, figures, strict=True
+            )
+        ]
     addresses = {
         str(run): f"#{anchor}" for run, anchor in zip(runs, anchors, strict=True)
     }

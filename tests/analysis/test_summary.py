@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from normlab.analysis.summary import (
+    Interval,
     best,
     dynamic_columns,
     evaluated_by,
@@ -16,6 +17,7 @@ from normlab.analysis.summary import (
     interval_name,
     main_metric,
     median_interval,
+    median_intervals,
     settings_label,
     static_columns,
     summarize,
@@ -78,6 +80,36 @@ def test_the_interval_covers_as_often_as_it_says(n):
 
 def test_another_level():
     assert median_interval(range(20), level=0.5).low == 7
+
+
+@pytest.mark.parametrize("keys", [["a"], ["a", "b"]])
+def test_all_intervals_at_once_are_those_one_by_one(keys):
+    random = np.random.default_rng(3)
+    rows = pd.DataFrame(
+        {
+            "a": random.integers(6, size=300),
+            "b": random.choice(["x", "y", "z"], size=300),
+            "value": random.normal(size=300).round(1),
+        }
+    )
+    rows.loc[::7, "value"] = NAN
+    rows.loc[::11, "value"] = math.inf
+    rows.loc[[1, 20], "value"] = -math.inf
+    rows.loc[rows["a"] == 4, "value"] = NAN
+    found = median_intervals(rows, keys, "value")
+    with np.errstate(invalid="ignore"):
+        slow = rows.groupby(keys, sort=False)["value"].apply(median_interval)
+    wanted = pd.DataFrame(list(slow), columns=Interval._fields)
+    assert {0} < set(wanted["n"]) and wanted["n"].nunique() > 3
+    pd.testing.assert_frame_equal(found[list(Interval._fields)], wanted)
+    pd.testing.assert_frame_equal(found[keys], slow.index.to_frame(index=False))
+
+
+def test_no_intervals_of_no_rows():
+    rows = pd.DataFrame({"a": [1], "b": [2], "value": [0.5]})[:0]
+    for keys in (["a"], ["a", "b"]):
+        found = median_intervals(rows, keys, "value")
+        assert list(found) == [*keys, *Interval._fields] and found.empty
     assert median_interval(range(20), level=0.999).low == 2
 
 

@@ -325,6 +325,17 @@ def test_a_narrow_figure_of_curves_cuts_nothing(frames):
     assert markers == {look["marker"] for look in looks(table["setting"]).values()}
 
 
+def test_a_long_legend_takes_nothing_of_the_panels(frames):
+    _, few = drawn("gradient_norm", frames("batch sizes"))
+    _, many = drawn("gradient_norm", frames("many settings"))
+    heights = []
+    for figure in (few, many):
+        figure.savefig(io.BytesIO(), format="png", dpi=100)  # lays it out
+        heights.append(figure.axes[0].get_window_extent().height / figure.dpi)
+    assert len(many.legends[0].get_texts()) == 15
+    assert heights[1] > 0.9 * heights[0] > 0.9
+
+
 def test_one_diverging_rate_does_not_hide_the_others(tmp_path):
     def loss(member, step: int) -> float:
         return 1e30 if member.lr > 5e-3 and step > 15 else 2.0

@@ -2,26 +2,51 @@
 
 from concurrent.futures import ProcessPoolExecutor
 
+import pytest
+
+from normlab.errors import UserError
 from normlab.figures import Sources
 from normlab.report import drawn
 
 
-def test_processes_draw_what_one_draws(plain, monkeypatch):
-    plots = [
-        plot
-        for plot in drawn.plots(Sources(plain))
-        if plot.name in ("curves", "lr_sensitivity")
-    ]
-    begun = []
+@pytest.fixture
+def begun(monkeypatch) -> list:
+    """How processes were begun, where figures are worth it from the second on."""
+    found = []
 
     def processes(workers: int, context) -> ProcessPoolExecutor:
-        begun.append((workers, context.get_start_method()))
+        found.append((workers, context.get_start_method()))
         return ProcessPoolExecutor(workers, context)
 
     monkeypatch.setattr(drawn, "ProcessPoolExecutor", processes)
-    alone = drawn.draw_all(plots)
-    assert begun == [] and [one.name for one in alone] == ["curves", "lr_sensitivity"]
-    monkeypatch.setattr(drawn, "_WORTH", 1)
     monkeypatch.setattr(drawn, "cores", lambda: 2)
-    assert drawn.draw_all(plots) == alone
+    wanted = ["curves", "lr_sensitivity"]
+    monkeypatch.setattr(drawn, "candidates", lambda sources: wanted)
+    return found
+
+
+def test_processes_draw_what_one_draws(plain, begun, monkeypatch):
+    with drawn.drawing([Sources(plain)]) as figures:
+        alone = list(figures)
+    assert begun == [] and [len(own) for own in alone] == [2]
+    assert [one.name for one in alone[0]] == ["curves", "lr_sensitivity"]
+    monkeypatch.setattr(drawn, "_WORTH", 1)
+    with drawn.drawing([Sources(plain)]) as figures:
+        assert list(figures) == alone
+    assert begun == [(2, "spawn")]
+
+
+def test_an_error_of_a_process_is_that_of_the_run(plain, begun, monkeypatch):
+    monkeypatch.setattr(drawn, "_WORTH", 1)
+    (metrics,) = sorted(plain.glob("cells/*/metrics*/*.parquet"))[:1]
+    whole = metrics.read_bytes()
+    metrics.write_bytes(whole[:-10])
+    try:
+        with (
+            drawn.drawing([Sources(plain)]) as figures,
+            pytest.raises(UserError, match="damaged"),
+        ):
+            list(figures)
+    finally:
+        metrics.write_bytes(whole)
     assert begun == [(2, "spawn")]
