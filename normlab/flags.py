@@ -7,6 +7,8 @@ as it likes.
 
 import dataclasses
 import os
+import select
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar, cast
@@ -155,6 +157,16 @@ def _leave(status: int, at_once: bool) -> NoReturn:
     sys.exit(status)
 
 
+def _unread() -> bool:
+    """Whether who read standard output is gone (``| head``); the rest is dropped."""
+    watched = select.poll()
+    watched.register(sys.stdout.fileno(), 0)
+    gone = any(event & select.POLLERR for _, event in watched.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return gone
+
+
 def run(
     main: Callable[[flags.FlagValues], int | None],
     values: flags.FlagValues,
@@ -174,7 +186,8 @@ def run(
 
     A wrong flag, a missing flagfile, a stray word or a `UserError` out of
     ``main`` ends in one line on standard error and exit status 1; SIGTERM and SIGINT
-    in one line and 128 + their number.
+    in one line and 128 + their number; a reader of standard output that is gone in
+    no line and 128 + SIGPIPE.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if {"--help", "-h", "-help", "--helpfull"} & set(words):
@@ -194,6 +207,8 @@ def run(
             with raising():
                 status = main(values)
         except OSError as error:  # a folder that cannot be read, a full disk, ...
+            if isinstance(error, BrokenPipeError) and _unread():
+                sys.exit(128 + signal.SIGPIPE)
             raise UserError(one_line(error)) from error
         except MemoryError as error:
             raise UserError(f"out of memory: {one_line(error)}") from error

@@ -3,6 +3,8 @@
 import contextlib
 import dataclasses
 import io
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -195,6 +197,31 @@ def test_the_status_is_what_main_returns(capsys):
             run(main, build_flags(), program="p", doc="", argv=[])
         assert caught.value.code == status
     assert capsys.readouterr().err == "p: error: two lines\n"
+
+
+@pytest.mark.parametrize(
+    ("main", "said"),
+    [
+        ("lambda values: print('line\\n' * 100_000)", ""),
+        ("lambda values: os.write(gone, b'x')", "p: error: [Errno 32] Broken pipe"),
+    ],
+)
+def test_a_reader_that_is_gone_is_no_error(main, said):
+    """As with ``| head -1``; any other pipe that breaks is one."""
+    program = (
+        "import os; from absl import flags; from normlab.flags import run\n"
+        "end, gone = os.pipe(); os.close(end)\n"
+        f"run({main}, flags.FlagValues(), program='p', doc='')"
+    )
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout and process.stderr
+        if not said:
+            process.stdout.close()
+        assert process.stderr.read().strip() == said
+    assert process.returncode == (1 if said else 141)
 
 
 def test_a_defect_keeps_its_traceback():

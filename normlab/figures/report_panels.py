@@ -13,10 +13,10 @@ from normlab.figures.tables import (
     NotDrawn,
     averaged,
     over_seeds,
-    points,
     published,
     stack,
     trained,
+    with_epochs,
     with_origin,
 )
 
@@ -48,12 +48,9 @@ def tabulate(frame: pd.DataFrame, norm: str) -> pd.DataFrame:
     )
     if frame.empty:
         raise lacking
-    frame = frame.assign(
-        # The batch size is told by the column of panels.
-        setting=settings_label(frame.assign(batch_size=0)),
-        point=points(frame),
-        epoch=frame["step"] * frame["batch_size"] / frame["train_size"],
-    )
+    # The batch size is told by the column of panels.
+    setting = settings_label(frame.assign(batch_size=0))
+    frame = with_epochs(frame).assign(setting=setting)
     tables = []
     for name, experiment in report.EXPERIMENTS.items():
         same = frame["batch_size"].eq(experiment.batch_size) & np.isclose(
