@@ -3,7 +3,9 @@
     python -m normlab.store --run=runs/quickstart --out=experiments/results/quickstart
 
 The copy is a run directory for python -m normlab.figures and normlab.report: metrics
-where they were evaluated, quantities, settings; without checkpoints and paths.
+where they were evaluated, quantities, settings; without checkpoints and paths. Of a
+sweep whose cells were run in several places, without a disk that they share, give several
+--run=, first that of the whole flagfile.
 """
 
 from absl import flags as absl_flags
@@ -16,8 +18,12 @@ from normlab.store.thin import thin
 def flag_values() -> absl_flags.FlagValues:
     """The flags of this command, unparsed."""
     values = absl_flags.FlagValues()
-    absl_flags.DEFINE_string(
-        "run", None, "The run directory; it may be unfinished.", flag_values=values
+    absl_flags.DEFINE_multi_string(
+        "run",
+        None,
+        "The run directory; it may be unfinished. Given again: one with some of its "
+        "cells.",
+        flag_values=values,
     )
     absl_flags.DEFINE_string(
         "out", None, "A folder that is not there yet.", flag_values=values
@@ -36,7 +42,8 @@ def main(values: absl_flags.FlagValues) -> None:
     """
     if not (values.run and values.out):
         raise UserError("give --run=RUN and --out=FOLDER")
-    found = thin(values.run, values.out, values.quantities)
+    run, *more = values.run
+    found = thin(run, values.out, values.quantities, more)
     files = [path for path in found.root.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files)
     print(f"thin copy: {found.root}, {len(files)} files, {size / 1e6:.2f} MB")

@@ -5,7 +5,7 @@ metrics at the steps that were evaluated, quantities. It has no checkpoints and 
 so it cannot be gone on with, nor measured further.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +21,16 @@ from normlab.store.layout import (
     write_text,
 )
 from normlab.store.links import check_links
-from normlab.store.load import begun_cells, read_metrics
+from normlab.store.load import begun_cells, cell_ids, read_metrics
 from normlab.store.metrics import write_part
 from normlab.store.quantities import measured_names, read_quantity, write_analysis
 
 
 def thin(
-    run: str | Path, out: str | Path, quantities: Collection[str] | None = None
+    run: str | Path,
+    out: str | Path,
+    quantities: Collection[str] | None = None,
+    more: Sequence[str | Path] = (),
 ) -> RunPaths:
     """Copies the results of ``run`` to ``out``.
 
@@ -39,25 +42,62 @@ def thin(
       run: a run directory; it may be unfinished.
       out: a folder that is not there yet, or empty.
       quantities: those to copy; None stands for all.
+      more: runs of some of its cells, on machines that share no disk, say. Of two
+        that have a cell the one counts that came further, of equals the first.
 
     Raises:
       UserError: ``run`` is no run directory or a file in it is damaged; ``out`` holds
-        something.
+        something; one of ``more`` has a cell that is none of ``run``.
     """
     source, target = RunPaths.at(run), RunPaths.at(out)
+    sources = [source, *map(RunPaths.at, more)]
     if target.root.exists() and (
         not target.root.is_dir() or any(target.root.iterdir())
     ):
         raise UserError(f"--out={target.root} holds something; choose another --out")
-    check_links(source)
-    cells = list(begun_cells(source))
-    for paths in cells:
-        _thin_cell(paths, target.cell(paths.root.name), quantities)
+    for each in sources:
+        check_links(each)
+    for cell_id, paths in _furthest(sources).items():
+        _thin_cell(paths, target.cell(cell_id), quantities)
     if exists(source.flags):
         write_text(target.flags, _elsewhere(source.flags.read_text(encoding="utf-8")))
+    stamps = [read_json(each.sweep).get("sessions") for each in sources]
+    sessions = [one for own in stamps if isinstance(own, list) for one in own]
     # Last: a folder with it is whole.
-    write_json(target.sweep, read_json(source.sweep) | {"thin": True})
+    write_json(
+        target.sweep,
+        read_json(source.sweep) | {"sessions": sessions, "thin": True},
+    )
     return target
+
+
+def _furthest(sources: Sequence[RunPaths]) -> dict[str, CellPaths]:
+    """Cell -> where it came furthest, in the order of the first run."""
+    planned = cell_ids(sources[0])
+    found: dict[str, list[CellPaths]] = {cell_id: [] for cell_id in planned}
+    for source in sources:
+        for paths in begun_cells(source):
+            if paths.root.name not in found:
+                raise UserError(
+                    f"{source.root} is no part of {sources[0].root}, which has no "
+                    f"cell {paths.root.name}"
+                )
+            found[paths.root.name].append(paths)
+    return {
+        cell_id: own[0] if len(own) == 1 else max(own, key=_reached)
+        for cell_id, own in found.items()
+        if own
+    }
+
+
+def _reached(paths: CellPaths) -> int:
+    """The last step that is stored of a cell; -1 where none is."""
+    _, table = read_metrics(paths)
+    return -1 if table is None else _last(table)
+
+
+def _last(table: pa.Table) -> int:
+    return int(np.max(table["step"].to_numpy()))
 
 
 def _elsewhere(flags: str) -> str:
@@ -71,8 +111,7 @@ def _thin_cell(
 ) -> None:
     _, table = read_metrics(source)
     if table is not None:
-        last = int(np.max(table["step"].to_numpy()))
-        write_part(target.metrics, last, thin_metrics(table))
+        write_part(target.metrics, _last(table), thin_metrics(table))
     for name in measured_names(source):
         if quantities is None or name in quantities:
             found = pa.Table.from_pandas(

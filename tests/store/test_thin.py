@@ -11,6 +11,7 @@ from normlab.errors import UserError
 from normlab.figures import Sources, draw_all
 from normlab.flags import write
 from normlab.store import load, load_quantity
+from normlab.store.layout import read_json
 from normlab.store.quantities import to_table, write_analysis
 from normlab.store.run import open_run
 from normlab.store.thin import thin
@@ -94,6 +95,32 @@ def test_figures_are_drawn_of_it(tmp_path):
     small = thin(run.root, tmp_path / "thin")
     drawn = draw_all(Sources(small.root), tmp_path / "figures", ["curves"])
     assert [path.suffix for path in drawn] == [".png", ".pdf", ".csv"]
+
+
+def test_cells_that_were_run_in_several_places(tmp_path):
+    """Each from where it came furthest, whatever the order; the rest is the first's."""
+    batch, group = CELLS
+    first = write_run(tmp_path / "run", CELLS, until={batch.id: 20, group.id: 10})
+    rest = write_run(tmp_path / "rest", (group,))
+    begun = write_run(tmp_path / "begun", (batch,), until={batch.id: 10})
+    small = thin(first.root, tmp_path / "thin", more=[rest.root, begun.root])
+    wanted = write_run(tmp_path / "whole", CELLS)
+    found = load(small.root)
+    pd.testing.assert_frame_equal(
+        found, load(thin(wanted.root, tmp_path / "other").root)
+    )
+    once = load(thin(first.root, tmp_path / "alone").root)
+    assert len(once) < len(found)
+    stamps = [read_json(run.sweep)["sessions"] for run in (small, first, rest, begun)]
+    assert stamps[0] == [one for own in stamps[1:] for one in own] != []
+
+
+def test_another_sweep_is_no_part_of_it(tmp_path):
+    run = write_run(tmp_path / "run", CELLS[:1])
+    other = write_run(tmp_path / "other", CELLS)
+    with pytest.raises(UserError, match=f"no cell {CELLS[1].id}"):
+        thin(run.root, tmp_path / "thin", more=[other.root])
+    assert not (tmp_path / "thin").exists()
 
 
 def test_it_is_not_gone_on_with(tmp_path):
