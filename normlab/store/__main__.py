@@ -4,8 +4,8 @@
 
 The copy is a run directory for python -m normlab.figures and normlab.report: metrics
 where they were evaluated, quantities, settings; without checkpoints and paths. Of a
-sweep whose cells were run in several places, without a disk that they share, give several
---run=, first that of the whole flagfile.
+sweep whose cells were run in several places, without a disk that they share, give
+several --run=, first that of the whole flagfile.
 """
 
 from absl import flags as absl_flags
