@@ -10,11 +10,13 @@ from normlab.config import SweepConfig
 from normlab.errors import UserError
 from normlab.figures import Sources, draw_all
 from normlab.flags import write
+from normlab.store import __main__ as command
 from normlab.store import load, load_quantity
 from normlab.store.layout import read_json
 from normlab.store.quantities import to_table, write_analysis
 from normlab.store.run import open_run
 from normlab.store.thin import thin
+from tests.called import called
 from tests.store.handmade import losses, make_cell, write_run
 
 CELLS = (make_cell(), make_cell(norm="group", groups=4))
@@ -113,6 +115,22 @@ def test_cells_that_were_run_in_several_places(tmp_path):
     assert len(once) < len(found)
     stamps = [read_json(run.sweep)["sessions"] for run in (small, first, rest, begun)]
     assert stamps[0] == [one for own in stamps[1:] for one in own] != []
+
+
+def test_the_command(tmp_path, capsys):
+    write_run(tmp_path / "run", CELLS, until={CELLS[0].id: 20})
+    write_run(tmp_path / "rest", CELLS[1:])
+    words = [
+        f"--run={tmp_path}/run",
+        f"--run={tmp_path}/rest",
+        f"--out={tmp_path}/thin",
+    ]
+    assert called(command.main, command.flag_values(), words) == 0
+    assert "thin copy" in capsys.readouterr().out
+    assert set(load(tmp_path / "thin")["cell"]) == {cell.id for cell in CELLS}
+    for lacking in (words[:2], words[2:]):
+        assert called(command.main, command.flag_values(), lacking) == 1
+        assert "give --run=RUN and --out=FOLDER" in capsys.readouterr().err
 
 
 def test_another_sweep_is_no_part_of_it(tmp_path):
