@@ -160,7 +160,10 @@ def _leave(status: int, at_once: bool) -> NoReturn:
 def _unread() -> bool:
     """Whether who read standard output is gone (``| head``); the rest is dropped."""
     watched = select.poll()
-    watched.register(sys.stdout.fileno(), 0)
+    try:
+        watched.register(sys.stdout.fileno(), 0)
+    except (AttributeError, OSError):  # none, or one that is no file
+        return False
     gone = any(event & select.POLLERR for _, event in watched.poll(0))
     if gone:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -206,6 +209,7 @@ def run(
         try:
             with raising():
                 status = main(values)
+                sys.stdout.flush()
         except OSError as error:  # a folder that cannot be read, a full disk, ...
             if isinstance(error, BrokenPipeError) and _unread():
                 sys.exit(128 + signal.SIGPIPE)

@@ -203,6 +203,7 @@ def test_the_status_is_what_main_returns(capsys):
     ("main", "said"),
     [
         ("lambda values: print('line\\n' * 100_000)", ""),
+        ("lambda values: print('line')", ""),
         ("lambda values: os.write(gone, b'x')", "p: error: [Errno 32] Broken pipe"),
     ],
 )

@@ -85,6 +85,7 @@ def median_intervals(
     n = np.bincount(number, minlength=len(table))
     ranks = {count: _rank(count) if count else (1, 0.0) for count in set(n.tolist())}
     k = np.array([ranks[count][0] for count in n.tolist()], int)
+    coverage = np.array([ranks[count][1] for count in n.tolist()], float)
     # A NaN for those that have no value; each other one is at an index of x.
     x, first = np.append(x, math.nan), np.cumsum(n) - n
 
@@ -98,7 +99,7 @@ def median_intervals(
         low=at(k - 1),
         high=at(n - k),
         n=n,
-        coverage=[ranks[count][1] for count in n.tolist()],
+        coverage=coverage,
     )
 
 
@@ -209,8 +210,8 @@ def summarize(frame: pd.DataFrame, metric: str = "test_accuracy") -> pd.DataFram
         lost = final["diverged"] & final[metric].isna()
         final = final.assign(**{metric: final[metric].mask(lost, math.inf)})
     keys = ["setting", *dynamic_columns(frame)]
-    lost = final.groupby(keys, sort=False)["diverged"].sum()
-    return median_intervals(final, keys, metric).assign(diverged=lost.to_numpy())
+    diverged = final.groupby(keys, sort=False)["diverged"].sum().to_numpy()
+    return median_intervals(final, keys, metric).assign(diverged=diverged)
 
 
 def best(

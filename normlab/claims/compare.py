@@ -108,12 +108,12 @@ def _apart(tables: list[pd.DataFrame], shared: list[str]) -> str:
 
 def selected(members: pd.DataFrame, side: Side) -> pd.DataFrame:
     """The members of a side."""
-    found = members.index
+    here = np.ones(len(members), bool)
     for name, wanted in side.where.items():
-        if found.empty:
+        if not here.any():
             break
-        found = found[_is(members.loc[found, name], wanted)]
-    return members.loc[found]
+        here[here] = np.asarray(_is(members[name][here], wanted), bool)
+    return members[here]
 
 
 def _is(column: pd.Series, wanted: Any) -> pd.Series:

@@ -39,7 +39,7 @@ class Evidence:
             rows = rows[ended].reset_index(drop=True)
             rows["who"] = rows.groupby(_MEMBER, sort=False).ngroup()
         self.members = _members(rows)
-        # Of the settings few: each that is carried along is copied at every choice.
+        # Only the settings that rows need: every `rows` copies them.
         self._rows = rows[[c for c in rows if c in _OF_ROWS or _is_curve(str(c))]]
         self._evaluated: dict[str, pd.DataFrame] = {}
         self._quantities: dict[str, pd.DataFrame] = {}

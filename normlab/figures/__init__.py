@@ -172,11 +172,11 @@ def tabulated(
       UserError: one of ``names`` is unknown, or the run has nothing for it.
     """
     check(names or ())
-    asked = names is not None
-    for name in FIGURES if asked else candidates(sources):
-        if asked and name not in names:
-            continue
-        table = plotted(name, sources, asked)
+    wanted = (
+        candidates(sources) if names is None else [n for n in FIGURES if n in names]
+    )
+    for name in wanted:
+        table = plotted(name, sources, asked=names is not None)
         if table is not None:
             yield name, table
 

@@ -23,7 +23,7 @@ _CHARACTERS = 15  # of a title, an inch
 _BARE = ("", "None")
 # Of a legend's entry, in inches: the least, its line with the gaps, and a letter.
 _LEGEND_WIDTH, _HANDLE, _LETTER = 1.4, 0.65, 0.065
-# Of a legend, in inches: a row; and the rows that a figure of `grid` has room for.
+# A legend's row in inches, and how many of them a figure of `grid` has room for.
 _LEGEND_ROW, _ROOM = 0.19, 2
 # A logarithmic axis ends by this factor beyond this quantile of the values, at most.
 _RARE, _FAR = 0.002, 10.0

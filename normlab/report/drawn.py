@@ -7,6 +7,7 @@ import io
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
+from normlab.errors import UserError
 from normlab.figures import (
     FIGURES,
     Sources,
@@ -33,8 +35,9 @@ from normlab.sweep.placement import cores
 # Beyond this many bytes a drawing's picture is the smaller one.
 _MOST_SVG = 250_000
 _DPI = 96  # a page's inch
-# As many figures take as long as a process needs before it can draw one.
-_WORTH, _MOST_PROCESSES = 8, 4
+# What there may be a figure of; about half of as many, drawn, take as long as a process
+# needs before it can draw one.
+_WORTH, _MOST_PROCESSES = 12, 4
 # What python -m normlab.landscape leaves in the run's figures/.
 _LANDSCAPES = {
     "contour": landscape_contour,
@@ -69,10 +72,11 @@ def drawing(all_sources: Sequence[Sources]) -> Iterator[Iterator[list[Drawn]]]:
     """Draws the figures of runs; many of them in processes, while the caller goes on.
 
     Yields:
-      For every run what it has something for.
+      For every run, in order, its figures, once they are asked for.
 
     Raises:
-      UserError: a run has lost something, or it is damaged; at the run's turn.
+      UserError: one is no run directory; or, once they are asked for, a file of it is
+        damaged or missing.
     """
     asked = [(sources, _names(sources)) for sources in all_sources]
     many = sum(len(names) for _, names in asked)
@@ -92,6 +96,10 @@ def drawing(all_sources: Sequence[Sources]) -> Iterator[Iterator[list[Drawn]]]:
             for sources, names in asked
         ]
         yield ([one for each in own for one in each.result()] for own in futures)
+    except BrokenProcessPool as error:
+        raise UserError(
+            "a process that drew figures was killed; was there too little memory?"
+        ) from error
     finally:
         processes.shutdown(cancel_futures=True)
 
@@ -157,7 +165,7 @@ def _image(figure: Figure) -> str:
         figure.savefig(svg, format="svg", metadata={"Date": None})
         if svg.tell() <= _MOST_SVG:
             return embed.address(svg.getvalue(), "image/svg+xml")
-        figure.set_layout_engine("none")  # it has its places, which took a third
+        figure.set_layout_engine("none")  # its places are found: a third of the time
         raw, png = io.BytesIO(), io.BytesIO()
         figure.savefig(raw, format="png")
     # A plot has few colours: a palette of them is a third of the size.

@@ -7,10 +7,12 @@ so it cannot be gone on with, nor measured further.
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from normlab.config import SweepConfig
 from normlab.errors import UserError
 from normlab.store.layout import (
     CellPaths,
@@ -24,6 +26,9 @@ from normlab.store.links import check_links
 from normlab.store.load import begun_cells, cell_ids, read_metrics
 from normlab.store.metrics import write_part
 from normlab.store.quantities import measured_names, read_quantity, write_analysis
+from normlab.store.run import cell_status
+
+_OF_MEMBERS = ("lr", "momentum", "weight_decay", "grouping", "seed", "num_seeds")
 
 
 def thin(
@@ -43,11 +48,12 @@ def thin(
       out: a folder that is not there yet, or empty.
       quantities: those to copy; None stands for all.
       more: runs of some of its cells, on machines that share no disk, say. Of two
-        that have a cell the one counts that came further, of equals the first.
+        that have a cell the one counts that is complete or came further, of equals
+        the first.
 
     Raises:
-      UserError: ``run`` is no run directory or a file in it is damaged; ``out`` holds
-        something; one of ``more`` has a cell that is none of ``run``.
+      UserError: one is no run directory or a file in it is damaged; ``out`` holds
+        something; one of ``more`` has a cell that is none of ``run``, or other members.
     """
     source, target = RunPaths.at(run), RunPaths.at(out)
     sources = [source, *map(RunPaths.at, more)]
@@ -57,6 +63,7 @@ def thin(
         raise UserError(f"--out={target.root} holds something; choose another --out")
     for each in sources:
         check_links(each)
+    _check_parts(sources)
     for cell_id, paths in _furthest(sources).items():
         _thin_cell(paths, target.cell(cell_id), quantities)
     if exists(source.flags):
@@ -71,17 +78,38 @@ def thin(
     return target
 
 
+def _check_parts(sources: Sequence[RunPaths]) -> None:
+    """That all are of cells of the first, with its members.
+
+    Raises:
+      UserError: one is not.
+    """
+    first, *more = sources
+    planned, members = cell_ids(first), _members(first)
+    for source in more:
+        if source.root in (other.root for other in sources if other is not source):
+            raise UserError(f"--run={source.root} is given twice")
+        says = f"{source.root} is no part of {first.root}, which"
+        for cell_id in cell_ids(source):
+            if cell_id not in planned:
+                raise UserError(f"{says} has no cell {cell_id}")
+        for name, value in _members(source).items():
+            if value != members[name]:
+                raise UserError(f"{says} has --{name}: {members[name]}, not {value}")
+
+
+def _members(run: RunPaths) -> dict[str, Any]:
+    """The flags that make the members of every cell, of which its name says nothing."""
+    config = read_json(run.sweep).get("config")
+    flags = {**SweepConfig.LATER, **(config if isinstance(config, dict) else {})}
+    return {name: flags.get(name) for name in _OF_MEMBERS}
+
+
 def _furthest(sources: Sequence[RunPaths]) -> dict[str, CellPaths]:
     """Cell -> where it came furthest, in the order of the first run."""
-    planned = cell_ids(sources[0])
-    found: dict[str, list[CellPaths]] = {cell_id: [] for cell_id in planned}
+    found: dict[str, list[CellPaths]] = {name: [] for name in cell_ids(sources[0])}
     for source in sources:
         for paths in begun_cells(source):
-            if paths.root.name not in found:
-                raise UserError(
-                    f"{source.root} is no part of {sources[0].root}, which has no "
-                    f"cell {paths.root.name}"
-                )
             found[paths.root.name].append(paths)
     return {
         cell_id: own[0] if len(own) == 1 else max(own, key=_reached)
@@ -90,10 +118,10 @@ def _furthest(sources: Sequence[RunPaths]) -> dict[str, CellPaths]:
     }
 
 
-def _reached(paths: CellPaths) -> int:
-    """The last step that is stored of a cell; -1 where none is."""
+def _reached(paths: CellPaths) -> tuple[bool, int]:
+    """Whether a cell is complete, and the last step stored of it; -1 where none is."""
     _, table = read_metrics(paths)
-    return -1 if table is None else _last(table)
+    return cell_status(paths) == "complete", -1 if table is None else _last(table)
 
 
 def _last(table: pa.Table) -> int:

@@ -80,6 +80,7 @@ def test_the_interval_covers_as_often_as_it_says(n):
 
 def test_another_level():
     assert median_interval(range(20), level=0.5).low == 7
+    assert median_interval(range(20), level=0.999).low == 2
 
 
 @pytest.mark.parametrize("keys", [["a"], ["a", "b"]])
@@ -110,7 +111,11 @@ def test_no_intervals_of_no_rows():
     for keys in (["a"], ["a", "b"]):
         found = median_intervals(rows, keys, "value")
         assert list(found) == [*keys, *Interval._fields] and found.empty
-    assert median_interval(range(20), level=0.999).low == 2
+        assert [str(kind) for kind in found.dtypes[-5:]] == [
+            *["float64"] * 3,
+            "int64",
+            "float64",
+        ]
 
 
 def test_nans_are_left_out():

@@ -18,6 +18,7 @@ from normlab.store.layout import RunPaths, read_json, write_json
 from normlab.store.quantities import to_table, write_analysis
 from normlab.store.run import open_run
 from tests.faults.commands import Ended, assert_fine, call, commands
+from tests.report.bare import no_figures
 from tests.store.handmade import make_cell, write_run
 
 pytestmark = pytest.mark.faults
@@ -197,7 +198,7 @@ def test_a_page_shows_what_a_run_says_as_text(run, monkeypatch, cell):
     stamp = {"started": EVIL, "device": EVIL, "versions": {EVIL: EVIL}}
     edit(run.sweep, lambda sweep: sweep.update(sessions=[stamp]))
     run.flags.write_bytes(EVIL.encode() + b"\xff\xfe")
-    monkeypatch.setattr(page.drawn, "plots", lambda sources: [])
+    no_figures(monkeypatch)
     monkeypatch.setattr(page, "ledger", lambda runs: [])
     text = page.render([run.root])
     assert "alert(1)" in text
@@ -216,7 +217,7 @@ RECORDS = [
 @pytest.mark.parametrize(("sessions", "config"), RECORDS)
 def test_a_page_of_odd_records(run, monkeypatch, sessions, config):
     edit(run.sweep, lambda sweep: sweep.update(sessions=sessions, config=config))
-    monkeypatch.setattr(page.drawn, "plots", lambda sources: [])
+    no_figures(monkeypatch)
     monkeypatch.setattr(page, "ledger", lambda runs: [])
     assert "Where the numbers are from" in page.render([run.root])
 

@@ -9,6 +9,7 @@ from normlab.claims import Verdict
 from normlab.figures import FIGURES
 from normlab.report import page
 from tests.figures import made
+from tests.report.bare import no_figures
 from tests.store.handmade import make_cell, write_run
 
 NAN = math.nan
@@ -79,7 +80,7 @@ def whole(plain, tmp_path_factory) -> str:
 @pytest.fixture
 def bare(monkeypatch) -> Callable[..., str]:
     """Renders pages without figures, which cost seconds."""
-    monkeypatch.setattr(page.drawn, "plots", lambda sources: [])
+    no_figures(monkeypatch)
 
     def render(*runs, ledger=()) -> str:
         monkeypatch.setattr(page, "ledger", lambda runs: list(ledger))

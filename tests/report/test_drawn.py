@@ -1,5 +1,7 @@
 """Figures are drawn in several processes where they are many: the same ones."""
 
+import os
+import signal
 from concurrent.futures import ProcessPoolExecutor
 
 import pytest
@@ -11,7 +13,7 @@ from normlab.report import drawn
 
 @pytest.fixture
 def begun(monkeypatch) -> list:
-    """How processes were begun, where figures are worth it from the second on."""
+    """How processes were begun; for pages of two figures."""
     found = []
 
     def processes(workers: int, context) -> ProcessPoolExecutor:
@@ -50,3 +52,18 @@ def test_an_error_of_a_process_is_that_of_the_run(plain, begun, monkeypatch):
     finally:
         metrics.write_bytes(whole)
     assert begun == [(2, "spawn")]
+
+
+def killed(run: str, name: str) -> None:
+    """In place of a figure, as the kernel does where memory runs out."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_is_killed_is_one_line(plain, begun, monkeypatch):
+    monkeypatch.setattr(drawn, "_WORTH", 1)
+    monkeypatch.setattr(drawn, "_drawn_of", killed)
+    with (
+        pytest.raises(UserError, match="was killed"),
+        drawn.drawing([Sources(plain)]) as figures,
+    ):
+        list(figures)

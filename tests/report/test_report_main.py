@@ -2,9 +2,9 @@
 
 import pytest
 
-from normlab.report import page
 from normlab.report.__main__ import flag_values, main
 from tests.called import called
+from tests.report.bare import no_figures
 
 
 def call(capsys, *words) -> tuple[int, str, str]:
@@ -13,7 +13,7 @@ def call(capsys, *words) -> tuple[int, str, str]:
 
 
 def test_it_says_where_the_page_is(plain, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(page.drawn, "plots", lambda sources: [])
+    no_figures(monkeypatch)
     status, out, err = call(capsys, f"--run={plain}", f"--out={tmp_path / 'r'}")
     assert (status, err) == (0, "")
     assert out.startswith(f"report: {tmp_path / 'r' / 'index.html'} (0.")
@@ -30,7 +30,7 @@ def test_it_says_where_the_page_is(plain, tmp_path, capsys, monkeypatch):
     ],
 )
 def test_a_mistake_is_one_line(words, said, plain, capsys, monkeypatch):
-    monkeypatch.setattr(page.drawn, "plots", lambda sources: [])
+    no_figures(monkeypatch)
     status, out, err = call(capsys, *(word.format(run=plain) for word in words))
     assert status == 1 and out == ""
     assert err.startswith("normlab.report: error: ") and err.count("\n") == 1

@@ -12,7 +12,7 @@ from normlab.figures import Sources, draw_all
 from normlab.flags import write
 from normlab.store import __main__ as command
 from normlab.store import load, load_quantity
-from normlab.store.layout import read_json
+from normlab.store.layout import read_json, write_json
 from normlab.store.quantities import to_table, write_analysis
 from normlab.store.run import open_run
 from normlab.store.thin import thin
@@ -118,7 +118,7 @@ def test_cells_that_were_run_in_several_places(tmp_path):
 
 
 def test_the_command(tmp_path, capsys):
-    write_run(tmp_path / "run", CELLS, until={CELLS[0].id: 20})
+    write_run(tmp_path / "run", CELLS, until={CELLS[1].id: 10})
     write_run(tmp_path / "rest", CELLS[1:])
     words = [
         f"--run={tmp_path}/run",
@@ -127,7 +127,7 @@ def test_the_command(tmp_path, capsys):
     ]
     assert called(command.main, command.flag_values(), words) == 0
     assert "thin copy" in capsys.readouterr().out
-    assert set(load(tmp_path / "thin")["cell"]) == {cell.id for cell in CELLS}
+    assert set(load(tmp_path / "thin").groupby("cell")["step"].max()) == {20}
     for lacking in (words[:2], words[2:]):
         assert called(command.main, command.flag_values(), lacking) == 1
         assert "give --run=RUN and --out=FOLDER" in capsys.readouterr().err
@@ -136,8 +136,16 @@ def test_the_command(tmp_path, capsys):
 def test_another_sweep_is_no_part_of_it(tmp_path):
     run = write_run(tmp_path / "run", CELLS[:1])
     other = write_run(tmp_path / "other", CELLS)
-    with pytest.raises(UserError, match=f"no cell {CELLS[1].id}"):
-        thin(run.root, tmp_path / "thin", more=[other.root])
+    seeds = write_run(tmp_path / "seeds", CELLS[:1])
+    sweep = read_json(seeds.sweep)
+    write_json(seeds.sweep, sweep | {"config": sweep["config"] | {"num_seeds": 1}})
+    for part, said in (
+        (other, f"no cell {CELLS[1].id}"),
+        (seeds, "has --num_seeds: 3, not 1"),
+        (run, "given twice"),
+    ):
+        with pytest.raises(UserError, match=said):
+            thin(run.root, tmp_path / "thin", more=[part.root])
     assert not (tmp_path / "thin").exists()
 
 
