@@ -209,7 +209,7 @@ def run(
         try:
             with raising():
                 status = main(values)
-                sys.stdout.flush()
+                print(end="", flush=True)  # standard output may be closed
         except OSError as error:  # a folder that cannot be read, a full disk, ...
             if isinstance(error, BrokenPipeError) and _unread():
                 sys.exit(128 + signal.SIGPIPE)
