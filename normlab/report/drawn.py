@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib
+import numpy as np
 import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -158,17 +161,25 @@ def _with_table(
 
 
 def _image(figure: Figure) -> str:
-    """The figure as SVG, or as PNG where that is too large."""
-    svg = io.BytesIO()
+    """The figure as SVG, or as PNG where that is too large.
+
+    It is laid out once, and by itself: `savefig` would do it again for every format,
+    and draw all of it once more before, which together is most of the time.
+    """
+    svg, png = io.BytesIO(), io.BytesIO()
     # Neither the time nor a random salt: the same numbers give the same page.
     with style(), matplotlib.rc_context({"svg.hashsalt": "normlab"}):
-        figure.savefig(svg, format="svg", metadata={"Date": None})
+        layout = figure.get_layout_engine()
+        if layout is not None:
+            layout.execute(figure)
+            figure.set_layout_engine("none")
+        FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None})
         if svg.tell() <= _MOST_SVG:
             return embed.address(svg.getvalue(), "image/svg+xml")
-        figure.set_layout_engine("none")  # its places are found: a third of the time
-        raw, png = io.BytesIO(), io.BytesIO()
-        figure.savefig(raw, format="png")
+        figure.set_dpi(matplotlib.rcParams["savefig.dpi"])
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
     # A plot has few colours: a palette of them is a third of the size.
-    with Image.open(raw) as picture:
-        picture.convert("RGB").quantize(256).save(png, format="png", optimize=True)
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    picture.quantize(256).save(png, format="png", optimize=True)
     return embed.address(png.getvalue(), "image/png")
