@@ -194,8 +194,7 @@ def run(
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if {"--help", "-h", "-help", "--helpfull"} & set(words):
-        print(_help(program, doc, values))
-        sys.exit(0)
+        words, main = [], lambda values: print(_help(program, doc, values))
     try:
         try:
             rest = values([program, *_words(words)])[1:]

@@ -207,14 +207,16 @@ def test_the_status_is_what_main_returns(capsys):
         ("lambda values: os.write(gone, b'x')", "p: error: [Errno 32] Broken pipe"),
     ],
 )
-def test_a_reader_that_is_gone_is_no_error(main, said):
+@pytest.mark.parametrize("words", [[], ["--help"]])
+def test_a_reader_that_is_gone_is_no_error(main, said, words):
     """As with ``| head -1``; any other pipe that breaks is one."""
+    said = "" if words else said
     program = (
         "import os; from absl import flags; from normlab.flags import run\n"
         "end, gone = os.pipe(); os.close(end)\n"
         f"run({main}, flags.FlagValues(), program='p', doc='')"
     )
-    command = [sys.executable, "-c", program]
+    command = [sys.executable, "-c", program, *words]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
