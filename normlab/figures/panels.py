@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from normlab.analysis.summary import interval_name
 from normlab.figures.style import band, looks
@@ -192,8 +192,11 @@ def log_axis(axes: Sequence[Axes], values: Any) -> None:
 
 
 def log_ticks(axis: Axis, low: float, high: float) -> None:
-    """Whole decades, or plain numbers where there are hardly three of them."""
-    axis.set_minor_formatter(NullFormatter())
+    """Whole decades, or plain numbers where there are hardly three of them.
+
+    None between: small panels have no room, and they were half of a page's time.
+    """
+    axis.set_minor_locator(NullLocator())
     decades = math.floor(math.log10(high)) - math.ceil(math.log10(low)) + 1
     if decades < 3:
         narrow = high / low < _NARROW
