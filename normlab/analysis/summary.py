@@ -83,9 +83,9 @@ def median_intervals(
     number, values = number[here].astype(int), values[here]
     x = values[np.lexsort((values, number))]
     n = np.bincount(number, minlength=len(table))
-    ranks = {count: _rank(count) if count else (1, 0.0) for count in set(n.tolist())}
-    k = np.array([ranks[count][0] for count in n.tolist()], int)
-    coverage = np.array([ranks[count][1] for count in n.tolist()], float)
+    ranks = [_rank(count) for count in n.tolist()]
+    k = np.array([place for place, _ in ranks], int)
+    coverage = np.array([covered for _, covered in ranks], float)
     # A NaN for those that have no value; each other one is at an index of x.
     x, first = np.append(x, math.nan), np.cumsum(n) - n
 

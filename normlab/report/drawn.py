@@ -112,10 +112,10 @@ def _names(sources: Sources) -> list[str]:
     return [*candidates(sources), *_landscapes(sources.run)]
 
 
-def _landscapes(run: str | Path) -> dict[str, Path]:
-    """The tables of those that were drawn, by name."""
-    found = sorted(RunPaths.at(run).figures.glob("*.csv"))
-    return {path.stem: path for path in found if _kind(path.stem) in _LANDSCAPES}
+def _landscapes(run: str | Path) -> list[str]:
+    """Those that were drawn, and have their tables beside them."""
+    found = sorted(path.stem for path in RunPaths.at(run).figures.glob("*.csv"))
+    return [name for name in found if _kind(name) in _LANDSCAPES]
 
 
 def _kind(name: str) -> str:
@@ -138,7 +138,8 @@ def _drawn(sources: Sources, name: str) -> list[Drawn]:
         table = plotted(name, sources)
         return [] if table is None else [_with_table(name, FIGURES[name].draw, table)]
     draw = _LANDSCAPES[_kind(name)].draw
-    return [_with_table(name, draw, pd.read_csv(_landscapes(sources.run)[name]))]
+    table = pd.read_csv(RunPaths.at(sources.run).figures / f"{name}.csv")
+    return [_with_table(name, draw, table)]
 
 
 def _with_table(

@@ -11,14 +11,12 @@ import pandas as pd
 
 import normlab
 from normlab.claims import ledger, to_table
-from normlab.errors import UserError
 from normlab.figures import Sources
 from normlab.report import drawn, embed, judged, series
 from normlab.report.finals import Finals, read_finals
 from normlab.report.origin import Origin, read_origin
 from normlab.report.overview import overview
-from normlab.store import RunPaths
-from normlab.store.layout import write_text
+from normlab.store.layout import each_once, write_text
 from normlab.store.provenance import now, revision
 
 FILE = "index.html"
@@ -58,10 +56,7 @@ def render(runs: Sequence[str | Path]) -> str:
     Raises:
       UserError: as of `write`.
     """
-    paths = [RunPaths.at(run).root for run in runs]
-    twice = [path for path in paths if paths.count(path) > 1]
-    if twice:
-        raise UserError(f"--run={twice[0]} is given twice")
+    paths = [found.root for found in each_once(runs)]
     anchors = _anchors([path.name for path in paths])
     sources = [Sources(run) for run in runs]
     with drawn.drawing(sources) as figures:

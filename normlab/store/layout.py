@@ -21,7 +21,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -130,6 +130,20 @@ class RunPaths:
 
     def cell(self, cell_id: str) -> CellPaths:
         return CellPaths(self.cells / cell_id)
+
+
+def each_once(runs: Iterable[str | Path]) -> list[RunPaths]:
+    """The directories of several ``--run=``.
+
+    Raises:
+      UserError: one is given twice.
+    """
+    found = [RunPaths.at(run) for run in runs]
+    roots = [paths.root for paths in found]
+    twice = [root for root in roots if roots.count(root) > 1]
+    if twice:
+        raise UserError(f"--run={twice[0]} is given twice")
+    return found
 
 
 def exists(path: Path) -> bool:

@@ -17,6 +17,7 @@ from normlab.errors import UserError
 from normlab.store.layout import (
     CellPaths,
     RunPaths,
+    each_once,
     exists,
     read_json,
     write_json,
@@ -52,11 +53,11 @@ def thin(
         the first.
 
     Raises:
-      UserError: one is no run directory or a file in it is damaged; ``out`` holds
+      UserError: one is no run directory, given twice, or damaged; ``out`` holds
         something; one of ``more`` has a cell that is none of ``run``, or other members.
     """
-    source, target = RunPaths.at(run), RunPaths.at(out)
-    sources = [source, *map(RunPaths.at, more)]
+    sources, target = each_once([run, *more]), RunPaths.at(out)
+    source = sources[0]
     if target.root.exists() and (
         not target.root.is_dir() or any(target.root.iterdir())
     ):
@@ -68,13 +69,11 @@ def thin(
         _thin_cell(paths, target.cell(cell_id), quantities)
     if exists(source.flags):
         write_text(target.flags, _elsewhere(source.flags.read_text(encoding="utf-8")))
-    stamps = [read_json(each.sweep).get("sessions") for each in sources]
+    sweeps = [read_json(each.sweep) for each in sources]
+    stamps = [sweep.get("sessions") for sweep in sweeps]
     sessions = [one for own in stamps if isinstance(own, list) for one in own]
     # Last: a folder with it is whole.
-    write_json(
-        target.sweep,
-        read_json(source.sweep) | {"sessions": sessions, "thin": True},
-    )
+    write_json(target.sweep, sweeps[0] | {"sessions": sessions, "thin": True})
     return target
 
 
@@ -87,8 +86,6 @@ def _check_parts(sources: Sequence[RunPaths]) -> None:
     first, *more = sources
     planned, members = cell_ids(first), _members(first)
     for source in more:
-        if source.root in (other.root for other in sources if other is not source):
-            raise UserError(f"--run={source.root} is given twice")
         says = f"{source.root} is no part of {first.root}, which"
         for cell_id in cell_ids(source):
             if cell_id not in planned:
