@@ -53,7 +53,7 @@ _FIGURES = (
         (
             _beside(m.SPEED, above(0)),
             _beside(m.FINAL_TEST, above(0)),
-            _beside(m.FINAL_TEST, above(0), lr=0.5, flags="santurkar_vgg"),
+            _beside(m.FINAL_TEST, above(0), lr=0.5),
         ),
     ),
     Claim(
