@@ -77,7 +77,11 @@ def _words(experiment: report.Experiment) -> str:
 def _own(rows: pd.DataFrame) -> list[pd.DataFrame]:
     keys = ["setting", "point", "epoch"]
     steps = trained(rows, "epoch")
-    steps = steps.assign(whole=np.floor(steps["epoch"]))
+    # A row of a thin copy may stand for several epochs; the first is one step, which is
+    # no average by itself.
+    epochs = steps["count"] * steps["batch_size"] / steps["train_size"]
+    width = np.maximum(1, epochs.groupby(steps["setting"]).transform("max").round())
+    steps = steps.assign(whole=np.floor(steps["epoch"] / width))
     members = ["setting", "point", "member", "whole"]
     means = averaged(steps, "batch_loss", members, "epoch")
     losses = over_seeds(means, keys, "batch_loss")

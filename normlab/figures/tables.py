@@ -24,6 +24,7 @@ from normlab.analysis.summary import (
     place_text,
     settings_label,
 )
+from normlab.data.spec import CIFAR10
 from normlab.data.tasks import REGRESSIONS
 from normlab.errors import UserError
 
@@ -80,9 +81,13 @@ def place_of(frame: pd.DataFrame) -> str:
     """Where numbers are from: ``cifar10, vgg11 of width 0.125, batches of 128``.
 
     A width that is not 1, and a batch size, are said here unless they vary: then each
-    ``setting`` says its own.
+    ``setting`` says its own. So is how many of CIFAR-10's images were trained on, if
+    not all: ``10000 images of cifar10``.
     """
     words = [", ".join(frame[name].unique()) for name in ("dataset", "model")]
+    images = frame.loc[frame["dataset"].eq("cifar10"), "train_size"].unique()
+    if len(images) == 1 and images[0] < CIFAR10.shape("train_y")[0]:
+        words[0] = f"{images[0]} images of {words[0]}"
     width, batch = frame["width"].unique(), frame["batch_size"].unique()
     if len(width) == 1 and width[0] != 1:
         words[-1] += f" of width {number(width[0])}"

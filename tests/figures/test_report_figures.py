@@ -154,6 +154,21 @@ def test_a_thinned_run_has_the_losses_of_the_whole(tmp_path):
     assert one["median"].iloc[0] == pytest.approx(2.1 - 9.5 / 60 + 2.9 / 20)
 
 
+def test_a_first_step_alone_is_no_average_of_epochs(tmp_path):
+    """Evaluated every second epoch, a thinned run has a row for two epochs each."""
+    own = cell("batch", batch_size=50, train_size=1000, steps=80, eval_every=40)
+
+    def falling(member, step: int) -> float:
+        return 5.0 if step == 0 else 2.0 - step / 80
+
+    whole = write_run(tmp_path / "whole", [own], loss=falling)
+    table = FIGURES["report_bn"].tabulate(load(thin(whole.root, tmp_path / "few").root))
+    mine = table[table["metric"].eq("batch_loss") & table["source"].eq(RUN)]
+    assert list(mine["epoch"]) == pytest.approx([1, 3], abs=0.051)
+    # Of 41 steps: the first is that of the next two epochs, too.
+    assert mine["median"].iloc[0] == pytest.approx((5.0 + 40 * 1.75) / 41, abs=0.02)
+
+
 def test_what_the_report_does_not_vary_is_told_apart(tmp_path):
     cells = [cell("none"), cell("batch"), cell("batch", init="report")]
     table = FIGURES["report_bn"].tabulate(frame_of(tmp_path, *cells))

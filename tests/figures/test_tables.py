@@ -312,8 +312,10 @@ def test_published_curves_are_shown_before_others():
 
 
 def test_a_caption_tells_width_and_batches_unless_settings_do(vgg):
-    frame = vgg.table("metrics")
+    frame = vgg.table("metrics").assign(train_size=50000)
     assert place_of(frame) == "cifar10, vgg16, batches of 10"
+    part = frame.assign(train_size=5000)
+    assert place_of(part) == "5000 images of cifar10, vgg16, batches of 10"
     narrow = frame.assign(width=0.125)
     table = with_origin(pd.DataFrame({"x": [1.0]}), narrow)
     assert table["where"].item() == "cifar10, vgg16 of width 0.125, batches of 10"
