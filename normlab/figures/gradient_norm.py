@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from normlab.figures.panels import legend, lines, log_axis
 from normlab.figures.style import style
 from normlab.figures.tables import (
+    NotDrawn,
     averages,
     binned,
     over_seeds,
@@ -23,11 +24,16 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 
     Each member's norms are first replaced by their median over bins of
     ``steps_averaged`` steps: single steps spike.
+
+    Raises:
+      NotDrawn: a thin copy of a run that was evaluated once has a single bin.
     """
     frame = with_epochs(frame)
     bins = binned(frame, "gradient_norm", how="median", x="epoch")
     keys = ["setting", "point", "epoch", "steps_averaged"]
     table = over_seeds(bins, keys, "gradient_norm")
+    if not table.duplicated(["setting", "point"]).any():
+        raise NotDrawn("it shows curves, and the run has a single point of each")
     return with_origin(table.assign(metric="gradient_norm"), frame)
 
 

@@ -12,7 +12,7 @@ from normlab.analysis.summary import interval_name, main_metric, number, summari
 from normlab.figures.against import aside, bars
 from normlab.figures.panels import grid, legend, title
 from normlab.figures.style import looks, style, two_parts
-from normlab.figures.tables import few, left_out
+from normlab.figures.tables import NotDrawn, few, left_out, place_of
 
 _MOST_COLUMNS, _MOST_PANELS = 4, 12
 # More rates than this, and the axis chooses its own ticks.
@@ -21,15 +21,20 @@ _ROOM = 0.12
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
-    """What `draw` draws: `summarize` of the final `main_metric`."""
+    """What `draw` draws: `summarize` of the final `main_metric`.
+
+    Raises:
+      NotDrawn: there is but one learning rate.
+    """
+    if frame["lr"].nunique() < 2:
+        raise NotDrawn("it shows several learning rates, and the run has one")
     metric = main_metric(frame)
     table = summarize(frame, metric)
     line = table["setting"]
     for name in ("momentum", "weight_decay"):
         if name in table:
             line = line + f", {name} " + table[name].map(number)
-    dataset = ", ".join(frame["dataset"].unique())
-    table = table.assign(line=line, dataset=dataset, metric=metric)
+    table = table.assign(line=line, where=place_of(frame), metric=metric)
     return table.sort_values("lr", kind="stable")
 
 
@@ -105,7 +110,7 @@ def _title(table: pd.DataFrame) -> str:
     if table.empty:
         return "no member has finished"
     name = interval_name(int(table["n"].max()))
-    return f"{table['dataset'].iloc[0]}: median and {name}"
+    return f"{table['where'].iloc[0]}: median and {name}"
 
 
 def _set_scale(ax: Axes, rates: pd.Series) -> None:

@@ -78,7 +78,9 @@ def lines(
         for label, look in styles.items():
             mine = rows[rows["setting"] == label]
             own = mine[mine["source"] == RUN]
-            marker = look["marker"] if name in marked else ""
+            # A line of one point is none to see.
+            seen = name in marked or len(own) == 1
+            marker = look["marker"] if seen else ""
             band(ax, own[x], own, look=look | {"marker": marker}, label=label)
             for source in PUBLISHED:
                 other = mine[mine["source"] == source]

@@ -101,13 +101,30 @@ def frames(tmp_path_factory) -> Callable[[str], pd.DataFrame]:
     return frame
 
 
-NOTHING = {("curves", "a regression is infinite")}
+NOTHING = {
+    ("curves", "a regression is infinite"): "nothing that it shows is finite",
+    ("gradient_norm", "hardly begun"): "a single point",
+    ("gradient_norm", "one step"): "a single point",
+    ("lr_sensitivity", "one rate"): "several learning rates",
+    ("lr_sensitivity", "rate zero"): "several learning rates",
+}
 
 
 @pytest.mark.parametrize(("name", "run"), NOTHING)
-def test_where_nothing_is_finite_it_says_so(name, run, frames):
-    with pytest.raises(NotDrawn, match="nothing that it shows is finite"):
+def test_where_there_is_nothing_to_show_it_says_so(name, run, frames):
+    with pytest.raises(NotDrawn, match=NOTHING[name, run]):
         drawn(name, frames(run))
+
+
+def test_a_line_of_one_point_is_seen(frames):
+    table, figure = drawn("curves", frames("one step"))
+    mine = table[(table["metric"] == "batch_loss") & (table["point"] == "lr 0.001")]
+    assert (mine.groupby("setting").size() == 1).all()
+    marked = [line for line in figure.axes[0].get_lines() if line.get_marker() != ""]
+    assert len(marked) == mine["setting"].nunique()
+    # Lines of many have none.
+    _, figure = drawn("curves", frames("long"))
+    assert {line.get_marker() for line in figure.axes[0].get_lines()} == {""}
 
 
 @pytest.mark.parametrize(
@@ -359,7 +376,7 @@ def test_a_cross_where_seeds_diverged(frames):
 
 @pytest.mark.parametrize(
     ("run", "scale"),
-    [("plain", "log"), ("rate zero", "linear"), ("rate zero and others", "symlog")],
+    [("plain", "log"), ("rate zero and others", "symlog")],
 )
 def test_the_scale_of_rates(run, scale, frames):
     _, figure = drawn("lr_sensitivity", frames(run))

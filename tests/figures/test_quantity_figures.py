@@ -23,7 +23,6 @@ from tests.figures.test_figures import SETTINGS
 
 ALWAYS = {
     "curves",
-    "lr_sensitivity",
     "gradient_norm",
     "gradient_norm_layers",
     "activation_moments",
@@ -39,8 +38,8 @@ ALWAYS = {
 }
 # What is drawn of the runs in `made.RUNS`, beside that.
 DRAWN = {
-    "plain": {"santurkar_4"},
-    "one seed": {"santurkar_4"},
+    "plain": {"lr_sensitivity", "santurkar_4"},
+    "one seed": {"lr_sensitivity", "santurkar_4"},
     "vgg": {"santurkar_1", "santurkar_4", "santurkar_5", "santurkar_12", "penalty"},
     "linear": {"santurkar_5", "santurkar_10", "santurkar_13"},
     "uniform": {"santurkar_5", "santurkar_10", "santurkar_13"},

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from normlab.cell import Cell
-from normlab.figures import FIGURES, NotDrawn, Sources, tabulated
+from normlab.figures import FIGURES, NotDrawn, Sources, report_panels, tabulated
 from normlab.figures.reference import report
 from normlab.figures.tables import REPORT, RUN
 from normlab.store import load
@@ -18,6 +18,12 @@ from tests.figures.seen import lines_of, words
 from tests.store.handmade import make_cell, write_run
 
 METRICS = ("train_accuracy", "test_accuracy", "batch_loss")
+
+
+@pytest.fixture(autouse=True)
+def all_images(monkeypatch):
+    """A made run's images are all that there are."""
+    monkeypatch.setattr(report_panels, "IMAGES", 100)
 
 
 def cell(norm: str, **changes) -> Cell:
@@ -132,8 +138,9 @@ def test_accuracies_are_the_runs_and_losses_are_means_of_epochs(frame):
     assert losses["median"].iloc[0] == pytest.approx(first.median())
 
 
-def test_a_thinned_run_has_the_losses_of_the_whole(tmp_path):
+def test_a_thinned_run_has_the_losses_of_the_whole(tmp_path, monkeypatch):
     """Its rows stand for half an epoch each, but for the first, which is one step."""
+    monkeypatch.setattr(report_panels, "IMAGES", 1000)
     own = cell("batch", batch_size=50, train_size=1000, steps=60, eval_every=10)
 
     def falling(member, step: int) -> float:
@@ -154,8 +161,9 @@ def test_a_thinned_run_has_the_losses_of_the_whole(tmp_path):
     assert one["median"].iloc[0] == pytest.approx(2.1 - 9.5 / 60 + 2.9 / 20)
 
 
-def test_a_first_step_alone_is_no_average_of_epochs(tmp_path):
+def test_a_first_step_alone_is_no_average_of_epochs(tmp_path, monkeypatch):
     """Evaluated every second epoch, a thinned run has a row for two epochs each."""
+    monkeypatch.setattr(report_panels, "IMAGES", 1000)
     own = cell("batch", batch_size=50, train_size=1000, steps=80, eval_every=40)
 
     def falling(member, step: int) -> float:
@@ -209,6 +217,7 @@ def test_a_run_of_one_norm_has_its_columns_alone(tmp_path):
         {"optimizer": "sgd"},
         {"lrs": (2e-3,)},
         {"batch_size": 20},
+        {"train_size": 99},  # fewer images make another epoch
     ],
 )
 def test_other_settings_are_not_the_reports(changes, tmp_path):
