@@ -44,7 +44,7 @@ def overview(frames: Sequence[pd.DataFrame]) -> Overview:
         len(frames),
         sum(len(last) for last in lasts),
         sum(int(last.sum()) for last in lasts),
-        names("label"),
+        names("norm"),
         names("dataset"),
         names("model"),
         max(frame["seed"].nunique() for frame in frames),
