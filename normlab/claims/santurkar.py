@@ -119,6 +119,18 @@ _FIGURES = (
         remark="Parts are (a), (b) and (c).",
     ),
     Claim(
+        "SF10",
+        "In a deep linear network, too, the loss along the gradient varies less with "
+        "batch norm, the gradient is more predictive, and the effective smoothness is "
+        "better.",
+        _PAPER.format("Figure 10"),
+        tuple(
+            difference(measure, linear("batch"), linear("none"), below(1), _DLN)
+            for measure in (path.LOSS_RANGE, path.PREDICTIVENESS, path.SMOOTHNESS)
+        ),
+        remark="Parts are (a), (b) and (c); probes from a learning rate on.",
+    ),
+    Claim(
         "SF5",
         "Normalizing by an lp norm improves training as batch norm does.",
         _PAPER.format("Figure 5"),

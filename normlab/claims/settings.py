@@ -90,7 +90,8 @@ def report_bn(norm: str, batch_size: int = 50, lr: float = 1e-3) -> Side:
         own |= {"norm_scale": False, "epsilon": 1e-3, "norm_dense": True}
     flags = "report_bn" if lr == 1e-3 else "report_bn_lr"
     place = {"batch_size": batch_size, "lr": lr}
-    return side(norm, flags, REPORT, own, place, evaluated="batch")
+    name = "batch behind all three layers" if norm == "batch" else norm
+    return side(name, flags, REPORT, own, place, evaluated="batch")
 
 
 def report_gn(groups: int | None) -> Side:
@@ -102,11 +103,16 @@ def report_gn(groups: int | None) -> Side:
 
 
 def proper_bn(norm: str, batch_size: int = 50, lr: float = 1e-3, **more: Any) -> Side:
-    """``none`` or ``batch`` as it should have been run."""
+    """``none`` or ``batch`` as it should have been run, behind the convolutions.
+
+    By precise statistics: running averages lag behind the weights, which makes single
+    evaluations of one network noisier than of the other (B2).
+    """
     own = BATCH if norm == "batch" else NONE
     flags = "proper_bn" if lr == 1e-3 else "proper_bn_lr"
-    place = {"batch_size": batch_size, "lr": lr}
-    return side(norm, flags, PROPER, own, place, **more)
+    how: dict[str, Any] = {"evaluated": "precise", "batch_size": batch_size, "lr": lr}
+    name = "batch behind the convolutions" if norm == "batch" else norm
+    return side(name, flags, PROPER, own, **(how | more))
 
 
 def proper_gn(groups: int | None) -> Side:

@@ -73,7 +73,9 @@ def _falls(norm: str, rule: Rule) -> tuple[Part, ...]:
 
 def _small_groups(groups: int) -> Side:
     own = {"norm": "group", "groups": groups}
-    return side(f"group (G={groups})", "postmortem_groups", PROPER | AFFINE, own)
+    place = {"batch_size": 50, "lr": 1e-3, "epochs": 5.0}
+    name = f"group (G={groups})"
+    return side(name, "postmortem_groups", PROPER | AFFINE, own, place)
 
 
 def _residual_groups(name: str, **own: Any) -> Side:
