@@ -37,3 +37,10 @@ def test_a_sweep_expands_to_cells_of_its_own(path):
     cells = expand(read(SweepConfig, values), SIZES)
     assert len({cell.id for cell in cells}) == len(cells) > 0
     assert all(cell.members for cell in cells)
+
+
+def test_the_page_is_of_all_runs_that_are_kept():
+    lines = (FOLDER / "results" / "page.flags").read_text("utf-8").splitlines()
+    named = [line for line in lines if not line.startswith("#")]
+    kept = {path.parents[1].name for path in FOLDER.glob("results/*/cells/*")}
+    assert sorted(named) == sorted(f"--run=experiments/results/{x}" for x in kept)

@@ -9,7 +9,7 @@ from normlab.claims.claim import Measure
 from normlab.claims.evidence import Evidence
 
 Rows = Callable[[pd.DataFrame], pd.Series]
-# Santurkar et al. 2018, App. A.2.2: from half a learning rate on.
+# Santurkar et al. 2018, App. A.2.2, for their VGG: from half a learning rate on.
 _LEAST_ETA = 0.5
 _LAST_NORM = "norm2"  # behind the small network's second convolution
 
@@ -37,8 +37,11 @@ def _of_steps(rows: pd.DataFrame, values: pd.Series, how: str) -> pd.Series:
 
 
 def _largest_beta(rows: pd.DataFrame) -> pd.Series:
-    rows = rows[rows["eta"] >= _LEAST_ETA]
     return _of_steps(rows, rows["beta"].astype(float), "max")
+
+
+def _largest_beta_of_long_probes(rows: pd.DataFrame) -> pd.Series:
+    return _largest_beta(rows[rows["eta"] >= _LEAST_ETA])
 
 
 def _cosine(rows: pd.DataFrame) -> pd.Series:
@@ -126,6 +129,13 @@ PREDICTIVENESS = _measure(
 SMOOTHNESS = _measure(
     "effective smoothness, the greatest over probes from half a learning rate on, "
     "median over steps",
+    "nats/θ²",
+    "effective_smoothness",
+    _largest_beta_of_long_probes,
+    ratio=True,
+)
+SMOOTHNESS_OF_ALL = _measure(
+    "effective smoothness, the greatest over all probes, median over steps",
     "nats/θ²",
     "effective_smoothness",
     _largest_beta,

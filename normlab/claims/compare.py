@@ -17,6 +17,7 @@ from normlab.claims.claim import Part, Side
 from normlab.claims.evidence import Evidence
 from normlab.claims.rules import LEAST_SEEDS
 from normlab.claims.shift import shift_interval
+from normlab.data.spec import CIFAR10
 
 # What sides have in common unless a claim names it.
 SHARED = (
@@ -50,12 +51,14 @@ class Found(NamedTuple):
       runs: the runs used.
       missing: the sides that no run has.
       why: why there is no value, though every side is there; else "".
+      length: of the training: ``2 epochs of 10000 images``; "" where it says little.
     """
 
     interval: Interval
     runs: tuple[str, ...] = ()
     missing: tuple[Side, ...] = ()
     why: str = ""
+    length: str = ""
 
 
 def find(evidence: Evidence, part: Part) -> Found:
@@ -87,7 +90,19 @@ def find(evidence: Evidence, part: Part) -> Found:
     best = max(common, key=rank)
     used = set().union(*(set(setup[best]["run"]) for setup in setups))
     runs = tuple(run for run in evidence.runs if run in used)
-    return Found(_interval(part, _sides(part, setups, best)), runs)
+    length = _length(part, dict(zip(shared, best, strict=True)))
+    return Found(_interval(part, _sides(part, setups, best)), runs, length=length)
+
+
+def _length(part: Part, common: dict[str, Any]) -> str:
+    """How long was trained on how much of CIFAR-10."""
+    here = {**part.sides[0].where, **common}
+    epochs, images = here.get("epochs"), here.get("train_size")
+    if here.get("dataset") != "cifar10" or not isinstance(epochs, float):
+        return ""
+    words = f"{epochs:g} {'epoch' if epochs == 1 else 'epochs'}"
+    some = isinstance(images, int | np.integer) and images < CIFAR10.train_images
+    return f"{words} of {images} images" if some else words
 
 
 def named(part: Part) -> set[str]:

@@ -42,7 +42,7 @@ def _of_part(claim: Claim, part: Part, name: str, evidence: Evidence) -> Verdict
         sentence=claim.sentence,
         source=claim.source,
         verdict=verdict,
-        statistic=part.statistic,
+        statistic="; ".join(filter(None, [part.statistic, found.length])),
         unit=part.unit,
         **found.interval._asdict(),
         rule=part.rule.words,

@@ -1,6 +1,7 @@
 """Claims of the report, judged as it ran things and as they should have been run."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from normlab.claims.claim import Claim, Part, Side
@@ -31,6 +32,13 @@ class Protocol(NamedTuple):
     init: str
     seen: str
 
+    def gain(self, batch_size: int, lr: float) -> tuple[Side, Side]:
+        """Batch norm and none, named by their batch size and learning rate, too."""
+        sides = (self.bn(norm, batch_size, lr) for norm in ("batch", "none"))
+        place = f"at batch size {batch_size}, lr {lr:g}"
+        batch, none = (replace(one, name=f"{one.name} {place}") for one in sides)
+        return batch, none
+
     def looked_at(self, norm: str) -> Side:
         """A network of E8 to E10, whose activations and gradients were looked at."""
         own: dict[str, Any] = {"norm": norm, "init": self.init}
@@ -39,6 +47,7 @@ class Protocol(NamedTuple):
         return side(norm, self.seen, SMALL, own)
 
 
+BY_PRECISE = "Batch norm is evaluated by precise statistics."
 AS_RUN = Protocol(
     "as the report ran it", report_bn, report_gn, "report", "report_histograms"
 )
@@ -62,13 +71,18 @@ def in_both(
       parts: of either.
       more: parts of the second alone: of runs that the report did not make.
     """
+    proper = parts(AS_IT_SHOULD) + more
+    if any(one.evaluated == "precise" for part in proper for one in part.sides):
+        precise = f"{remark} {BY_PRECISE}".strip()
+    else:
+        precise = remark
     return (
         Claim(name, sentence, source, parts(AS_RUN), remark=remark),
         Claim(
             f"{name}p",
             f"Run as it should have been: {sentence[0].lower()}{sentence[1:]}",
             source,
-            parts(AS_IT_SHOULD) + more,
-            remark=remark,
+            proper,
+            remark=precise,
         ),
     )

@@ -10,6 +10,7 @@ import numpy as np
 from normlab.claims import along_path as path
 from normlab.claims import measures as m
 from normlab.claims.claim import Claim, Side, difference, interaction, level
+from normlab.claims.protocols import BY_PRECISE
 from normlab.claims.rules import above, at_least, below
 from normlab.claims.settings import (
     BATCH,
@@ -133,6 +134,7 @@ CLAIMS = (
                 below(0),
             ),
         ),
+        remark=BY_PRECISE,
     ),
     Claim(
         "F1",

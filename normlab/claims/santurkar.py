@@ -12,6 +12,8 @@ from normlab.claims.settings import EXACT, layers_of, side, vgg
 _PAPER = "Santurkar et al. 2018, {}"
 # Nearly as fast: within two points of training accuracy.
 _NEARLY = 2.0
+# Of ten classes one in ten is right by chance.
+_CHANCE = 15.0
 _COSINE = 0.05
 # Better: a tenth less loss.
 _BETTER = 0.9
@@ -54,6 +56,7 @@ _FIGURES = (
             _beside(m.SPEED, above(0)),
             _beside(m.FINAL_TEST, above(0)),
             _beside(m.FINAL_TEST, above(0), lr=0.5),
+            level(m.FINAL_TEST, vgg("none", 0.5), below(_CHANCE), "VGG, lr 0.5"),
         ),
     ),
     Claim(
@@ -126,9 +129,14 @@ _FIGURES = (
         _PAPER.format("Figure 10"),
         tuple(
             difference(measure, linear("batch"), linear("none"), below(1), _DLN)
-            for measure in (path.LOSS_RANGE, path.PREDICTIVENESS, path.SMOOTHNESS)
+            for measure in (
+                path.LOSS_RANGE,
+                path.PREDICTIVENESS,
+                path.SMOOTHNESS_OF_ALL,
+            )
         ),
-        remark="Parts are (a), (b) and (c); probes from a learning rate on.",
+        remark="Parts are (a), (b) and (c); probes as theirs, from a hundredth of a "
+        "learning rate to thirty of them.",
     ),
     Claim(
         "SF5",

@@ -38,7 +38,7 @@ def _residual(norm: str, batch_size: int) -> Side:
     """A ResNet at the best of its learning rates."""
     own = {"norm": norm}
     name = f"{norm} at batch size {batch_size}"
-    place = {"batch_size": batch_size}
+    place = {"batch_size": batch_size, "lr": (0.0125, 0.1)}
     return side(name, "resnet_batch_size", _RESNET, own, place, across=("lr", "max"))
 
 
@@ -79,6 +79,7 @@ def _small_groups(groups: int) -> Side:
 
 
 def _residual_groups(name: str, **own: Any) -> Side:
+    own["lr"] = (0.05, 0.2)
     return side(name, "resnet_groups", _RESNET, own, across=("lr", "max"))
 
 

@@ -35,6 +35,10 @@ class Spec:
     train_files: int = 5
 
     @property
+    def train_images(self) -> int:
+        return self.rows * self.train_files
+
+    @property
     def image_bytes(self) -> int:
         height, width, channels = self.image_shape
         return height * width * channels

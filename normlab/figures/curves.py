@@ -8,6 +8,8 @@ from normlab.analysis.summary import main_metric
 from normlab.figures.panels import legend, lines
 from normlab.figures.style import style
 from normlab.figures.tables import (
+    SINGLE_POINTS,
+    NotDrawn,
     averages,
     binned,
     over_seeds,
@@ -31,14 +33,19 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     steps, ``epoch`` then being the bin's middle. A member is in the median of the loss
     while its loss is finite (``n`` says how many are), and in the median of the
     accuracy to the end. Beside the loss stands what the run is judged by.
+
+    Raises:
+      NotDrawn: every curve would be a single point, as of a run of one step, or of a
+        thin copy of one that was evaluated once.
     """
     frame = with_epochs(frame)
     losses = binned(frame, "batch_loss", bins=_BINS, x="epoch")
     keys, score = ["setting", "point", "epoch"], main_metric(frame)
+    losses = over_seeds(losses, [*keys, "steps_averaged"], "batch_loss")
+    if len(losses) and not losses.duplicated(["setting", "point"]).any():
+        raise NotDrawn(SINGLE_POINTS)
     tables = [
-        over_seeds(losses, [*keys, "steps_averaged"], "batch_loss").assign(
-            metric="batch_loss"
-        ),
+        losses.assign(metric="batch_loss"),
         over_seeds(frame, keys, score).assign(metric=score, steps_averaged=1),
     ]
     return with_origin(stack(tables), frame)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from normlab.figures.panels import legend, lines, log_axis
 from normlab.figures.style import style
 from normlab.figures.tables import (
+    SINGLE_POINTS,
     NotDrawn,
     averages,
     binned,
@@ -26,14 +27,15 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     ``steps_averaged`` steps: single steps spike.
 
     Raises:
-      NotDrawn: a thin copy of a run that was evaluated once has a single bin.
+      NotDrawn: every curve would be a single point, as of a run of one step, or of a
+        thin copy of one that was evaluated once.
     """
     frame = with_epochs(frame)
     bins = binned(frame, "gradient_norm", how="median", x="epoch")
     keys = ["setting", "point", "epoch", "steps_averaged"]
     table = over_seeds(bins, keys, "gradient_norm")
-    if not table.duplicated(["setting", "point"]).any():
-        raise NotDrawn("it shows curves, and the run has a single point of each")
+    if len(table) and not table.duplicated(["setting", "point"]).any():
+        raise NotDrawn(SINGLE_POINTS)
     return with_origin(table.assign(metric="gradient_norm"), frame)
 
 

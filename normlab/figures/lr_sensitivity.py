@@ -81,7 +81,7 @@ def draw(table: pd.DataFrame) -> Figure:
         if i + columns >= len(panels):  # nothing is below it
             ax.set_xlabel("learning rate")
             ax.tick_params(labelbottom=True)
-    title(figure, [_title(table), left_out(panels, every)])
+    title(figure, [*_title(table), left_out(panels, every)])
     legend(figure)
     return figure
 
@@ -106,11 +106,11 @@ def _panel(ax: Axes, table: pd.DataFrame, styles: dict) -> None:
             )
 
 
-def _title(table: pd.DataFrame) -> str:
+def _title(table: pd.DataFrame) -> list[str]:
     if table.empty:
-        return "no member has finished"
+        return ["no member has finished"]
     name = interval_name(int(table["n"].max()))
-    return f"{table['where'].iloc[0]}: median and {name}"
+    return [table["where"].iloc[0], f"median and {name}"]
 
 
 def _set_scale(ax: Axes, rates: pd.Series) -> None:

@@ -20,6 +20,7 @@ from normlab.figures.tables import PAPER, PUBLISHED, RUN, few, left_out
 GREY = "#666666"
 _MOST_COLUMNS = 6
 _CHARACTERS = 15  # of a title, an inch
+_MOST_MARKERS = 25  # of a line; more hide what is drawn beside it
 _BARE = ("", "None")
 # Of a legend's entry, in inches: the least, its line with the gaps, and a letter.
 _LEGEND_WIDTH, _HANDLE, _LETTER = 1.4, 0.65, 0.065
@@ -61,7 +62,7 @@ def lines(
       ylabels: its values, from above, and their axes' labels.
       column: the column that chooses the column of panels; at most six are shown.
       x: the column along the horizontal axis, and ``xlabel`` its label.
-      marked: values of ``row`` whose points are so few that each has a marker.
+      marked: values of ``row`` whose points have markers where they are few.
       what: what the caption says first.
 
     Returns:
@@ -78,9 +79,13 @@ def lines(
         for label, look in styles.items():
             mine = rows[rows["setting"] == label]
             own = mine[mine["source"] == RUN]
-            # A line of one point is none to see.
-            seen = name in marked or len(own) == 1
-            marker = look["marker"] if seen else ""
+            alone = len(own) == 1  # a line, and a band, that are none to see
+            few = name in marked and len(own) <= _MOST_MARKERS
+            marker = look["marker"] if alone or few else ""
+            if alone:
+                ax.vlines(
+                    own[x], own["low"], own["high"], color=look["color"], alpha=0.4
+                )
             band(ax, own[x], own, look=look | {"marker": marker}, label=label)
             for source in PUBLISHED:
                 other = mine[mine["source"] == source]
@@ -115,7 +120,8 @@ def shown(table: pd.DataFrame, column: str, most: int) -> list:
 def dashed(ax: Axes, x: Any, y: Any, color: str, label: str = PAPER) -> None:
     """A published curve."""
     if len(x):
-        ax.plot(x, y, "--", color=color, linewidth=0.9, label=label)
+        # Above the run's own, on which it may lie.
+        ax.plot(x, y, "--", color=color, linewidth=0.9, label=label, zorder=3)
 
 
 def caption(

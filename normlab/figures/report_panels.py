@@ -26,16 +26,17 @@ _ROWS = {
     "test_accuracy": "test accuracy",
     "batch_loss": "training loss\n(nats)",
 }
-_MARKED = ("train_accuracy", "test_accuracy")
+_SCORES = ("train_accuracy", "test_accuracy")
 # It trained on all of them: an epoch of fewer is another length.
-IMAGES = CIFAR10.shape("train_y")[0]
+IMAGES = CIFAR10.train_images
 
 
 def tabulate(frame: pd.DataFrame, norm: str) -> pd.DataFrame:
     """What `draw` draws: a row a (metric, setting, experiment, epoch).
 
     Accuracies are those of the run's evaluations. Batch losses are averaged over each
-    epoch (``steps_averaged`` says how many were stored of it); so are the report's
+    epoch (``steps_averaged`` says over how many steps), or over as many as a row of a
+    thin copy stands for; so are the report's
     curves, the accuracies too, and ``epoch`` is then the middle.
 
     Args:
@@ -90,10 +91,14 @@ def _own(rows: pd.DataFrame) -> list[pd.DataFrame]:
     means = averaged(steps, "batch_loss", members, "epoch")
     losses = over_seeds(means, keys, "batch_loss")
     width = 0 if means.empty else int(means["count"].median())
+    # Chance, before the first step, would take most of an accuracy's axis.
+    trained_rows = rows[rows["step"] > 0]
     return [
         *(
-            over_seeds(rows, keys, metric).assign(metric=metric, steps_averaged=1)
-            for metric in _MARKED
+            over_seeds(trained_rows, keys, metric).assign(
+                metric=metric, steps_averaged=1
+            )
+            for metric in _SCORES
         ),
         losses.assign(metric="batch_loss", steps_averaged=width),
     ]
@@ -120,7 +125,7 @@ def draw(table: pd.DataFrame) -> Figure:
         column="experiment",
         x="epoch",
         xlabel="epoch",
-        marked=_MARKED,
+        marked=_SCORES,
         what="losses averaged over epochs",
     )
     for (metric, _), ax in axes.items():

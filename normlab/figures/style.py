@@ -60,13 +60,24 @@ def style() -> Iterator[None]:
 
 
 # Whatever else a figure shows, these keep their places on the palette.
-_USUAL = {"none": 0, "batch": 1, "group": 2}
+_USUAL = {
+    "none": 0,
+    "batch": 1,
+    "group": 2,
+    "group (G=4)": 2,
+    "group (G=1)": 3,
+    "group (G=16)": 4,
+    "group (G=2)": 5,
+    "group (G=8)": 6,
+}
+# The place of no norm stays free beside these.
+_NORMS = ("batch", "group", "layer", "instance")
 
 
 def looks(labels) -> dict[str, dict[str, Any]]:
     """Label -> colour and marker, and line style where labels have two parts.
 
-    ``none``, ``batch`` and ``group``, or the first ``group (G=4)``, look alike in every
+    ``none``, ``batch``, and group norm by its number of groups, look alike in every
     figure; others take the places left, by order of appearance. Where norms and what
     follows their comma both vary (``batch, batch_size 10``), the norm has the colour,
     and the rest the marker and the line.
@@ -102,14 +113,18 @@ def two_parts(labels: Iterable[str]) -> dict[str, tuple[str, str]]:
 
 def _places(labels: list[str]) -> dict[str, int]:
     """Label -> place on the palette."""
-    firsts: dict[str, str] = {}
+    places: dict[str, int] = {}
     for label in labels:
-        firsts.setdefault(label.partition(" (")[0], label)
-    taken = {firsts[name]: place for name, place in _USUAL.items() if name in firsts}
-    count = max(len(labels), len(PALETTE))
-    free = [place for place in range(count) if place not in taken.values()]
-    rest = [label for label in labels if label not in taken]
-    places = taken | dict(zip(rest, free, strict=False))
+        place = _USUAL.get(label)
+        if place is not None and place not in places.values():
+            places[label] = place
+    rest = [label for label in labels if label not in places]
+    taken = set(places.values())
+    if any(label.startswith(_NORMS) for label in labels):
+        taken.add(_USUAL["none"])
+    count = max(len(labels) + len(taken), len(PALETTE))
+    free = [place for place in range(count) if place not in taken]
+    places |= dict(zip(rest, free, strict=False))
     return {label: places[label] for label in labels}
 
 

@@ -32,6 +32,9 @@ RUN, PAPER, REPORT = "run", "Santurkar et al. 2018", "student report (digitised)
 PUBLISHED = (PAPER, REPORT)
 
 
+SINGLE_POINTS = "it shows curves, and the run has a single point of each"
+
+
 class NotDrawn(UserError):
     """A run has nothing that a figure could show; the message says what it lacks."""
 
@@ -84,10 +87,11 @@ def place_of(frame: pd.DataFrame) -> str:
     ``setting`` says its own. So is how many of CIFAR-10's images were trained on, if
     not all: ``10000 images of cifar10``.
     """
-    words = [", ".join(frame[name].unique()) for name in ("dataset", "model")]
     images = frame.loc[frame["dataset"].eq("cifar10"), "train_size"].unique()
-    if len(images) == 1 and images[0] < CIFAR10.shape("train_y")[0]:
-        words[0] = f"{images[0]} images of {words[0]}"
+    some = len(images) == 1 and images[0] < CIFAR10.train_images
+    of = {"cifar10": f"{images[0]} images of cifar10"} if some else {}
+    datasets = [of.get(name, name) for name in frame["dataset"].unique()]
+    words = [", ".join(datasets), ", ".join(frame["model"].unique())]
     width, batch = frame["width"].unique(), frame["batch_size"].unique()
     if len(width) == 1 and width[0] != 1:
         words[-1] += f" of width {number(width[0])}"

@@ -5,6 +5,11 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from normlab.analysis.summary import number
+
+# A full batch is an epoch a step; their number is told then.
+_MOST_EPOCHS = 1000
+
 
 class Overview(NamedTuple):
     """Counts over all runs of the page.
@@ -31,6 +36,25 @@ class Overview(NamedTuple):
         if self.steps >= 10**6:
             return f"{self.steps / 1e6:.1f} million"
         return f"{self.steps:,}"
+
+
+def trained(frame: pd.DataFrame) -> str:
+    """How long a run trains, on how many images: a sentence."""
+    cells = frame.drop_duplicates("cell")
+    epochs = (cells["steps"] * cells["batch_size"] / cells["train_size"]).round(1)
+    long = _range(epochs if epochs.max() < _MOST_EPOCHS else cells["steps"])
+    unit = "epochs" if epochs.max() < _MOST_EPOCHS else "steps"
+    data = ", ".join(cells["dataset"].unique())
+    seeds = frame["seed"].nunique()
+    return (
+        f"{long} {unit} on {_range(cells['train_size'])} examples of {data}, "
+        f"{seeds} {'seed' if seeds == 1 else 'seeds'}."
+    )
+
+
+def _range(values: pd.Series) -> str:
+    low, high = number(values.min()), number(values.max())
+    return low if low == high else f"{low} to {high}"
 
 
 def overview(frames: Sequence[pd.DataFrame]) -> Overview:

@@ -15,7 +15,7 @@ from normlab.figures import Sources
 from normlab.report import drawn, embed, judged, series
 from normlab.report.finals import Finals, read_finals
 from normlab.report.origin import Origin, read_origin
-from normlab.report.overview import overview
+from normlab.report.overview import overview, trained
 from normlab.store.layout import each_once, write_text
 from normlab.store.provenance import now, revision
 
@@ -28,6 +28,7 @@ class Section(NamedTuple):
     name: str
     anchor: str
     origin: Origin
+    trained: str
     finals: Finals
     figures: list[drawn.Drawn]
     curves: dict[str, Any] | None
@@ -104,6 +105,7 @@ def _section(
         name,
         anchor,
         origin,
+        trained(frame),
         finals,
         figures,
         series.curves(frame),

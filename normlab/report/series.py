@@ -15,6 +15,7 @@ from normlab.analysis.summary import (
     number,
     static_columns,
 )
+from normlab.figures.style import looks
 from normlab.figures.tables import binned, few, is_regression, with_names
 
 # How a metric's steps become a bin's value; the others are of evaluations.
@@ -39,7 +40,8 @@ def curves(frame: pd.DataFrame) -> dict[str, Any] | None:
     Returns:
       A JSON value: ``metrics`` (``id``, ``name``, ``loss``, whether its axis may be
       logarithmic), ``axes`` (``id``, ``name``, ``values``, ``first``, the values that
-      are drawn at first), ``grids``, lists of epochs, and ``members``: for each its
+      are drawn at first), ``colours`` of the first axis' values, as in the figures,
+      ``grids``, lists of epochs, and ``members``: for each its
       place ``at`` on every axis and of each metric a grid's number and the values,
       null where a value is not finite. The last axis is the seed.
     """
@@ -72,6 +74,7 @@ def curves(frame: pd.DataFrame) -> dict[str, Any] | None:
         "metrics": [_metric(name, unit) for name in _NAMES if name in metrics],
         "main": main_metric(frame),
         "axes": axes,
+        "colours": [look["color"] for look in looks(axes[0]["values"]).values()],
         "grids": [list(grid) for grid in grids],
         "members": found,
     }
@@ -91,7 +94,7 @@ def _axes(frame: pd.DataFrame) -> list[dict[str, Any]]:
     first = _first(frame, [name for name in names if name != "label"])
     found = []
     for name in [*names, "seed"]:
-        values = list(dict.fromkeys(frame[name].map(_word)))
+        values = list(dict.fromkeys(map(_word, _ordered(frame[name]))))
         chosen = [values.index(first[name])] if name in first else range(len(values))
         found.append(
             {
@@ -102,6 +105,13 @@ def _axes(frame: pd.DataFrame) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def _ordered(column: pd.Series) -> list:
+    """Each value once; numbers in their order, all else as it comes."""
+    values = list(column.unique())
+    is_number = pd.api.types.is_numeric_dtype(column)
+    return sorted(values) if is_number and column.notna().all() else values
 
 
 def _first(frame: pd.DataFrame, names: list[str]) -> dict[str, str]:

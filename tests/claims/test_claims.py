@@ -19,21 +19,8 @@ S, C, U = "supported", "contradicted", "undecided"
 
 
 def test_the_ledger_is_whole():
-    both = {
-        "C1",
-        "C1t",
-        "B3",
-        "C2a",
-        "C3",
-        "C4",
-        "C5",
-        "C6",
-        "C8",
-        "C9",
-        "C10",
-        "C11",
-        "C12",
-    }
+    both = {"C1", "C1t", "C3b", "B3", "C2a"} | {f"C{k}" for k in (3, 4, 5, 6)}
+    both |= {f"C{k}" for k in range(8, 13)}
     wanted = both | {f"{name}p" for name in both} | {"C2b", "C2c", "C7", "C9h"}
     wanted |= {f"F{k}" for k in range(1, 5)} | {f"H{k}" for k in range(1, 7)}
     wanted |= {f"R{k}" for k in range(1, 8)} | {f"SF{k}" for k in range(1, 6)}
@@ -167,6 +154,96 @@ def test_batch_norm_that_is_faster_supports_c1():
     assert one("C1", *cells(-0.05))["C1"].verdict == C
     assert one("C3", *cells(-0.05))["C3"].verdict == C
     assert one("C1", *cells(0.0))["C1"].verdict == U
+
+
+def proper_bn(gain: float, at: int = 0, **more):
+    """Both norms as they should have been run; ``gain`` is batch norm's at ``at``."""
+    for size in (10, 50, 100):
+        for norm in ("none", "batch"):
+            own = gain if norm == "batch" and at in (0, size) else 0.0
+            better, lower = spread(0.7 + own), spread(0.5 - own)
+            place: dict[str, Any] = {**CIFAR, "batch_size": size, **more}
+            place["bn_eval"] = ("running", "precise")
+            table = frame(norm, **place, test=better, train=better, loss=lower)
+            for kind in ("test_accuracy", "train_accuracy"):
+                table[f"{kind}_precise"] = table[kind]
+            yield table
+
+
+def placed(norm: str, dense: bool, gain: float):
+    """A norm behind the dense layer, too, or not."""
+    train, loss = spread(0.8 + gain), spread(0.5 - gain)
+    return frame(norm, **CIFAR, norm_dense=dense, epochs=5, train=train, loss=loss)
+
+
+def started(cost: float):
+    """Group norm with the report's scale and bias, and with 1 and 0."""
+    for init in ("report", "standard"):
+        for groups in (1, 4, 16):
+            for norm_init, own in (("report", cost), ("standard", 0.0)):
+                settings = {**CIFAR, "init": init, "norm_init": norm_init}
+                loss = spread(0.5 + own)
+                yield frame("group", **settings, groups=groups, epochs=5, loss=loss)
+
+
+def dense(gain: float):
+    for norm in ("batch", "group"):
+        yield from (placed(norm, False, 0.0), placed(norm, True, gain))
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [
+        ("C1tp", proper_bn),
+        ("C3bp", lambda gain: proper_bn(gain, at=100)),
+        ("B3p", lambda gain: [*proper_bn(gain, at=10), *proper_bn(0.0, lr=1e-4)]),
+        ("B1l", started),
+        ("B10a", dense),
+        ("B10c", lambda gain: [placed("none", False, 0), placed("batch", True, gain)]),
+    ],
+)
+def test_which_way_a_claim_goes(name, cells):
+    assert one(name, *cells(0.05))[name].verdict == S
+    assert one(name, *cells(-0.05))[name].verdict == C
+    assert one(name, *cells(0.0))[name].verdict == U
+
+
+def test_trainings_of_another_length_are_not_compared():
+    longer = frame("batch", **CIFAR, norm_dense=True, train=0.99, loss=0.1)
+    found = one("B10c", placed("none", False, 0), longer)
+    assert found["B10c"].verdict == U and found["B10c"].n == 0
+    assert "epochs" in found["B10c.1"].note
+
+
+def test_who_is_poor_with_the_largest_groups_is_not_so_for_their_size():
+    def cells(cost: float):
+        yield frame("none", **CIFAR, loss=spread(0.5))
+        for groups, own in ((1, cost), (16, 0.1)):
+            loss, train = spread(0.5 + own), spread(0.9 - own)
+            yield frame("group", **CIFAR, groups=groups, loss=loss, train=train)
+
+    assert one("C7", *cells(0.0))["C7"].verdict == S
+    assert one("C7", *cells(0.09))["C7"].verdict == C
+
+
+def test_chance_is_no_training():
+    settings: dict[str, Any] = {"dataset": "cifar10", "train_size": 50000}
+    settings |= {"model": "vgg11", "optimizer": "sgd", "batch_size": 50, "epochs": 3}
+
+    def cells(none: float):
+        yield frame("none", **settings, lr=0.5, test=spread(none))
+        yield frame("batch", **settings, lr=0.5, test=spread(0.7))
+
+    assert one("SF1", *cells(0.1))["SF1.4"].verdict == S
+    assert one("SF1", *cells(0.6))["SF1.4"].verdict == C
+
+
+def test_how_batch_norm_is_evaluated_is_said():
+    for claim in CLAIMS.values():
+        sides = [side for part in claim.parts for side in part.sides]
+        precise = any(side.evaluated == "precise" for side in sides)
+        words = [claim.remark, *(part.statistic for part in claim.parts)]
+        assert not precise or "precise statistics" in " ".join(words), claim.id
 
 
 def test_robustness_is_of_the_initialisation_alone_up_or_down():

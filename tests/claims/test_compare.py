@@ -74,6 +74,19 @@ def test_what_is_run_otherwise_is_not_compared(other):
     assert name in found.why
 
 
+def test_how_long_was_trained_is_said():
+    frames = [frame(norm, **CIFAR, epochs=3) for norm in ("none", "batch")]
+    assert find(Evidence({"r": run(*frames)}), part()).length == "3 epochs"
+    few = CIFAR | {"train_size": 10000}
+    frames = [frame(norm, **few, epochs=1) for norm in ("none", "batch")]
+    found = find(Evidence({"r": run(*frames)}), part())
+    assert found.length == "1 epoch of 10000 images"
+    # Also where a claim names it.
+    sides = [side(x, "a", few, norm=x, epochs=1.0) for x in ("none", "batch")]
+    found = find(Evidence({"r": run(*frames)}), part(*sides))
+    assert found.length == "1 epoch of 10000 images"
+
+
 def test_what_a_claim_names_may_differ():
     sides = [side(f"{lr:g}", "a", {"norm": "none"}, lr=lr) for lr in (1e-2, 1e-3)]
     frames = [frame(**CIFAR, lr=1e-2, test=0.6), frame(**CIFAR, lr=1e-3, test=0.5)]

@@ -44,7 +44,7 @@ def test_an_effect_is_found_in_its_direction(by, verdict):
     assert found.median == pytest.approx(100 * by)
     assert found.sentence == "A sentence." and found.source == "a source"
     assert found.statistic == (
-        "test accuracy of the last epoch, batch minus none; batch size 50"
+        "test accuracy of the last epoch, batch minus none; batch size 50; 20 epochs"
     )
     assert found.needs == (
         "experiments/batch_runs.flags",

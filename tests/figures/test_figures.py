@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from normlab.figures import FIGURES, METRICS, Sources, draw_all
@@ -103,6 +104,8 @@ def frames(tmp_path_factory) -> Callable[[str], pd.DataFrame]:
 
 NOTHING = {
     ("curves", "a regression is infinite"): "nothing that it shows is finite",
+    ("curves", "hardly begun"): "a single point",
+    ("curves", "one step"): "a single point",
     ("gradient_norm", "hardly begun"): "a single point",
     ("gradient_norm", "one step"): "a single point",
     ("lr_sensitivity", "one rate"): "several learning rates",
@@ -116,15 +119,32 @@ def test_where_there_is_nothing_to_show_it_says_so(name, run, frames):
         drawn(name, frames(run))
 
 
+def test_a_title_is_as_wide_as_its_figure(frames):
+    _, figure = drawn("lr_sensitivity", frames("plain"))
+    figure.savefig(io.BytesIO(), format="png", dpi=100)
+    assert figure._suptitle is not None
+    box = figure._suptitle.get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= figure.get_size_inches()[0] * figure.dpi
+
+
+def test_gradients_that_are_not_finite_are_no_single_point(frames):
+    with pytest.raises(NotDrawn, match="nothing that it shows is finite"):
+        drawn("gradient_norm", frames("plain").assign(gradient_norm=NAN))
+
+
 def test_a_line_of_one_point_is_seen(frames):
-    table, figure = drawn("curves", frames("one step"))
-    mine = table[(table["metric"] == "batch_loss") & (table["point"] == "lr 0.001")]
-    assert (mine.groupby("setting").size() == 1).all()
-    marked = [line for line in figure.axes[0].get_lines() if line.get_marker() != ""]
-    assert len(marked) == mine["setting"].nunique()
-    # Lines of many have none.
-    _, figure = drawn("curves", frames("long"))
+    table, figure = drawn("curves", frames("plain"))
     assert {line.get_marker() for line in figure.axes[0].get_lines()} == {""}
+    first = (table["metric"] == "batch_loss") & (table["setting"] == "batch")
+    later = table.duplicated(["metric", "setting", "point"])
+    ax = FIGURES["curves"].draw(table[~(first & later)]).axes[0]
+    marked = [line for line in ax.get_lines() if line.get_marker() != ""]
+    assert [line.get_label() for line in marked] == ["batch"]
+    # Its interval, too.
+    mine = table[first & (table["point"] == table["point"].iloc[0])].iloc[0]
+    bars = [x for x in ax.collections if isinstance(x, LineCollection)]
+    [[[_, low], [_, high]]] = bars[0].get_segments()
+    assert (low, high) == (mine["low"], mine["high"]) and len(bars) == 1
 
 
 @pytest.mark.parametrize(
@@ -449,3 +469,13 @@ def test_a_norm_looks_alike_in_every_figure():
     several = looks(["batch", "group (G=4)", "group (G=1)"])
     assert several["group (G=4)"] == usual["group"]
     assert several["group (G=1)"] not in (usual["batch"], usual["group"])
+    # By the number of its groups, whichever comes first or is there.
+    for numbers in ((16, 1, 4), (1, 2, 4, 8, 16), (1,), (16,)):
+        found = looks(f"group (G={number})" for number in numbers)
+        assert len({look["color"] for look in found.values()}) == len(numbers)
+        if 1 in numbers:
+            assert found["group (G=1)"] == several["group (G=1)"]
+        # Black is no norm's.
+        assert usual["none"]["color"] not in [look["color"] for look in found.values()]
+    strange = looks(["group (G=32)", "batch l1", "layer"]).values()
+    assert usual["none"]["color"] not in [look["color"] for look in strange]

@@ -316,6 +316,9 @@ def test_a_caption_tells_width_and_batches_unless_settings_do(vgg):
     assert place_of(frame) == "cifar10, vgg16, batches of 10"
     part = frame.assign(train_size=5000)
     assert place_of(part) == "5000 images of cifar10, vgg16, batches of 10"
+    both = pd.concat([part, part.assign(dataset="digits", train_size=9)])
+    words = "5000 images of cifar10, digits, vgg16, batches of 10"
+    assert place_of(both) == words
     narrow = frame.assign(width=0.125)
     table = with_origin(pd.DataFrame({"x": [1.0]}), narrow)
     assert table["where"].item() == "cifar10, vgg16 of width 0.125, batches of 10"

@@ -143,6 +143,22 @@ def test_without_a_ledger_there_is_no_section(bare, plain):
     assert 'id="claims"' not in text and Page(text).faults == []
 
 
+def test_many_starts_are_the_first_and_the_last(bare, tmp_path):
+    paths = write_run(tmp_path / "often", [make_cell()])
+    sweep = read_json(paths.sweep)
+    stamps = [f"2026-01-0{day}T00:00:00+00:00" for day in (3, 1, 2, 5, 4)]
+    sweep["sessions"] = [{"started": stamp} for stamp in stamps[:4]]
+    write_json(paths.sweep, sweep)
+    each = "Starts2026-01-03 00:00:00 UTC, 2026-01-01 00:00:00 UTC, 2026"
+    assert each in Page(bare(paths.root)).words
+    # One that was not stamped is counted all the same.
+    sweep["sessions"] = [{"started": stamp} for stamp in stamps]
+    sweep["sessions"] += [{"device": "cpu: cpu"}, {"started": None}]
+    write_json(paths.sweep, sweep)
+    few = "Starts7, from 2026-01-01 00:00:00 UTC to 2026-01-05 00:00:00 UTC"
+    assert few in Page(bare(paths.root)).words
+
+
 EVIL = "<script>alert(1)</script><b>&\"'"
 
 

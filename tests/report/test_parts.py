@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 
+from normlab.figures import style
 from normlab.figures.tables import PAPER
 from normlab.report import alt, judged, series
-from normlab.report.overview import overview
+from normlab.report.overview import overview, trained
 from normlab.store import load
 from tests.report.conftest import verdict
 from tests.store.handmade import make_cell, write_run
@@ -24,6 +25,7 @@ def test_curves_are_the_members(tmp_path):
     names = [axis["id"] for axis in found["axes"]]
     assert names == ["label", "lr", "seed"]
     assert found["axes"][1]["values"] == ["0.001", "0.01"]
+    assert found["colours"] == [style.PALETTE[1], style.PALETTE[0]]  # as in figures
     assert len(found["members"]) == 2 * 2 * 3 and found["main"] == "test_accuracy"
     member = next(m for m in found["members"] if m["at"] == [1, 1, 2])
     mine = frame[
@@ -149,6 +151,25 @@ def test_alternative_text(tmp_path):
     )
     assert f"Beside it: {PAPER}." in text and "range of 3 seeds" in text
     assert "Highest final test accuracy: batch 0.701, none 0.701." in text
+
+
+def test_numbers_to_choose_from_are_in_order(tmp_path):
+    cells = [make_cell(batch_size=size) for size in (50, 10, 25)]
+    found = series.curves(frame_of(tmp_path, *cells))
+    assert found is not None
+    [sizes] = [axis for axis in found["axes"] if axis["id"] == "batch_size"]
+    assert sizes["values"] == ["10", "25", "50"]
+
+
+def test_how_long_a_run_trains(tmp_path):
+    # 20 steps of 10 of 100 images.
+    one = frame_of(tmp_path / "a", make_cell())
+    assert trained(one) == "2 epochs on 100 examples of digits, 3 seeds."
+    more = [make_cell(seeds=1), make_cell(batch_size=50, train_size=50, seeds=1)]
+    many = frame_of(tmp_path / "b", *more)
+    assert trained(many) == "2 to 20 epochs on 50 to 100 examples of digits, 1 seed."
+    full = one.assign(steps=10000, batch_size=100)
+    assert trained(full).startswith("10000 steps on 100 examples")
 
 
 def test_overview(tmp_path):

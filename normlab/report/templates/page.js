@@ -1,7 +1,6 @@
 "use strict";
 
-// Okabe & Ito 2008, as in the figures; line patterns tell what a colour does not.
-const COLOURS = ["#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442"];
+// Line patterns tell what a colour does not.
 const DASHES = ["", "7 4", "2 3", "9 3 2 3"];
 const EDGES = { left: 62, right: 14, top: 12, bottom: 42 };
 const MOST_LINES = 24, MOST_TOLD = 8;
@@ -161,7 +160,7 @@ class Explorer {
       }
       const points = [...at_x].sort((a, b) => a[0] - b[0])
         .map(([x, values]) => ({ x, ...medianInterval(values) })).filter((point) => point.n);
-      return { name: words.filter(Boolean).join(", "), points, colour: COLOURS[at[0] % COLOURS.length], dash: DASHES[rest.get(other) % DASHES.length] };
+      return { name: words.filter(Boolean).join(", "), points, colour: this.data.colours[at[0]], dash: DASHES[rest.get(other) % DASHES.length] };
     }).filter((line) => line.points.length);
   }
 
@@ -305,8 +304,10 @@ for (const root of document.querySelectorAll(".explore")) new Explorer(root);
 // Only what overflows is a stop of the keyboard.
 function stops() {
   for (const box of document.querySelectorAll(".scroll")) {
-    if (box.scrollWidth > box.clientWidth) box.setAttribute("tabindex", "0");
+    const wide = box.scrollWidth > box.clientWidth;
+    if (wide) box.setAttribute("tabindex", "0");
     else box.removeAttribute("tabindex");
+    box.classList.toggle("wide", wide);
   }
 }
 addEventListener("resize", stops);
