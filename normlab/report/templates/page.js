@@ -307,7 +307,7 @@ function stops() {
     const wide = box.scrollWidth > box.clientWidth;
     if (wide) box.setAttribute("tabindex", "0");
     else box.removeAttribute("tabindex");
-    box.classList.toggle("wide", wide);
+    box.classList.toggle("wide", box.scrollWidth > 1.05 * box.clientWidth);
   }
 }
 addEventListener("resize", stops);
