@@ -272,13 +272,28 @@ def sized(norm: str, lost: float, **more):
 
 def test_batch_sizes_are_compared_net_of_what_more_steps_bring():
     cells = [*sized("none", 0.0), *sized("batch", 0.04), *sized("group", 0.0)]
-    falls, stays = one("W4", *cells)["W4.1"], one("W3", *cells)["W3.1"]
+    falls, stays = one("W4", *cells)["W4.1"], one("W3", *cells)["W3"]
     assert falls.median == pytest.approx(-4) and falls.verdict == S
     assert stays.median == pytest.approx(0) and stays.verdict == S
     cells = [*sized("none", 0.0), *sized("batch", 0.0), *sized("group", 0.04)]
-    assert one("W3", *cells)["W3.1"].verdict == C
+    assert one("W3", *cells)["W3"].verdict == C
     problem = one("C12p", *cells)["C12p.5"]
     assert problem.median == pytest.approx(0) and problem.verdict == U
+
+
+def test_batch_norm_falls_in_a_resnet_by_more_than_group_norm():
+    def cells(lost: float):
+        for norm, own in (("batch", lost), ("group", 0.01)):
+            for size in (2, 32):
+                for lr in (0.0125, 0.1):
+                    level = spread(0.5 - (own if size == 2 else 0))
+                    place: dict[str, Any] = {**CIFAR, "model": "resnet20"}
+                    place |= {"batch_size": size, "lr": lr, "epochs": 2}
+                    yield frame(norm, **place, test=level)
+
+    assert one("W4", *cells(0.05))["W4.2"].median == pytest.approx(-4)
+    assert one("W4", *cells(0.05))["W4.2"].verdict == S
+    assert one("W4", *cells(0.0))["W4.2"].verdict == C
 
 
 def test_groupings_are_compared_by_losses_where_they_change_as_often():
