@@ -89,8 +89,10 @@ def place_of(frame: pd.DataFrame) -> str:
     """
     images = frame.loc[frame["dataset"].eq("cifar10"), "train_size"].unique()
     some = len(images) == 1 and images[0] < CIFAR10.train_images
-    of = {"cifar10": f"{images[0]} images of cifar10"} if some else {}
-    datasets = [of.get(name, name) for name in frame["dataset"].unique()]
+    datasets = [
+        f"{images[0]} images of {name}" if some and name == "cifar10" else name
+        for name in frame["dataset"].unique()
+    ]
     words = [", ".join(datasets), ", ".join(frame["model"].unique())]
     width, batch = frame["width"].unique(), frame["batch_size"].unique()
     if len(width) == 1 and width[0] != 1:

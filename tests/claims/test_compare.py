@@ -77,7 +77,7 @@ def test_what_is_run_otherwise_is_not_compared(other):
 def test_how_long_was_trained_is_said():
     frames = [frame(norm, **CIFAR, epochs=3) for norm in ("none", "batch")]
     assert find(Evidence({"r": run(*frames)}), part()).length == "3 epochs"
-    few = CIFAR | {"train_size": 10000}
+    few: dict[str, Any] = CIFAR | {"train_size": 10000}
     frames = [frame(norm, **few, epochs=1) for norm in ("none", "batch")]
     found = find(Evidence({"r": run(*frames)}), part())
     assert found.length == "1 epoch of 10000 images"
