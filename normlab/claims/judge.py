@@ -21,7 +21,7 @@ def judge(claim: Claim, evidence: Evidence) -> list[Verdict]:
     and otherwise undecided; one about most parts goes by more than half of them. Its
     row has the statistic and interval of the part that decides: the first that is
     contradicted, else the first undecided one (one with values if there is one), else
-    the first.
+    the first; where no run reaches that one, of the first that was measured.
     """
     single = len(claim.parts) == 1
     parts = [
@@ -78,7 +78,8 @@ def _whole(claim: Claim, parts: list[Verdict], evidence: Evidence) -> Verdict:
     else:
         verdict = next(word for word in _WORST_FIRST if count[word])
     told = [p for p in parts if p.verdict == verdict] or parts
-    shown = next((p for p in told if p.n), told[0])
+    measured = (p for p in (*told, *parts) if p.n)
+    shown = next(measured, told[0])
     used = {run for p in parts for run in p.runs}
     absent = {name for p in parts for name in p.missing}
     numbers = ", ".join(f"{count[word]} {word}" for word in reversed(_WORST_FIRST))

@@ -236,6 +236,9 @@ def test_chance_is_no_training():
 
     assert one("SF1", *cells(0.1))["SF1.4"].verdict == S
     assert one("SF1", *cells(0.6))["SF1.4"].verdict == C
+    # Two parts have no run: what was measured is shown, and which part it is.
+    found = one("SF1", *cells(0.1))["SF1"]
+    assert found.verdict == U and found.n == 5 and "shown is SF1.3" in found.note
 
 
 def test_how_batch_norm_is_evaluated_is_said():
