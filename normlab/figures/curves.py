@@ -8,10 +8,9 @@ from normlab.analysis.summary import main_metric
 from normlab.figures.panels import legend, lines
 from normlab.figures.style import style
 from normlab.figures.tables import (
-    SINGLE_POINTS,
-    NotDrawn,
     averages,
     binned,
+    check_curves,
     over_seeds,
     stack,
     with_epochs,
@@ -35,15 +34,13 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     accuracy to the end. Beside the loss stands what the run is judged by.
 
     Raises:
-      NotDrawn: every curve would be a single point, as of a run of one step, or of a
-        thin copy of one that was evaluated once.
+      NotDrawn: every curve would be a single point, or nothing is finite.
     """
     frame = with_epochs(frame)
     losses = binned(frame, "batch_loss", bins=_BINS, x="epoch")
     keys, score = ["setting", "point", "epoch"], main_metric(frame)
     losses = over_seeds(losses, [*keys, "steps_averaged"], "batch_loss")
-    if len(losses) and not losses.duplicated(["setting", "point"]).any():
-        raise NotDrawn(SINGLE_POINTS)
+    check_curves(losses)
     tables = [
         losses.assign(metric="batch_loss"),
         over_seeds(frame, keys, score).assign(metric=score, steps_averaged=1),

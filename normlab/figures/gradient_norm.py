@@ -10,10 +10,9 @@ from matplotlib.figure import Figure
 from normlab.figures.panels import legend, lines, log_axis
 from normlab.figures.style import style
 from normlab.figures.tables import (
-    SINGLE_POINTS,
-    NotDrawn,
     averages,
     binned,
+    check_curves,
     over_seeds,
     with_epochs,
     with_origin,
@@ -27,15 +26,13 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     ``steps_averaged`` steps: single steps spike.
 
     Raises:
-      NotDrawn: every curve would be a single point, as of a run of one step, or of a
-        thin copy of one that was evaluated once.
+      NotDrawn: every curve would be a single point, or nothing is finite.
     """
     frame = with_epochs(frame)
     bins = binned(frame, "gradient_norm", how="median", x="epoch")
     keys = ["setting", "point", "epoch", "steps_averaged"]
     table = over_seeds(bins, keys, "gradient_norm")
-    if len(table) and not table.duplicated(["setting", "point"]).any():
-        raise NotDrawn(SINGLE_POINTS)
+    check_curves(table)
     return with_origin(table.assign(metric="gradient_norm"), frame)
 
 

@@ -32,11 +32,19 @@ RUN, PAPER, REPORT = "run", "Santurkar et al. 2018", "student report (digitised)
 PUBLISHED = (PAPER, REPORT)
 
 
-SINGLE_POINTS = "it shows curves, and the run has a single point of each"
-
-
 class NotDrawn(UserError):
     """A run has nothing that a figure could show; the message says what it lacks."""
+
+
+def check_curves(table: pd.DataFrame) -> None:
+    """Whether there is a curve among those of ``setting`` and ``point``, or no row.
+
+    Raises:
+      NotDrawn: each of them is a single point, as of a run of one step, or of a thin
+        copy of one that was evaluated once.
+    """
+    if len(table) and not table.duplicated(["setting", "point"]).any():
+        raise NotDrawn("it shows curves, and the run has a single point of each")
 
 
 def points(frame: pd.DataFrame) -> pd.Series:
