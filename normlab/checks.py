@@ -1,62 +1,40 @@
-"""Checks of settings: each raises a `UserError` that names the flag."""
+"""Checks of settings by their declarations; an error names the flag."""
 
-import dataclasses
 import math
 from typing import Any
 
 from normlab.errors import UserError
-from normlab.settings import ProbeSettings
+from normlab.registry import unknown
+from normlab.settings import Setting, settings_of
 
-EXECUTION = ("auto", "vmap", "map", "loop")
-# Steps are 32-bit numbers in the store, and an epoch has less than 1e4 of them.
-_LONGEST = 100_000_000
 # The largest float32: networks and what trains them know no larger number.
 _LARGEST = 3.4e38
-_WIDEST, _MOST_PROBES = 10_000, 10_000
 _MOST = {"devices": 1024, "member_chunk": 1_000_000}
 
 
-def unknown(flag: str, value: str, known: tuple[str, ...]) -> UserError:
-    return UserError(f"--{flag}={value}: unknown; known: {', '.join(known)}")
+def check_settings(settings: Any) -> None:
+    """Every setting of a dataclass, by its declaration (`normlab.settings.Setting`).
 
-
-def at_least(config: Any, name: str, low: float) -> None:
-    values = getattr(config, name)
-    for value in values if isinstance(values, tuple) else (values,):
-        if isinstance(value, int) and value >= 2**31:
-            raise UserError(f"--{name}={value}: must be below 2**31")
-        if not (math.isfinite(value) and value >= low):
-            raise UserError(f"--{name}={value}: must be {low} or more, and finite")
-        at_most(name, value, _LARGEST)
-
-
-def at_most(name: str, value: float, high: float) -> None:
-    if value > high:
-        raise UserError(f"--{name}={value}: at most {high:g}")
-
-
-def below(config: Any, name: str, high: float) -> None:
-    for value in getattr(config, name):
-        if value >= high:
-            raise UserError(f"--{name}={value}: must be below {high}")
-
-
-def check_axes(config: Any) -> None:
-    """The tuples of ``config``: something in each, and nothing twice.
+    Names that a registry knows are not checked here: their entries may not be imported.
 
     Raises:
-      UserError: one is empty, or names a value twice.
+      UserError: a list is empty or names a value twice, a number is out of its range,
+        or a name is unknown.
     """
-    for spec in dataclasses.fields(config):
-        values = getattr(config, spec.name)
-        if not isinstance(values, tuple):
+    for spec, setting in settings_of(settings):
+        value = getattr(settings, spec.name)
+        if not isinstance(value, tuple):
+            _check_value(spec.name, value, setting)
             continue
-        if not values and spec.name != "probes":
+        if not value and spec.default:
             raise UserError(f"--{spec.name} needs at least one value")
-        check_distinct(spec.name, values)
+        check_distinct(spec.name, value)
+        for one in value:
+            _check_value(spec.name, one, setting)
 
 
 def check_distinct(name: str, values: tuple) -> None:
+    """Raises UserError where a value is named twice."""
     seen = set()
     for value in values:
         if value in seen:
@@ -64,71 +42,43 @@ def check_distinct(name: str, values: tuple) -> None:
         seen.add(value)
 
 
-def check_numbers(config: Any) -> None:
-    for name in ("lr", "weight_decay", "momentum", "epsilon", "norm_momentum"):
-        at_least(config, name, 0)
-    for name in ("noise_mean", "noise_mean_spread", "noise_scale_spread"):
-        at_least(config, name, 0)
-    at_least(config, "noise_scale", 1)
-    for name in ("seed", "epochs", "steps", "train_size"):
-        at_least(config, name, 0)
-    for name in ("eval_every", "path_every", "probe_every"):
-        at_least(config, name, 0)
-    for name in ("regroup_at", "regroup_every"):
-        at_least(config, name, 0)
-    for name in ("num_seeds", "train_eval_size", "eval_batch_size"):
-        at_least(config, name, 1)
-    if not (math.isfinite(config.eval_epochs) and config.eval_epochs > 0):
-        raise UserError(
-            f"--eval_epochs={config.eval_epochs}: must be above 0, and finite"
-        )
-    check_probes(config)
-    for value in config.width:
-        if not (math.isfinite(value) and value > 0):
-            raise UserError(f"--width={value}: must be above 0, and finite")
-        at_most("width", value, _WIDEST)
-    for name in ("batch_size", "groups"):
-        at_least(config, name, 1)
-    for name in ("momentum", "norm_momentum"):
-        below(config, name, 1)
-    if config.seed + config.num_seeds > 2**31:
-        raise UserError(f"--seed={config.seed}: seeds must stay below 2**31")
-    for name in ("epochs", "steps"):
-        if getattr(config, name) > _LONGEST:
-            raise UserError(f"--{name}={getattr(config, name)}: at most {_LONGEST}")
-    if config.epochs and config.steps:
-        raise UserError("--epochs and --steps are both given; give one")
-    if not (config.epochs or config.steps):
-        raise UserError("give the length of training: --epochs or --steps")
+def _check_value(name: str, value: Any, setting: Setting) -> None:
+    if isinstance(value, str):
+        known = setting.choices
+        if known and isinstance(known, tuple) and value not in known:
+            raise unknown(name, value, known)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        _check_number(name, value, setting)
 
 
-def check_probes(settings: ProbeSettings) -> None:
-    """The numbers of ``settings``.
+def _check_number(name: str, value: float, setting: Setting) -> None:
+    says = f"--{name}={value}: "
+    if isinstance(value, int) and value >= 2**31:
+        raise UserError(f"{says}must be below 2**31")
+    low, above = setting.low, setting.above
+    if above is not None and not (math.isfinite(value) and value > above):
+        raise UserError(f"{says}must be above {above:g}, and finite")
+    if low is not None and not (math.isfinite(value) and value >= low):
+        raise UserError(f"{says}must be {low:g} or more, and finite")
+    if setting.below is not None and value >= setting.below:
+        raise UserError(f"{says}must be below {setting.below:g}")
+    if setting.high is not None and value > setting.high:
+        raise UserError(f"{says}at most {setting.high:.12g}")
+    at_most(name, value, _LARGEST)
 
-    Raises:
-      UserError: one is out of range.
-    """
-    for name in ("probe_images", "probe_iterations", "probe_bins"):
-        at_least(settings, name, 1)
-    at_least(settings, "probe_samples", 2)
-    # Squared, the compiler would not survive the largest number that there is.
-    for name in ("probe_iterations", "probe_bins", "probe_samples"):
-        at_most(name, getattr(settings, name), _MOST_PROBES)
-    at_least(settings, "probe_channels", 0)
-    for value in settings.probe_etas:
-        if not (math.isfinite(value) and value > 0):
-            raise UserError(f"--probe_etas={value}: must be above 0, and finite")
-        at_most("probe_etas", value, _LARGEST)
+
+def at_most(name: str, value: float, high: float) -> None:
+    """Raises UserError where a number is too large."""
+    if value > high:
+        raise UserError(f"--{name}={value}: at most {high:g}")
 
 
 def check_devices(options: Any) -> None:
-    """The fields ``execution``, ``devices`` and ``member_chunk`` of some options.
+    """The fields ``devices`` and ``member_chunk`` of some options.
 
     Raises:
-      UserError: one is not what it may be.
+      UserError: one is neither auto nor a number that it may be.
     """
-    if options.execution not in EXECUTION:
-        raise unknown("execution", options.execution, EXECUTION)
     for name in ("devices", "member_chunk"):
         value = getattr(options, name)
         if value == "auto":

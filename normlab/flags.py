@@ -19,6 +19,7 @@ from normlab.errors import UserError, one_line
 from normlab.flagfiles import expand, line
 from normlab.interrupt import Stopped, raising
 from normlab.serialize import item_type
+from normlab.settings import declared
 
 
 class ListOf(flags.ListParser):
@@ -75,15 +76,15 @@ def define(kind: type, values: flags.FlagValues) -> None:
     """One flag for every field of the dataclass ``kind``; tuples are comma lists."""
     for spec in dataclasses.fields(kind):
         item, is_list = item_type(kind, spec.name)
-        text, default = spec.metadata["help"], cast(Any, spec.default)
+        setting, default = declared(spec), cast(Any, spec.default)
         if not is_list:
-            _SCALARS[item](spec.name, default, text, flag_values=values)
+            _SCALARS[item](spec.name, default, setting.text, flag_values=values)
             continue
         flags.DEFINE(
             ListOf(*_ITEMS[item], empty=not default),
             spec.name,
             list(default),
-            text,
+            setting.text,
             flag_values=values,
             serializer=flags.ListSerializer(","),
         )

@@ -3,40 +3,26 @@
 import math
 from dataclasses import dataclass
 
-from normlab.checks import EXECUTION, at_least, check_devices
+from normlab.checks import check_devices, check_settings
 from normlab.errors import UserError
-from normlab.settings import flag
+from normlab.settings import DeviceSettings, flag
 
 
-@dataclass(frozen=True)
-class RunOptions:
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(DeviceSettings):
     """How to run a sweep; nothing here changes a number it finds beyond rounding."""
 
     out: str = flag("", "The run directory; runs/<flagfile's name> by default.")
-    data_dir: str = flag(
-        "", "Where datasets live; else NORMLAB_DATA_DIR, else a cache folder."
-    )
-    execution: str = flag(
-        "auto", f"How members of a cell are executed: {', '.join(EXECUTION)}."
-    )
-    devices: str = flag(
-        "auto",
-        "Devices that share a cell's members: a number, or auto (all there are; a CPU "
-        "counts as one for every core). A loop uses one.",
-    )
-    member_chunk: str = flag(
-        "auto",
-        "Members on the devices at once: a number (rounded up to a multiple of the "
-        "devices), or auto (by memory).",
-    )
     deterministic: bool = flag(
         False,
         "The same bits at every start on the same machine, on a GPU too (slower "
         "there); memory is shared out as if no other program used any.",
     )
-    chunk_steps: int = flag(100, "Steps under one jitted call.")
-    checkpoint_seconds: float = flag(60.0, "Least time between checkpoints.")
-    keep_checkpoints: int = flag(2, "How many resumable states to keep.")
+    chunk_steps: int = flag(100, "Steps under one jitted call.", low=1)
+    checkpoint_seconds: float = flag(
+        60.0, "Least time between checkpoints, in seconds.", low=0
+    )
+    keep_checkpoints: int = flag(2, "How many resumable states to keep.", low=1)
     compilation_cache: str = flag(
         "auto", "Folder for compiled programs; auto is beside the data, none is off."
     )
@@ -56,12 +42,13 @@ class RunOptions:
         "if need be.",
     )
     ray_retries: int = flag(
-        3, "How often Ray runs a cell again whose node or process was lost."
+        3, "How often Ray runs a cell again whose node or process was lost.", low=0
     )
     cell_cpus: float = flag(
         1.0,
         "CPUs of a cell on a Ray cluster; without a GPU also the devices that its "
         "members are spread over, unless --devices names them.",
+        above=0,
     )
     cell_gpus: str = flag(
         "auto",
@@ -79,15 +66,8 @@ class RunOptions:
     dry_run: bool = flag(False, "Print the plan and stop.")
 
     def __post_init__(self) -> None:
+        check_settings(self)
         check_devices(self)
-        at_least(self, "chunk_steps", 1)
-        at_least(self, "keep_checkpoints", 1)
-        at_least(self, "checkpoint_seconds", 0)
-        at_least(self, "ray_retries", 0)
-        if not (math.isfinite(self.cell_cpus) and self.cell_cpus > 0):
-            raise UserError(
-                f"--cell_cpus={self.cell_cpus}: must be above 0, and finite"
-            )
         self.gpus(0)
         self.part()
 

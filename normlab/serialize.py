@@ -5,6 +5,7 @@ import json
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from normlab.errors import UserError
+from normlab.settings import earlier, without_none
 
 T = TypeVar("T")
 
@@ -17,13 +18,13 @@ def to_json(config: Any) -> str:
 def from_dict(kind: type[T], values: dict[str, Any]) -> T:
     """The dataclass ``kind`` from what `to_json` wrote.
 
-    A field that is missing because it came later than ``values`` were written has the
-    value that ``kind.LATER`` gives it, if ``kind`` has that.
+    A setting that came later than ``values`` were written has the value that runs had
+    before it (`normlab.settings.earlier`).
 
     Raises:
       UserError: a field is missing or unknown, or a value is of another type.
     """
-    values = {**getattr(kind, "LATER", {}), **values}
+    values = {**earlier(kind), **values}
     hints = get_type_hints(kind)
     names = {spec.name for spec in dataclasses.fields(kind)}  # type: ignore[arg-type]
     if names != set(values):
@@ -49,8 +50,8 @@ def _is_a(value: Any, hint: Any) -> bool:
 
 
 def item_type(kind: type, name: str) -> tuple[type, bool]:
-    """The type of a field, and whether the field is a tuple of it."""
+    """The type of a field, its None aside, and whether the field is a tuple of it."""
     hint = get_type_hints(kind)[name]
     if get_origin(hint) is tuple:
         return get_args(hint)[0], True
-    return hint, False
+    return without_none(hint), False

@@ -7,11 +7,13 @@ import math
 import pytest
 
 from normlab.cell import CellConfig, Member
-from normlab.config import STATIC_AXES, SweepConfig
+from normlab.config import SweepConfig
 from normlab.errors import UserError
 from normlab.run_options import RunOptions
 from normlab.serialize import from_dict, to_json
+from normlab.settings import earlier
 from tests.cells import cell_config
+from tests.declared import another
 
 CELL = cell_config(norm="group", groups=4, steps=7, eval_every=3)
 
@@ -104,13 +106,6 @@ def test_the_edges_are_allowed():
     assert RunOptions(member_chunk="3", checkpoint_seconds=0.0).member_chunk == "3"
 
 
-def test_static_axes_are_fields_of_both_configs():
-    sweep = [spec.name for spec in dataclasses.fields(SweepConfig)]
-    cell = [spec.name for spec in dataclasses.fields(CellConfig)]
-    assert [name for name in sweep if name in STATIC_AXES] == list(STATIC_AXES)
-    assert set(STATIC_AXES) < set(cell)
-
-
 @pytest.mark.parametrize(
     "value",
     [
@@ -151,8 +146,8 @@ def test_json_of_another_version_is_refused(kind):
 @pytest.mark.parametrize("value", [CELL, Member(0, 1e-3, 0.0, 0.0)])
 def test_json_without_what_came_later_is_read(value):
     fields = json.loads(to_json(value))
-    assert value.LATER.keys() <= fields.keys()
-    older = {k: v for k, v in fields.items() if k not in value.LATER}
+    assert earlier(value) and earlier(value).keys() <= fields.keys()
+    older = {k: v for k, v in fields.items() if k not in earlier(value)}
     assert from_dict(type(value), older) == value
 
 
@@ -162,13 +157,11 @@ def test_a_bad_value_in_json_is_checked_like_a_flag():
         from_dict(SweepConfig, {**fields, "lr": [-1]})
 
 
-@pytest.mark.parametrize("name", CellConfig.LATER)
+@pytest.mark.parametrize("name", earlier(CellConfig))
 def test_a_later_setting_is_in_the_id_where_it_differs(name):
-    other = {"norm_init": "report", "batch_order": "report", "train_eval": "current"}
-    other |= {"zero_last_scale": True, "norm_dense": True}
-    other |= {"regroup_at": 3, "regroup_every": 5}
-    assert getattr(CELL, name) == CELL.LATER[name] != other[name]
-    assert dataclasses.replace(CELL, **{name: other[name]}).id != CELL.id
+    other = another(name)
+    assert getattr(CELL, name) == earlier(CELL)[name] != other
+    assert dataclasses.replace(CELL, **{name: other}).id != CELL.id
 
 
 def test_the_id_of_a_cell_is_stable():

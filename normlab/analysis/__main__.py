@@ -14,7 +14,7 @@ from absl import flags
 
 from normlab.analysis.measure import measure_run
 from normlab.analysis.settings import AnalysisOptions
-from normlab.checks import check_axes, check_probes
+from normlab.checks import check_settings
 from normlab.flags import define, read, run
 from normlab.settings import ProbeSettings
 from normlab.store import RunPaths
@@ -25,8 +25,7 @@ PROGRAM = "normlab.analysis"
 
 def main(values: flags.FlagValues) -> None:
     options, settings = read(AnalysisOptions, values), read(ProbeSettings, values)
-    check_axes(settings)
-    check_probes(settings)
+    check_settings(settings)
     names = [spec.name for spec in dataclasses.fields(ProbeSettings)]
     changes = {name: getattr(settings, name) for name in names if values[name].present}
     use_cores(options.devices)

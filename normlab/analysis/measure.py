@@ -16,6 +16,7 @@ from normlab.data import Dataset
 from normlab.data.batches import batch_indices
 from normlab.errors import UserError
 from normlab.quantities import QUANTITIES, Site, needs
+from normlab.registry import unknown
 from normlab.settings import ProbeSettings
 from normlab.store.layout import CellPaths, RunPaths
 from normlab.store.links import check_links
@@ -130,8 +131,7 @@ def _split(names: Sequence[str]) -> list[tuple[str, ...]]:
     """Those that need the next point apart: they have fewer points to stand at."""
     for name in names:
         if name not in QUANTITIES:
-            known = ", ".join(QUANTITIES)
-            raise UserError(f"--quantities={name}: unknown; known: {known}")
+            raise unknown("quantities", name, QUANTITIES)
     ahead = tuple(name for name in names if needs([name], "next"))
     plain = tuple(name for name in names if name not in ahead)
     return [names for names in (plain, ahead) if names]

@@ -2,29 +2,21 @@
 
 from dataclasses import dataclass
 
-from normlab.checks import EXECUTION, check_devices
+from normlab.checks import check_devices, check_settings
 from normlab.errors import UserError
-from normlab.settings import flag
+from normlab.settings import DeviceSettings, flag
 
 
-@dataclass(frozen=True)
-class AnalysisOptions:
+@dataclass(frozen=True, kw_only=True)
+class AnalysisOptions(DeviceSettings):
     """Which run, which quantities, how."""
 
     run: str = flag("", "The run directory.")
-    quantities: tuple[str, ...] = flag((), "What to measure (normlab.quantities).")
+    quantities: tuple[str, ...] = flag((), "What to measure", choices="probes")
     every: int = flag(
-        0, "Measure at steps that this divides, and the last; 0 is all stored ones."
-    )
-    data_dir: str = flag(
-        "", "Where datasets live; else NORMLAB_DATA_DIR, else a cache folder."
-    )
-    execution: str = flag(
-        "auto", f"How members of a cell are executed: {', '.join(EXECUTION)}."
-    )
-    devices: str = flag("auto", "Devices that share a cell's members: a number, auto.")
-    member_chunk: str = flag(
-        "auto", "Members on the devices at once: a number, or auto (by memory)."
+        0,
+        "Measure at steps that this divides, and the last; 0 is all stored ones.",
+        low=0,
     )
 
     def __post_init__(self) -> None:
@@ -32,6 +24,5 @@ class AnalysisOptions:
             raise UserError("give the run directory: --run=...")
         if not self.quantities:
             raise UserError("say what to measure: --quantities=gradient_norm,...")
-        if self.every < 0:
-            raise UserError(f"--every={self.every}: must be 0 or more")
+        check_settings(self)
         check_devices(self)

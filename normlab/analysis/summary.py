@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from normlab.config import STATIC_AXES
+from normlab.cell import HYPERPARAMETERS
+from normlab.config import LABEL_AXES, STATIC_AXES
 from normlab.norms import NORMS
 
-DYNAMIC_AXES = ("lr", "momentum", "weight_decay")
 EVALUATIONS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 
 
@@ -136,13 +136,13 @@ def number(value: float) -> str:
 def static_columns(frame: pd.DataFrame) -> list[str]:
     """The static axes along which a run's cells differ, but for those in `label`."""
     cells = frame.drop_duplicates("cell")
-    names = [name for name in STATIC_AXES if name not in ("norm", "groups", "norm_p")]
+    names = [name for name in STATIC_AXES if name not in LABEL_AXES]
     return [name for name in names if cells[name].nunique(dropna=False) > 1]
 
 
 def dynamic_columns(frame: pd.DataFrame) -> list[str]:
     """``lr``, and momentum and weight decay where a run varies them."""
-    names = [name for name in DYNAMIC_AXES if frame[name].nunique() > 1]
+    names = [name for name in HYPERPARAMETERS if frame[name].nunique() > 1]
     return names if "lr" in names else ["lr", *names]
 
 
@@ -228,7 +228,7 @@ def best(
 
 def place_text(table: pd.DataFrame) -> pd.Series:
     """A name for each row's point of the dynamic axes that it has: ``lr 0.001``."""
-    names = [name for name in DYNAMIC_AXES if name in table]
+    names = [name for name in HYPERPARAMETERS if name in table]
     words = [f"{name} " + table[name].map(number) for name in names]
     return functools.reduce(lambda a, b: a + ", " + b, words)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from normlab.checks import EXECUTION, at_most, check_distinct
+from normlab.checks import at_most, check_settings
 from normlab.errors import UserError
 from normlab.run_options import RunOptions
 from normlab.settings import flag
@@ -27,12 +27,12 @@ class BenchConfig:
     )
     steps: int = flag(50, "Steps of one timed run; a slow peer gets fewer.")
     repeats: int = flag(5, "Timed runs of each contender, in turns.")
-    execution: str = flag("auto", f"normlab's: {', '.join(EXECUTION)}.")
+    execution: str = flag("auto", "normlab's way to run members; see normlab.sweep.")
     devices: str = flag(
         "auto", "Devices normlab spreads members over, as in normlab.sweep."
     )
     precision: str = flag(
-        "float32", f"What everyone's products are computed in: {', '.join(PRECISIONS)}."
+        "float32", "What everyone's products are computed in", choices=PRECISIONS
     )
     peers: tuple[str, ...] = flag(
         ("all",), "Peers to time beside normlab: names, all, or none."
@@ -41,6 +41,7 @@ class BenchConfig:
         2e-3,
         "Largest relative gap between two contenders' losses in the first ten steps; "
         "products in TF32 need more.",
+        above=0,
     )
     out: str = flag("", "Write the numbers to this .json, and a figure beside it.")
 
@@ -49,14 +50,8 @@ class BenchConfig:
             values = getattr(self, name)
             for value in values if isinstance(values, tuple) else (values,):
                 check_count(name, value)
-        for name in ("norm", "batch_size", "members", "peers"):
-            check_distinct(name, getattr(self, name))
-        if self.precision not in PRECISIONS:
-            known = ", ".join(PRECISIONS)
-            raise UserError(f"--precision={self.precision}: unknown; known: {known}")
+        check_settings(self)
         _ = self.options  # its own checks
-        if not self.tolerance > 0:
-            raise UserError(f"--tolerance={self.tolerance}: must be above 0")
         check_out(self.out)
 
     @property

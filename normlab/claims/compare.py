@@ -13,31 +13,24 @@ import numpy as np
 import pandas as pd
 
 from normlab.analysis.summary import Interval, median_interval
+from normlab.cell import HYPERPARAMETERS, CellConfig
 from normlab.claims.claim import Part, Side
 from normlab.claims.evidence import Evidence
 from normlab.claims.rules import LEAST_SEEDS
 from normlab.claims.shift import shift_interval
 from normlab.data.spec import CIFAR10
+from normlab.settings import settings_of
 
-# What sides have in common unless a claim names it.
+# What sides have in common unless a claim names it: all but the norm and what is of the
+# norm alone.
 SHARED = (
-    "dataset",
-    "train_size",
-    "standardize",
-    "augment",
-    "model",
-    "width",
-    "init",
-    "optimizer",
-    "batch_size",
-    "batch_order",
+    *(
+        spec.name
+        for spec, setting in settings_of(CellConfig)
+        if setting.axis and spec.name != "norm" and set(setting.read_by) != {"norm"}
+    ),
     "train_eval",
-    "zero_last_scale",
-    "norm_dense",
-    "precision",
-    "lr",
-    "momentum",
-    "weight_decay",
+    *HYPERPARAMETERS,
     "epochs",
 )
 _NOTHING = median_interval([])

@@ -9,16 +9,19 @@ from pathlib import Path
 from normlab.data import cifar10, digits, gaussian
 from normlab.data.dataset import Dataset, subset
 from normlab.data.folders import data_dir
-from normlab.errors import UserError
+from normlab.registry import Registry
 
 __all__ = ["DATASETS", "Dataset", "data_dir", "load", "subset"]
 
-DATASETS: dict[str, Callable[[Path | None], Dataset]] = {
-    "cifar10": cifar10.load,
-    "digits": digits.load,
-    "gaussian": gaussian.load,
-    "gaussian_uniform": gaussian.load_uniform,
-}
+DATASETS: Registry[Callable[[Path | None], Dataset]] = Registry(
+    "dataset",
+    {
+        "cifar10": cifar10.load,
+        "digits": digits.load,
+        "gaussian": gaussian.load,
+        "gaussian_uniform": gaussian.load_uniform,
+    },
+)
 
 
 def load(name: str, data_dir: Path | None = None) -> Dataset:
@@ -31,7 +34,4 @@ def load(name: str, data_dir: Path | None = None) -> Dataset:
     Raises:
       UserError: no such dataset, or it is not prepared.
     """
-    if name not in DATASETS:
-        known = ", ".join(sorted(DATASETS))
-        raise UserError(f"unknown dataset {name!r}: the known ones are {known}")
-    return DATASETS[name](data_dir)
+    return DATASETS.find(name)(data_dir)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from normlab.config import AUGMENT, STANDARDIZE
+from normlab.settings.training import AUGMENT, STANDARDIZE
 
 _CHUNK = 1000  # images at a time; 1000 squares of a uint8 fit in a uint32
 _PAD = 4

@@ -7,9 +7,11 @@ from normlab.analysis.summary import final_rows, settings_label
 from normlab.figures import against
 from normlab.figures.style import style
 from normlab.figures.tables import NotDrawn, place_of, points
+from normlab.norms import NORMS
+from normlab.settings import NormSettings
 
-# Beside the numbers of groups: what has none, and a channel each.
-_BEFORE, _AFTER = ("none", "batch", "layer"), ("instance",)
+# Any number of channels, more than two.
+_CHANNELS = 64
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
@@ -25,6 +27,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
             "has not finished two of them"
         )
     is_group = frame["norm"].eq("group")
+    before, after = _others()
     count = frame["groups"].where(is_group, 0)  # others have none
     frame = frame.assign(
         # The axis tells the norm.
@@ -32,11 +35,26 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
         point="",
         by=count.astype(int).astype(str).where(is_group, frame["norm"]),
     )
-    frame = frame[is_group | frame["norm"].isin([*_BEFORE, *_AFTER])]
+    frame = frame[is_group | frame["norm"].isin([*before, *after])]
     table = against.finals(frame, ["setting", "by"])
-    order = {name: i for i, name in enumerate([*_BEFORE, *map(str, numbers), *_AFTER])}
+    order = {name: i for i, name in enumerate([*before, *map(str, numbers), *after])}
     table = table.sort_values("by", key=lambda x: x.map(order), kind="stable")
     return table.rename(columns={"by": "groups"}).assign(where=place_of(frame))
+
+
+def _others() -> tuple[list[str], list[str]]:
+    """The norms to the left of the numbers of groups, and to the right of them.
+
+    A group for every channel stands on the right, all other norms without a number of
+    groups on the left.
+    """
+    others = {k: entry for k, entry in NORMS.items() if "groups" not in entry.reads}
+    after = [
+        name
+        for name, entry in others.items()
+        if entry.blocks and entry.blocks(NormSettings(), _CHANNELS) == _CHANNELS
+    ]
+    return [name for name in others if name not in after], after
 
 
 @style()

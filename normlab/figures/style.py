@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from normlab.norms import NORMS
 from normlab.store.layout import replacing, write_text
 
 # Okabe & Ito 2008: told apart by colour-blind readers too.
@@ -59,19 +60,14 @@ def style() -> Iterator[None]:
         yield
 
 
-# Whatever else a figure shows, these keep their places on the palette.
-_USUAL = {
-    "none": 0,
-    "batch": 1,
-    "group": 2,
+# Group norm keeps a place on the palette for each of these numbers of groups.
+_GROUPS = {
     "group (G=4)": 2,
     "group (G=1)": 3,
     "group (G=16)": 4,
     "group (G=2)": 5,
     "group (G=8)": 6,
 }
-# The place of no norm stays free beside these.
-_NORMS = ("batch", "group", "layer", "instance")
 
 
 def looks(labels) -> dict[str, dict[str, Any]]:
@@ -115,17 +111,25 @@ def _places(labels: list[str]) -> dict[str, int]:
     """Label -> place on the palette."""
     places: dict[str, int] = {}
     for label in labels:
-        place = _USUAL.get(label)
+        entry = NORMS.get(label)
+        place = entry.place if entry else _GROUPS.get(label)
         if place is not None and place not in places.values():
             places[label] = place
     rest = [label for label in labels if label not in places]
     taken = set(places.values())
-    if any(label.startswith(_NORMS) for label in labels):
-        taken.add(_USUAL["none"])
+    # The place of no norm stays free beside norms.
+    none = NORMS["none"].place
+    if none is not None and any(_is_norm(label) for label in labels):
+        taken.add(none)
     count = max(len(labels) + len(taken), len(PALETTE))
     free = [place for place in range(count) if place not in taken]
     places |= dict(zip(rest, free, strict=False))
     return {label: places[label] for label in labels}
+
+
+def _is_norm(label: str) -> bool:
+    """Whether a label begins with the name of a norm: ``group (G=4)``."""
+    return label.partition(" ")[0].rstrip(",") in NORMS
 
 
 def _color(place: int) -> str:

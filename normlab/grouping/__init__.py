@@ -17,6 +17,7 @@ from normlab.grouping.correlated import anti_correlated, correlated
 from normlab.grouping.exchange import score
 from normlab.grouping.fixed import random, sequential
 from normlab.grouping.moments import moments
+from normlab.registry import Registry
 
 __all__ = ["GROUPINGS", "Channels", "Grouping", "assign", "check", "score"]
 
@@ -36,13 +37,16 @@ class Grouping(NamedTuple):
     clusters: bool = False
 
 
-GROUPINGS: dict[str, Grouping] = {
-    "sequential": Grouping(sequential),
-    "random": Grouping(random),
-    "correlated": Grouping(correlated, clusters=True),
-    "anti_correlated": Grouping(anti_correlated, clusters=True),
-    "moments": Grouping(moments),
-}
+GROUPINGS = Registry(
+    "grouping",
+    {
+        "sequential": Grouping(sequential),
+        "random": Grouping(random),
+        "correlated": Grouping(correlated, clusters=True),
+        "anti_correlated": Grouping(anti_correlated, clusters=True),
+        "moments": Grouping(moments),
+    },
+)
 
 
 def check(names: Iterable[str]) -> None:
@@ -52,10 +56,8 @@ def check(names: Iterable[str]) -> None:
       UserError: a name is unknown, or scikit-learn is needed and not installed.
     """
     for name in names:
-        if name not in GROUPINGS:
-            known = ", ".join(GROUPINGS)
-            raise UserError(f"--grouping={name}: unknown; known: {known}")
-        if GROUPINGS[name].clusters and importlib.util.find_spec("sklearn") is None:
+        clusters = GROUPINGS.find(name).clusters
+        if clusters and importlib.util.find_spec("sklearn") is None:
             raise UserError(
                 f"--grouping={name} needs scikit-learn: pip install 'normlab[grouping]'"
             )

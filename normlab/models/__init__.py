@@ -15,22 +15,25 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from normlab.errors import UserError
 from normlab.models import conv_direct, conv_patches
 from normlab.models.deep_linear import DeepLinear
-from normlab.models.init import INITS, Init, find_init
+from normlab.models.init import INITS, Init
 from normlab.models.resnet import resnet20, resnet56
 from normlab.models.small_cnn import SmallCNN
 from normlab.models.vgg import vgg11, vgg16
+from normlab.registry import Registry
 
-MODELS: dict[str, Callable[..., nn.Module]] = {
-    "small_cnn": SmallCNN,
-    "vgg11": vgg11,
-    "vgg16": vgg16,
-    "resnet20": resnet20,
-    "resnet56": resnet56,
-    "deep_linear": DeepLinear,
-}
+MODELS: Registry[Callable[..., nn.Module]] = Registry(
+    "model",
+    {
+        "small_cnn": SmallCNN,
+        "vgg11": vgg11,
+        "vgg16": vgg16,
+        "resnet20": resnet20,
+        "resnet56": resnet56,
+        "deep_linear": DeepLinear,
+    },
+)
 
 # Options of norms that speak of one layer -> the models that have such a layer.
 LAYERS: dict[str, tuple[str, ...]] = {
@@ -73,11 +76,9 @@ def make_model(
     Raises:
       UserError: ``name`` or ``init`` is unknown; the message lists the known ones.
     """
-    if name not in MODELS:
-        raise UserError(f"--model={name}: unknown; known: {', '.join(MODELS)}")
-    return MODELS[name](
+    return MODELS.find(name)(
         norm=norm,
-        initializers=find_init(init),
+        initializers=INITS.find(init),
         classes=classes,
         width=width,
         conv=CONVS[conv],
@@ -85,4 +86,4 @@ def make_model(
     )
 
 
-__all__ = ["CONVS", "INITS", "LAYERS", "MODELS", "Init", "find_init", "make_model"]
+__all__ = ["CONVS", "INITS", "LAYERS", "MODELS", "Init", "make_model"]

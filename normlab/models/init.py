@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax
 from jax.nn.initializers import glorot_normal, he_normal, lecun_normal, zeros
 
-from normlab.errors import UserError
+from normlab.registry import Registry
 
 
 class Init(NamedTuple):
@@ -32,18 +32,14 @@ def report_xavier(key, shape, dtype=float, out_sharding=None) -> jax.Array:
     return draw * math.sqrt(1.3 / ((fan_in + fan_out) / 2))
 
 
-INITS: dict[str, Init] = {
-    # He et al. 2015 in front of ReLU; the same variance without the ReLU's factor
-    # of two for the logits.
-    "standard": Init(he_normal(), last_kernel=lecun_normal(), bias=zeros),
-    "report": Init(report_xavier, last_kernel=report_xavier, bias=report_xavier),
-    # Glorot & Bengio 2010, as Santurkar et al. 2018 start theirs.
-    "glorot": Init(glorot_normal(), last_kernel=glorot_normal(), bias=zeros),
-}
-
-
-def find_init(name: str) -> Init:
-    """The entry of `INITS`; an unknown name raises `UserError`."""
-    if name not in INITS:
-        raise UserError(f"--init={name}: unknown; known: {', '.join(INITS)}")
-    return INITS[name]
+INITS = Registry(
+    "init",
+    {
+        # He et al. 2015 in front of ReLU; the same variance without the ReLU's factor
+        # of two for the logits.
+        "standard": Init(he_normal(), last_kernel=lecun_normal(), bias=zeros),
+        "report": Init(report_xavier, last_kernel=report_xavier, bias=report_xavier),
+        # Glorot & Bengio 2010, as Santurkar et al. 2018 start theirs.
+        "glorot": Init(glorot_normal(), last_kernel=glorot_normal(), bias=zeros),
+    },
+)

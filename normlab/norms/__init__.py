@@ -5,29 +5,39 @@ A model takes a norm as a field and never knows its name. In a compact method it
     x = self.norm("norm1")(x, statistics=statistics, mask=mask)
 
 and finds the variables, where the norm has any, at ``params["norm1"]["scale"]``,
-``batch_stats["norm1"]["mean"]`` and so on. To add a norm: one file with a function like
-``none`` in no_norm.py, and one line in ``NORMS``.
+``batch_stats["norm1"]["mean"]`` and so on. To add a norm: one file with a function and
+an ``ENTRY`` like those in no_norm.py, and one line in ``NORMS``.
 """
 
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 from jax import Array
 from jax.nn import initializers
 
+from normlab.checks import check_settings
 from normlab.errors import UserError
-from normlab.norms.batch_lp import LpBatchNorm, batch_lp
-from normlab.norms.batch_noisy import NoisyBatchNorm, batch_noisy
-from normlab.norms.batch_norm import BatchNorm, batch
-from normlab.norms.group_correlated import AssignedGroupNorm, group_correlated
-from normlab.norms.group_norm import GroupNorm, group
+from normlab.norms import (
+    batch_lp,
+    batch_noisy,
+    batch_norm,
+    group_correlated,
+    group_norm,
+    instance_norm,
+    layer_norm,
+    no_norm,
+)
+from normlab.norms.batch_lp import LpBatchNorm
+from normlab.norms.batch_noisy import NoisyBatchNorm
+from normlab.norms.batch_norm import BatchNorm
+from normlab.norms.entry import Entry
+from normlab.norms.group_correlated import AssignedGroupNorm
+from normlab.norms.group_norm import GroupNorm
 from normlab.norms.inits import NORM_INITS
-from normlab.norms.instance_norm import instance
-from normlab.norms.layer_norm import layer
-from normlab.norms.no_norm import none
-from normlab.norms.options import CHOICES, NormOptions, Statistics
+from normlab.norms.options import NormOptions, Statistics
+from normlab.registry import Registry
 
 __all__ = [
     "NORMS",
@@ -46,54 +56,19 @@ __all__ = [
 ]
 
 
-class Entry(NamedTuple):
-    """A norm in `NORMS`.
-
-    Attributes:
-      apply: its layer.
-      reads: the fields of `NormOptions` that it reads.
-      assigned: whether its groups are data, an array ``assignment`` in ``batch_stats``,
-        so that the members of a sweep may differ in them.
-    """
-
-    apply: Callable[..., Array]
-    reads: frozenset[str]
-    assigned: bool = False
-
-    @property
-    def running(self) -> bool:
-        """Whether it has running averages, and so more than one kind of statistics."""
-        return "momentum" in self.reads
-
-
-_AFFINE = frozenset(
+NORMS = Registry(
+    "norm",
     {
-        "epsilon",
-        "use_scale",
-        "use_bias",
-        "scale_init",
-        "bias_init",
-        "zero_last_scale",
-        "norm_dense",
-    }
+        "none": no_norm.ENTRY,
+        "batch": batch_norm.ENTRY,
+        "group": group_norm.ENTRY,
+        "group_correlated": group_correlated.ENTRY,
+        "layer": layer_norm.ENTRY,
+        "instance": instance_norm.ENTRY,
+        "batch_lp": batch_lp.ENTRY,
+        "batch_noisy": batch_noisy.ENTRY,
+    },
 )
-# noise_eval is read by those who hand out the key of the noise.
-_NOISE = frozenset(
-    field.name
-    for field in dataclasses.fields(NormOptions)
-    if field.name.startswith("noise_")
-)
-
-NORMS: dict[str, Entry] = {
-    "none": Entry(none, frozenset()),
-    "batch": Entry(batch, _AFFINE | {"momentum"}),
-    "group": Entry(group, _AFFINE | {"groups"}),
-    "group_correlated": Entry(group_correlated, _AFFINE | {"groups"}, assigned=True),
-    "layer": Entry(layer, _AFFINE),
-    "instance": Entry(instance, _AFFINE),
-    "batch_lp": Entry(batch_lp, _AFFINE | {"momentum", "norm_p"}),
-    "batch_noisy": Entry(batch_noisy, _AFFINE | {"momentum"} | _NOISE),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,22 +116,15 @@ class Norm:
 def make_norm(kind: str, **options: Any) -> Norm:
     """The norm called ``kind``, with the fields of ``NormOptions`` as options.
 
-    Raises UserError for an unknown norm or an unknown choice of an option (`CHOICES`),
-    and for a group norm without a positive number of groups. That the groups divide the
-    channels is checked where x is known.
+    Raises UserError for an unknown norm, for an option out of its range, and for a
+    group norm without a number of groups. That the groups divide the channels is
+    checked where x is known.
     """
-    if kind not in NORMS:
-        raise UserError(f"unknown norm {kind!r}; known norms: {', '.join(NORMS)}")
+    entry = NORMS.find(kind)
     norm = Norm(kind, NormOptions(**options))
-    groups = norm.options.groups
-    if "groups" in NORMS[kind].reads and (groups is None or groups <= 0):
-        raise UserError(
-            f"norm {kind!r} needs a positive number of groups, not {groups}"
-        )
-    for name, known in CHOICES.items():
-        value = getattr(norm.options, name)
-        if value not in known:
-            raise UserError(f"unknown {name} {value!r}; known: {', '.join(known)}")
+    check_settings(norm.options)
+    if "groups" in entry.reads and norm.options.groups is None:
+        raise UserError(f"norm {kind!r} needs a number of groups, not None")
     return norm
 
 

@@ -9,6 +9,7 @@ from jax.nn import initializers
 
 from normlab.norms import lp
 from normlab.norms.affine import affine, output_dtype
+from normlab.norms.entry import AFFINE, RUNNING, Entry
 from normlab.norms.options import NormOptions, Statistics
 
 
@@ -67,6 +68,9 @@ def batch_lp(
 ) -> Array:
     """Batch norm by the lp norm of ``options.norm_p``, the layer called ``name``."""
     layer = LpBatchNorm(
-        name=name, p=options.norm_p, momentum=options.momentum, **options.affine
+        name=name, p=options.norm_p, momentum=options.norm_momentum, **options.affine
     )
     return layer(x, use_running_average=statistics == "running", mask=mask)
+
+
+ENTRY = Entry(batch_lp, AFFINE | RUNNING | {"norm_p"})

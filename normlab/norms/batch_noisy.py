@@ -8,6 +8,7 @@ from jax import Array
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from normlab.norms.batch_norm import BatchNorm
+from normlab.norms.entry import AFFINE, RUNNING, Entry, settings_named
 from normlab.norms.noise import Noise, draw
 from normlab.norms.options import NormOptions, Statistics
 
@@ -65,7 +66,7 @@ def batch_noisy(
     spread = options.noise_scale_spread
     layer = NoisyBatchNorm(
         name=name,
-        momentum=options.momentum,
+        momentum=options.norm_momentum,
         noise=Noise(
             mean=options.noise_mean,
             scale=options.noise_scale,
@@ -76,3 +77,7 @@ def batch_noisy(
         **options.affine,
     )
     return layer(x, use_running_average=statistics == "running", mask=mask)
+
+
+# noise_eval is read by those who hand out the key of the noise.
+ENTRY = Entry(batch_noisy, AFFINE | RUNNING | settings_named("noise_"))

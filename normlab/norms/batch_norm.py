@@ -9,7 +9,9 @@ from jax.nn import initializers
 
 from normlab.norms import functional
 from normlab.norms.affine import affine, compute_input, output_dtype
+from normlab.norms.entry import AFFINE, RUNNING, Entry
 from normlab.norms.options import NormOptions, Statistics
+from normlab.settings import NormSettings
 
 
 class BatchNorm(nn.Module):
@@ -99,5 +101,12 @@ def batch(
     mask: Array | None,
 ) -> Array:
     """Batch norm, the layer of a model called ``name``."""
-    layer = BatchNorm(name=name, momentum=options.momentum, **options.affine)
+    layer = BatchNorm(name=name, momentum=options.norm_momentum, **options.affine)
     return layer(x, use_running_average=statistics == "running", mask=mask)
+
+
+def one_block(settings: NormSettings, channels: int) -> None:
+    """A block is one channel of the whole batch (`Entry.blocks`)."""
+
+
+ENTRY = Entry(batch, AFFINE | RUNNING, one_block, place=1)

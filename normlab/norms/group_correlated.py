@@ -10,6 +10,7 @@ from jax.nn import initializers
 from normlab.norms import functional
 from normlab.norms.affine import affine, output_dtype
 from normlab.norms.blocks import consecutive
+from normlab.norms.entry import AFFINE, Entry, settings_named
 from normlab.norms.options import NormOptions, Statistics
 
 
@@ -68,3 +69,8 @@ def group_correlated(
     assert options.groups is not None  # `make_norm` has seen to it
     layer = AssignedGroupNorm(name=name, num_groups=options.groups, **options.affine)
     return layer(x)
+
+
+ENTRY = Entry(
+    group_correlated, AFFINE | {"groups", "grouping"} | settings_named("regroup_")
+)

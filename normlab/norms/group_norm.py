@@ -10,7 +10,9 @@ from jax.nn import initializers
 from normlab.errors import UserError
 from normlab.norms import functional
 from normlab.norms.affine import affine, compute_input, output_dtype
+from normlab.norms.entry import AFFINE, Entry
 from normlab.norms.options import NormOptions, Statistics
+from normlab.settings import NormSettings
 
 
 class GroupNorm(nn.Module):
@@ -88,3 +90,11 @@ def group(
     """Group norm, the layer of a model called ``name``; takes no batch statistics."""
     layer = GroupNorm(name=name, num_groups=options.groups, **options.affine)
     return layer(x)
+
+
+def blocks(settings: NormSettings, channels: int) -> int | None:
+    """A block is one group of an example (`Entry.blocks`)."""
+    return settings.groups
+
+
+ENTRY = Entry(group, AFFINE | {"groups"}, blocks, place=2)

@@ -6,6 +6,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.nn import initializers
 
+from normlab.registry import Registry
+
 drawn = initializers.truncated_normal(stddev=1.0)
 
 
@@ -26,9 +28,12 @@ class NormInit(NamedTuple):
     bias_init: initializers.Initializer
 
 
-NORM_INITS: dict[str, NormInit] = {
-    "standard": NormInit(initializers.ones, initializers.zeros),
-    # The report's group norm: its code gives one tensor to both, drawn from a standard
-    # normal truncated at 2.
-    "report": NormInit(drawn, as_scale),
-}
+NORM_INITS = Registry(
+    "norm_init",
+    {
+        "standard": NormInit(initializers.ones, initializers.zeros),
+        # The report's group norm: its code gives one tensor to both, drawn from a
+        # standard normal truncated at 2.
+        "report": NormInit(drawn, as_scale),
+    },
+)

@@ -5,8 +5,10 @@ import dataclasses
 from jax import Array
 
 from normlab.errors import UserError
+from normlab.norms.entry import AFFINE, Entry
 from normlab.norms.group_norm import group
 from normlab.norms.options import NormOptions, Statistics
+from normlab.settings import NormSettings
 
 
 def instance(
@@ -29,3 +31,11 @@ def instance(
     return group(
         dataclasses.replace(options, groups=channels), name, x, statistics, mask
     )
+
+
+def every_channel(settings: NormSettings, channels: int) -> int:
+    """A block is one channel of an example (`Entry.blocks`)."""
+    return channels
+
+
+ENTRY = Entry(instance, AFFINE, every_channel)

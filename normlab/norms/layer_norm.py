@@ -4,8 +4,10 @@ import dataclasses
 
 from jax import Array
 
+from normlab.norms.entry import AFFINE, Entry
 from normlab.norms.group_norm import group
 from normlab.norms.options import NormOptions, Statistics
+from normlab.settings import NormSettings
 
 
 def layer(
@@ -17,3 +19,11 @@ def layer(
 ) -> Array:
     """Layer norm of x (N, ..., C) over all axes but N, with scale and bias (C,)."""
     return group(dataclasses.replace(options, groups=1), name, x, statistics, mask)
+
+
+def one_group(settings: NormSettings, channels: int) -> int:
+    """A block is an example (`Entry.blocks`)."""
+    return 1
+
+
+ENTRY = Entry(layer, AFFINE, one_group)

@@ -26,7 +26,7 @@ from jax import Array, lax
 from normlab.errors import UserError
 from normlab.norms.blocks import block_mean
 from normlab.norms.functional import normalize_by
-from normlab.norms.options import LP
+from normlab.settings.norms import LP
 
 
 class LpNormalized(NamedTuple):

@@ -31,6 +31,7 @@ from normlab.quantities import (
     parameter_norm,
 )
 from normlab.quantities.here import Here, Site
+from normlab.registry import Registry
 
 __all__ = ["QUANTITIES", "Here", "Quantity", "Site", "check", "measure"]
 
@@ -56,30 +57,35 @@ _NORM = frozenset({"norm"})
 _MATFREE = frozenset({"matfree"})
 _NODES = ("statistics", "sample", "node")
 
-QUANTITIES: dict[str, Quantity] = {
-    "gradient_norm": Quantity(gradient_norm.measure, ("part",)),
-    "parameter_norm": Quantity(parameter_norm.measure, ("part",)),
-    "loss_range": Quantity(loss_range.measure),
-    "gradient_predictiveness": Quantity(gradient_predictiveness.measure),
-    "effective_smoothness": Quantity(effective_smoothness.measure, ("eta",)),
-    "gradient_lipschitz": Quantity(gradient_lipschitz.measure, (), _NEXT),
-    "internal_covariate_shift": Quantity(
-        internal_covariate_shift.measure, ("layer",), _NEXT
-    ),
-    "activation_moments": Quantity(activation_moments.measure, _CHANNELS),
-    "activation_histogram": Quantity(activation_histogram.measure, (*_CHANNELS, "bin")),
-    "identities": Quantity(identities.measure, ("norm_layer",), _NORM),
-    "curvature_identities": Quantity(
-        curvature_identities.measure, ("norm_layer",), _NORM
-    ),
-    "optimum_distance": Quantity(optimum_distance.measure, ("norm_layer",), _NORM),
-    "hessian_top": Quantity(hessian_top.measure, ("statistics", "rank"), _MATFREE),
-    "hessian_bottom": Quantity(
-        hessian_bottom.measure, ("statistics", "rank"), _MATFREE
-    ),
-    "hessian_trace": Quantity(hessian_trace.measure, ("statistics",)),
-    "hessian_density": Quantity(hessian_density.measure, _NODES, _MATFREE),
-}
+QUANTITIES = Registry(
+    "probes",
+    {
+        "gradient_norm": Quantity(gradient_norm.measure, ("part",)),
+        "parameter_norm": Quantity(parameter_norm.measure, ("part",)),
+        "loss_range": Quantity(loss_range.measure),
+        "gradient_predictiveness": Quantity(gradient_predictiveness.measure),
+        "effective_smoothness": Quantity(effective_smoothness.measure, ("eta",)),
+        "gradient_lipschitz": Quantity(gradient_lipschitz.measure, (), _NEXT),
+        "internal_covariate_shift": Quantity(
+            internal_covariate_shift.measure, ("layer",), _NEXT
+        ),
+        "activation_moments": Quantity(activation_moments.measure, _CHANNELS),
+        "activation_histogram": Quantity(
+            activation_histogram.measure, (*_CHANNELS, "bin")
+        ),
+        "identities": Quantity(identities.measure, ("norm_layer",), _NORM),
+        "curvature_identities": Quantity(
+            curvature_identities.measure, ("norm_layer",), _NORM
+        ),
+        "optimum_distance": Quantity(optimum_distance.measure, ("norm_layer",), _NORM),
+        "hessian_top": Quantity(hessian_top.measure, ("statistics", "rank"), _MATFREE),
+        "hessian_bottom": Quantity(
+            hessian_bottom.measure, ("statistics", "rank"), _MATFREE
+        ),
+        "hessian_trace": Quantity(hessian_trace.measure, ("statistics",)),
+        "hessian_density": Quantity(hessian_density.measure, _NODES, _MATFREE),
+    },
+)
 
 
 def needs(names: Iterable[str], what: str) -> bool:
@@ -95,10 +101,7 @@ def check(names: Iterable[str], site: Site) -> None:
         package that is not installed.
     """
     for name in names:
-        if name not in QUANTITIES:
-            known = ", ".join(QUANTITIES)
-            raise UserError(f"unknown quantity {name!r}; known: {known}")
-        quantity = QUANTITIES[name]
+        quantity = QUANTITIES.find(name)
         if "norm" in quantity.needs and site.groups is None:
             raise UserError(
                 f"{name} is about batch, group, layer or instance norm, and the "

@@ -9,6 +9,7 @@ from normlab.cell import Cell, CellConfig, Member
 from normlab.config import SweepConfig
 from normlab.errors import UserError
 from normlab.serialize import from_dict, to_json
+from normlab.settings import earlier
 from normlab.store.layout import (
     CellPaths,
     RunPaths,
@@ -123,7 +124,7 @@ def _check_same(paths: RunPaths, found: dict, wanted: dict) -> None:
     if not isinstance(old, dict) or not isinstance(found.get("sessions"), list):
         raise UserError(f"{paths.sweep} is damaged: it has no config or no sessions")
     # What a run does not name it was begun without: a flag that came later.
-    old = {**SweepConfig.LATER, **old}
+    old = {**earlier(SweepConfig), **old}
     odd = [k for k in {**old, **new} if old.get(k) != new.get(k)]
     if not odd and found.get("cells") != wanted["cells"]:
         raise UserError(

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from normlab.config import SweepConfig
 from normlab.errors import UserError
+from normlab.settings import earlier
 from normlab.store.layout import (
     CellPaths,
     RunPaths,
@@ -98,7 +99,7 @@ def _check_parts(sources: Sequence[RunPaths]) -> None:
 def _members(run: RunPaths) -> dict[str, Any]:
     """The flags that make the members of every cell, of which its name says nothing."""
     config = read_json(run.sweep).get("config")
-    flags = {**SweepConfig.LATER, **(config if isinstance(config, dict) else {})}
+    flags = {**earlier(SweepConfig), **(config if isinstance(config, dict) else {})}
     return {name: flags.get(name) for name in _OF_MEMBERS}
 
 

@@ -4,36 +4,18 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import fields
+from typing import Any
 
 from normlab.cell import Cell, CellConfig, Member
-from normlab.config import STATIC_AXES, SweepConfig
+from normlab.config import LABEL_AXES, MEMBER_AXES, STATIC_AXES, SweepConfig
 from normlab.errors import UserError
 from normlab.grouping import check
 from normlab.models import LAYERS, MODELS
 from normlab.norms import NORMS
-from normlab.settings import ProbeSettings
+from normlab.settings import FIRST, named, settings_of
 from normlab.train.measure import askable
+from normlab.train.optimizers import OPTIMIZERS
 
-# The sweep's name of a norm option -> the option's name in `NormOptions`.
-_NORM_AXES = {
-    "groups": "groups",
-    "epsilon": "epsilon",
-    "norm_momentum": "momentum",
-    "norm_scale": "use_scale",
-    "norm_bias": "use_bias",
-    "norm_init": "scale_init",
-    "zero_last_scale": "zero_last_scale",
-    "norm_dense": "norm_dense",
-    "norm_p": "norm_p",
-    "noise_mean": "noise_mean",
-    "noise_scale": "noise_scale",
-    "noise_mean_spread": "noise_mean_spread",
-    "noise_scale_spread": "noise_scale_spread",
-    "noise_spread": "noise_spread",
-    "noise_place": "noise_place",
-    "noise_eval": "noise_eval",
-}
 # Steps are 32-bit numbers.
 _NEVER = 2**31 - 1
 # More than anyone means; what is worked out for each would fill the memory.
@@ -94,16 +76,7 @@ def _too_many(count: int, what: str, most: int) -> UserError:
 def _resolve(config: SweepConfig, static: dict, available: int) -> CellConfig:
     """The static point with its defaults and its length in steps filled in."""
     norm = static["norm"]
-    if norm not in NORMS:
-        raise UserError(f"--norm={norm}: unknown; known: {', '.join(NORMS)}")
-    for axis, option in _NORM_AXES.items():
-        if option not in NORMS[norm].reads:
-            static[axis] = None if axis == "groups" else getattr(config, axis)[0]
-    for axis, models in LAYERS.items():
-        if static["model"] not in models:
-            static[axis] = False
-    if not NORMS[norm].assigned:
-        static |= {"regroup_at": 0, "regroup_every": 0}
+    static |= _unread(config, CellConfig, _reads(static))
     train_size = static["train_size"] or available
     if train_size > available:
         raise UserError(
@@ -128,29 +101,54 @@ def _resolve(config: SweepConfig, static: dict, available: int) -> CellConfig:
     often = min(config.eval_epochs * train_size / batch_size, _NEVER)
     eval_every = config.eval_every or max(math.ceil(round(often, 6)), 1)
     probes = askable(config.probes, norm, config.norm)
-    probing = {f.name: getattr(config, f.name) for f in fields(ProbeSettings)}
-    return CellConfig(
-        **static,
-        **probing,
-        steps=steps,
-        eval_every=eval_every,
-        path_every=config.path_every,
-        path_next=config.path_next,
-        probes=probes,
-        probe_every=(config.probe_every or eval_every) if probes else 0,
-        train_eval=config.train_eval,
-        train_eval_size=min(config.train_eval_size, train_size),
-        eval_batch_size=config.eval_batch_size,
-        bn_eval=bn_eval,
-    )
+    same = {name: getattr(config, name) for name in named(CellConfig, axis=None)}
+    resolved = {
+        "steps": steps,
+        "eval_every": eval_every,
+        "probes": probes,
+        "probe_every": (config.probe_every or eval_every) if probes else 0,
+        "train_eval_size": min(config.train_eval_size, train_size),
+        "bn_eval": bn_eval,
+    }
+    return CellConfig(**static, **(same | resolved))
+
+
+def _reads(static: Mapping[str, Any]) -> dict[str, frozenset[str]]:
+    """Registry -> the settings that the cell's entry of it reads.
+
+    Raises:
+      UserError: the norm is unknown.
+    """
+    optimizer = OPTIMIZERS.get(static["optimizer"])
+    return {
+        "norm": NORMS.find(static["norm"]).reads,
+        "model": frozenset(k for k, v in LAYERS.items() if static["model"] in v),
+        "optimizer": optimizer.reads if optimizer else frozenset(),
+    }
+
+
+def _unread(
+    config: SweepConfig, kind: type, reads: Mapping[str, frozenset[str]]
+) -> dict[str, Any]:
+    """The settings of ``kind`` that a cell does not read, at what they are then."""
+    found = {}
+    for spec, setting in settings_of(kind):
+        for registry, value in setting.read_by.items():
+            if spec.name not in reads[registry]:
+                first = getattr(config, spec.name)[0] if value is FIRST else value
+                found[spec.name] = first
+    return found
 
 
 def _members(config: SweepConfig, cell: CellConfig) -> tuple[Member, ...]:
     """Seed by seed, so that members with the same batches stand together."""
-    momentum = config.momentum if cell.optimizer == "momentum" else (0.0,)
-    grouping = ("sequential",)
-    if NORMS[cell.norm].assigned:
-        grouping = config.grouping
+    unread = _unread(config, Member, _reads(dataclasses.asdict(cell)))
+    axes = {
+        name: (unread[name],) if name in unread else getattr(config, name)
+        for name in MEMBER_AXES
+    }
+    if "grouping" not in unread:
+        grouping = axes["grouping"]
         check(grouping)
         if cell.regroup_at >= cell.steps and grouping != ("sequential",):
             raise UserError(
@@ -158,11 +156,12 @@ def _members(config: SweepConfig, cell: CellConfig) -> tuple[Member, ...]:
                 f"{cell.steps} steps"
             )
     seeds = range(config.seed, config.seed + config.num_seeds)
-    axes = seeds, config.lr, momentum, config.weight_decay, grouping
-    count = math.prod(map(len, axes))
+    count = len(seeds) * math.prod(map(len, axes.values()))
     if count > _MOST_MEMBERS:
         raise _too_many(count, "members of a cell", _MOST_MEMBERS)
-    return tuple(Member(*point) for point in itertools.product(*axes))
+    points: Any = itertools.product(seeds, *axes.values())
+    names = ("seed", *axes)
+    return tuple(Member(**dict(zip(names, point, strict=True))) for point in points)
 
 
 def plan_size(cells: tuple[Cell, ...]) -> tuple[int, int]:
@@ -176,8 +175,7 @@ def describe(config: CellConfig, others: tuple[CellConfig, ...]) -> str:
     words = [config.label]
     for spec in dataclasses.fields(config):
         values = {getattr(other, spec.name) for other in others}
-        if spec.name in STATIC_AXES and len(values) > 1:
-            if spec.name in ("norm", "groups", "norm_p"):  # in the label
-                continue
+        apart = spec.name in STATIC_AXES and spec.name not in LABEL_AXES
+        if apart and len(values) > 1:
             words.append(f"{spec.name} {getattr(config, spec.name)}")
     return ", ".join(words)

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from normlab.checks import EXECUTION
+from normlab.settings.devices import EXECUTION
 from normlab.sweep.placement import Placement
 
 MODES = EXECUTION[1:]  # all but auto

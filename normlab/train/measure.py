@@ -9,7 +9,6 @@ import jax.numpy as jnp
 
 from normlab.cell import CellConfig
 from normlab.norms import NORMS, Norm
-from normlab.norms.cuts import STANDARDIZING, groups_of
 from normlab.quantities import QUANTITIES, Here, Site, check, measure, needs
 from normlab.settings import ProbeSettings
 from normlab.train.losses import LOSSES
@@ -46,7 +45,7 @@ def askable(names: Sequence[str], norm: str, norms: Iterable[str]) -> tuple[str,
     What is about norm layers is left out where there are none; but not where no other
     of ``norms``, those of all cells, has any: then to ask for it is a mistake.
     """
-    if norm in STANDARDIZING or not any(other in STANDARDIZING for other in norms):
+    if NORMS[norm].blocks or not any(NORMS[other].blocks for other in norms):
         return tuple(names)
     return tuple(n for n in names if n not in QUANTITIES or not needs([n], "norm"))
 
@@ -76,9 +75,9 @@ def site_of(
     jax.eval_shape(trace, jax.ShapeDtypeStruct((2, *image_shape), jnp.float32))
     channels = {name: x.shape[-1] for name, x in tapped.before.items()}
     groups = None
-    if cell.norm in STANDARDIZING:
-        options = norm.options
-        groups = {k: groups_of(cell.norm, options, c) for k, c in channels.items()}
+    blocks = NORMS[cell.norm].blocks
+    if blocks:
+        groups = {k: blocks(norm.options, c) for k, c in channels.items()}
     return Site(
         settings=settings,
         layers=tuple(layers),

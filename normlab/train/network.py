@@ -1,28 +1,12 @@
 """A cell's norm and network, from its settings."""
 
-from typing import Any
-
 import flax.linen as nn
 
 from normlab.cell import CellConfig
 from normlab.models import make_model
-from normlab.norms import NORM_INITS, Norm, make_norm
+from normlab.norms import Norm, make_norm
+from normlab.settings import NormSettings, named
 from normlab.train.precision import layer_dtype
-
-_SAME = (
-    "groups",
-    "epsilon",
-    "zero_last_scale",
-    "norm_dense",
-    "norm_p",
-    "noise_mean",
-    "noise_scale",
-    "noise_mean_spread",
-    "noise_scale_spread",
-    "noise_spread",
-    "noise_place",
-    "noise_eval",
-)
 
 
 def build_norm(cell: CellConfig, *, momentum: float | None = None) -> Norm:
@@ -34,15 +18,10 @@ def build_norm(cell: CellConfig, *, momentum: float | None = None) -> Norm:
     Raises:
       UserError: an unknown norm.
     """
-    options: dict[str, Any] = {name: getattr(cell, name) for name in _SAME}
-    return make_norm(
-        cell.norm,
-        momentum=cell.norm_momentum if momentum is None else momentum,
-        use_scale=cell.norm_scale,
-        use_bias=cell.norm_bias,
-        **NORM_INITS[cell.norm_init]._asdict(),
-        **options,
-    )
+    options = {name: getattr(cell, name) for name in named(NormSettings)}
+    if momentum is not None:
+        options["norm_momentum"] = momentum
+    return make_norm(cell.norm, **options)
 
 
 def build_model(

@@ -6,14 +6,26 @@ a checkpoint holds them.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from normlab.errors import UserError
+from normlab.cell import HYPERPARAMETERS
+from normlab.registry import Registry
 
-HYPERPARAMETERS = ("lr", "momentum", "weight_decay")
+
+class Optimizer(NamedTuple):
+    """An entry of `OPTIMIZERS`.
+
+    Attributes:
+      make: ``(lr, momentum, weight_decay) -> optax's transformation``.
+      reads: the settings that it reads and others do not.
+    """
+
+    make: Callable[..., optax.GradientTransformation]
+    reads: frozenset[str] = frozenset()
 
 
 def _l2(inner: optax.GradientTransformation, weight_decay):
@@ -44,12 +56,15 @@ def sgd_momentum(lr, momentum, weight_decay):
     return _l2(optax.sgd(lr, momentum=momentum), weight_decay)
 
 
-OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
-    "adam": adam,
-    "adamw": adamw,
-    "sgd": sgd,
-    "momentum": sgd_momentum,
-}
+OPTIMIZERS = Registry(
+    "optimizer",
+    {
+        "adam": Optimizer(adam),
+        "adamw": Optimizer(adamw),
+        "sgd": Optimizer(sgd),
+        "momentum": Optimizer(sgd_momentum, frozenset({"momentum"})),
+    },
+)
 
 
 def make_optimizer(name: str) -> optax.GradientTransformation:
@@ -58,12 +73,9 @@ def make_optimizer(name: str) -> optax.GradientTransformation:
     Raises:
       UserError: ``name`` is unknown; the message lists the known ones.
     """
-    if name not in OPTIMIZERS:
-        raise UserError(f"--optimizer={name}: unknown; known: {', '.join(OPTIMIZERS)}")
+    make = OPTIMIZERS.find(name).make
     # Numbers only start the state; every member overwrites them.
-    return optax.inject_hyperparams(OPTIMIZERS[name])(
-        lr=0.0, momentum=0.0, weight_decay=0.0
-    )
+    return optax.inject_hyperparams(make)(**dict.fromkeys(HYPERPARAMETERS, 0.0))
 
 
 def with_hyperparameters(opt_state, values: dict[str, jax.Array]):

@@ -4,14 +4,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from normlab.config import STATISTICS
 from normlab.norms import NORMS
+from normlab.settings import RecordingSettings, declared
 from normlab.sweep import __main__ as sweep
 from normlab.sweep import backend
 from tests.compiled_once import compiled_once
 from tests.faults.commands import assert_fine, call, commands
 
 pytestmark = pytest.mark.faults
+KINDS = declared(RecordingSettings.__dataclass_fields__["bn_eval"]).known
 
 SIZE = 30
 PROBES = ("gradient_norm", "parameter_norm", "activation_moments", "loss_range")
@@ -40,7 +41,7 @@ SETTINGS = (
     flag("eval_every", [0, 1, 2, 100]),
     flag("eval_batch_size", [1, 7, SIZE, 10**6]),
     flag("train_eval_size", [1, 7, 10**6]),
-    flag("bn_eval", [*STATISTICS, ",".join(STATISTICS)]),
+    flag("bn_eval", [*KINDS, ",".join(KINDS)]),
     flag("probes", ["", *PROBES, ",".join(PROBES)]),
     flag("path_every", [0, 1, 5]),
     flag("lr", ["0", "1e-320", "1e30", "3e38", "0.1,0.01,1"]),

@@ -10,8 +10,9 @@ from absl import flags
 import normlab
 from normlab.config import SweepConfig
 from normlab.flags import define, read
-from normlab.landscape.settings import KINDS, LandscapeConfig
+from normlab.landscape.settings import LandscapeConfig
 from normlab.run_options import RunOptions
+from normlab.settings import declared
 
 FILE = Path(normlab.__file__).parent.parent / "experiments/landscape_small_cnn.flags"
 
@@ -46,4 +47,4 @@ def test_the_commands_of_the_note():
         (config,) = parsed((LandscapeConfig,), command.split())
         assert config.run == f"runs/{FILE.stem}"
         kinds.add(config.kind)
-    assert kinds == set(KINDS)
+    assert kinds == set(declared(LandscapeConfig.__dataclass_fields__["kind"]).known)

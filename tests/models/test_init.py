@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from normlab.errors import UserError
-from normlab.models import INITS, find_init
+from normlab.models import INITS
 
 # Variance of a standard normal truncated at two standard deviations.
 TRUNCATED = 0.7737413035
@@ -51,7 +51,7 @@ def test_glorot_variance(kind):
 @pytest.mark.parametrize("name", INITS)
 def test_another_key_is_another_draw(name):
     one, other = (
-        find_init(name).kernel(jax.random.key(seed), (4, 5), "float32")
+        INITS.find(name).kernel(jax.random.key(seed), (4, 5), "float32")
         for seed in (0, 1)
     )
     assert one.dtype == np.float32
@@ -60,4 +60,4 @@ def test_another_key_is_another_draw(name):
 
 def test_unknown_name_lists_the_known():
     with pytest.raises(UserError, match="--init=he: unknown; known: standard, report"):
-        find_init("he")
+        INITS.find("he")

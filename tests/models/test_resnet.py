@@ -276,7 +276,7 @@ def test_zero_last_scale_makes_blocks_the_identity_at_the_start(kind):
 
 def test_zero_last_scale_is_nothing_to_a_norm_without_a_scale():
     x = images(1, 8, 8)
-    for kind, options in (("none", {}), ("batch", {"use_scale": False})):
+    for kind, options in (("none", {}), ("batch", {"norm_scale": False})):
         norms = [norm_of(kind, zero_last_scale=z, **options) for z in (True, False)]
         first, second = (start(norm, x) for norm in norms)
         jax.tree.map(np.testing.assert_array_equal, first, second)

@@ -68,7 +68,7 @@ def test_variables_lie_under_the_layers_name(kind, x_NHWC):
 
 @pytest.mark.parametrize("kind", NORMS)
 def test_scale_and_bias_can_be_left_out_or_initialized(kind, x_NHWC):
-    bare = model_of(build(kind, use_scale=False, use_bias=False))
+    bare = model_of(build(kind, norm_scale=False, norm_bias=False))
     variables = bare.init(jax.random.key(0), x_NHWC, statistics="batch")
     assert "params" not in variables
     twos = nn.initializers.constant(2.0)
@@ -185,7 +185,7 @@ def test_equal_norms_do_not_retrace(kind, x_NHWC):
 
 
 def test_unknown_norm_names_the_known_ones():
-    with pytest.raises(UserError, match="unknown norm 'btach'.* none, batch, group"):
+    with pytest.raises(UserError, match="--norm=btach: unknown; known: none, bat"):
         make_norm("btach")
 
 
@@ -195,7 +195,7 @@ GROUPED = [kind for kind, entry in NORMS.items() if "groups" in entry.reads]
 @pytest.mark.parametrize("groups", [None, 0, -1])
 @pytest.mark.parametrize("kind", GROUPED)
 def test_group_norm_needs_groups(kind, groups):
-    with pytest.raises(UserError, match=f"positive number of groups, not {groups}"):
+    with pytest.raises(UserError, match=f"groups.*{groups}"):
         make_norm(kind, groups=groups)
 
 

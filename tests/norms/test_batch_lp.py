@@ -11,7 +11,7 @@ from jax.test_util import check_grads
 from normlab import norms
 from normlab.errors import UserError
 from normlab.norms import functional, lp, make_norm
-from normlab.norms.options import LP
+from normlab.settings.norms import LP
 
 LpBatchNorm: Any = norms.LpBatchNorm  # Linen declares wider types: Any
 
@@ -239,7 +239,7 @@ def test_a_narrow_input_is_summed_in_float32():
 
 def test_another_p_is_refused():
     x = jnp.ones((2, 3))
-    with pytest.raises(UserError, match="unknown norm_p '3'; known: 1, 2, inf"):
+    with pytest.raises(UserError, match="--norm_p=3: unknown; known: 1, 2, inf"):
         make_norm("batch_lp", norm_p="3")
     with pytest.raises(UserError, match="unknown p '3' of an lp norm"):
         LpBatchNorm(p="3").init(jax.random.key(0), x, False)

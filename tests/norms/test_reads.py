@@ -1,25 +1,24 @@
 """What an entry of NORMS says it reads is what changes what it computes."""
 
+from unittest import mock
+
 import jax
 import numpy as np
 import pytest
 from flax import linen as nn
 
-from normlab import config
 from normlab.norms import NORM_INITS, NORMS, make_norm
-from normlab.norms.options import CHOICES
 
 # A scale of 1 hides the place of a noise.
-TWOS = nn.initializers.constant(2.0)
+TWOS = NORM_INITS["standard"]._replace(scale_init=nn.initializers.constant(2.0))
 # An option -> two values that a norm must tell apart, if it reads it.
 VALUES = {
     "groups": (2, 4),
     "epsilon": (1e-5, 0.5),
-    "momentum": (0.9, 0.5),
-    "use_scale": (True, False),
-    "use_bias": (True, False),
-    "scale_init": (TWOS, nn.initializers.ones),
-    "bias_init": (nn.initializers.zeros, nn.initializers.ones),
+    "norm_momentum": (0.9, 0.5),
+    "norm_scale": (True, False),
+    "norm_bias": (True, False),
+    "norm_init": ("twos", "standard"),
     "zero_last_scale": (False, True),
     "norm_dense": (False, True),
     "norm_p": ("1", "inf"),
@@ -31,8 +30,8 @@ VALUES = {
     "noise_place": ("after", "before"),
 }
 DEFAULTS = {option: values[0] for option, values in VALUES.items()}
-# Read by evaluation, which hands out the key of the noise.
-ELSEWHERE = {"noise_eval"}
+# Read by evaluation, which hands out the key of the noise, and by whoever regroups.
+ELSEWHERE = {"noise_eval", "regroup_at", "regroup_every", "grouping"}
 
 
 class _Layer:
@@ -64,8 +63,14 @@ def _same(a, b) -> bool:
     return all(np.array_equal(x, y) for x, y in pairs)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def twos():
+    with mock.patch.dict(NORM_INITS, twos=TWOS):
+        yield
+
+
 @pytest.fixture(scope="module")
-def before():
+def before(twos):
     """What each norm makes under `DEFAULTS`."""
     return {kind: _Layer(kind, DEFAULTS)(batch()) for kind in NORMS}
 
@@ -84,13 +89,3 @@ def test_an_option_matters_exactly_where_it_is_read(kind, option, before):
 def test_every_option_is_looked_at():
     read = frozenset().union(*(entry.reads for entry in NORMS.values()))
     assert read == VALUES.keys() | ELSEWHERE
-
-
-def test_flags_offer_the_choices_that_norms_know():
-    flags = {
-        "norm_p": config.LP,
-        "noise_spread": config.NOISE_SPREADS,
-        "noise_place": config.NOISE_PLACES,
-    }
-    assert flags == CHOICES
-    assert tuple(NORM_INITS) == config.NORM_INITS

@@ -46,7 +46,7 @@ def states(program):
 
 def dense(state):
     """kind -> the Hessian (P, P), every entry of it, by another way to the loss."""
-    norm = make_norm("batch", momentum=0.5)
+    norm = make_norm("batch", norm_momentum=0.5)
     model = tiny.TinyNet(norm=norm, initializers=tiny.QUICK, classes=3)
     images = DATA.train_x.astype(np.float64)
     x = ((images - images.mean()) / images.std())[:IMAGES]

@@ -14,8 +14,7 @@ import pytest
 
 from normlab.data.digits import load
 from normlab.models import make_model
-from normlab.norms import make_norm
-from normlab.norms.cuts import groups_of
+from normlab.norms import NORMS, make_norm
 from normlab.quantities import (
     Here,
     Site,
@@ -24,7 +23,7 @@ from normlab.quantities import (
     optimum_distance,
 )
 from normlab.quantities.norm_layers import norm_layers
-from normlab.settings import ProbeSettings
+from normlab.settings import NormSettings, ProbeSettings
 from normlab.train.step import make_loss
 from normlab.train.taps import TappedNorm
 from tests.quantities import by_hand
@@ -67,6 +66,12 @@ def digits():
     images = data.train_x.astype(np.float64)
     images = (images - images.mean()) / images.std()
     return images.reshape(-1, 8, 8, 1), data.train_y.astype(np.int32)
+
+
+def groups_of(kind: str, settings: NormSettings, channels: int) -> int | None:
+    blocks = NORMS[kind].blocks
+    assert blocks is not None
+    return blocks(settings, channels)
 
 
 def norm_of(kind, epsilon):

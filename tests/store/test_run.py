@@ -9,6 +9,7 @@ from normlab.cell import CellConfig
 from normlab.config import SweepConfig
 from normlab.errors import UserError
 from normlab.flags import write
+from normlab.settings import earlier
 from normlab.store import run
 from normlab.store.layout import RunPaths, read_json, write_json
 from normlab.store.run import cell_status, open_run, read_cell, write_cell
@@ -59,7 +60,7 @@ def test_every_start_is_remembered(paths):
 def test_a_run_from_before_a_setting_came_goes_on(paths):
     start(paths, {"started": "first"})
     record = read_json(paths.sweep)
-    for name in SweepConfig.LATER:
+    for name in earlier(SweepConfig):
         del record["config"][name]
     write_json(paths.sweep, record)
     start(paths, {"started": "second"})
@@ -195,7 +196,7 @@ def test_a_cell_from_before_a_setting_came_is_read(paths):
     place = paths.cell(cell.id)
     write_cell(place, cell, "complete")
     value = read_json(place.config)
-    for name in CellConfig.LATER:
+    for name in earlier(CellConfig):
         del value["config"][name]
     write_json(place.config, value)
     assert read_cell(place) == cell

@@ -146,7 +146,7 @@ def test_smoothness_by_the_slow_way(tmp_path):
     mean, std = images.mean((0, 1, 2)), images.std((0, 1, 2))
     x = jnp.asarray((images[picked] - mean) / std, jnp.float32)
     y = jnp.asarray(arrays["train_y"][picked])
-    norm = make_norm("batch", momentum=0.9)
+    norm = make_norm("batch", norm_momentum=0.9)
     model = tiny.TinyNet(norm=norm, initializers=tiny.QUICK, classes=3)
     loss = make_loss(model)
     gradient_of = jax.jit(jax.value_and_grad(lambda p: loss(p, stats, x, y)[0]))

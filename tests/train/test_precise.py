@@ -38,7 +38,7 @@ def test_first_norm_gets_the_populations_statistics(batch_size):
     def scale(x):
         return x.astype(jnp.float32) / 64.0
 
-    model: Any = tiny.TinyNet(make_norm("batch", momentum=0.0), tiny.QUICK, 3)
+    model: Any = tiny.TinyNet(make_norm("batch", norm_momentum=0.0), tiny.QUICK, 3)
     start = model.init(jax.random.key(0), scale(images[:1]), statistics="batch")
     params = start["params"]
     conv = params["conv1"]
@@ -66,7 +66,7 @@ def test_a_single_batch_gives_its_own_statistics_at_every_norm():
     def scale(x):
         return x.astype(jnp.float32) / 64.0
 
-    norm = make_norm("batch", momentum=0.0)
+    norm = make_norm("batch", norm_momentum=0.0)
     model: Any = make_model("small_cnn", norm=norm, init="standard", classes=3)
     start = model.init(jax.random.key(0), scale(images[:1]), statistics="batch")
     params, stats = start["params"], start["batch_stats"]
@@ -93,7 +93,7 @@ def test_a_mean_far_from_zero_costs_no_precision(batch_size):
     random = np.random.default_rng(0)
     images = (1e4 + random.normal(size=(N, 6, 6, 2))).astype("float32")
     model: Any = NormAlone(
-        make_norm("batch", momentum=0.0, use_scale=False, use_bias=False)
+        make_norm("batch", norm_momentum=0.0, norm_scale=False, norm_bias=False)
     )
     stats = {"norm1": {"mean": jnp.zeros(2), "var": jnp.ones(2)}}
     found = precise(model, jnp.asarray, batch_size, {}, stats, images)["norm1"]
@@ -111,7 +111,7 @@ def test_moments_of_an_lp_norm_are_the_populations_and_maxima_the_batches(
 ):
     random = np.random.default_rng(0)
     images = random.normal(2.0, 3.0, (N, 4, 4, 2)).astype("float32")
-    model: Any = NormAlone(make_norm("batch_lp", norm_p=p, momentum=0.0))
+    model: Any = NormAlone(make_norm("batch_lp", norm_p=p, norm_momentum=0.0))
     start = model.init(jax.random.key(0), images, statistics="batch")
     params, stats = start["params"], start["batch_stats"]
     found = precise(model, jnp.asarray, batch_size, params, stats, images)["norm1"]
@@ -139,7 +139,7 @@ class Norms(nn.Module):
 def test_noise_reaches_the_second_norm_where_evaluation_has_it():
     images = np.random.default_rng(0).normal(2.0, 3.0, (N, 4)).astype("float32")
     images = images.reshape(N, 1, 1, 4)
-    model: Any = Norms(make_norm("batch_noisy", momentum=0.0))
+    model: Any = Norms(make_norm("batch_noisy", norm_momentum=0.0))
     start = model.init(jax.random.key(0), images, statistics="batch")
 
     def found(noise):

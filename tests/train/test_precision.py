@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from jax.extend.core import jaxprs_in_params
 
-from normlab.config import PRECISIONS
+from normlab.settings import TrainingSettings, declared
 from normlab.train.precision import layer_dtype
 from normlab.train.program import data_arrays
 from tests import tiny
+
+PRECISIONS = declared(TrainingSettings.__dataclass_fields__["precision"]).known
 
 
 def member(precision: str):

@@ -20,7 +20,7 @@ from tests import tiny
 
 def network(norm) -> Any:
     groups = 2 if "groups" in NORMS[norm].reads else None
-    made = make_norm(norm, groups=groups, momentum=0.9)
+    made = make_norm(norm, groups=groups, norm_momentum=0.9)
     return tiny.TinyNet(made, tiny.QUICK, 3)
 
 

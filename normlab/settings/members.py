@@ -1,0 +1,36 @@
+"""What the members of a cell differ in: data to one compiled program."""
+
+from dataclasses import dataclass
+
+from normlab.settings.declare import flag
+
+
+@dataclass(frozen=True)
+class MemberSettings:
+    """The seed of a member, and the axes of a cell's members."""
+
+    seed: int = flag(0, "The first seed.", low=0)
+    lr: float = flag(1e-3, "Learning rates.", axis="member", low=0)
+    momentum: float = flag(
+        0.9,
+        "Momentum; it applies to --optimizer=momentum alone.",
+        axis="member",
+        low=0,
+        below=1,
+        read_by={"optimizer": 0.0},
+    )
+    weight_decay: float = flag(
+        0.0,
+        "Weight decay on every parameter: added to the gradient (L2), or decoupled "
+        "for --optimizer=adamw.",
+        axis="member",
+        low=0,
+    )
+    grouping: str = flag(
+        "sequential",
+        "Which channels share a group, of --norm=group_correlated alone",
+        axis="member",
+        choices="grouping",
+        read_by={"norm": "sequential"},
+        before="sequential",
+    )
