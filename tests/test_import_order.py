@@ -21,6 +21,7 @@ ORDER = (
     "run_options",
     "flagfiles",
     "flags",
+    "members",
     "data",
     "norms",
     "grouping",

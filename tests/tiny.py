@@ -18,9 +18,9 @@ import numpy as np
 from normlab.cell import Cell, CellConfig, Member
 from normlab.config import SweepConfig
 from normlab.data import DATASETS, Dataset
+from normlab.members.memory import Footprint
 from normlab.models import CONVS, INITS, MODELS, Init
 from normlab.models.pool import max_pool_2x2
-from normlab.sweep.memory import Footprint
 from normlab.sweep.plan import CellPlan
 from normlab.train.program import Program, build_program
 from tests import cells

@@ -16,9 +16,9 @@ from normlab.analysis.measure import measure_run
 from normlab.analysis.settings import AnalysisOptions
 from normlab.checks import check_settings
 from normlab.flags import define, read, run
+from normlab.members.placement import use_cores
 from normlab.settings import ProbeSettings
 from normlab.store import RunPaths
-from normlab.sweep.placement import use_cores
 
 PROGRAM = "normlab.analysis"
 

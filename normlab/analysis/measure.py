@@ -15,6 +15,8 @@ from normlab.cell import Cell
 from normlab.data import Dataset
 from normlab.data.batches import batch_indices
 from normlab.errors import UserError
+from normlab.members.over import choose_conv, choose_mode
+from normlab.members.runner import Runner
 from normlab.quantities import QUANTITIES, Site, needs
 from normlab.registry import unknown
 from normlab.settings import ProbeSettings
@@ -24,16 +26,6 @@ from normlab.store.load import begun_cells
 from normlab.store.path import read_path
 from normlab.store.quantities import to_table, write_analysis
 from normlab.store.run import read_cell
-from normlab.sweep.members import OverMembers, choose_conv, choose_mode
-from normlab.sweep.memory import (
-    Footprint,
-    available_bytes,
-    choose_chunk,
-    out_of_memory,
-    tree_bytes,
-    working_bytes,
-)
-from normlab.sweep.placement import Placement, choose_devices, padded
 from normlab.train.measure import Point, askable
 from normlab.train.program import build_measure, data_arrays
 
@@ -186,42 +178,12 @@ def _group(
     mode, _ = choose_mode(options.execution, platform)
     conv = choose_conv(mode, platform)
     site, measured = build_measure(cell.config, dataset, names, settings, conv=conv)
-    members = len(cell.members)
-    most = len(jax.local_devices())
-    devices = choose_devices(options.devices, members, most, platform, mode)
-    local = jax.local_devices()[:devices]
-    place = Placement(local)
-    arrays = data_arrays(dataset)
-    room = available_bytes(local) - devices * sum(x.nbytes for x in arrays.values())
-    shared = place.share(arrays)
-    over = OverMembers(measured, (True, True, False), mode, placement=place)
-
-    def chunk_size(point: Point, indices: np.ndarray) -> int:
-        def one(leaf):
-            return jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype)
-
-        first, batch, whole = jax.tree.map(one, (point, indices)) + (arrays,)
-        working = working_bytes(measured, first, batch, whole)
-        bytes_each = Footprint(tree_bytes(first), working)
-        asked = options.member_chunk
-        size, _ = choose_chunk(asked, members, bytes_each, mode, max(room, 0), devices)
-        return padded(size, devices)
-
-    def run(point: Point, indices: np.ndarray) -> Found:
-        size = chunk_size(point, indices)
-        found = []
-        for start in range(0, members, size):
-            at = np.minimum(np.arange(start, start + size), members - 1)
-            taken = jax.tree.map(lambda leaf, at=at: leaf[at], (point, indices))
-            with out_of_memory(
-                f"out of memory with {size} members at once; a smaller --member_chunk, "
-                "--probe_images or --probe_samples needs less"
-            ):
-                found.append(jax.device_get(over(*place.split(taken), shared)))
-
-        def join(*leaves):
-            return np.concatenate(leaves)[:members]
-
-        return jax.tree.map(join, *found)
-
+    run = Runner(
+        measured,
+        (True, True),
+        count=len(cell.members),
+        settings=options,
+        shared=(data_arrays(dataset),),
+        advice="a smaller --member_chunk, --probe_images or --probe_samples needs less",
+    )
     return _Group(names, site, run)

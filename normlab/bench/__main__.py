@@ -25,9 +25,9 @@ from normlab.bench.task import make_task
 from normlab.bench.torch_here import torch_version
 from normlab.figures.style import save
 from normlab.flags import define, read, run
+from normlab.members.placement import use_cores
 from normlab.store.layout import write_json
 from normlab.store.provenance import session
-from normlab.sweep.placement import use_cores
 
 PROGRAM = "normlab.bench"
 

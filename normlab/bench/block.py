@@ -13,7 +13,7 @@ from normlab.bench.same import loss_gaps
 from normlab.bench.task import Task, normlab_contender
 from normlab.bench.timing import WarmUp, steps_a_run, time_in_turns, warm_up
 from normlab.errors import UserError
-from normlab.sweep.memory import tree_bytes
+from normlab.members.memory import tree_bytes
 
 
 @dataclass(frozen=True)

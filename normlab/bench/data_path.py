@@ -10,8 +10,8 @@ import numpy as np
 
 from normlab.bench.task import Task
 from normlab.data.transform import feature_statistics, standardize
-from normlab.sweep.members import OverMembers
-from normlab.sweep.placement import Placement, padded
+from normlab.members.over import OverMembers
+from normlab.members.placement import Placement, padded
 
 
 def make_gather(task: Task) -> Callable:

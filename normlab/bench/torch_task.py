@@ -14,7 +14,7 @@ from normlab.bench.task import Task, standardised_NHWC
 from normlab.bench.torch_here import no_cuda
 from normlab.bench.torch_network import Network, place
 from normlab.data import Dataset
-from normlab.sweep.placement import cores
+from normlab.members.placement import cores
 
 # Else a shell's OMP_NUM_THREADS would slow these peers, and no other.
 torch.set_num_threads(cores())

@@ -25,8 +25,8 @@ from normlab.landscape.progress import LandscapeProgress
 from normlab.landscape.select import selected_cells, selected_members
 from normlab.landscape.settings import LandscapeConfig
 from normlab.landscape.table import tabulate
+from normlab.members.placement import use_cores
 from normlab.store import RunPaths
-from normlab.sweep.placement import use_cores
 
 PROGRAM = "normlab.landscape"
 

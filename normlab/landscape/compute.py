@@ -121,7 +121,7 @@ class CellLandscapes:
             along = self._surface.share(along)
             while done < len(coordinates_N2):
                 tile_N2 = coordinates_N2[done : done + size]
-                write_tile(folder, done, tile_N2, self._surface(along, tile_N2, size))
+                write_tile(folder, done, tile_N2, self._surface(along, tile_N2))
                 done += len(tile_N2)
                 report(done, len(coordinates_N2))
         _, table = read_tiles(folder)

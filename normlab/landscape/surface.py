@@ -1,28 +1,18 @@
 """The losses of a network at many points of a slice, several at once."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from normlab.cell import CellConfig
 from normlab.data import Dataset
 from normlab.landscape.settings import LandscapeConfig
 from normlab.landscape.slices import Slice, statistics_at
+from normlab.members.over import choose_conv, choose_mode
+from normlab.members.runner import Runner
 from normlab.norms import NORMS
 from normlab.quantities.directions import combine
-from normlab.sweep.members import OverMembers, choose_conv, choose_mode
-from normlab.sweep.memory import (
-    Footprint,
-    available_bytes,
-    choose_chunk,
-    out_of_memory,
-    tree_bytes,
-    working_bytes,
-)
-from normlab.sweep.placement import Placement, choose_devices, padded
 from normlab.train.evaluate import make_evaluate
 from normlab.train.network import build_model
 from normlab.train.precision import products_in
@@ -92,71 +82,41 @@ class Surface:
 
         # As asked for: a tree that went through jit has its names in another order.
         self._order = [(split, kind) for split in config.split for kind in evaluates]
-        self._at = products_in(cell.precision, at)
         arrays = data_arrays(dataset)
-        self._images = {
+        images = {
             split: tuple(arrays[f"{split}_{xy}"][: config.images] for xy in "xy")
             for split in config.split
         }
-        self._total = total
-        self._chunk, self._mode = config.member_chunk, mode
-        most = min(total, _TILE) if self._chunk == "auto" else total
-        local = jax.local_devices()
-        devices = choose_devices(config.devices, most, len(local), platform, mode)
-        self._most, self._devices = most, local[:devices]
-        self._place = Placement(self._devices)
-        self._shared = self._place.share(self._images)
-        self._over = OverMembers(
-            self._at, (True, False, False), mode, placement=self._place
+        self._run = Runner(
+            products_in(cell.precision, at),
+            (True, False),
+            count=total,
+            settings=config,
+            shared=(images,),
+            at_once=_TILE,
+            advice="a smaller --member_chunk or --batch needs less",
         )
 
     def tile(self, along: Slice) -> int:
         """Points of one call: as many as fit, in tiles of one size."""
-
-        def shape(leaf):
-            return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
-
-        point = jax.ShapeDtypeStruct((2,), jnp.float32)
-        shapes = jax.tree.map(shape, (along, self._images))
-        footprint = Footprint(0, working_bytes(self._at, point, *shapes))
-        count = len(self._devices)
-        own = count * (tree_bytes(along) + tree_bytes(self._images))
-        room = max(available_bytes(self._devices) - own, 0)
-        size, _ = choose_chunk(
-            self._chunk, self._most, footprint, self._mode, room, count
-        )
-        size = -(-self._total // -(-self._total // size))
-        return padded(size, count)
+        return self._run.size(np.zeros((1, 2), np.float32), along)
 
     def share(self, along: Slice) -> Slice:
         """The slice on every device, for many calls."""
-        return self._place.share(along)
+        return self._run.share(along)
 
-    def __call__(self, along: Slice, coordinates_N2: np.ndarray, size: int) -> Found:
+    def __call__(self, along: Slice, coordinates_N2: np.ndarray) -> Found:
         """Losses and accuracies (N,) by (split, statistics).
 
         Args:
           along: what `share` returned.
-          coordinates_N2: at most ``size`` points.
-          size: what `tile` returned.
+          coordinates_N2: the points.
 
         Raises:
           UserError: a device ran out of memory.
         """
-        count = len(coordinates_N2)
-        # What fills up the last tile is its last point again.
-        places = np.minimum(np.arange(size), count - 1)
-        full = coordinates_N2[places].astype(np.float32)
-        with out_of_memory(
-            f"out of memory with {size} points at once; a smaller --member_chunk or "
-            "--batch needs less"
-        ):
-            found: Any = self._over(self._place.split(full), along, self._shared)
-            found = jax.device_get(found)
-        return {
-            (split, kind): tuple(np.asarray(x)[:count] for x in found[split][kind])
-            for split, kind in self._order
-        }
+        found = self._run(coordinates_N2.astype(np.float32), along)
+        return {(split, kind): tuple(found[split][kind]) for split, kind in self._order}
 
 
 def _batch(cell: CellConfig, config: LandscapeConfig, kind: str, platform: str) -> int:

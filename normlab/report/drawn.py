@@ -30,10 +30,10 @@ from normlab.figures import (
     plotted,
 )
 from normlab.figures.style import style
+from normlab.members.placement import cores
 from normlab.report import embed
 from normlab.report.alt import alt_text
 from normlab.store import RunPaths
-from normlab.sweep.placement import cores
 
 # Beyond this many bytes a drawing's picture is the smaller one.
 _MOST_SVG = 250_000

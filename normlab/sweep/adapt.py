@@ -7,8 +7,8 @@ from typing import Any
 import jax
 
 from normlab.errors import UserError
+from normlab.members.memory import available_bytes, is_out_of_memory
 from normlab.run_options import RunOptions
-from normlab.sweep.memory import available_bytes, is_out_of_memory
 from normlab.sweep.plan import CellPlan
 
 log = logging.getLogger(__name__)

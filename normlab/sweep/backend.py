@@ -5,9 +5,9 @@ from pathlib import Path
 import jax
 
 from normlab import data
+from normlab.members.placement import use_cores
 from normlab.run_options import RunOptions
 from normlab.sweep.deterministic import make_deterministic
-from normlab.sweep.placement import use_cores
 
 
 def make_ready(options: RunOptions, devices: str) -> None:

@@ -13,10 +13,7 @@ from normlab.cell import Cell
 from normlab.config import SweepConfig
 from normlab.data import Dataset
 from normlab.errors import UserError
-from normlab.run_options import RunOptions
-from normlab.sweep.grid import describe, expand, plan_size
-from normlab.sweep.members import choose_conv, choose_mode
-from normlab.sweep.memory import (
+from normlab.members.memory import (
     Footprint,
     available_bytes,
     choose_chunk,
@@ -24,7 +21,10 @@ from normlab.sweep.memory import (
     tree_bytes,
     working_bytes,
 )
-from normlab.sweep.placement import choose_devices
+from normlab.members.over import choose_conv, choose_mode
+from normlab.members.placement import choose_devices
+from normlab.run_options import RunOptions
+from normlab.sweep.grid import describe, expand, plan_size
 from normlab.train.optimizers import HYPERPARAMETERS
 from normlab.train.program import Program, build_program, data_arrays
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from normlab.cell import Cell
 from normlab.data.batches import batch_indices, current_order
-from normlab.sweep.members import OverMembers
-from normlab.sweep.placement import Placement, padded
+from normlab.members.chunks import Chunks, take
+from normlab.members.over import OverMembers
+from normlab.members.placement import Placement, padded
 from normlab.sweep.regroup import regrouped
 from normlab.train.optimizers import HYPERPARAMETERS
 from normlab.train.program import Program
@@ -24,9 +25,8 @@ Metrics = dict[str, np.ndarray]
 class Population:
     """The states of a cell's members, in chunks of equal size.
 
-    The last chunk is padded by repeating its last member, so every chunk runs the
-    same compiled program; padding never leaves this class. A single chunk stays on
-    the device; several take turns, and wait in the host's memory.
+    A single chunk stays on the device; several take turns, and wait in the host's
+    memory.
 
     Args:
       program: what one member does.
@@ -53,11 +53,7 @@ class Population:
         self._place = Placement(devices or jax.local_devices()[:1])
         self._data = self._place.share(data)
         chunk = padded(chunk, self._place.count)
-        count = len(cell.members)
-        starts = range(0, count, chunk)
-        self._chunks = [
-            [min(i, count - 1) for i in range(start, start + chunk)] for start in starts
-        ]
+        self._chunks = Chunks(len(cell.members), chunk)
         place = self._place
         self._init = OverMembers(program.init, (True, True), "vmap", placement=place)
         self._train = OverMembers(
@@ -112,17 +108,13 @@ class Population:
 
     def state(self) -> TrainState:
         """The whole cell's state as numpy arrays with a leading member axis."""
-        return self._gather([jax.device_get(state) for state in self._states])
+        return self._chunks.join([jax.device_get(state) for state in self._states])
 
     def restore(self, state: TrainState) -> None:
         """Replaces every member's state by what `state` once returned."""
         self._states = []
         for chunk in self._chunks:
-
-            def take(leaf, chunk=chunk):
-                return leaf[np.array(chunk)]
-
-            self._keep(self._place.split(jax.tree.map(take, state)))
+            self._keep(self._place.split(take(state, chunk)))
 
     def train(self, step: int, count: int) -> Metrics:
         """Takes ``count`` steps, at most ``room``, from ``step`` on.
@@ -138,7 +130,7 @@ class Population:
             state, metrics = self._train(state, indices, steps, self._data)
             self._keep(state)
             found.append({k: np.asarray(v)[:, :count] for k, v in metrics.items()})
-        return self._gather(found)
+        return self._chunks.join(found)
 
     def evaluate(self, step: int) -> Metrics:
         """Evaluates every member after ``step`` updates; shapes are (members,)."""
@@ -146,7 +138,7 @@ class Population:
         for chunk, state in zip(self._chunks, self._states, strict=True):
             state, rows = self._place.split((state, self._seen(chunk, step)))
             found.append(jax.device_get(self._evaluate(state, rows, self._data)))
-        return self._gather(found)
+        return self._chunks.join(found)
 
     def probe(self, step: int) -> dict[str, Metrics]:
         """Measures the program's quantities where every member stands.
@@ -159,7 +151,7 @@ class Population:
             indices = self._indices(chunk, step, 1)[:, 0]
             state, indices = self._place.split((state, indices))
             found.append(jax.device_get(self._probe(state, indices, self._data)))
-        return self._gather(found)
+        return self._chunks.join(found)
 
     def regroup(self, step: int) -> None:
         """Groups the channels of every member's norms anew, each by its grouping.
@@ -178,7 +170,7 @@ class Population:
             stats = regrouped(state.batch_stats, found, members, groups)
             self._keep(replace(state, batch_stats=self._place.split(stats)))
 
-    def _seen(self, chunk: list[int], step: int) -> np.ndarray:
+    def _seen(self, chunk: np.ndarray, step: int) -> np.ndarray:
         """int32 (members, train_eval_size): the training images to evaluate on."""
         config = self._cell.config
         count, size = config.train_eval_size, config.train_size
@@ -191,7 +183,7 @@ class Population:
         now = [current_order(s, step, config.batch_size, size, order) for s in seeds]
         return np.stack(now)[:, :count]
 
-    def _indices(self, chunk: list[int], step: int, count: int) -> np.ndarray:
+    def _indices(self, chunk: np.ndarray, step: int, count: int) -> np.ndarray:
         """int32 (members, room, batch size); rows from ``count`` on are not read."""
         config = self._cell.config
         size, order = config.train_size, config.batch_order
@@ -202,15 +194,6 @@ class Population:
             return np.pad(rows, ((0, self._room - count), (0, 0)))
 
         return np.stack([of_seed(self._cell.members[i].seed) for i in chunk])
-
-    def _gather(self, parts: list[Any]) -> Any:
-        """Chunks' trees as one tree over the members, without padding."""
-        count = len(self._cell.members)
-
-        def join(*leaves):
-            return np.concatenate([np.asarray(leaf) for leaf in leaves])[:count]
-
-        return jax.tree.map(join, *parts)
 
 
 def _nothing(state: TrainState, indices: jax.Array, data: Any) -> dict:

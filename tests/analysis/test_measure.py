@@ -13,12 +13,12 @@ from normlab.analysis.settings import AnalysisOptions
 from normlab.config import SweepConfig
 from normlab.errors import UserError
 from normlab.flags import write
+from normlab.members.over import OverMembers
 from normlab.run_options import RunOptions
 from normlab.store.layout import CellPaths, RunPaths
 from normlab.store.quantities import measured_names, read_quantity
 from normlab.store.run import open_run
 from normlab.sweep.execute import run_cell
-from normlab.sweep.members import OverMembers
 from tests import tiny
 from tests.sweep.test_probes import CELL, NAMES, OPTIONS, PLAN
 
@@ -116,7 +116,7 @@ def test_too_little_memory_is_one_line(copy, monkeypatch):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
 
     monkeypatch.setattr(OverMembers, "__call__", full)
-    with pytest.raises(UserError, match="out of memory with 4 members.*--member_chunk"):
+    with pytest.raises(UserError, match="out of memory with 4 at once.*--member_chunk"):
         measure_cell(copy, options("gradient_norm"), {}, silent)
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from normlab.bench.arithmetic import small_cnn_layers, step_bytes, step_gflop
+from normlab.members.memory import tree_bytes
 from normlab.models import make_model
 from normlab.norms import make_norm
-from normlab.sweep.memory import tree_bytes
 from tests.bench.small import task
 
 

@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import pandas as pd
 import pytest
 
+from normlab.members.memory import Footprint
 from normlab.run_options import RunOptions
 from normlab.store.layout import CellPaths
 from normlab.store.metrics import read_parts, to_frame
 from normlab.store.quantities import read_quantity
 from normlab.sweep import adapt, execute
 from normlab.sweep.execute import run_cell
-from normlab.sweep.memory import Footprint
 from normlab.sweep.population import Population
 from tests import tiny
 from tests.faults import small

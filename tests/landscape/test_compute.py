@@ -247,7 +247,7 @@ def test_members_differ_and_share_a_program(run):
     own = work(run, kind="line")
     tables = [own.compute(i, made.silent).table["loss"] for i in (0, 1)]
     assert not np.allclose(tables[0], tables[1])
-    assert own._surface._over.compile_seconds > 0
+    assert own._surface._run.compile_seconds > 0
 
 
 @pytest.mark.parametrize(
@@ -395,6 +395,6 @@ def test_too_little_memory_is_one_line(run, monkeypatch):
     def full(*args):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
 
-    monkeypatch.setattr(own._surface, "_over", full)
-    with pytest.raises(UserError, match="out of memory with 3 points.*--member_chunk"):
+    monkeypatch.setattr(own._surface._run, "_over", full)
+    with pytest.raises(UserError, match="out of memory with 3 at once.*--member_chunk"):
         own.compute(MEMBER, made.silent)

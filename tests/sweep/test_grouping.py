@@ -11,6 +11,7 @@ import pytest
 from normlab.cell import Cell
 from normlab.data.batches import batch_indices
 from normlab.grouping import GROUPINGS, Channels, assign, score
+from normlab.members.over import MODES
 from normlab.run_options import RunOptions
 from normlab.store import checkpoints
 from normlab.store.layout import CellPaths, numbered
@@ -18,7 +19,6 @@ from normlab.store.path import read_path
 from normlab.store.run import cell_status, read_cell
 from normlab.sweep import execute
 from normlab.sweep.execute import run_cell
-from normlab.sweep.members import MODES
 from normlab.sweep.population import Population, to_device
 from normlab.train.optimizers import HYPERPARAMETERS
 from normlab.train.program import data_arrays

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from normlab.cell import Cell, Member
+from normlab.members.over import MODES
 from normlab.models import CONVS, conv_direct
-from normlab.sweep.members import MODES
 from normlab.sweep.population import Metrics, Population, to_device
 from normlab.train.program import data_arrays
 from normlab.train.state import TrainState
@@ -226,7 +226,7 @@ def batches_seen(members, steps):
     population = Population(
         tiny.program(cell.config, data), cell, {}, mode="vmap", chunk=3, room=steps
     )
-    return population._indices([0, 1, 2], 0, steps)
+    return population._indices(np.arange(3), 0, steps)
 
 
 def test_two_seeds_see_the_images_in_another_order():

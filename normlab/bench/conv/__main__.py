@@ -3,7 +3,7 @@
     python -m normlab.bench.conv --batch_size=50 --members=1,4
 
 For each shape the output and both gradients, forms in turns, one loop on all cores.
-Which form a sweep takes is `normlab.sweep.members.choose_conv`; where that is "direct",
+Which form a sweep takes is `normlab.members.over.choose_conv`; where that is "direct",
 thin kernels are left to patches all the same, but not here.
 """
 

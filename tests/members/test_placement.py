@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from normlab.sweep.placement import Placement, _quota, choose_devices, padded
+from normlab.members.placement import Placement, _quota, choose_devices, padded
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_containers_quota_limits_the_cores(tmp_path, text, cores):
 
 PROGRAM = """
 import jax
-from normlab.sweep.placement import use_cores
+from normlab.members.placement import use_cores
 use_cores({asked!r})
 print(len(jax.devices()))
 use_cores("5")

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from normlab.members.over import MODES, OverMembers, choose_mode
 from normlab.run_options import RunOptions
 from normlab.store.layout import CellPaths
 from normlab.sweep.execute import run_cell
-from normlab.sweep.members import MODES, OverMembers, choose_mode
 from normlab.sweep.population import Population, to_device
 from normlab.train import program
 from normlab.train.program import data_arrays

@@ -13,7 +13,7 @@ import numpy as np
 from jax.extend.core import jaxprs_in_params
 
 from normlab.errors import UserError
-from normlab.sweep.placement import padded
+from normlab.members.placement import padded
 
 # Of the free memory: the rest is for the data, the compiler and other programs.
 _SHARE = 0.6

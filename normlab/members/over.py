@@ -12,8 +12,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from normlab.members.placement import Placement
 from normlab.settings.devices import EXECUTION
-from normlab.sweep.placement import Placement
 
 MODES = EXECUTION[1:]  # all but auto
 

@@ -5,15 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from normlab.run_options import RunOptions
-from normlab.sweep import memory
-from normlab.sweep.memory import (
+from normlab.members import memory
+from normlab.members.memory import (
     Footprint,
     available_bytes,
     choose_chunk,
     tree_bytes,
     working_bytes,
 )
+from normlab.run_options import RunOptions
 from normlab.sweep.plan import make_plan
 from normlab.sweep.population import to_device
 from normlab.train.program import data_arrays

@@ -1,0 +1,40 @@
+"""Members in chunks of equal size, so that every chunk runs the same program."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+
+class Chunks:
+    """``count`` members, ``size`` at a time.
+
+    The last chunk is padded by repeating its last member; `join` drops the padding.
+    """
+
+    def __init__(self, count: int, size: int):
+        self._count, self._size = count, size
+
+    def __len__(self) -> int:
+        return math.ceil(self._count / self._size)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """The places of each chunk's members, int (size,)."""
+        for start in range(0, self._count, self._size):
+            places = np.arange(start, start + self._size)
+            yield np.minimum(places, self._count - 1)
+
+    def join(self, parts: Sequence[Any]) -> Any:
+        """The chunks' trees as one tree of numpy arrays over the members."""
+
+        def whole(*leaves):
+            return np.concatenate([np.asarray(leaf) for leaf in leaves])[: self._count]
+
+        return jax.tree.map(whole, *parts)
+
+
+def take(tree: Any, places: np.ndarray) -> Any:
+    """The members at ``places`` of a tree of arrays with a leading member axis."""
+    return jax.tree.map(lambda leaf: leaf[places], tree)

@@ -1,0 +1,140 @@
+"""A function of one member, run over many of them, as many at once as memory holds."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+
+from normlab.members.chunks import Chunks, take
+from normlab.members.memory import (
+    Footprint,
+    available_bytes,
+    choose_chunk,
+    out_of_memory,
+    tree_bytes,
+    working_bytes,
+)
+from normlab.members.over import OverMembers, choose_mode
+from normlab.members.placement import Placement, choose_devices, padded
+from normlab.settings import DeviceSettings
+
+
+class Runner:
+    """``function``, mapped over a leading axis of some of its arguments.
+
+        runner = Runner(loss, (True, False), count=8, settings=DeviceSettings())
+        losses_M = runner(params_M, batch)
+
+    Args:
+      function: of one member, pure: ``function(*arguments, *shared)``.
+      mapped: for each argument before the shared ones, whether it has the member axis.
+      count: the most members of a call.
+      settings: how they are executed, on which devices, how many at once.
+      shared: arguments that are the same at every call; they are put on the devices
+        once.
+      at_once: the most members at once, unless ``settings`` name a number.
+      advice: what needs less memory, for the error where it runs out.
+
+    The program is compiled once, at the first call; the shapes of later calls must be
+    the same but for the number of members.
+    """
+
+    def __init__(
+        self,
+        function: Callable,
+        mapped: Sequence[bool],
+        *,
+        count: int,
+        settings: DeviceSettings,
+        shared: Sequence[Any] = (),
+        at_once: int | None = None,
+        advice: str = "a smaller --member_chunk needs less",
+    ):
+        local = jax.local_devices()
+        platform = local[0].platform
+        self._function, self._mapped = function, (*mapped, *(False for _ in shared))
+        self._count, self._asked, self._advice = count, settings.member_chunk, advice
+        self._most = min(count, at_once or count) if self._asked == "auto" else count
+        self._mode, _ = choose_mode(settings.execution, platform)
+        self._devices = local[
+            : choose_devices(
+                settings.devices, self._most, len(local), platform, self._mode
+            )
+        ]
+        self._place = Placement(self._devices)
+        self._free = available_bytes(self._devices) - self._copies(shared)
+        self._shared = tuple(self._place.share(tree) for tree in shared)
+        self._over = OverMembers(
+            function, self._mapped, self._mode, placement=self._place
+        )
+        self._size = 0
+
+    @property
+    def compile_seconds(self) -> float:
+        """Seconds spent compiling so far."""
+        return self._over.compile_seconds
+
+    def share(self, tree: Any) -> Any:
+        """An argument without the member axis on every device, for many calls."""
+        return self._place.share(tree)
+
+    def size(self, *args: Any) -> int:
+        """How many members run at once: as many as fit, in chunks of one size.
+
+        Args:
+          args: as of a call.
+        """
+        if not self._size:
+            shapes = [
+                jax.tree.map(lambda leaf, m=m: _shape(leaf, m), arg)
+                for arg, m in zip((*args, *self._shared), self._mapped, strict=True)
+            ]
+            pairs = list(zip(shapes, self._mapped, strict=True))
+            own = len(args)
+            one = Footprint(
+                tree_bytes([shape for shape, mapped in pairs if mapped]),
+                working_bytes(self._function, *shapes),
+            )
+            room = self._free - self._copies(
+                [shape for shape, mapped in pairs[:own] if not mapped]
+            )
+            size, _ = choose_chunk(
+                self._asked,
+                self._most,
+                one,
+                self._mode,
+                max(room, 0),
+                self._place.count,
+            )
+            size = -(-self._count // -(-self._count // size))
+            self._size = padded(size, self._place.count)
+        return self._size
+
+    def __call__(self, *args: Any) -> Any:
+        """The function's results, as numpy arrays with a leading member axis.
+
+        Raises:
+          UserError: a device ran out of memory.
+        """
+        size = self.size(*args)
+        pairs = list(zip(args, self._mapped, strict=False))
+        first = next(arg for arg, mapped in pairs if mapped)
+        chunks = Chunks(jax.tree.leaves(first)[0].shape[0], size)
+        found = []
+        for places in chunks:
+            own = [
+                self._place.split(take(arg, places)) if mapped else self.share(arg)
+                for arg, mapped in pairs
+            ]
+            with out_of_memory(f"out of memory with {size} at once; {self._advice}"):
+                found.append(jax.device_get(self._over(*own, *self._shared)))
+        return chunks.join(found)
+
+    def _copies(self, tree: Any) -> int:
+        """Bytes of a tree, a copy on each device."""
+        return len(self._devices) * tree_bytes(tree)
+
+
+def _shape(leaf: Any, mapped: bool) -> jax.ShapeDtypeStruct:
+    """An argument's shape, that of one member where it is mapped."""
+    return jax.ShapeDtypeStruct(leaf.shape[mapped:], leaf.dtype)
