@@ -22,6 +22,7 @@ from normlab.members.memory import Footprint
 from normlab.models import CONVS, INITS, MODELS, Init
 from normlab.models.pool import max_pool_2x2
 from normlab.sweep.plan import CellPlan
+from normlab.train.network import Network, build_network
 from normlab.train.program import Program, build_program
 from tests import cells
 
@@ -149,6 +150,12 @@ def program(
     with mock.patch.dict(MODELS, tiny=TinyNet), mock.patch.dict(INITS, quick=QUICK):
         data = dataset() if data is None else data
         return build_program(config, data, conv=conv)
+
+
+def network(config: CellConfig) -> Network:
+    """The network of a cell of the tiny model."""
+    with mock.patch.dict(MODELS, tiny=TinyNet), mock.patch.dict(INITS, quick=QUICK):
+        return build_network(config, dataset())
 
 
 def plan(

@@ -14,9 +14,9 @@ from normlab.members.runner import Runner
 from normlab.norms import NORMS
 from normlab.quantities.directions import combine
 from normlab.train.evaluate import make_evaluate
-from normlab.train.network import build_model
+from normlab.train.network import build_network
 from normlab.train.precision import products_in
-from normlab.train.program import data_arrays, preparation
+from normlab.train.program import data_arrays
 
 # Points of a tile at most: what a kill can cost, and what is said of progress.
 _TILE = 32
@@ -54,12 +54,11 @@ class Surface:
         mode, _ = choose_mode(config.execution, platform)
         conv = choose_conv(mode, platform)
         conv = "forward" if conv == "direct" else conv
-        model = build_model(cell, len(dataset.classes), conv=conv)
-        scale, _ = preparation(cell, dataset)
+        network = build_network(cell, dataset, conv=conv)
         evaluates = {
             kind: make_evaluate(
-                model,
-                scale,
+                network.model,
+                network.scale,
                 batch_size=_batch(cell, config, kind, platform),
                 statistics=kind,
                 task=dataset.task,

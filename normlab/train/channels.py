@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from normlab.grouping import Channels
-from normlab.norms import Norm
 from normlab.norms.functional import moments
+from normlab.train.network import Network
 from normlab.train.state import TrainState, augment_key
 from normlab.train.taps import TappedNorm
 
@@ -23,27 +22,22 @@ def statistics_of(x: jax.Array) -> Channels:
     return Channels(mean, var, products / len(x_MC))
 
 
-def make_channels(
-    model: nn.Module,
-    norm: Norm,
-    prepare: Callable[[jax.Array, jax.Array], jax.Array],
-) -> Callable[..., dict[str, Channels]]:
+def make_channels(network: Network) -> Callable[..., dict[str, Channels]]:
     """``channels(state, indices_B, data)``: norm layer -> statistics of its input.
 
     Of one member, on the batch that its next step takes, augmented as there and under
     batch statistics. Nothing of the state changes.
 
     Args:
-      norm: that of ``model``, one without noise.
-      prepare: ``(key, images) -> x_NHWC``: standardises and augments.
+      network: one whose norm has no noise.
     """
 
     def channels(state: TrainState, indices_B: jax.Array, data: dict):
         images = data["train_x"][indices_B]
-        x_NHWC = prepare(augment_key(state.seed, state.step), images)
-        watch = TappedNorm(norm)
+        x_NHWC = network.prepare(augment_key(state.seed, state.step), images)
+        watch = TappedNorm(network.norm)
         variables = {"params": state.params, "batch_stats": state.batch_stats}
-        model.clone(norm=watch).apply(variables, x_NHWC, statistics="batch")
+        network.with_norm(watch).apply(variables, x_NHWC, statistics="batch")
         return {name: statistics_of(x) for name, x in watch.before.items()}
 
     return channels

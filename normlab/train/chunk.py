@@ -10,7 +10,7 @@ from normlab.train.step import STEP_METRICS, Step
 
 
 def make_chunk(step: Step) -> Callable:
-    """``chunk(state, indices_KB, count, images, labels) -> (state, metrics)``.
+    """``chunk(state, indices_KB, count, data) -> (state, metrics)``.
 
     It takes the first ``count`` of K batches; one compiled program serves every
     ``count`` up to K, so stops for evaluation cost no compilation.
@@ -20,18 +20,19 @@ def make_chunk(step: Step) -> Callable:
 
     Returns:
       A function of one member. ``indices_KB`` (int32) picks the images of each
-      step from ``images`` (N, H, W, C; uint8) and ``labels`` (N). Each metric has
+      step from ``train_x`` (N, H, W, C; uint8) and ``train_y`` (N). Each metric has
       shape (K,); entries from ``count`` on are NaN.
     """
 
-    def chunk(state: TrainState, indices_KB, count, images, labels):
+    def chunk(state: TrainState, indices_KB, count, data: dict):
+        images, targets = data["train_x"], data["train_y"]
         room = indices_KB.shape[0]
         empty = {name: jnp.full((room,), jnp.nan, jnp.float32) for name in STEP_METRICS}
 
         def body(k, carry):
             state, metrics = carry
             picked_B = indices_KB[k]
-            state, found = step(state, (images[picked_B], labels[picked_B]))
+            state, found = step(state, (images[picked_B], targets[picked_B]))
             metrics = {
                 name: values.at[k].set(found[name]) for name, values in metrics.items()
             }

@@ -7,17 +7,16 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from normlab.cell import CellConfig
-from normlab.norms import NORMS, Norm
+from normlab.norms import NORMS
 from normlab.quantities import QUANTITIES, Here, Site, check, measure, needs
 from normlab.settings import ProbeSettings
 from normlab.train.losses import LOSSES
+from normlab.train.network import Network
 from normlab.train.optimizers import learning_rate
 from normlab.train.state import TrainState, augment_key, noise_key, probe_key
 from normlab.train.step import make_loss
 from normlab.train.taps import TappedNorm
 
-Prepare = Callable[[jax.Array, jax.Array], jax.Array]
 Found = dict[str, dict[str, jax.Array]]
 
 
@@ -50,14 +49,9 @@ def askable(names: Sequence[str], norm: str, norms: Iterable[str]) -> tuple[str,
     return tuple(n for n in names if n not in QUANTITIES or not needs([n], "norm"))
 
 
-def site_of(
-    cell: CellConfig,
-    settings: ProbeSettings,
-    norm: Norm,
-    model: nn.Module,
-    image_shape: tuple[int, int, int],
-) -> Site:
+def site_of(network: Network, settings: ProbeSettings) -> Site:
     """What is the same at every point of the cell; traces the network once."""
+    norm, entry = network.norm, NORMS[network.norm.kind]
     tapped = TappedNorm(norm)
     layers: list[str] = []
     calls: list[str] = []
@@ -67,25 +61,24 @@ def site_of(
         return call(*args, **kwargs)
 
     def trace(x: jax.Array) -> None:
-        watched = model.clone(norm=tapped)
+        watched = network.with_norm(tapped)
         with nn.intercept_methods(note):
             variables = watched.init(jax.random.key(0), x, statistics="batch")
         layers.extend(variables["params"])  # here still in the order of the calls
 
-    jax.eval_shape(trace, jax.ShapeDtypeStruct((2, *image_shape), jnp.float32))
+    jax.eval_shape(trace, jax.ShapeDtypeStruct((2, *network.image_shape), jnp.float32))
     channels = {name: x.shape[-1] for name, x in tapped.before.items()}
     groups = None
-    blocks = NORMS[cell.norm].blocks
-    if blocks:
-        groups = {k: blocks(norm.options, c) for k, c in channels.items()}
+    if entry.blocks:
+        groups = {k: entry.blocks(norm.options, c) for k, c in channels.items()}
     return Site(
         settings=settings,
         layers=tuple(layers),
         norms=tuple(channels),
         channels=tuple(channels.values()),
         groups=groups,
-        epsilon=cell.epsilon,
-        running=NORMS[cell.norm].running,
+        epsilon=norm.options.epsilon,
+        running=entry.running,
         weights=tuple(
             _before(name, calls, layers) for name in channels if name in calls
         ),
@@ -98,14 +91,7 @@ def _before(norm: str, calls: list[str], layers: list[str]) -> str:
 
 
 def make_measure(
-    names: Sequence[str],
-    site: Site,
-    model: nn.Module,
-    norm: Norm,
-    task: str,
-    prepare: Prepare,
-    scale: Callable[[jax.Array], jax.Array],
-    initial: Callable[[jax.Array], Any],
+    names: Sequence[str], site: Site, network: Network
 ) -> Callable[..., Found]:
     """``measure(point, indices_B, data) -> {quantity: {field: array}}``, one member.
 
@@ -115,21 +101,18 @@ def make_measure(
 
     Args:
       names: the quantities.
-      task: of the dataset, a key of `normlab.train.losses.LOSSES`.
-      prepare: ``(key, images) -> x_NHWC``: standardises and augments.
-      scale: images -> x_NHWC: standardises alone.
-      initial: seed -> theta_0.
+      site: what `site_of` says of the network.
 
     Raises:
       UserError: one of the quantities cannot be measured there.
     """
     check(names, site)
-    size = site.settings.probe_images
-    batch_loss = make_loss(model, task)
+    size, task = site.settings.probe_images, network.task
+    batch_loss = make_loss(network.model, task)
 
     def measured(point: Point, indices_B: jax.Array, data: dict) -> Found:
         images, targets = data["train_x"], data["train_y"]
-        x_NHWC = prepare(augment_key(point.seed, point.step), images[indices_B])
+        x_NHWC = network.prepare(augment_key(point.seed, point.step), images[indices_B])
         y = targets[indices_B]
         noise = noise_key(point.seed, point.step)
 
@@ -137,17 +120,17 @@ def make_measure(
             return batch_loss(params, point.batch_stats, x_NHWC, y, noise)[0]
 
         def tapped(params, moves):
-            watch = TappedNorm(norm, moves)
-            watched = make_loss(model.clone(norm=watch), task)
+            watch = TappedNorm(network.norm, moves)
+            watched = make_loss(network.with_norm(watch), task)
             value, _ = watched(params, point.batch_stats, x_NHWC, y, noise)
             return value, (watch.before, watch.after)
 
         def fixed(statistics):
-            x, y = scale(images[:size]), targets[:size]
+            x, y = network.scale(images[:size]), targets[:size]
 
             def of(params):
                 variables = {"params": params, "batch_stats": point.batch_stats}
-                outputs: Any = model.apply(variables, x, statistics=statistics)
+                outputs: Any = network.model.apply(variables, x, statistics=statistics)
                 own = LOSSES[task]
                 return own.over(own.of_each(outputs, y))
 
@@ -162,7 +145,7 @@ def make_measure(
             tapped=tapped,
             fixed={kind: fixed(kind) for kind in site.statistics},
             key=probe_key(point.seed, point.step),
-            initial=lambda: initial(point.seed),
+            initial=lambda: network.initial(point.seed)["params"],
         )
         return measure(names, here)
 

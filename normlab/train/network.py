@@ -1,52 +1,100 @@
-"""A cell's norm and network, from its settings."""
+"""A cell's network: its model, its norm, and how it sees images."""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import flax.linen as nn
+import jax
+import jax.numpy as jnp
 
 from normlab.cell import CellConfig
+from normlab.data import Dataset
+from normlab.data.transform import augment, feature_statistics, standardize
 from normlab.models import make_model
 from normlab.norms import Norm, make_norm
 from normlab.settings import NormSettings, named
 from normlab.train.precision import layer_dtype
+from normlab.train.state import init_variables
 
 
-def build_norm(cell: CellConfig, *, momentum: float | None = None) -> Norm:
-    """The cell's norm.
+@dataclass(frozen=True)
+class Network:
+    """What a cell trains, and evaluates and measures.
 
-    Args:
-      momentum: the decay of running averages; by default the cell's own.
-
-    Raises:
-      UserError: an unknown norm.
+    Attributes:
+      model: the Linen module, with ``norm``.
+      norm: its norm.
+      task: of the dataset, a key of `normlab.train.losses.LOSSES`.
+      image_shape: (H, W, C) of one image.
+      scale: images -> x_NHWC float32, standardised.
+      prepare: ``(key, images) -> x_NHWC``: standardised and augmented.
     """
-    options = {name: getattr(cell, name) for name in named(NormSettings)}
-    if momentum is not None:
-        options["norm_momentum"] = momentum
-    return make_norm(cell.norm, **options)
+
+    model: Any
+    norm: Norm
+    task: str
+    image_shape: tuple[int, int, int]
+    scale: Callable[[jax.Array], jax.Array]
+    prepare: Callable[[jax.Array, jax.Array], jax.Array]
+
+    def with_norm(self, norm: Any) -> nn.Module:
+        """The model, with another norm in the place of its own."""
+        return self.model.clone(norm=norm)
+
+    def without_memory(self) -> nn.Module:
+        """The model, its running averages after a batch that batch's own statistics."""
+        options = dataclasses.replace(self.norm.options, norm_momentum=0.0)
+        return self.with_norm(dataclasses.replace(self.norm, options=options))
+
+    def initial(self, seed: jax.Array) -> Any:
+        """The variables before the first step, a function of the seed."""
+        return init_variables(self.model, self.image_shape, seed)
 
 
-def build_model(
-    cell: CellConfig,
-    classes: int,
-    *,
-    momentum: float | None = None,
-    conv: str = "patches",
-) -> nn.Module:
-    """The cell's network.
+def build_network(
+    cell: CellConfig, dataset: Dataset, *, conv: str = "patches"
+) -> Network:
+    """The network of a cell, for the training images in ``dataset``.
 
     Args:
-      classes: how many outputs.
-      momentum: as for `build_norm`.
-      conv: the form of its convolutions, a name in `normlab.models.CONVS`.
+      conv: the form of its convolutions, a name in `normlab.models.CONVS`; it
+        changes speed, and results by rounding only.
 
     Raises:
       UserError: an unknown model, norm or initialiser.
     """
-    return make_model(
+    norm = build_norm(cell)
+    scale, prepare = _preparation(dataset, cell.standardize, cell.augment)
+    model = make_model(
         cell.model,
-        norm=build_norm(cell, momentum=momentum),
+        norm=norm,
         width=cell.width,
         init=cell.init,
-        classes=classes,
+        classes=len(dataset.classes),
         conv=conv,
         dtype=layer_dtype(cell.precision),
     )
+    return Network(model, norm, dataset.task, dataset.image_shape, scale, prepare)
+
+
+def build_norm(cell: CellConfig) -> Norm:
+    """The cell's norm.
+
+    Raises:
+      UserError: an unknown norm.
+    """
+    return make_norm(cell.norm, **{k: getattr(cell, k) for k in named(NormSettings)})
+
+
+def _preparation(dataset: Dataset, how: str, flips: str) -> tuple[Callable, Callable]:
+    """(images -> x_NHWC standardised, (key, images) -> x_NHWC augmented as well)."""
+    mean, std = feature_statistics(dataset.train_x, how)
+    scale = partial(standardize, mean=jnp.asarray(mean), std=jnp.asarray(std))
+
+    def prepare(key: jax.Array, x_NHWC: jax.Array) -> jax.Array:
+        return augment(key, scale(x_NHWC), flips)
+
+    return scale, prepare

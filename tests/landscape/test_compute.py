@@ -18,8 +18,7 @@ from normlab.landscape.slices import SLICES, Asked, statistics_at
 from normlab.store.landscapes import landscape_folder, stored_landscapes
 from normlab.store.layout import RunPaths
 from normlab.store.lock import only_writer
-from normlab.train.network import build_model
-from normlab.train.program import preparation
+from normlab.train.network import build_network
 from tests import tiny
 from tests.landscape import made
 
@@ -50,8 +49,8 @@ def values(found: Landscape, a: float, b: float = 0.0, **where: str) -> tuple:
 def expected(norm: str, params, stats, statistics="batch", split="train", batch=5):
     """(loss, accuracy) over the first 12 images, by the network and nothing else."""
     cell = CELLS[norm].config
-    model = build_model(cell, 3)
-    scale, _ = preparation(cell, DATASET)
+    network = build_network(cell, DATASET)
+    model, scale = network.model, network.scale
     images = getattr(DATASET, f"{split}_x")[:12]
     labels = jnp.asarray(getattr(DATASET, f"{split}_y")[:12], jnp.int32)
     apply = jax.jit(model.apply, static_argnames="statistics")

@@ -15,6 +15,7 @@ from normlab.quantities.bounds import bent
 from normlab.quantities.norm_layers import norm_layers
 from normlab.settings import ProbeSettings
 from normlab.train.measure import Point, make_measure, site_of
+from normlab.train.network import Network
 from normlab.train.program import data_arrays
 from tests import tiny
 from tests.quantities import by_hand, made
@@ -217,22 +218,19 @@ def tiny_measure():
     """`make_measure`'s function of both quantities on the tiny network, and a point."""
     config, made_norm = tiny.cell_config(), make_norm("batch", epsilon=1e-5)
     data = tiny.dataset()
-    model = tiny.TinyNet(norm=made_norm, initializers=tiny.QUICK, classes=3)
-    site = site_of(config, ProbeSettings(), made_norm, model, data.image_shape)
 
     def scale(images):
         return images.astype(jnp.float32) / 60 - 2
 
-    measured = make_measure(
-        NAMES,
-        site,
-        model,
+    network = Network(
+        tiny.TinyNet(norm=made_norm, initializers=tiny.QUICK, classes=3),
         made_norm,
         "classification",
-        lambda key, images: scale(images),
+        data.image_shape,
         scale,
-        lambda seed: {},  # neither quantity asks where training began
+        lambda key, images: scale(images),
     )
+    measured = make_measure(NAMES, site_of(network, ProbeSettings()), network)
     program = tiny.program(config, data)
 
     def start(seed):

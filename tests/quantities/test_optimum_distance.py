@@ -1,5 +1,7 @@
 """Lemma 4.5 in a cell's own program: whose weights, and from which start."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 
 from normlab.settings import ProbeSettings
 from normlab.train.measure import Point, site_of
-from normlab.train.network import build_model, build_norm
+from normlab.train.network import build_network
 from normlab.train.program import build_measure, build_program, data_arrays
 from tests import tiny
 
@@ -27,8 +29,9 @@ def test_the_weights_before_every_norm(model, norm, scale):
         norm_scale=scale,
         norm_bias=scale,
     )
-    built = build_model(config, 10)
-    site = site_of(config, ProbeSettings(), build_norm(config), built, (32, 32, 3))
+    network = build_network(config, tiny.dataset())
+    network = dataclasses.replace(network, image_shape=(32, 32, 3))
+    site = site_of(network, ProbeSettings())
     kind = BEFORE.get(model, "conv")
     assert site.weights == tuple(n.replace("norm", kind) for n in site.norms)
     assert set(site.weights) <= set(site.layers) and len(site.norms) > 1

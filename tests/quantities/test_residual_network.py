@@ -12,7 +12,7 @@ import pytest
 from normlab.models import INITS, MODELS
 from normlab.models.resnet import ResNet
 from normlab.train.measure import Point
-from normlab.train.network import build_model
+from normlab.train.network import build_network
 from normlab.train.program import build_measure
 from tests import tiny
 
@@ -36,7 +36,7 @@ def cell(norm, zero_last_scale=False):
 
 def start(config) -> Any:
     """The variables that training begins with, float64."""
-    model: Any = build_model(config, len(DATA.classes))
+    model: Any = build_network(config, DATA).model
     x = jnp.zeros((1, *DATA.image_shape), "float32")
     found = jax.jit(lambda key: model.init(key, x, statistics="batch"))(
         jax.random.key(1)

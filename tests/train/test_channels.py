@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from normlab.train.channels import make_channels, statistics_of
-from normlab.train.network import build_norm
 from normlab.train.program import data_arrays
 from tests import tiny
 
@@ -73,13 +72,12 @@ def test_augmentation_is_that_of_the_step():
         return images.astype(jnp.float32)
 
     cell = tiny.cell_config(norm="group_correlated")
-    norm = build_norm(cell)
-    model = tiny.TinyNet(norm, tiny.QUICK, 3)
+    network = dataclasses.replace(tiny.network(cell), prepare=prepare)
     program = tiny.program(cell)
     hyper = {name: jnp.float32(0) for name in ("lr", "momentum", "weight_decay")}
     state = jax.jit(program.init)(jnp.int32(0), hyper)
     arrays = {k: jnp.asarray(v) for k, v in data_arrays(tiny.dataset()).items()}
-    channels = make_channels(model, norm, prepare)
+    channels = make_channels(network)
     for step in (0, 1, 0):
         now = dataclasses.replace(state, step=jnp.int32(step))
         channels(now, jnp.arange(5), arrays)

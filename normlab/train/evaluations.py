@@ -1,0 +1,65 @@
+"""A member's evaluation: both splits, by each kind of statistics asked for."""
+
+from collections.abc import Callable, Sequence
+
+import jax
+
+from normlab.norms import NORMS
+from normlab.train.evaluate import make_evaluate
+from normlab.train.network import Network
+from normlab.train.precise import make_precise_statistics
+from normlab.train.state import TrainState
+
+
+def make_evaluations(
+    network: Network, kinds: Sequence[str], batch_size: int
+) -> Callable[..., dict[str, jax.Array]]:
+    """``evaluations(state, indices_E, data) -> metrics``, of one member.
+
+    ``train_loss`` and ``train_accuracy`` over the training images of those indices,
+    ``test_loss`` and ``test_accuracy`` over all test images, by the first of ``kinds``;
+    and, where there are several, the same with ``_<kind>`` appended for each.
+
+    Args:
+      kinds: of running, batch and precise; norms without running averages are
+        evaluated in one way.
+      batch_size: images at a time.
+    """
+    noise = network.norm.options.noise_eval
+    running = NORMS[network.norm.kind].running
+
+    def evaluate_by(statistics: str) -> Callable:
+        return make_evaluate(
+            network.model,
+            network.scale,
+            batch_size=batch_size,
+            statistics=statistics,
+            task=network.task,
+            noise=noise,
+        )
+
+    # Precise statistics take the place of running averages.
+    evaluates = {k: evaluate_by("batch" if k == "batch" else "running") for k in kinds}
+    precise = make_precise_statistics(
+        network.without_memory(), network.scale, batch_size=batch_size, noise=noise
+    )
+
+    def evaluations(state: TrainState, seen_E: jax.Array, data: dict) -> dict:
+        found = {}
+        splits = {
+            "train": (data["train_x"][seen_E], data["train_y"][seen_E]),
+            "test": (data["test_x"], data["test_y"]),
+        }
+        for kind, evaluate in evaluates.items():
+            stats = state.batch_stats
+            if kind == "precise" and running:
+                stats = precise(state.params, stats, data["train_x"])
+            for split, (images, targets) in splits.items():
+                loss, accuracy = evaluate(state.params, stats, images, targets)
+                found[f"{split}_loss_{kind}"] = loss
+                found[f"{split}_accuracy_{kind}"] = accuracy
+        first = f"_{kinds[0]}"
+        main = {k.removesuffix(first): v for k, v in found.items() if k.endswith(first)}
+        return main | (found if len(kinds) > 1 else {})
+
+    return evaluations
