@@ -2,6 +2,8 @@
 
 python -m normlab.figures --run=runs/quickstart
 python -m normlab.figures --run=runs/quickstart --figures=curves,gradient_norm
+
+One that cannot be drawn costs no other; the command then ends with exit status 1.
 """
 
 from pathlib import Path
