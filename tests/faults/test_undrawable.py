@@ -3,6 +3,7 @@
 import errno
 import math
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -85,17 +86,20 @@ def run(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def three(monkeypatch) -> None:
-    """There are three figures, and two of them are quickly drawn."""
+def three() -> Iterator[None]:
+    """There are three figures, and two are quickly drawn; a test may break any."""
+    whole = dict(FIGURES)
     for name in set(FIGURES) - OTHERS - {ONE}:
-        monkeypatch.delitem(FIGURES, name)
+        del FIGURES[name]
     for name in OTHERS:
-        quick = FIGURES[name]._replace(draw=lambda table: Figure())
-        monkeypatch.setitem(FIGURES, name, quick)
+        replace(name, lambda table: Figure())
+    yield
+    FIGURES.clear()
+    FIGURES.update(whole)  # in their order
 
 
-def break_one(monkeypatch, draw) -> None:
-    monkeypatch.setitem(FIGURES, ONE, FIGURES[ONE]._replace(draw=draw))
+def replace(name: str, draw: Callable[[pd.DataFrame], Figure]) -> None:
+    FIGURES[name] = FIGURES[name]._replace(draw=draw)
 
 
 def drawn(folder: Path) -> set[str]:
@@ -107,10 +111,10 @@ def files(names: set[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("kind", DRAWS)
-def test_the_others_are_drawn(kind, run, three, tmp_path, monkeypatch, tally):
+def test_the_others_are_drawn(kind, run, three, tmp_path, tally):
     tally["figures that cannot be drawn"] += 1
     draw, why = DRAWS[kind]
-    break_one(monkeypatch, draw)
+    replace(ONE, draw)
     written, failed = draw_all(Sources(run), tmp_path)
     assert drawn(tmp_path) == files(OTHERS) == {path.name for path in written}
     (error,) = failed
@@ -118,25 +122,25 @@ def test_the_others_are_drawn(kind, run, three, tmp_path, monkeypatch, tally):
     assert why in str(error) and "\n" not in str(error)
 
 
-def test_whoever_draws_sees_the_error_itself(run, three, monkeypatch):
+def test_whoever_draws_sees_the_error_itself(run, three):
     """Only the loop over figures catches it: tests of a figure do not."""
-    break_one(monkeypatch, raising(KeyError("median")))
+    replace(ONE, raising(KeyError("median")))
     with pytest.raises(KeyError):
         FIGURES[ONE].draw(pd.DataFrame())
     _, (error,) = draw_all(Sources(run), run / "figures")
     assert isinstance(error.__cause__, KeyError)
 
 
-def test_a_table_that_cannot_be_made(run, three, tmp_path, monkeypatch):
-    broken = FIGURES[ONE]._replace(tabulate=raising(ZeroDivisionError("by 0")))
-    monkeypatch.setitem(FIGURES, ONE, broken)
+def test_a_table_that_cannot_be_made(run, three, tmp_path):
+    broken = raising(ZeroDivisionError("by 0"))
+    FIGURES[ONE] = FIGURES[ONE]._replace(tabulate=broken)
     _, (error,) = draw_all(Sources(run), tmp_path)
     assert drawn(tmp_path) == files(OTHERS) and "ZeroDivisionError" in str(error)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3)])
-def test_what_ends_a_command_ends_it(error, run, three, tmp_path, monkeypatch):
-    break_one(monkeypatch, raising(error))
+def test_what_ends_a_command_ends_it(error, run, three, tmp_path):
+    replace(ONE, raising(error))
     with pytest.raises(type(error)):
         draw_all(Sources(run), tmp_path)
 
@@ -154,10 +158,10 @@ def draw_again(capsys, *words: str) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize("asked", [[], [f"--figures={ONE},curves"]])
-def test_drawing_again(run, three, tmp_path, monkeypatch, capsys, asked, tally):
+def test_drawing_again(run, three, tmp_path, capsys, asked, tally):
     """What the command is for is not done: status 1, after the others."""
     tally["figures that cannot be drawn"] += 1
-    break_one(monkeypatch, no_tex)
+    replace(ONE, no_tex)
     status, out, err = draw_again(capsys, f"--run={run}", f"--out={tmp_path}", *asked)
     names = {"curves"} if asked else OTHERS
     assert drawn(tmp_path) == files(names) and out.count("figure: ") == len(names)
@@ -165,18 +169,18 @@ def test_drawing_again(run, three, tmp_path, monkeypatch, capsys, asked, tally):
     assert err.startswith(f"normlab.figures: error: figure {ONE} cannot be drawn (")
 
 
-def test_all_of_them_at_once(run, three, tmp_path, monkeypatch, capsys):
+def test_all_of_them_at_once(run, three, tmp_path, capsys):
     for name in FIGURES:
-        monkeypatch.setitem(FIGURES, name, FIGURES[name]._replace(draw=enormous))
+        replace(name, enormous)
     status, out, err = draw_again(capsys, f"--run={run}", f"--out={tmp_path}")
     assert (status, out) == (1, "") and err.count("\n") == 1
     assert all(f"figure {name} cannot be drawn" in err for name in FIGURES)
     assert drawn(tmp_path) == set()
 
 
-def test_a_run_is_complete_without_it(three, tmp_path, monkeypatch, capsys, tally):
+def test_a_run_is_complete_without_it(three, tmp_path, capsys, tally):
     tally["figures that cannot be drawn"] += 1
-    break_one(monkeypatch, no_tex)
+    replace(ONE, no_tex)
     assert small.sweep(tmp_path / "run", norm="none", steps=4) == 0
     paths = RunPaths.at(tmp_path / "run")
     out, err = capsys.readouterr()
@@ -194,7 +198,7 @@ def test_the_page_has_a_sentence_in_its_place(
     run, three, tmp_path, monkeypatch, capsys, tally
 ):
     tally["figures that cannot be drawn"] += 1
-    break_one(monkeypatch, raising(RuntimeError("no <latex> & co")))
+    replace(ONE, raising(RuntimeError("no <latex> & co")))
     monkeypatch.setattr(page, "ledger", lambda runs: [])
     words = (f"--run={run}", f"--out={tmp_path}")
     assert called(report.main, report.flag_values(), words, "normlab.report") == 0
@@ -214,8 +218,7 @@ def test_the_page_of_a_landscape_whose_table_is_damaged(
     run, three, tmp_path, monkeypatch, csv
 ):
     monkeypatch.setattr(page, "ledger", lambda runs: [])
-    for name in [*FIGURES]:
-        monkeypatch.delitem(FIGURES, name)
+    FIGURES.clear()
     path = RunPaths.at(run).figures / "landscape_plane_contour.csv"
     path.parent.mkdir(exist_ok=True)
     path.write_text(csv)
