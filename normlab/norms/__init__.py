@@ -106,10 +106,10 @@ class Norm:
 
     to be called in the model's compact method. ``statistics="batch"`` normalizes by the
     statistics of x, in which the elements where ``mask`` (broadcastable to x) is 0 do
-    not count; it updates the running averages exactly when the caller makes
-    ``batch_stats`` mutable, so evaluation with batch statistics is the same call
-    without ``mutable``. ``statistics="running"`` normalizes by the running averages.
-    Norms that look at one example at a time need neither argument and ignore both.
+    not count, whatever they hold (`normlab.norms.functional`). It updates the running
+    averages exactly when the caller makes ``batch_stats`` mutable, so evaluation with
+    batch statistics is the same call without ``mutable``. ``statistics="running"``
+    normalizes by the running averages. Norms that look at one example at a time ignore ``statistics``.
 
     ``norm(name, last_of_block=True)`` is the last layer of a residual block, whose
     scale starts at 0 under ``zero_last_scale``: the block is then the identity where

@@ -43,7 +43,9 @@ class GroupNorm(nn.Module):
     def __call__(self, x: Array, *, mask: Array | None = None) -> Array:
         """Returns x (N, ..., C) normalized, of x's shape.
 
-        ``mask``, broadcastable to x, is 0 where an element does not count.
+        ``mask``, broadcastable to x, is 0 where an element does not count, whatever it
+        holds: it reaches no statistic and no gradient of others. The output of a masked
+        element that is not finite is undefined.
 
         Raises ValueError unless exactly one of ``num_groups`` and ``group_size`` is
         given, if it does not divide C, or if ``reduction_axes`` leaves out the last.
@@ -87,4 +89,4 @@ def group(
 ) -> Array:
     """Group norm, the layer of a model called ``name``; takes no batch statistics."""
     layer = GroupNorm(name=name, num_groups=options.groups, **options.affine)
-    return layer(x)
+    return layer(x, mask=mask)
