@@ -10,6 +10,7 @@ from jax.nn import initializers
 from normlab.norms import functional, lp, running
 from normlab.norms.affine import affine, output_dtype
 from normlab.norms.options import NormOptions, Statistics
+from normlab.norms.single import check_batch
 
 
 class LpBatchNorm(nn.Module):
@@ -78,4 +79,6 @@ def batch_lp(
     layer = LpBatchNorm(
         name=name, p=options.norm_p, momentum=options.momentum, **options.affine
     )
+    if statistics == "batch":
+        check_batch(layer, x)
     return layer(x, use_running_average=statistics == "running", mask=mask)

@@ -10,6 +10,7 @@ from jax.nn import initializers
 from normlab.norms import functional, running
 from normlab.norms.affine import affine, compute_input, output_dtype
 from normlab.norms.options import NormOptions, Statistics
+from normlab.norms.single import check_batch
 
 
 class BatchNorm(nn.Module):
@@ -106,4 +107,6 @@ def batch(
 ) -> Array:
     """Batch norm, the layer of a model called ``name``."""
     layer = BatchNorm(name=name, momentum=options.momentum, **options.affine)
+    if statistics == "batch":
+        check_batch(layer, x)
     return layer(x, use_running_average=statistics == "running", mask=mask)

@@ -11,6 +11,7 @@ from normlab.norms import functional
 from normlab.norms.affine import affine, output_dtype
 from normlab.norms.blocks import consecutive
 from normlab.norms.options import NormOptions, Statistics
+from normlab.norms.single import check_groups
 
 
 class AssignedGroupNorm(nn.Module):
@@ -68,4 +69,5 @@ def group_correlated(
     """Group norm of assigned groups, the layer called ``name``."""
     assert options.groups is not None  # `make_norm` has seen to it
     layer = AssignedGroupNorm(name=name, num_groups=options.groups, **options.affine)
+    check_groups(layer, x, options.groups)
     return layer(x, mask=mask)

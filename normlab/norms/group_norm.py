@@ -11,6 +11,7 @@ from normlab.errors import UserError
 from normlab.norms import functional
 from normlab.norms.affine import affine, compute_input, output_dtype
 from normlab.norms.options import NormOptions, Statistics
+from normlab.norms.single import check_groups
 
 
 class GroupNorm(nn.Module):
@@ -88,5 +89,7 @@ def group(
     mask: Array | None,
 ) -> Array:
     """Group norm, the layer of a model called ``name``; takes no batch statistics."""
+    assert options.groups is not None  # `make_norm` has seen to it
     layer = GroupNorm(name=name, num_groups=options.groups, **options.affine)
+    check_groups(layer, x, options.groups)
     return layer(x, mask=mask)
