@@ -113,8 +113,8 @@ class Norm:
     ``statistics``.
 
     A layer raises UserError if the groups do not divide the channels, or if a block
-    holds a single value, which leaves nothing to normalise. The latter is allowed while
-    a model is initialized, for which one image is enough.
+    holds a single value, which leaves nothing to normalise. To initialize a model, one
+    image is enough for a norm over the batch, too.
 
     ``norm(name, last_of_block=True)`` is the last layer of a residual block, whose
     scale starts at 0 under ``zero_last_scale``: the block is then the identity where

@@ -69,5 +69,5 @@ def group_correlated(
     """Group norm of assigned groups, the layer called ``name``."""
     assert options.groups is not None  # `make_norm` has seen to it
     layer = AssignedGroupNorm(name=name, num_groups=options.groups, **options.affine)
-    check_groups(layer, x, options.groups)
+    check_groups(x, options.groups)
     return layer(x, mask=mask)

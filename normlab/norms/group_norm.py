@@ -91,5 +91,5 @@ def group(
     """Group norm, the layer of a model called ``name``; takes no batch statistics."""
     assert options.groups is not None  # `make_norm` has seen to it
     layer = GroupNorm(name=name, num_groups=options.groups, **options.affine)
-    check_groups(layer, x, options.groups)
+    check_groups(x, options.groups)
     return layer(x, mask=mask)

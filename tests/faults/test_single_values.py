@@ -14,7 +14,7 @@ from normlab.analysis import __main__ as analysis
 from normlab.data import DATASETS
 from normlab.errors import UserError
 from normlab.landscape import __main__ as landscape
-from normlab.norms import NORMS, make_norm
+from normlab.norms import NORMS, functional, lp, make_norm
 from normlab.store import RunPaths
 from normlab.sweep import __main__ as sweep
 from tests import tiny
@@ -39,32 +39,46 @@ class Model(nn.Module):
         return self.norm("norm1")(x, statistics=statistics, mask=mask)
 
 
+def output(kind, x, groups):
+    """As the pure functions have it, which refuse nothing."""
+    groups = {"layer": 1, "instance": x.shape[-1]}.get(kind, groups)
+    if kind == "none":
+        return x
+    if kind == "batch_lp":
+        return lp.lp_batch_norm(x, None, None, "2", 1e-5).y
+    if kind.startswith("batch"):
+        return functional.batch_norm(x, None, None, 1e-5).y
+    return functional.group_norm(x, groups, None, None, 1e-5).y
+
+
 @pytest.mark.parametrize("kind", NORMS)
 def test_a_layer_is_refused_where_its_output_is_constant(kind, tally):
-    """And nowhere else: x and -x then come out the same. None is while initializing."""
+    """And nowhere else: x and -x then come out the same."""
     refused = 0
     for shape, groups in itertools.product(SHAPES, (1, 2, 3, 6)):
         if shape[-1] % groups:
             continue
         model: Any = Model(make_norm(kind, groups=groups))
         x = jnp.asarray(np.random.default_rng(0).normal(size=shape), jnp.float32)
-        y, variables = model.init_with_output(jax.random.key(0), x, statistics="batch")
-        z, _ = model.init_with_output(jax.random.key(0), -x, statistics="batch")
+        y, z = output(kind, x, groups), output(kind, -x, groups)
         if np.abs(y - z).max() > 0.1:
-            np.testing.assert_array_equal(
-                model.apply(variables, x, statistics="batch"), y
-            )
-        else:
-            with pytest.raises(
-                UserError, match=f"layer norm1 \\({kind}\\): .*{NOTHING}"
-            ):
-                model.apply(variables, x, statistics="batch")
-            refused += 1
-        if NORMS[
-            kind
-        ].running:  # evaluation by the running averages may be of one image
-            y = model.apply(variables, x, statistics="running")
-            np.testing.assert_allclose(y, x, rtol=1e-4)
+            variables = model.init(jax.random.key(0), x, statistics="batch")
+            found = model.apply(variables, x, statistics="batch")
+            np.testing.assert_allclose(found, y, atol=1e-6)
+            continue
+        refused += 1
+        said = f"layer norm1 \\({kind}\\): .*{NOTHING}"
+        if not NORMS[kind].running:
+            with pytest.raises(UserError, match=said):
+                model.init(jax.random.key(0), x, statistics="batch")
+            continue
+        # One image is enough to initialize and for running averages, and two to train.
+        variables = model.init(jax.random.key(0), x, statistics="batch")
+        y = model.apply(variables, x, statistics="running")
+        np.testing.assert_allclose(y, x, rtol=1e-4)
+        model.apply(variables, jnp.concatenate([x, x]), statistics="batch")
+        with pytest.raises(UserError, match=said):
+            model.apply(variables, x, statistics="batch")
     assert (refused > 0) == (kind != "none")
     tally["layers with single values"] += refused
 
@@ -140,24 +154,31 @@ def test_one_image_of_one_pixel(norm, changes, capsys, tmp_path, tally):
         {"norm": "group_correlated", "groups": 4},
         {"norm": "layer", "width": 0.25},
         {"norm": "none,group", "groups": "2,4"},
+        {"norm": "instance", "probes": "activation_moments"},
     ],
     ids=str,
 )
 def test_groups_of_one_channel_at_one_pixel(changes, capsys, tmp_path, tally):
     said = says(capsys, sweep, *words(tmp_path / "run", **changes), "--dry_run")
     norm = changes["norm"].removeprefix("none,")
+    assert "\n" not in said and said.count(" on tiny: ") == 1
     assert f"on tiny: layer norm1 ({norm}): each of the " in said
     assert NOTHING in said and "use fewer groups, or another norm" in said
     tally["commands with single values"] += 1
 
 
 def test_groups_behind_a_dense_layer(capsys, tmp_path):
+    """Of one channel each they are refused, of two not."""
     argv = words(tmp_path / "run", dataset="digits", model="small_cnn", width=0.5)
-    argv += ["--norm=group", "--groups=8", "--norm_dense=true", "--init=standard"]
-    assert says(capsys, sweep, *argv, "--dry_run") == ""  # two of 16 channels each
-    argv += ["--width=0.0625", "--groups=1", "--norm=instance"]
-    said = says(capsys, sweep, *argv, "--dry_run")
-    assert "layer norm3 (instance)" in said and "or no --norm_dense" in said
+    argv += ["--norm=group", "--norm_dense=true", "--init=standard", "--groups=8"]
+    assert says(capsys, sweep, *argv, "--dry_run") == ""
+    for more in ([], ["--probes=activation_moments"]):
+        said = says(capsys, sweep, *argv, "--norm=instance", *more, "--dry_run")
+        assert said == (
+            "instance on small_cnn: layer norm3 (instance): each of the 128 groups of "
+            f"128 channels at one pixel has {NOTHING}; use fewer groups, or another "
+            "norm, or no --norm_dense"
+        )
 
 
 @pytest.mark.parametrize(
