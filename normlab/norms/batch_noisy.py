@@ -10,6 +10,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from normlab.norms.batch_norm import BatchNorm
 from normlab.norms.noise import Noise, draw
 from normlab.norms.options import NormOptions, Statistics
+from normlab.norms.single import check_batch
 
 
 class NoisyBatchNorm(BatchNorm):
@@ -75,4 +76,6 @@ def batch_noisy(
         noise_place=options.noise_place,
         **options.affine,
     )
+    if statistics == "batch":
+        check_batch(layer, x)
     return layer(x, use_running_average=statistics == "running", mask=mask)

@@ -141,6 +141,7 @@ def _plan_cell(
     program = build_program(config, dataset, conv=choose_conv(mode, platform))
     try:
         functions = _functions(program, cell, dataset, options.chunk_steps)
+        footprint = _footprint(functions, working_bytes)
     except ValueError as error:  # a norm that does not fit the model, say
         raise UserError(f"{name} on {config.model}: {error}") from error
     data_bytes = sum(x.nbytes for x in data_arrays(dataset).values())
@@ -151,7 +152,6 @@ def _plan_cell(
             options.member_chunk, members, footprint, mode, available, devices
         )
 
-    footprint = _footprint(functions, working_bytes)
     _, (_, indices, *_) = functions[0]
     _check_fits(name, footprint.state + tree_bytes(indices), available)
     chunk, why = chosen(footprint)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from normlab.cell import CellConfig
+from normlab.errors import UserError
 from normlab.norms import NORMS, Norm
 from normlab.norms.cuts import STANDARDIZING, groups_of
 from normlab.quantities import QUANTITIES, Here, Site, check, measure, needs
@@ -58,7 +59,11 @@ def site_of(
     model: nn.Module,
     image_shape: tuple[int, int, int],
 ) -> Site:
-    """What is the same at every point of the cell; traces the network once."""
+    """What is the same at every point of the cell; traces the network once.
+
+    Raises:
+      UserError: the norm does not fit the network.
+    """
     tapped = TappedNorm(norm)
     layers: list[str] = []
     calls: list[str] = []
@@ -73,7 +78,11 @@ def site_of(
             variables = watched.init(jax.random.key(0), x, statistics="batch")
         layers.extend(variables["params"])  # here still in the order of the calls
 
-    jax.eval_shape(trace, jax.ShapeDtypeStruct((2, *image_shape), jnp.float32))
+    images = jax.ShapeDtypeStruct((2, *image_shape), jnp.float32)
+    try:
+        jax.eval_shape(trace, images)
+    except UserError as error:
+        raise UserError(f"{cell.norm} on {cell.model}: {error}") from error
     channels = {name: x.shape[-1] for name, x in tapped.before.items()}
     groups = None
     if cell.norm in STANDARDIZING:
