@@ -6,6 +6,7 @@ as it likes.
 """
 
 import dataclasses
+import io
 import os
 import select
 import signal
@@ -17,7 +18,7 @@ from absl import flags
 
 from normlab.errors import UserError, one_line
 from normlab.flagfiles import expand, line
-from normlab.interrupt import Stopped, raising
+from normlab.interrupt import Stopped, at_end, raising
 from normlab.serialize import item_type
 
 
@@ -144,6 +145,13 @@ def _help(program: str, doc: str, values: flags.FlagValues) -> str:
     return "\n".join(lines)
 
 
+def _degrade() -> None:
+    """Lets output escape the letters that its encoding lacks (``\\u2026``)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not None, nor a notebook's
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _leave(status: int, at_once: bool) -> NoReturn:
     """Ends; at once means that a program on a device is not waited for.
 
@@ -192,6 +200,7 @@ def run(
     in one line and 128 + their number; a reader of standard output that is gone in
     no line and 128 + SIGPIPE.
     """
+    _degrade()
     words = list(sys.argv[1:] if argv is None else argv)
     if {"--help", "-h", "-help", "--helpfull"} & set(words):
         words, main = [], lambda values: print(_help(program, doc, values))
@@ -211,8 +220,9 @@ def run(
                 print(end="", flush=True)  # standard output may be closed
         except OSError as error:  # a folder that cannot be read, a full disk, ...
             if isinstance(error, BrokenPipeError) and _unread():
-                sys.exit(128 + signal.SIGPIPE)
-            raise UserError(one_line(error)) from error
+                status = 128 + signal.SIGPIPE
+            else:
+                raise UserError(one_line(error)) from error
         except MemoryError as error:
             raise UserError(f"out of memory: {one_line(error)}") from error
     except Stopped as stop:
@@ -220,5 +230,7 @@ def run(
         _leave(128 + stop.signum, at_once=argv is None)
     except UserError as error:
         print(f"{program}: error: {one_line(error)}", file=sys.stderr)
-        sys.exit(1)
+        status = 1
+    if argv is None:
+        at_end(status or 0)
     sys.exit(status or 0)

@@ -3,12 +3,19 @@
 The first signal is answered, and gives both back to the system: a second one ends the
 process at once, wherever it is. No signal is touched that the process was started to
 ignore (``nohup``), nor outside the main thread, where Python allows none to be.
+
+A command answers from its first import (`at_start`) to its last moment (`at_end`). Only
+Python's own start, some 20 ms, comes before.
 """
 
+import atexit
 import contextlib
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # How many answers the main thread is in: a command's, and in it that of what trains.
@@ -38,6 +45,54 @@ class Note:
     """
 
     signum: int | None = None
+
+
+def at_start(module: str) -> None:
+    """Answers signals while a command imports what it needs.
+
+    Nothing has begun, so a signal ends the process at once, in the same line and with
+    the same status as later.
+
+    Args:
+      module: the word of the command line that names the module. It does nothing for
+        other programs, which may import normlab and have handlers of their own.
+    """
+    program = module.removeprefix("-m")
+    if not program.startswith("normlab."):
+        return
+
+    def stop(signum: int, _: object) -> None:
+        with contextlib.suppress(OSError):  # standard error may be closed
+            os.write(2, f"{program}: {Stopped(signum)}\n".encode())
+        os._exit(128 + signum)
+
+    _handle(stop)
+    # What is registered first is called last: Python then forgets all handlers.
+    atexit.register(_handle, signal.SIG_IGN)
+
+
+def at_end(status: int) -> None:
+    """Has a signal end the process with ``status``, because its work is done."""
+
+    def leave(*_: object) -> None:
+        with contextlib.suppress(Exception):  # standard output may be closed
+            sys.stdout.flush()
+        os._exit(status)
+
+    _handle(leave)
+
+
+def _handle(handler: Callable[[int, object], None] | signal.Handlers) -> None:
+    for signum in _answerable():
+        signal.signal(signum, handler)
+
+
+def _answerable() -> dict[int, Any]:
+    """The signals that may be touched here, and what answers them now."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    now = {signum: signal.getsignal(signum) for signum in _SIGNALS}
+    return {k: v for k, v in now.items() if v not in (signal.SIG_IGN, None)}
 
 
 @contextlib.contextmanager
@@ -77,15 +132,10 @@ def noting() -> Iterator[Note]:
 
 @contextlib.contextmanager
 def _answering(answer: Callable[[int], None]) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
+    old = _answerable()
+    if not old:
         yield
         return
-    old = {}
-    for signum in _SIGNALS:
-        handler = signal.getsignal(signum)
-        if handler not in (signal.SIG_IGN, None):
-            old[signum] = handler
-
     answered = False
 
     def handle(signum: int, _: object) -> None:

@@ -9,9 +9,9 @@ import normlab
 
 ROOT = Path(normlab.__file__).parent
 ORDER = (
+    "interrupt",
     "__init__",
     "errors",
-    "interrupt",
     "serialize",
     "settings",
     "cell",
