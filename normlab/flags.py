@@ -16,7 +16,7 @@ from typing import Any, NoReturn, TypeVar, cast
 
 from absl import flags
 
-from normlab.errors import UserError, one_line
+from normlab.errors import UserError, check_text, one_line
 from normlab.flagfiles import expand, line
 from normlab.interrupt import Stopped, at_end, raising
 from normlab.serialize import item_type
@@ -119,18 +119,14 @@ def _words(argv: Sequence[str]) -> list[str]:
     """
     words = expand(argv)
     for word in words:
-        if "\0" in word or not word.isascii() and _surrogates(word):
-            raise UserError(f"{ascii(word)} is no text in UTF-8")
+        if "\0" in word:
+            raise UserError(f"{ascii(word)} is no text")
+        check_text(word)
         # absl looks for flags of similar names, in a time that grows with the square.
         name = word.partition("=")[0]
         if name.startswith("-") and len(name) > _LONGEST_NAME:
             raise UserError(f"unknown flag {name}")
     return words
-
-
-def _surrogates(word: str) -> bool:
-    """Whether ``word`` stands for bytes that are no text."""
-    return any("\ud800" <= letter <= "\udfff" for letter in word)
 
 
 def _help(program: str, doc: str, values: flags.FlagValues) -> str:

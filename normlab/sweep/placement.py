@@ -48,7 +48,7 @@ def cores() -> int:
 def _quota(path: Path) -> int:
     """Whole cores of a control group's ``cpu.max``; very many where it has no limit."""
     try:
-        quota, period = path.read_text().split()
+        quota, period = path.read_text(encoding="utf-8").split()
         return math.ceil(int(quota) / int(period))
     except (OSError, ValueError):  # no such file, or "max"
         return sys.maxsize
