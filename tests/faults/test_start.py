@@ -1,4 +1,4 @@
-"""A signal while a command starts, or ends: one line and 128 + it, or its own status."""
+"""A signal while a command starts: one line and 128 + it; when it ends: no matter."""
 
 import os
 import signal
@@ -13,8 +13,8 @@ from tests.faults.commands import commands
 pytestmark = pytest.mark.faults
 BOTH = [signal.SIGTERM, signal.SIGINT]
 
-# Python runs it before the command. The signal comes when the first package is imported,
-# which is no module of Python's own, or in the very end.
+# Python runs it before the command. The signal comes when the first package that is
+# not Python's own is imported, or at the very end.
 FIRST_IMPORT = """
 import os, signal, sys, time
 

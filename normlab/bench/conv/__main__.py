@@ -22,6 +22,7 @@ from normlab.flags import define, read, run
 from normlab.settings import flag
 from normlab.store.layout import write_json
 from normlab.store.provenance import session
+from normlab.sweep.placement import find_devices
 
 PROGRAM = "normlab.bench.conv"
 # A form this slow at first is timed once, over one turn.
@@ -75,6 +76,7 @@ def measure(config: ConvConfig, name: str, members: int) -> dict[str, list[float
 
 def main(values: flags.FlagValues) -> int:
     config = read(ConvConfig, values)
+    find_devices()
     machine = measure_machine("float32")
     names = tuple(SHAPES) if "all" in config.shape else config.shape
     print(f"{machine.name}: {machine.matmul_gflops:.0f} GFLOP/s in a large product")

@@ -22,6 +22,7 @@ from normlab.errors import UserError
 from normlab.flags import define, read, run
 from normlab.store.layout import write_json
 from normlab.store.provenance import session
+from normlab.sweep.placement import find_devices
 
 PROGRAM = "normlab.bench.whole"
 
@@ -55,6 +56,7 @@ def main(values: flags.FlagValues) -> int:
         raise UserError(reason)
     data.load(config.dataset, data.data_dir(config.data_dir or None))  # is it there?
     os.environ[KEEP_SMALL] = "false"
+    find_devices()
     stamp = {"config": dataclasses.asdict(config), **session()}
     stamp |= {"torch": torch_version(), "machine": machine_name()}
     if config.out:  # first: a folder that cannot be written costs no race
