@@ -1,8 +1,5 @@
 """The exceptions that a command line turns into a single line and status 1."""
 
-import os
-import sys
-
 _LONGEST_LINE = 2000
 
 
@@ -19,22 +16,6 @@ class Unwritable(UserError):
 
     It ends a run at once, where another error is that of one cell.
     """
-
-
-def check_text(text: str) -> None:
-    """Checks what becomes the name of a file or stands in one.
-
-    Raises:
-      UserError: it holds bytes that are no text, or letters that the system's encoding
-        of file names lacks.
-    """
-    encoding = sys.getfilesystemencoding().upper()
-    try:
-        os.fsencode(text)
-        text.encode()
-    except UnicodeEncodeError:
-        hint = "" if encoding == "UTF-8" else "; PYTHONUTF8=1 makes Python use UTF-8"
-        raise UserError(f"{ascii(text)} is no text in {encoding}{hint}") from None
 
 
 def one_line(error: BaseException) -> str:

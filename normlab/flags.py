@@ -16,10 +16,11 @@ from typing import Any, NoReturn, TypeVar, cast
 
 from absl import flags
 
-from normlab.errors import UserError, check_text, one_line
+from normlab.errors import UserError, one_line
 from normlab.flagfiles import expand, line
 from normlab.interrupt import Stopped, at_end, raising
 from normlab.serialize import item_type
+from normlab.words import check_text
 
 
 class ListOf(flags.ListParser):
@@ -110,14 +111,19 @@ def write(settings: Any) -> list[str]:
     return [line(name, getattr(settings, name)) for name in names]
 
 
-def _words(argv: Sequence[str]) -> list[str]:
+# The run that a command is about. Where several may be given, the flag is a multi flag.
+_ONE = "run"
+
+
+def _words(argv: Sequence[str], values: flags.FlagValues) -> list[str]:
     """The words of a command line with its flagfiles, all of them fit to be parsed.
 
     Raises:
       UserError: of a flagfile (`normlab.flagfiles.expand`), or a word is no text or
         names a flag that none can be.
     """
-    words = expand(argv)
+    one = _ONE in values and not isinstance(values[_ONE], flags.MultiFlag)
+    words = expand(argv, (_ONE,) if one else ())
     for word in words:
         if "\0" in word:
             raise UserError(f"{ascii(word)} is no text")
@@ -202,7 +208,7 @@ def run(
         words, main = [], lambda values: print(_help(program, doc, values))
     try:
         try:
-            rest = values([program, *_words(words)])[1:]
+            rest = values([program, *_words(words, values)])[1:]
         except flags.Error as error:
             raise UserError(one_line(error)) from error
         if rest:

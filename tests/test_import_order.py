@@ -18,6 +18,7 @@ ORDER = (
     "checks",
     "config",
     "run_options",
+    "words",
     "flagfiles",
     "flags",
     "data",

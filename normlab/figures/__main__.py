@@ -4,8 +4,6 @@ python -m normlab.figures --run=runs/quickstart
 python -m normlab.figures --run=runs/quickstart --figures=curves,gradient_norm
 """
 
-from pathlib import Path
-
 from absl import flags as absl_flags
 
 from normlab import flags
@@ -13,6 +11,7 @@ from normlab.errors import UserError
 from normlab.figures import Sources, check, draw_all
 from normlab.store import RunPaths
 from normlab.store.links import check_links
+from normlab.words import path_of
 
 
 def flag_values() -> absl_flags.FlagValues:
@@ -52,7 +51,7 @@ def main(values: absl_flags.FlagValues) -> None:
         check(values.figures)
     paths = RunPaths.at(values.run)
     check_links(paths)
-    folder = Path(values.out).expanduser() if values.out else paths.figures
+    folder = path_of(values.out) if values.out else paths.figures
     for path in draw_all(Sources(values.run), folder, values.figures):
         if path.suffix == ".png":
             print(f"figure: {path} (and .pdf, .csv)")

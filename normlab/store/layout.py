@@ -26,7 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from normlab.errors import Unwritable, UserError, check_text
+from normlab.errors import Unwritable, UserError
+from normlab.words import check_text
 
 _DIGEST = "sha256"
 

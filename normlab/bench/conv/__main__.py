@@ -10,7 +10,6 @@ thin kernels are left to patches all the same, but not here.
 import dataclasses
 import statistics
 from dataclasses import dataclass
-from pathlib import Path
 
 from absl import flags
 
@@ -23,6 +22,7 @@ from normlab.settings import flag
 from normlab.store.layout import write_json
 from normlab.store.provenance import session
 from normlab.sweep.placement import find_devices
+from normlab.words import path_of
 
 PROGRAM = "normlab.bench.conv"
 # A form this slow at first is timed once, over one turn.
@@ -100,7 +100,7 @@ def main(values: flags.FlagValues) -> int:
             if config.out:  # a run that is stopped keeps what it has
                 stamp = {"config": dataclasses.asdict(config), **session()}
                 stamp["machine"] = dataclasses.asdict(machine)
-                write_json(Path(config.out), {**stamp, "results": results})
+                write_json(path_of(config.out), {**stamp, "results": results})
     return 0
 
 
