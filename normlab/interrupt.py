@@ -10,13 +10,19 @@ Python's own start, some 20 ms, comes before.
 
 import atexit
 import contextlib
+import gc
 import os
 import signal
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any
 
+# The file of the functions that import.
+_IMPORT = "<frozen importlib._bootstrap>"
+_MOMENT_SECONDS = 0.01
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # How many answers the main thread is in: a command's, and in it that of what trains.
 _depth = 0
@@ -97,13 +103,43 @@ def _answerable() -> dict[int, Any]:
 
 @contextlib.contextmanager
 def raising() -> Iterator[None]:
-    """While it lasts, a signal raises `Stopped` wherever the main thread is."""
+    """While it lasts, a signal raises `Stopped` where the main thread is.
 
-    def stop(signum: int) -> None:
-        raise Stopped(signum)
+    It waits for imports and callbacks to end: the compiled code that calls those loses
+    an exception, or dies of it.
+    """
+    came: int | None = None
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        nonlocal came
+        came = signum
+        if _is_called_back(frame):
+            signal.signal(signal.SIGALRM, lambda _, frame: stop(signum, frame))
+            signal.setitimer(signal.ITIMER_REAL, _MOMENT_SECONDS)
+        else:
+            raise Stopped(signum)
 
     with _answering(stop):
-        yield
+        try:
+            yield
+        finally:
+            if came is not None:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+    if came is not None:
+        raise Stopped(came)
+
+
+def _is_called_back(frame: FrameType | None) -> bool:
+    """Whether ``frame`` is in an import, a finalizer or the garbage collector."""
+    collector = {getattr(one, "__code__", None) for one in gc.callbacks}
+    while frame is not None:
+        code = frame.f_code
+        if code in collector or code.co_name == "__del__":
+            return True
+        if code.co_filename in (_IMPORT, weakref.__file__):
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextlib.contextmanager
@@ -116,7 +152,7 @@ def noting() -> Iterator[Note]:
     """
     note = Note()
 
-    def remember(signum: int) -> None:
+    def remember(signum: int, _: object) -> None:
         note.signum = signum
 
     try:
@@ -131,19 +167,21 @@ def noting() -> Iterator[Note]:
 
 
 @contextlib.contextmanager
-def _answering(answer: Callable[[int], None]) -> Iterator[None]:
+def _answering(
+    answer: Callable[[int, FrameType | None], None],
+) -> Iterator[None]:
     old = _answerable()
     if not old:
         yield
         return
     answered = False
 
-    def handle(signum: int, _: object) -> None:
+    def handle(signum: int, frame: FrameType | None) -> None:
         nonlocal answered
         answered = True
         for other in old:
             signal.signal(other, signal.SIG_DFL)
-        answer(signum)
+        answer(signum, frame)
 
     global _depth
     try:
