@@ -4,6 +4,8 @@ import dataclasses
 import math
 from typing import Any
 
+import numpy as np
+
 from normlab.errors import UserError
 from normlab.settings import ProbeSettings
 
@@ -12,6 +14,8 @@ EXECUTION = ("auto", "vmap", "map", "loop")
 _LONGEST = 100_000_000
 # The largest float32: networks and what trains them know no larger number.
 _LARGEST = 3.4e38
+# The smallest float32 that is not taken for 0: XLA flushes subnormal numbers.
+_SMALLEST = float(np.finfo(np.float32).smallest_normal)
 _WIDEST, _MOST_PROBES = 10_000, 10_000
 _MOST = {"devices": 1024, "member_chunk": 1_000_000}
 
@@ -39,6 +43,28 @@ def below(config: Any, name: str, high: float) -> None:
     for value in getattr(config, name):
         if value >= high:
             raise UserError(f"--{name}={value}: must be below {high}")
+
+
+def check_float32(config: Any, name: str, *edges: float) -> None:
+    """Checks that float32, which networks compute in, tells the values apart.
+
+    Args:
+      edges: numbers that mean something else than those beside them: 0 is no learning.
+
+    Raises:
+      UserError: a value becomes one of ``edges``, or two values become the same.
+    """
+    seen: dict[float, float] = {}
+    values = getattr(config, name)
+    for value in values if isinstance(values, tuple) else (values,):
+        computed = float(np.float32(value))
+        computed = computed if abs(computed) >= _SMALLEST else 0.0
+        if computed in edges and computed != value:
+            raise UserError(f"--{name}={value}: it is {computed:g} in float32")
+        if computed in seen:
+            both = f"{seen[computed]},{value}"
+            raise UserError(f"--{name}={both}: both are {computed:g} in float32")
+        seen[computed] = value
 
 
 def check_axes(config: Any) -> None:
@@ -91,6 +117,12 @@ def check_numbers(config: Any) -> None:
         at_least(config, name, 1)
     for name in ("momentum", "norm_momentum"):
         below(config, name, 1)
+        check_float32(config, name, 0, 1)
+    for name in ("lr", "weight_decay", "epsilon"):
+        check_float32(config, name, 0)
+    for name in ("noise_mean", "noise_mean_spread", "noise_scale_spread"):
+        check_float32(config, name, 0)
+    check_float32(config, "noise_scale", 1)
     if config.seed + config.num_seeds > 2**31:
         raise UserError(f"--seed={config.seed}: seeds must stay below 2**31")
     for name in ("epochs", "steps"):
@@ -119,6 +151,7 @@ def check_probes(settings: ProbeSettings) -> None:
         if not (math.isfinite(value) and value > 0):
             raise UserError(f"--probe_etas={value}: must be above 0, and finite")
         at_most("probe_etas", value, _LARGEST)
+    check_float32(settings, "probe_etas", 0)
 
 
 def check_devices(options: Any) -> None:

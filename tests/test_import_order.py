@@ -9,15 +9,16 @@ import normlab
 
 ROOT = Path(normlab.__file__).parent
 ORDER = (
+    "interrupt",
     "__init__",
     "errors",
-    "interrupt",
     "serialize",
     "settings",
     "cell",
     "checks",
     "config",
     "run_options",
+    "words",
     "flagfiles",
     "flags",
     "data",

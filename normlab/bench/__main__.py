@@ -30,6 +30,7 @@ from normlab.flags import define, read, run
 from normlab.store.layout import write_json
 from normlab.store.provenance import session
 from normlab.sweep.placement import use_cores
+from normlab.words import path_of
 
 PROGRAM = "normlab.bench"
 
@@ -71,7 +72,7 @@ def main(values: flags.FlagValues) -> int:
         for members in config.members
         for size in config.batch_size
     ]
-    out = Path(config.out) if config.out else None
+    out = path_of(config.out) if config.out else None
     machine = measure_machine(config.precision)
     stamp = {
         "config": dataclasses.asdict(config),

@@ -6,8 +6,6 @@ python -m normlab.figures --run=runs/quickstart --figures=curves,gradient_norm
 One that cannot be drawn costs no other; the command then ends with exit status 1.
 """
 
-from pathlib import Path
-
 from absl import flags as absl_flags
 
 from normlab import flags
@@ -15,6 +13,7 @@ from normlab.errors import UserError
 from normlab.figures import Sources, check, check_drawn, draw_all
 from normlab.store import RunPaths
 from normlab.store.links import check_links
+from normlab.words import path_of
 
 
 def flag_values() -> absl_flags.FlagValues:
@@ -55,7 +54,7 @@ def main(values: absl_flags.FlagValues) -> None:
         check(values.figures)
     paths = RunPaths.at(values.run)
     check_links(paths)
-    folder = Path(values.out).expanduser() if values.out else paths.figures
+    folder = path_of(values.out) if values.out else paths.figures
     written, failed = draw_all(Sources(values.run), folder, values.figures)
     for path in written:
         if path.suffix == ".png":

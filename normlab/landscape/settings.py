@@ -9,6 +9,7 @@ from normlab.checks import (
     at_most,
     check_devices,
     check_distinct,
+    check_float32,
     unknown,
 )
 from normlab.errors import UserError
@@ -120,8 +121,9 @@ class LandscapeConfig:
         at_least(self, "path_points", 3)
         if not (math.isfinite(self.span) and self.span > 0):
             raise UserError(f"--span={self.span}: must be above 0, and finite")
-        at_most("span", self.span, 1e6)
-        at_most("margin", self.margin, 1e6)
+        for name in ("span", "margin"):
+            at_most(name, getattr(self, name), 1e6)
+            check_float32(self, name, 0)
         if self.name and ("/" in self.name or self.name.startswith(".")):
             raise UserError(f"--name={self.name}: a name, not a path")
         check_devices(self)
