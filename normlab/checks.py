@@ -3,12 +3,16 @@
 import math
 from typing import Any
 
+import numpy as np
+
 from normlab.errors import UserError
 from normlab.registry import unknown
 from normlab.settings import Setting, settings_of
 
 # The largest float32: networks and what trains them know no larger number.
 _LARGEST = 3.4e38
+# The smallest float32 that is not taken for 0: XLA flushes subnormal numbers.
+_SMALLEST = float(np.finfo(np.float32).smallest_normal)
 _MOST = {"devices": 1024, "member_chunk": 1_000_000}
 
 
@@ -23,14 +27,14 @@ def check_settings(settings: Any) -> None:
     """
     for spec, setting in settings_of(settings):
         value = getattr(settings, spec.name)
-        if not isinstance(value, tuple):
-            _check_value(spec.name, value, setting)
-            continue
-        if not value and spec.default:
+        values = value if isinstance(value, tuple) else (value,)
+        if not values and spec.default:
             raise UserError(f"--{spec.name} needs at least one value")
-        check_distinct(spec.name, value)
-        for one in value:
+        check_distinct(spec.name, values)
+        for one in values:
             _check_value(spec.name, one, setting)
+        if setting.float32:
+            _check_float32(spec.name, values, setting)
 
 
 def check_distinct(name: str, values: tuple) -> None:
@@ -65,6 +69,24 @@ def _check_number(name: str, value: float, setting: Setting) -> None:
     if setting.high is not None and value > setting.high:
         raise UserError(f"{says}at most {setting.high:.12g}")
     at_most(name, value, _LARGEST)
+
+
+def _check_float32(name: str, values: tuple[float, ...], setting: Setting) -> None:
+    """Checks that float32, which networks compute in, tells the values apart.
+
+    A bound means something else than the numbers beside it: 0 is no learning.
+    """
+    edges = (setting.low, setting.above, setting.below)
+    seen: dict[float, float] = {}
+    for value in values:
+        computed = float(np.float32(value))
+        computed = computed if abs(computed) >= _SMALLEST else 0.0
+        if computed in edges and computed != value:
+            raise UserError(f"--{name}={value}: it is {computed:g} in float32")
+        if computed in seen:
+            both = f"{seen[computed]},{value}"
+            raise UserError(f"--{name}={both}: both are {computed:g} in float32")
+        seen[computed] = value
 
 
 def at_most(name: str, value: float, high: float) -> None:

@@ -1,15 +1,17 @@
 """Flagfiles put in the place of the words that name them.
 
 absl reads flagfiles too, but passes over one that includes itself with a warning, and
-reads without bound what names itself many times over, or never ends.
+reads without bound what names itself many times over, or never ends. It also takes what
+a shell would take away for a part of the value (`normlab.words`).
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from normlab.errors import UserError
+from normlab.words import check_once, checked
 
 # The largest of the project has 3 kB.
 _MOST_BYTES = 1_000_000
@@ -18,19 +20,24 @@ _MOST_FILES = 100
 _COMMENTS = ("#", "//")
 
 
-def expand(words: Sequence[str]) -> list[str]:
+def expand(words: Sequence[str], once: Collection[str] = ()) -> list[str]:
     """The words of a command line, with the lines of flagfiles where they are named.
 
     A line is one word; it may name a flagfile, from the working directory. Blank lines
     and those that begin with ``#`` or ``//`` are left out.
 
+    Args:
+      once: names of flags that have one value. A flagfile's may be replaced on the
+        command line.
+
     Raises:
       UserError: a flagfile cannot be read, is no text, includes itself, or they are
-        far too long or too many.
+        far too long or too many; a word holds what a shell would take away; one of
+        ``once`` has two values in one flagfile, or on the command line itself.
     """
     files = itertools.count(1)
     found = []
-    for word in _expand(words, (), files):
+    for word in _expand(words, (), files, once):
         found.append(word)
         if len(found) > _MOST_LINES + len(words):
             raise UserError(f"the flagfiles have more than {_MOST_LINES} lines")
@@ -50,10 +57,14 @@ def _names_flagfile(word: str) -> bool:
 
 
 def _expand(
-    words: Sequence[str], inside: tuple[Path, ...], files: Iterator[int]
+    words: Sequence[str],
+    inside: tuple[Path, ...],
+    files: Iterator[int],
+    once: Collection[str],
 ) -> Iterator[str]:
+    check_once(words, once)
     rest = iter(words)
-    for word in rest:
+    for word in map(checked, rest):
         if not _names_flagfile(word):
             yield word
             if word == "--":  # what follows is no flag
@@ -67,7 +78,7 @@ def _expand(
             raise UserError(f"--flagfile={name}: the file includes itself")
         if next(files) > _MOST_FILES:
             raise UserError(f"more than {_MOST_FILES} flagfiles include each other")
-        yield from _expand(_lines(path, name), (*inside, path), files)
+        yield from _expand(_lines(path, name), (*inside, path), files, once)
 
 
 def _path(name: str) -> Path:

@@ -6,6 +6,7 @@ as it likes.
 """
 
 import dataclasses
+import io
 import os
 import select
 import signal
@@ -17,9 +18,10 @@ from absl import flags
 
 from normlab.errors import UserError, one_line
 from normlab.flagfiles import expand, line
-from normlab.interrupt import Stopped, raising
+from normlab.interrupt import Stopped, at_end, raising
 from normlab.serialize import item_type
 from normlab.settings import declared
+from normlab.words import check_text
 
 
 class ListOf(flags.ListParser):
@@ -110,27 +112,28 @@ def write(settings: Any) -> list[str]:
     return [line(name, getattr(settings, name)) for name in names]
 
 
-def _words(argv: Sequence[str]) -> list[str]:
+# The run that a command is about. Where several may be given, the flag is a multi flag.
+_ONE = "run"
+
+
+def _words(argv: Sequence[str], values: flags.FlagValues) -> list[str]:
     """The words of a command line with its flagfiles, all of them fit to be parsed.
 
     Raises:
       UserError: of a flagfile (`normlab.flagfiles.expand`), or a word is no text or
         names a flag that none can be.
     """
-    words = expand(argv)
+    one = _ONE in values and not isinstance(values[_ONE], flags.MultiFlag)
+    words = expand(argv, (_ONE,) if one else ())
     for word in words:
-        if "\0" in word or not word.isascii() and _surrogates(word):
-            raise UserError(f"{ascii(word)} is no text in UTF-8")
+        if "\0" in word:
+            raise UserError(f"{ascii(word)} is no text")
+        check_text(word)
         # absl looks for flags of similar names, in a time that grows with the square.
         name = word.partition("=")[0]
         if name.startswith("-") and len(name) > _LONGEST_NAME:
             raise UserError(f"unknown flag {name}")
     return words
-
-
-def _surrogates(word: str) -> bool:
-    """Whether ``word`` stands for bytes that are no text."""
-    return any("\ud800" <= letter <= "\udfff" for letter in word)
 
 
 def _help(program: str, doc: str, values: flags.FlagValues) -> str:
@@ -143,6 +146,13 @@ def _help(program: str, doc: str, values: flags.FlagValues) -> str:
             lines.append(f"      default: {flag.default_as_str}")
     lines.append("  --flagfile  Read more flags from this file (one a line).")
     return "\n".join(lines)
+
+
+def _degrade() -> None:
+    """Lets output escape the letters that its encoding lacks (``\\u2026``)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not None, nor a notebook's
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _leave(status: int, at_once: bool) -> NoReturn:
@@ -193,12 +203,13 @@ def run(
     in one line and 128 + their number; a reader of standard output that is gone in
     no line and 128 + SIGPIPE.
     """
+    _degrade()
     words = list(sys.argv[1:] if argv is None else argv)
     if {"--help", "-h", "-help", "--helpfull"} & set(words):
         words, main = [], lambda values: print(_help(program, doc, values))
     try:
         try:
-            rest = values([program, *_words(words)])[1:]
+            rest = values([program, *_words(words, values)])[1:]
         except flags.Error as error:
             raise UserError(one_line(error)) from error
         if rest:
@@ -212,8 +223,9 @@ def run(
                 print(end="", flush=True)  # standard output may be closed
         except OSError as error:  # a folder that cannot be read, a full disk, ...
             if isinstance(error, BrokenPipeError) and _unread():
-                sys.exit(128 + signal.SIGPIPE)
-            raise UserError(one_line(error)) from error
+                status = 128 + signal.SIGPIPE
+            else:
+                raise UserError(one_line(error)) from error
         except MemoryError as error:
             raise UserError(f"out of memory: {one_line(error)}") from error
     except Stopped as stop:
@@ -221,5 +233,7 @@ def run(
         _leave(128 + stop.signum, at_once=argv is None)
     except UserError as error:
         print(f"{program}: error: {one_line(error)}", file=sys.stderr)
-        sys.exit(1)
+        status = 1
+    if argv is None:
+        at_end(status or 0)
     sys.exit(status or 0)

@@ -3,13 +3,26 @@
 The first signal is answered, and gives both back to the system: a second one ends the
 process at once, wherever it is. No signal is touched that the process was started to
 ignore (``nohup``), nor outside the main thread, where Python allows none to be.
+
+A command answers from its first import (`at_start`) to its last moment (`at_end`). Only
+Python's own start, some 20 ms, comes before.
 """
 
+import atexit
 import contextlib
+import gc
+import os
 import signal
+import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
 
+# The file of the functions that import.
+_IMPORT = "<frozen importlib._bootstrap>"
+_MOMENT_SECONDS = 0.01
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # How many answers the main thread is in: a command's, and in it that of what trains.
 _depth = 0
@@ -40,15 +53,93 @@ class Note:
     signum: int | None = None
 
 
+def at_start(module: str) -> None:
+    """Answers signals while a command imports what it needs.
+
+    Nothing has begun, so a signal ends the process at once, in the same line and with
+    the same status as later.
+
+    Args:
+      module: the word of the command line that names the module. It does nothing for
+        other programs, which may import normlab and have handlers of their own.
+    """
+    program = module.removeprefix("-m")
+    if not program.startswith("normlab."):
+        return
+
+    def stop(signum: int, _: object) -> None:
+        with contextlib.suppress(OSError):  # standard error may be closed
+            os.write(2, f"{program}: {Stopped(signum)}\n".encode())
+        os._exit(128 + signum)
+
+    _handle(stop)
+    # What is registered first is called last: Python then forgets all handlers.
+    atexit.register(_handle, signal.SIG_IGN)
+
+
+def at_end(status: int) -> None:
+    """Has a signal end the process with ``status``, because its work is done."""
+
+    def leave(*_: object) -> None:
+        with contextlib.suppress(Exception):  # standard output may be closed
+            sys.stdout.flush()
+        os._exit(status)
+
+    _handle(leave)
+
+
+def _handle(handler: Callable[[int, object], None] | signal.Handlers) -> None:
+    for signum in _answerable():
+        signal.signal(signum, handler)
+
+
+def _answerable() -> dict[int, Any]:
+    """The signals that may be touched here, and what answers them now."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    now = {signum: signal.getsignal(signum) for signum in _SIGNALS}
+    return {k: v for k, v in now.items() if v not in (signal.SIG_IGN, None)}
+
+
 @contextlib.contextmanager
 def raising() -> Iterator[None]:
-    """While it lasts, a signal raises `Stopped` wherever the main thread is."""
+    """While it lasts, a signal raises `Stopped` where the main thread is.
 
-    def stop(signum: int) -> None:
-        raise Stopped(signum)
+    It waits for imports and callbacks to end: the compiled code that calls those loses
+    an exception, or dies of it.
+    """
+    came: int | None = None
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        nonlocal came
+        came = signum
+        if _is_called_back(frame):
+            signal.signal(signal.SIGALRM, lambda _, frame: stop(signum, frame))
+            signal.setitimer(signal.ITIMER_REAL, _MOMENT_SECONDS)
+        else:
+            raise Stopped(signum)
 
     with _answering(stop):
-        yield
+        try:
+            yield
+        finally:
+            if came is not None:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+    if came is not None:
+        raise Stopped(came)
+
+
+def _is_called_back(frame: FrameType | None) -> bool:
+    """Whether ``frame`` is in an import, a finalizer or the garbage collector."""
+    collector = {getattr(one, "__code__", None) for one in gc.callbacks}
+    while frame is not None:
+        code = frame.f_code
+        if code in collector or code.co_name == "__del__":
+            return True
+        if code.co_filename in (_IMPORT, weakref.__file__):
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextlib.contextmanager
@@ -61,7 +152,7 @@ def noting() -> Iterator[Note]:
     """
     note = Note()
 
-    def remember(signum: int) -> None:
+    def remember(signum: int, _: object) -> None:
         note.signum = signum
 
     try:
@@ -76,24 +167,21 @@ def noting() -> Iterator[Note]:
 
 
 @contextlib.contextmanager
-def _answering(answer: Callable[[int], None]) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
+def _answering(
+    answer: Callable[[int, FrameType | None], None],
+) -> Iterator[None]:
+    old = _answerable()
+    if not old:
         yield
         return
-    old = {}
-    for signum in _SIGNALS:
-        handler = signal.getsignal(signum)
-        if handler not in (signal.SIG_IGN, None):
-            old[signum] = handler
-
     answered = False
 
-    def handle(signum: int, _: object) -> None:
+    def handle(signum: int, frame: FrameType | None) -> None:
         nonlocal answered
         answered = True
         for other in old:
             signal.signal(other, signal.SIG_DFL)
-        answer(signum)
+        answer(signum, frame)
 
     global _depth
     try:

@@ -40,10 +40,13 @@ def _one(item: type, setting) -> st.SearchStrategy:
         return st.integers(int(low), int(high or 2**31 - 1))
     return st.floats(
         low,
-        LARGEST if high is None else high,
+        (2.0**127 if setting.float32 else LARGEST) if high is None else high,
         allow_nan=False,
         exclude_min=setting.above is not None,
         exclude_max=setting.below is not None,
+        # Numbers that float32 has, and XLA does not take for 0.
+        width=32 if setting.float32 else 64,
+        allow_subnormal=not setting.float32,
     )
 
 

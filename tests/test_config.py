@@ -60,6 +60,25 @@ def changed(value):
         ({"steps": 0}, "give the length of training: --epochs or --steps"),
         ({"lr": ()}, "--lr needs at least one value"),
         ({"lr": (1e-3, 0.001)}, "--lr names 0.001 twice"),
+        ({"lr": (0.1, 0.10000000001)}, "--lr=0.1,0.10000000001: both are 0.1 in float"),
+        ({"lr": (0.1, 1e-46)}, "--lr=1e-46: it is 0 in float32"),
+        ({"lr": (1e-46, 0.0)}, "--lr=1e-46: it is 0 in float32"),
+        ({"lr": (1e-38,)}, "--lr=1e-38: it is 0 in float32"),
+        ({"weight_decay": (5e-4, 5.0000000001e-4)}, "both are 0.0005 in float32"),
+        ({"weight_decay": (0.0, 1e-300)}, "--weight_decay=1e-300: it is 0 in float32"),
+        ({"momentum": (0.9, 0.90000000001)}, "both are 0.9 in float32"),
+        ({"momentum": (0.99999999,)}, "--momentum=0.99999999: it is 1 in float32"),
+        ({"momentum": (1e-40,)}, "--momentum=1e-40: it is 0 in float32"),
+        ({"norm_momentum": (1 - 1e-9,)}, "--norm_momentum=0.999999999: it is 1 in "),
+        ({"norm_momentum": (0.99, 0.990000001)}, "both are 0.99 in float32"),
+        ({"epsilon": (1e-5, 1.00000001e-5)}, "both are 1e-05 in float32"),
+        ({"epsilon": (1e-39,)}, "--epsilon=1e-39: it is 0 in float32"),
+        ({"noise_mean": (1e-50,)}, "--noise_mean=1e-50: it is 0 in float32"),
+        ({"noise_mean_spread": (0.1, 0.1 + 1e-10)}, "both are 0.1 in float32"),
+        ({"noise_scale": (1 + 1e-9,)}, "--noise_scale=1.000000001: it is 1 in float32"),
+        ({"noise_scale_spread": (1e-39,)}, "--noise_scale_spread=1e-39: it is 0 in"),
+        ({"probe_etas": (0.5, 0.500000001)}, "both are 0.5 in float32"),
+        ({"probe_etas": (1e-44,)}, "--probe_etas=1e-44: it is 0 in float32"),
         ({"norm": ("none", "batch", "none")}, "--norm names none twice"),
         ({"standardize": ("pixel",)}, "pixel: unknown; known: channel, feature, none"),
         ({"augment": ("spin",)}, "spin: unknown; known: none, flip, crop, flip_crop"),
@@ -96,13 +115,14 @@ def test_a_wrong_option_is_named(setting, message):
 
 def test_the_edges_are_allowed():
     config = SweepConfig(
-        lr=(0.0, 1e-3),
-        momentum=(0.0,),
+        lr=(0.0, 1e-3, 1.2e-38, 0.1, 0.10000001, 3.4e38),
+        momentum=(0.0, 1 - 2**-24),
+        width=(1.0, 1.0000000001),  # a number of channels, rounded
         epochs=0.5,
         seed=2**31 - 1,
         num_seeds=1,
     )
-    assert config.lr == (0.0, 1e-3)
+    assert config.lr == (0.0, 1e-3, 1.2e-38, 0.1, 0.10000001, 3.4e38)
     assert RunOptions(member_chunk="3", checkpoint_seconds=0.0).member_chunk == "3"
 
 

@@ -1,7 +1,10 @@
 """Every experiment is a lab note: a question, its command, and a sweep that expands."""
 
 from pathlib import Path
+from typing import Any
 
+import jax
+import jax.numpy as jnp
 import pytest
 from absl import flags
 
@@ -9,9 +12,11 @@ from normlab.config import SweepConfig
 from normlab.flags import define, read
 from normlab.run_options import RunOptions
 from normlab.sweep.grid import expand
+from normlab.train.network import build_model
 
 FOLDER = Path(__file__).parents[1] / "experiments"
 FILES = sorted(FOLDER.glob("*.flags"))
+SHAPES = {"cifar10": (32, 32, 3), "digits": (8, 8, 1)}
 SIZES = {"cifar10": 50000, "digits": 1500, "gaussian": 1000, "gaussian_uniform": 1000}
 
 
@@ -24,17 +29,49 @@ def test_a_note_says_its_question_and_its_command(path):
     assert max(map(len, notes)) <= 120
 
 
-@pytest.mark.parametrize(
-    "path",
-    [path for path in FILES if not path.stem.startswith("bench")],
-    ids=lambda path: path.stem,
-)
-def test_a_sweep_expands_to_cells_of_its_own(path):
+def cells_of(path):
     values = flags.FlagValues()
     for kind in (SweepConfig, RunOptions):
         define(kind, values)
     values(["sweep", f"--flagfile={path}"])
-    cells = expand(read(SweepConfig, values), SIZES)
+    return expand(read(SweepConfig, values), SIZES)
+
+
+sweeps = pytest.mark.parametrize(
+    "path",
+    [path for path in FILES if not path.stem.startswith("bench")],
+    ids=lambda path: path.stem,
+)
+
+
+@sweeps
+def test_no_norm_is_refused(path):
+    """Each layer has groups that divide its channels, and more than one value a block.
+
+    The batch that is taken is the smallest of those that training and evaluation with
+    batch statistics take.
+    """
+    seen = set()
+    for config in (cell.config for cell in cells_of(path)):
+        sizes = [config.batch_size, config.eval_batch_size]
+        size = sizes[0] if config.bn_eval == ("running",) else min(sizes)
+        shape = (size, *SHAPES.get(config.dataset, (1, 1, 10)))
+        model: Any = build_model(config, 10)
+        if (model, shape) in seen:
+            continue
+        seen.add((model, shape))
+
+        def applied(x, model=model):
+            variables = model.init(jax.random.key(0), x[:1], statistics="batch")
+            return model.apply(variables, x, statistics="batch")
+
+        y = jax.eval_shape(applied, jax.ShapeDtypeStruct(shape, jnp.float32))
+        assert y.shape == (size, 10)
+
+
+@sweeps
+def test_a_sweep_expands_to_cells_of_its_own(path):
+    cells = cells_of(path)
     assert len({cell.id for cell in cells}) == len(cells) > 0
     assert all(cell.members for cell in cells)
 

@@ -9,9 +9,9 @@ import normlab
 
 ROOT = Path(normlab.__file__).parent
 ORDER = (
+    "interrupt",
     "__init__",
     "errors",
-    "interrupt",
     "registry",
     "settings",
     "serialize",
@@ -19,6 +19,7 @@ ORDER = (
     "checks",
     "config",
     "run_options",
+    "words",
     "flagfiles",
     "flags",
     "members",

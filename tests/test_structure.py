@@ -1,5 +1,6 @@
 """Small files, and a project file that says what it needs."""
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -26,6 +27,56 @@ def test_a_file_is_short(path):
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_a_file_says_what_it_is(path):
     assert path.read_text(encoding="utf-8").startswith('"""')
+
+
+def without_encoding(source: str) -> list[int]:
+    """Lines that read or write text in whatever encoding the system has."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call):
+            continue
+        words = {word.arg: ast.unparse(word.value) for word in node.keywords}
+        called, values = ast.unparse(node.func), [*map(ast.unparse, node.args)]
+        binary = any(
+            re.fullmatch(r"'\w*b\w*\+?'", v) for v in [*values, *words.values()]
+        )
+        text = (
+            re.search(r"(\.write_text|\.read_text)$", called)
+            or re.search(r"^open$|\bpath\.open$", called)
+            and not binary
+            or words.get("text") == "True"
+        )
+        if text and not ("encoding" in words or "'utf-8'" in values):
+            found.append(node.lineno)
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_text_is_in_utf_8(path):
+    assert without_encoding(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "wrong"),
+    [
+        ("path.read_text()", True),
+        ("(a / b).write_text(text)", True),
+        ("open(path)", True),
+        ("open(path, 'w', newline='')", True),
+        ("path.open(mode='a')", True),
+        ("subprocess.run(words, text=True)", True),
+        ("path.read_text(encoding='utf-8')", False),
+        ("path.read_text('utf-8', errors='replace')", False),
+        ("path.write_text(text, encoding='utf-8')", False),
+        ("write_text(path, text)", False),  # `normlab.store.layout`'s
+        ("open(path, 'rb')", False),
+        ("path.open(mode='wb')", False),
+        ("os.open(path, os.O_RDONLY)", False),
+        ("subprocess.run(words, encoding='utf-8')", False),
+    ],
+)
+def test_text_in_another_encoding_is_found(source, wrong):
+    assert bool(without_encoding(source)) == wrong
 
 
 def project() -> dict:

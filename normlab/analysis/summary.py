@@ -42,6 +42,11 @@ class Interval(NamedTuple):
         return f"{_short(self.median)} [{_short(self.low)}, {_short(self.high)}]"
 
 
+def shown(value: float) -> float:
+    """``value`` as far as `Interval.text` tells it."""
+    return float(_short(value).replace(",", ""))
+
+
 def _short(value: float) -> str:
     """Three decimals; none from 100 on, and a power of ten where they would be 0."""
     if 0 < abs(value) < 0.0005:

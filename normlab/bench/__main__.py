@@ -8,6 +8,7 @@ that cannot run here is named, with the reason.
 """
 
 import dataclasses
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,24 +24,33 @@ from normlab.bench.settings import BenchConfig
 from normlab.bench.table import LEGEND, block_text, machine_text
 from normlab.bench.task import make_task
 from normlab.bench.torch_here import torch_version
-from normlab.figures.style import save
+from normlab.figures import CannotDraw
+from normlab.figures.style import draw_into
 from normlab.flags import define, read, run
 from normlab.members.placement import use_cores
 from normlab.store.layout import write_json
 from normlab.store.provenance import session
+from normlab.words import path_of
 
 PROGRAM = "normlab.bench"
 
 
 def _write(
     out: Path, stamp: dict[str, Any], machine: Machine, blocks: list[Block]
-) -> None:
-    """The whole record so far, so that a long benchmark that is stopped keeps it."""
+) -> str:
+    """The whole record so far, so that a long benchmark that is stopped keeps it.
+
+    Returns:
+      Why its figure cannot be drawn, which costs no benchmark, or "".
+    """
     results = [dataclasses.asdict(block) for block in blocks]
     write_json(out, {**stamp, "results": results})
     if blocks:
-        table = tabulate(blocks, machine.name)
-        save(draw(table), table, out.parent, out.stem)
+        try:
+            draw_into(out.parent, out.stem, draw, tabulate(blocks, machine.name))
+        except CannotDraw as error:
+            return str(error)
+    return ""
 
 
 def main(values: flags.FlagValues) -> int:
@@ -62,7 +72,7 @@ def main(values: flags.FlagValues) -> int:
         for members in config.members
         for size in config.batch_size
     ]
-    out = Path(config.out) if config.out else None
+    out = path_of(config.out) if config.out else None
     machine = measure_machine(config.precision)
     stamp = {
         "config": dataclasses.asdict(config),
@@ -71,6 +81,7 @@ def main(values: flags.FlagValues) -> int:
         "machine": dataclasses.asdict(machine),
     }
     blocks: list[Block] = []
+    undrawn = ""
     if out:  # first: a folder that cannot be written costs no benchmark
         _write(out, stamp, machine, blocks)
     print(machine_text(machine))
@@ -86,9 +97,12 @@ def main(values: flags.FlagValues) -> int:
         print(block_text(block), flush=True)
         blocks.append(block)
         if out:
-            _write(out, stamp, machine, blocks)
+            undrawn = _write(out, stamp, machine, blocks)
     if out:
-        print(f"\nwritten: {out}, and the figure beside it (.png, .pdf, .csv)")
+        figure = "" if undrawn else ", and the figure beside it (.png, .pdf, .csv)"
+        print(f"\nwritten: {out}{figure}")
+    if undrawn:
+        print(f"{PROGRAM}: {undrawn}", file=sys.stderr)
     return 0
 
 

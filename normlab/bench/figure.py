@@ -4,13 +4,16 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+
+from normlab.figures.style import PALETTE, style  # which sees to matplotlib's import
+
+# isort: split
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from normlab.bench.block import Block
 from normlab.bench.table import count
-from normlab.figures.style import PALETTE, style
 
 _THICK = 0.8  # of the distance between contenders
 

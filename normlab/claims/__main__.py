@@ -3,14 +3,13 @@
 python -m normlab.claims --run=runs/report_bn --run=runs/report_gn --out=ledger.csv
 """
 
-from pathlib import Path
-
 import pandas as pd
 from absl import flags as absl_flags
 
 from normlab import flags
 from normlab.analysis.summary import Interval
-from normlab.claims import CLAIMS, Verdict, ledger, to_table
+from normlab.claims import Verdict, ledger, to_table
+from normlab.words import path_of
 
 
 def flag_values() -> absl_flags.FlagValues:
@@ -35,7 +34,7 @@ def line(verdict: Verdict) -> str:
     words = (verdict.id, verdict.verdict, value, f"n={verdict.n}")
     widths = (8, 13, 44, 6)
     start = "".join(w.ljust(n) for w, n in zip(words, widths, strict=True))
-    return start + (verdict.sentence if verdict.id in CLAIMS else verdict.statistic)
+    return start + (verdict.statistic if verdict.is_part else verdict.sentence)
 
 
 def main(values: absl_flags.FlagValues) -> None:
@@ -52,7 +51,7 @@ def main(values: absl_flags.FlagValues) -> None:
         print(f"missing: {', '.join(missing)}")
     if values.out:
         table: pd.DataFrame = to_table(verdicts)
-        path = Path(values.out).expanduser()
+        path = path_of(values.out)
         path.parent.mkdir(parents=True, exist_ok=True)
         table.to_csv(path, index=False)
         print(f"ledger: {path}")

@@ -118,6 +118,7 @@ class Verdict(NamedTuple):
       missing: those that no given run has the rows of.
       runs: run directories whose rows were used.
       note: a sentence where there is something to say, else "".
+      claim: the id of the claim that is judged, or a part of which is.
     """
 
     id: str
@@ -136,6 +137,12 @@ class Verdict(NamedTuple):
     missing: tuple[str, ...]
     runs: tuple[str, ...]
     note: str
+    claim: str
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it is of a part, and not of a whole claim."""
+        return self.id != self.claim
 
 
 def difference(measure: Measure, a: Side, b: Side, rule: Rule, place: str = "") -> Part:

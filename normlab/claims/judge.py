@@ -50,6 +50,7 @@ def _of_part(claim: Claim, part: Part, name: str, evidence: Evidence) -> Verdict
         missing=tuple(dict.fromkeys(side.flagfile for side in found.missing)),
         runs=found.runs,
         note=_why(found) if verdict == UNDECIDED else "",
+        claim=claim.id,
     )
 
 

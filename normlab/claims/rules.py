@@ -5,13 +5,15 @@ contradicted when the whole interval lies elsewhere; between the two, and with f
 seeds than `LEAST_SEEDS`, nothing is decided. So "no difference" is not what a wide
 interval says: it is a claim with a margin (`within`), and a wide interval leaves it
 open (equivalence testing, Schuirmann 1987).
+
+An interval is compared as it is shown: one that reads [-1.500, 0.040] lies within 1.5.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from normlab.analysis.summary import Interval
+from normlab.analysis.summary import Interval, shown
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 # The range of five values holds the median with 94 %, that of four with 88 %.
@@ -25,7 +27,7 @@ class Rule:
 
     Attributes:
       words: the rule in words.
-      supports, contradicts: (low, high) of the interval -> whether it does.
+      supports, contradicts: (low, high) of the interval, as shown -> whether it does.
     """
 
     words: str
@@ -36,7 +38,7 @@ class Rule:
         """One of `SUPPORTED`, `CONTRADICTED`, `UNDECIDED`."""
         if not enough(interval):
             return UNDECIDED
-        low, high = interval.low, interval.high
+        low, high = shown(interval.low), shown(interval.high)
         if math.isnan(low) or math.isnan(high):
             return UNDECIDED
         if self.supports(low, high):
@@ -49,10 +51,22 @@ def enough(interval: Interval) -> bool:
     return interval.n >= LEAST_SEEDS and interval.coverage >= LEAST_COVERAGE
 
 
+def _words(bound: float) -> str:
+    """A bound in words.
+
+    Raises:
+      ValueError: an interval is shown less finely, so nobody could see it met.
+    """
+    if shown(bound) != bound:
+        raise ValueError(f"the bound {bound!r} is finer than what is shown")
+    return f"{bound:g}"
+
+
 def above(bound: float) -> Rule:
     """The value is greater than ``bound``."""
     return Rule(
-        f"supported if the interval lies above {bound:g}, contradicted if below it",
+        f"supported if the interval lies above {_words(bound)}, contradicted if "
+        "below it",
         lambda low, high: low > bound,
         lambda low, high: high < bound,
     )
@@ -61,7 +75,8 @@ def above(bound: float) -> Rule:
 def below(bound: float) -> Rule:
     """The value is less than ``bound``."""
     return Rule(
-        f"supported if the interval lies below {bound:g}, contradicted if above it",
+        f"supported if the interval lies below {_words(bound)}, contradicted if "
+        "above it",
         lambda low, high: high < bound,
         lambda low, high: low > bound,
     )
@@ -70,8 +85,8 @@ def below(bound: float) -> Rule:
 def at_most(bound: float) -> Rule:
     """The value is not greater than ``bound``, but may be equal to it."""
     return Rule(
-        f"supported if no part of the interval lies above {bound:g}, contradicted if "
-        "all of it does",
+        f"supported if no part of the interval lies above {_words(bound)}, "
+        "contradicted if all of it does",
         lambda low, high: high <= bound,
         lambda low, high: low > bound,
     )
@@ -80,8 +95,8 @@ def at_most(bound: float) -> Rule:
 def at_least(bound: float) -> Rule:
     """The value is not less than ``bound``, but may be equal to it."""
     return Rule(
-        f"supported if no part of the interval lies below {bound:g}, contradicted if "
-        "all of it does",
+        f"supported if no part of the interval lies below {_words(bound)}, "
+        "contradicted if all of it does",
         lambda low, high: low >= bound,
         lambda low, high: high < bound,
     )
@@ -90,8 +105,8 @@ def at_least(bound: float) -> Rule:
 def within(margin: float) -> Rule:
     """The value is 0 for all that matters: nearer to it than ``margin``."""
     return Rule(
-        f"supported if the interval lies within ±{margin:g}, contradicted if it lies "
-        "wholly outside",
+        f"supported if the interval lies within ±{_words(margin)}, contradicted if it "
+        "lies wholly outside",
         lambda low, high: low >= -margin and high <= margin,
         lambda low, high: high < -margin or low > margin,
     )

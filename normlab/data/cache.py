@@ -38,7 +38,7 @@ def read(folder: Path, spec: Spec) -> Arrays:
       UserError: the marker or an array is missing, damaged or of other data.
     """
     try:
-        digests = json.loads((folder / MARKER).read_text())["sha256"]
+        digests = json.loads((folder / MARKER).read_text(encoding="utf-8"))["sha256"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise UserError(f"{folder / MARKER} is missing or damaged") from None
     if digests != dict(spec.digests):
@@ -78,7 +78,8 @@ def write(folder: Path, arrays: Arrays, spec: Spec, source: str, work: Path) -> 
     files = {f"{name}.npy": arrays[name] for name in spec.digests}
     for file, array in files.items():
         np.save(work / file, array, allow_pickle=False)
-    (work / MARKER).write_text(json.dumps(marker, indent=2) + "\n")
+    text = json.dumps(marker, indent=2) + "\n"
+    (work / MARKER).write_text(text, encoding="utf-8")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARKER).unlink(missing_ok=True)
     for file in (*files, MARKER):  # the marker last

@@ -69,7 +69,8 @@ def npm(folder: Path) -> Path:
             command,
             cwd=folder,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=_NPM_SECONDS,
             check=False,
         )

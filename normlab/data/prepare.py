@@ -24,7 +24,8 @@ def prepare(
 
     Args:
       root: the data folder.
-      archive: an archive to read, of a kind in `normlab.data.archives.KINDS`.
+      archive: an archive to read, of a kind in `normlab.data.archives.KINDS`, or a
+        folder into which one was extracted.
       spec: what the data must be.
       downloads: what to try when nothing is found here; `sources.DOWNLOADS` by default.
       users_roots: folders in which tfds keeps prepared datasets; its own by default.

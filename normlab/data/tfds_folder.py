@@ -125,7 +125,7 @@ def _check_features(path: Path) -> None:
             raise UserError(f"{path.name} names {name!r}")
         return entry
 
-    json.loads(path.read_text(), object_hook=admitted)
+    json.loads(path.read_text(encoding="utf-8"), object_hook=admitted)
 
 
 def _source(builder: Any, split: str) -> Any:
@@ -161,7 +161,10 @@ def _quiet() -> Iterator[None]:
     logger.setLevel(logging.ERROR)
     try:
         # tfds prints where it writes: a temporary folder that the user need not know.
-        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        with (
+            open(os.devnull, "w", encoding="utf-8") as nowhere,
+            contextlib.redirect_stdout(nowhere),
+        ):
             yield
     finally:
         logger.setLevel(level)

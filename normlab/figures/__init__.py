@@ -6,7 +6,10 @@ plotted, and ``draw(table)`` turns those into a matplotlib figure; so the CSV be
 figure is what the figure shows.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import normlab.figures.imported  # noqa: F401  before whatever imports matplotlib
+
+# isort: split
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,21 +44,24 @@ from normlab.figures import (
     sharpness,
     smoothness_by_eta,
 )
+from normlab.figures.failure import CannotDraw, check_drawn, only
 from normlab.figures.sources import METRICS, Sources
-from normlab.figures.style import save
+from normlab.figures.style import draw_into
 from normlab.figures.tables import NotDrawn
 
 __all__ = [
     "FIGURES",
     "METRICS",
+    "CannotDraw",
     "Drawing",
     "NotDrawn",
     "Sources",
     "candidates",
     "check",
+    "check_drawn",
     "draw_all",
+    "only",
     "plotted",
-    "tabulated",
 ]
 
 
@@ -145,40 +151,32 @@ def check(names: Sequence[str]) -> None:
 
 def draw_all(
     sources: Sources, folder: Path, names: Sequence[str] | None = None
-) -> list[Path]:
-    """Draws figures of a run into ``folder``; arguments as of `tabulated`.
-
-    Returns:
-      The files written.
-
-    Raises:
-      UserError: one of ``names`` is unknown, or the run has nothing for it.
-    """
-    written = []
-    for name, table in tabulated(sources, names):
-        written += save(FIGURES[name].draw(table), table, folder, name)
-    return written
-
-
-def tabulated(
-    sources: Sources, names: Sequence[str] | None = None
-) -> Iterator[tuple[str, pd.DataFrame]]:
-    """What figures of a run plot: (name, table), in the order of `FIGURES`.
+) -> tuple[list[Path], list[CannotDraw]]:
+    """Draws figures of a run into ``folder``, in the order of `FIGURES`.
 
     Args:
       names: the figures; None stands for each one that the run has something for.
 
+    Returns:
+      The files written, and the figures that cannot be drawn: those cost no other.
+
     Raises:
-      UserError: one of ``names`` is unknown, or the run has nothing for it.
+      UserError: one of ``names`` is unknown, the run has nothing for it, a file of it
+        is damaged, or the folder cannot be written.
     """
     check(names or ())
     wanted = (
         candidates(sources) if names is None else [n for n in FIGURES if n in names]
     )
+    written, failed = [], []
     for name in wanted:
-        table = plotted(name, sources, asked=names is not None)
-        if table is not None:
-            yield name, table
+        try:
+            table = plotted(name, sources, asked=names is not None)
+            if table is not None:
+                written += draw_into(folder, name, FIGURES[name].draw, table)
+        except CannotDraw as error:
+            failed.append(error)
+    return written, failed
 
 
 def candidates(sources: Sources) -> list[str]:
@@ -195,18 +193,22 @@ def plotted(name: str, sources: Sources, asked: bool = False) -> pd.DataFrame | 
     """What a figure plots, or None where there is nothing and nobody ``asked`` for it.
 
     Raises:
+      CannotDraw: its table cannot be made.
       UserError: a file is damaged; or, of what was asked for, there is nothing.
     """
     drawing = FIGURES[name]
     try:
-        tables = [sources.table(source) for source in drawing.reads]
-        table = drawing.tabulate(*tables)
+        with only(name):
+            tables = [sources.table(source) for source in drawing.reads]
+            table = drawing.tabulate(*tables)
         if table.empty:
             raise NotDrawn(f"{sources.run} has no values for it yet")
     except NotDrawn as error:
         if asked:
             raise NotDrawn(f"--figures={name}: {error}") from error
         return None
+    except CannotDraw:
+        raise
     except UserError as error:
         if asked:
             raise UserError(f"--figures={name}: {error}") from error

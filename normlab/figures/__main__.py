@@ -2,17 +2,18 @@
 
 python -m normlab.figures --run=runs/quickstart
 python -m normlab.figures --run=runs/quickstart --figures=curves,gradient_norm
-"""
 
-from pathlib import Path
+One that cannot be drawn costs no other; the command then ends with exit status 1.
+"""
 
 from absl import flags as absl_flags
 
 from normlab import flags
 from normlab.errors import UserError
-from normlab.figures import Sources, check, draw_all
+from normlab.figures import Sources, check, check_drawn, draw_all
 from normlab.store import RunPaths
 from normlab.store.links import check_links
+from normlab.words import path_of
 
 
 def flag_values() -> absl_flags.FlagValues:
@@ -41,7 +42,8 @@ def main(values: absl_flags.FlagValues) -> None:
     """Does what the flags say.
 
     Raises:
-      UserError: there is no such run or figure, or the run has nothing for it.
+      UserError: there is no such run or figure, or the run has nothing for it; or, once
+        the others are drawn, one cannot be.
     """
     if not values.run:
         raise UserError(
@@ -52,10 +54,12 @@ def main(values: absl_flags.FlagValues) -> None:
         check(values.figures)
     paths = RunPaths.at(values.run)
     check_links(paths)
-    folder = Path(values.out).expanduser() if values.out else paths.figures
-    for path in draw_all(Sources(values.run), folder, values.figures):
+    folder = path_of(values.out) if values.out else paths.figures
+    written, failed = draw_all(Sources(values.run), folder, values.figures)
+    for path in written:
         if path.suffix == ".png":
             print(f"figure: {path} (and .pdf, .csv)")
+    check_drawn(failed)
 
 
 if __name__ == "__main__":

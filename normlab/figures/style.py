@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from normlab.figures.failure import only
 from normlab.norms import NORMS
 from normlab.store.layout import replacing, write_text
 
@@ -36,7 +37,9 @@ LINES: tuple[Any, ...] = (
     (0, (1, 3)),
 )
 
+# A user's settings may ask for a font, or a TeX, that is not there.
 _RC: dict[Any, Any] = {
+    **{k: v for k, v in matplotlib.rcParamsDefault.items() if k != "backend"},
     "figure.dpi": 100,
     "savefig.dpi": 160,
     "font.size": 9,
@@ -55,7 +58,10 @@ _RC: dict[Any, Any] = {
 
 @contextlib.contextmanager
 def style() -> Iterator[None]:
-    """The project's matplotlib settings, for one figure and not for the process."""
+    """The project's matplotlib settings, for one figure and not for the process.
+
+    They begin with matplotlib's own, whatever a user's say.
+    """
     with matplotlib.rc_context(_RC):
         yield
 
@@ -149,19 +155,38 @@ def band(ax: Axes, x, table: pd.DataFrame, *, look: dict, label: str) -> None:
     ax.plot(x, table["median"], label=label, markersize=3.5, **look)
 
 
+def draw_into(
+    folder: Path,
+    name: str,
+    draw: Callable[[pd.DataFrame], Figure],
+    table: pd.DataFrame,
+) -> list[Path]:
+    """Draws a figure and saves it; returns the files.
+
+    Raises:
+      CannotDraw: it cannot be drawn, and nothing was written.
+      Unwritable: as of `save`.
+    """
+    with only(name):
+        figure = draw(table)
+    return save(figure, table, folder, name)
+
+
 def save(figure: Figure, table: pd.DataFrame, folder: Path, name: str) -> list[Path]:
     """Writes ``name`` as .png and .pdf, and what it plots as .csv; each whole.
 
     Raises:
-      UserError: the disk is full, or the folder cannot be written.
+      CannotDraw: matplotlib lays a figure out only here, and cannot.
+      Unwritable: the disk is full, or the folder cannot be written.
     """
-    paths = [folder / f"{name}.{kind}" for kind in ("png", "pdf", "csv")]
-    for path in paths[:2]:
-        # To memory first: matplotlib itself breaks on a disk that is full.
-        drawn = io.BytesIO()
-        with style():
-            figure.savefig(drawn, format=path.suffix[1:])
+    # To memory first: matplotlib itself breaks on a disk that is full.
+    pictures = {"png": io.BytesIO(), "pdf": io.BytesIO()}
+    with only(name), style():
+        for kind, picture in pictures.items():
+            figure.savefig(picture, format=kind)
+    paths = [folder / f"{name}.{kind}" for kind in (*pictures, "csv")]
+    for path, picture in zip(paths, pictures.values(), strict=False):
         with replacing(path) as temporary:
-            temporary.write_bytes(drawn.getvalue())
-    write_text(paths[2], table.to_csv(index=False))
+            temporary.write_bytes(picture.getvalue())
+    write_text(paths[-1], table.to_csv(index=False))
     return paths

@@ -17,8 +17,14 @@ import pandas as pd
 from absl import flags
 
 from normlab.errors import UserError
-from normlab.figures import landscape_contour, landscape_line, landscape_surface
-from normlab.figures.style import save
+from normlab.figures import (
+    CannotDraw,
+    check_drawn,
+    landscape_contour,
+    landscape_line,
+    landscape_surface,
+)
+from normlab.figures.style import draw_into
 from normlab.flags import define, read, run
 from normlab.landscape.compute import CellLandscapes
 from normlab.landscape.progress import LandscapeProgress
@@ -40,13 +46,17 @@ _DRAWN = {
 
 def _draw(table: pd.DataFrame, config: LandscapeConfig) -> None:
     folder = RunPaths.at(config.run).figures
-    try:
-        for what, figure in _DRAWN[config.kind].items():
-            name = f"{config.figure_name}_{what}"
-            written = save(figure.draw(table), table, folder, name)
+    failed = []
+    for what, figure in _DRAWN[config.kind].items():
+        name = f"{config.figure_name}_{what}"
+        try:
+            written = draw_into(folder, name, figure.draw, table)
             print(f"figure: {written[0]} (and .pdf, .csv)")
-    except OSError as error:
-        raise UserError(f"cannot write {folder}: {error.strerror}") from error
+        except CannotDraw as error:
+            failed.append(error)
+        except OSError as error:
+            raise UserError(f"cannot write {folder}: {error.strerror}") from error
+    check_drawn(failed)
 
 
 def main(values: flags.FlagValues) -> None:

@@ -106,6 +106,7 @@ class CellLandscapes:
                 return Landscape(self._cell, settings, begun[1], table)
         points = self._points  # a mistake in the command leaves no folder behind
         along, axes = SLICES[self._config.kind](points, asked, self._config)
+        size = self._surface.tile(along)
         with only_writer(folder / "lock"):
             remove_temporaries(folder)
             begun = read_axes(folder)
@@ -117,7 +118,6 @@ class CellLandscapes:
             done, _ = read_tiles(folder)
             drop_tiles_after(folder, done)
             report(done, len(coordinates_N2))
-            size = self._surface.tile(along)
             along = self._surface.share(along)
             while done < len(coordinates_N2):
                 tile_N2 = coordinates_N2[done : done + size]

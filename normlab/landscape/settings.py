@@ -54,12 +54,14 @@ class LandscapeConfig(DeviceSettings):
         "between two points, in their distance.",
         above=0,
         high=1e6,
+        float32=True,
     )
     margin: float = flag(
         0.2,
         "--kind=path: what the plane has around the path, in the path's range.",
         low=0,
         high=1e6,
+        float32=True,
     )
     path_points: int = flag(
         100, "--kind=path: at most so many points of the path, evenly chosen.", low=3

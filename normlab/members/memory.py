@@ -119,7 +119,7 @@ def _machine_bytes(whole: bool) -> int:
     """Memory that programs could get; half of all where the system does not say."""
     name = "MemTotal:" if whole else "MemAvailable:"
     try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
+        for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines():
             if line.startswith(name):
                 return int(line.split()[1]) * 1024
     except OSError:
@@ -131,8 +131,9 @@ def _container_bytes(whole: bool) -> float:
     """What the control group may (still) take, where it has a limit."""
     group = Path("/sys/fs/cgroup")
     try:
-        limit = (group / "memory.max").read_text().strip()
-        used = 0 if whole else int((group / "memory.current").read_text())
+        limit = (group / "memory.max").read_text(encoding="utf-8").strip()
+        current = group / "memory.current"
+        used = 0 if whole else int(current.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return math.inf
     return math.inf if limit == "max" else max(int(limit) - used, 0)

@@ -17,7 +17,12 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from normlab.errors import UserError, one_line
+
 _AXIS = "members"
+# Where the environment says which devices there are.
+_ASKED = ("JAX_PLATFORMS", "JAX_PLATFORM_NAME", "JAX_DEFAULT_DEVICE")
+_ASKED += ("JAX_NUM_CPU_DEVICES", "CUDA_VISIBLE_DEVICES", "XLA_FLAGS")
 # On a CPU the cores are shared, so members that only fill the last round up cost time.
 _MOST_PADDING = 1.1
 
@@ -25,8 +30,17 @@ _MOST_PADDING = 1.1
 def use_cores(asked: str) -> None:
     """Makes the CPU count as ``asked`` devices, or as many as it has cores.
 
-    Only before JAX has looked for devices; later it changes nothing.
+    Only before JAX has looked for devices, which it does here (`find_devices`); later
+    it changes nothing.
+
+    Raises:
+      UserError: JAX finds no device.
     """
+    _count_cores(asked)
+    find_devices()
+
+
+def _count_cores(asked: str) -> None:
     told = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if told or (asked == "auto" and "JAX_NUM_CPU_DEVICES" in os.environ):
         return
@@ -34,6 +48,22 @@ def use_cores(asked: str) -> None:
     with contextlib.suppress(RuntimeError):
         count = cores() if asked == "auto" else int(asked)
         jax.config.update("jax_num_cpu_devices", count)
+
+
+def find_devices() -> None:
+    """Has JAX look for its devices, and puts a number on the one it computes on.
+
+    Raises:
+      UserError: it finds none of the kind that the environment asks for.
+    """
+    try:
+        jax.device_put(0.0).block_until_ready()
+    except (AssertionError, RuntimeError) as error:
+        asked = [f"{k}={os.environ[k]}" for k in _ASKED if os.environ.get(k)]
+        where = f" with {', '.join(asked)}" if asked else ""
+        # JAX has no words for a GPU that is not there.
+        reason = one_line(error) if str(error) else "there is none of that kind"
+        raise UserError(f"JAX finds no device{where}: {reason}") from error
 
 
 def cores() -> int:
@@ -48,7 +78,7 @@ def cores() -> int:
 def _quota(path: Path) -> int:
     """Whole cores of a control group's ``cpu.max``; very many where it has no limit."""
     try:
-        quota, period = path.read_text().split()
+        quota, period = path.read_text(encoding="utf-8").split()
         return math.ceil(int(quota) / int(period))
     except (OSError, ValueError):  # no such file, or "max"
         return sys.maxsize

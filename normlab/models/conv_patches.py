@@ -3,7 +3,7 @@
 ``lax.conv`` turns into a grouped convolution when kernels are vmapped over the
 members of a sweep, and XLA's CPU backend runs it some forty times slower inside
 a loop. A patch matrix times the kernel has neither fault: vmapped, it is a
-batched matrix product. BUILD.md has the timings.
+batched matrix product. docs/speed.md has the timings.
 """
 
 from collections.abc import Sequence

@@ -81,10 +81,15 @@ class Norm:
 
     to be called in the model's compact method. ``statistics="batch"`` normalizes by the
     statistics of x, in which the elements where ``mask`` (broadcastable to x) is 0 do
-    not count; it updates the running averages exactly when the caller makes
-    ``batch_stats`` mutable, so evaluation with batch statistics is the same call
-    without ``mutable``. ``statistics="running"`` normalizes by the running averages.
-    Norms that look at one example at a time need neither argument and ignore both.
+    not count, whatever they hold (`normlab.norms.functional`). It updates the running
+    averages exactly when the caller makes ``batch_stats`` mutable, so evaluation with
+    batch statistics is the same call without ``mutable``. ``statistics="running"``
+    normalizes by the running averages. Norms that look at one example at a time ignore
+    ``statistics``.
+
+    A layer raises UserError if the groups do not divide the channels, or if a block
+    holds a single value, which leaves nothing to normalise. To initialize a model, one
+    image is enough for a norm over the batch, too.
 
     ``norm(name, last_of_block=True)`` is the last layer of a residual block, whose
     scale starts at 0 under ``zero_last_scale``: the block is then the identity where
@@ -144,4 +149,7 @@ def _apply(
     if statistics not in get_args(Statistics):
         known = " or ".join(map(repr, get_args(Statistics)))
         raise ValueError(f"statistics must be {known}, not {statistics!r}")
-    return NORMS[norm.kind].apply(norm.options, name, x, statistics, mask)
+    try:
+        return NORMS[norm.kind].apply(norm.options, name, x, statistics, mask)
+    except UserError as error:
+        raise UserError(f"layer {name} ({norm.kind}): {error}") from error

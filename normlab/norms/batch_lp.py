@@ -7,10 +7,11 @@ from flax import linen as nn
 from jax import Array
 from jax.nn import initializers
 
-from normlab.norms import lp
+from normlab.norms import functional, lp, running
 from normlab.norms.affine import affine, output_dtype
 from normlab.norms.entry import AFFINE, RUNNING, Entry
 from normlab.norms.options import NormOptions, Statistics
+from normlab.norms.single import check_batch
 
 
 class LpBatchNorm(nn.Module):
@@ -36,7 +37,10 @@ class LpBatchNorm(nn.Module):
     ) -> Array:
         """Returns x (N, ..., C) normalized, of x's shape.
 
-        ``mask``, broadcastable to x, is 0 where an element does not count.
+        ``mask``, broadcastable to x, is 0 where an element does not count, whatever it
+        holds: it reaches no statistic and no gradient of others. The output of a masked
+        element that is not finite is undefined. A channel of which no element counts
+        keeps its running averages.
         """
         shape = (x.shape[-1],)
         # As wide as what updates them, so that a scan can carry them.
@@ -46,16 +50,22 @@ class LpBatchNorm(nn.Module):
         scale, bias = affine(self, shape)
         if use_running_average:
             y = lp.lp_normalize_by(
-                x, mean.value, moment.value, scale, bias, self.p, self.epsilon
+                x,
+                mean.value,
+                moment.value,
+                scale,
+                bias,
+                self.p,
+                self.epsilon,
+                mask=mask,
             )
         else:
             y, *batch = lp.lp_batch_norm(
                 x, scale, bias, self.p, self.epsilon, mask=mask
             )
             if self.is_mutable_collection("batch_stats") and not self.is_initializing():
-                for running, new in zip((mean, moment), batch, strict=True):
-                    old = running.value
-                    running.value = self.momentum * old + (1 - self.momentum) * new
+                seen = functional.seen(x, mask=mask)
+                running.update((mean, moment), batch, self.momentum, seen)
         return y.astype(output_dtype(None, x, scale, bias))
 
 
@@ -70,6 +80,8 @@ def batch_lp(
     layer = LpBatchNorm(
         name=name, p=options.norm_p, momentum=options.norm_momentum, **options.affine
     )
+    if statistics == "batch":
+        check_batch(layer, x)
     return layer(x, use_running_average=statistics == "running", mask=mask)
 
 

@@ -7,10 +7,11 @@ from flax import linen as nn
 from jax import Array
 from jax.nn import initializers
 
-from normlab.norms import functional
+from normlab.norms import functional, running
 from normlab.norms.affine import affine, compute_input, output_dtype
 from normlab.norms.entry import AFFINE, RUNNING, Entry
 from normlab.norms.options import NormOptions, Statistics
+from normlab.norms.single import check_batch
 from normlab.settings import NormSettings
 
 
@@ -58,7 +59,10 @@ class BatchNorm(nn.Module):
         """Returns x normalized, of x's shape.
 
         ``use_running_average`` must be given here or to the constructor, not to both.
-        ``mask``, broadcastable to x, is 0 where an element does not count.
+        ``mask``, broadcastable to x, is 0 where an element does not count, whatever it
+        holds: it reaches no statistic and no gradient of others. The output of a masked
+        element that is not finite is undefined. A feature of which no element counts,
+        in an empty batch, say, keeps its running averages.
         """
         use_running_average = nn.merge_param(
             "use_running_average", self.use_running_average, use_running_average
@@ -72,24 +76,27 @@ class BatchNorm(nn.Module):
         scale, bias = affine(self, shape)
         if use_running_average:
             y = functional.normalize_by(
-                wide, mean.value, var.value, scale, bias, self.epsilon, axis=self.axis
-            )
-        else:
-            initializing = self.is_initializing()  # when axis_name is not yet bound
-            y, *batch = functional.batch_norm(
                 wide,
+                mean.value,
+                var.value,
                 scale,
                 bias,
                 self.epsilon,
                 axis=self.axis,
                 mask=mask,
-                axis_name=None if initializing else self.axis_name,
-                axis_index_groups=self.axis_index_groups,
             )
+        else:
+            initializing = self.is_initializing()  # when axis_name is not yet bound
+            over: dict[str, Any] = {
+                "axis": self.axis,
+                "mask": mask,
+                "axis_name": None if initializing else self.axis_name,
+                "axis_index_groups": self.axis_index_groups,
+            }
+            y, *batch = functional.batch_norm(wide, scale, bias, self.epsilon, **over)
             if self.is_mutable_collection("batch_stats") and not initializing:
-                for running, new in zip((mean, var), batch, strict=True):
-                    old = running.value
-                    running.value = self.momentum * old + (1 - self.momentum) * new
+                seen = functional.seen(wide, **over)
+                running.update((mean, var), batch, self.momentum, seen)
         return y.astype(output_dtype(self.dtype, x, scale, bias))
 
 
@@ -102,6 +109,8 @@ def batch(
 ) -> Array:
     """Batch norm, the layer of a model called ``name``."""
     layer = BatchNorm(name=name, momentum=options.norm_momentum, **options.affine)
+    if statistics == "batch":
+        check_batch(layer, x)
     return layer(x, use_running_average=statistics == "running", mask=mask)
 
 

@@ -2,18 +2,32 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-# Averages arrays of one shape over their blocks; the axes stay, so that each mean
-# broadcasts against its array.
-BlockMean = Callable[..., tuple[Array, ...]]
+
+class Blocks(NamedTuple):
+    """The blocks of arrays of one shape.
+
+    Attributes:
+      mean: averages such arrays over their blocks; the axes stay, so that each mean
+        broadcasts against its array. It is 0 where no element of a block counts.
+      seen: whether some element of a block counts; its axes stay, too. None if that is
+        sure for all blocks.
+    """
+
+    mean: Callable[..., tuple[Array, ...]]
+    seen: Array | None
+
+    def or_one(self, value: Array) -> Array:
+        """``value`` of a block, or 1 if no element of it counts."""
+        return value if self.seen is None else jnp.where(self.seen, value, 1)
 
 
-def block_mean(
+def cut(
     shape: tuple[int, ...],
     axes: tuple[int, ...],
     num_groups: int | None,
@@ -21,8 +35,8 @@ def block_mean(
     axis_name: str | None,
     axis_index_groups: Any,
     assignment: Array | None = None,
-) -> BlockMean:
-    """The function that averages arrays of ``shape`` over their blocks.
+) -> Blocks:
+    """The blocks of arrays of ``shape``.
 
     A block spans ``axes``, one of ``num_groups`` groups of channels (the last axis)
     unless that is None, and the mapped axis ``axis_name``, or each of the
@@ -46,18 +60,44 @@ def block_mean(
         size *= 1 if num_groups is None else shape[-1] // num_groups
         if axis_name is not None:
             size *= lax.psum(1, axis_name, axis_index_groups=axis_index_groups)
-        return lambda *values: tuple(s / size for s in total(values))
+        seen = None
+        if size == 0:  # an empty batch
+            kept = [1 if a in axes else n for a, n in enumerate(shape)]
+            size, seen = 1, jnp.zeros(kept, bool)
+        return Blocks(lambda *values: tuple(s / size for s in total(values)), seen)
 
-    lead = (1,) * (len(shape) - jnp.ndim(mask))
-    real = jnp.asarray(mask, bool).reshape(lead + jnp.shape(mask))
+    real = _real(mask, len(shape))
     (count,) = total((jnp.broadcast_to(real, shape),))
+    divisor = jnp.maximum(count, 1)
 
     def masked_mean(*values: Array) -> tuple[Array, ...]:
         # Select, not multiply: a NaN in the padding must not reach the statistics.
         kept = tuple(jnp.where(real, v, jnp.zeros((), v.dtype)) for v in values)
-        return tuple(s / count for s in total(kept))
+        return tuple(s / divisor for s in total(kept))
 
-    return masked_mean
+    return Blocks(masked_mean, count > 0)
+
+
+def tame(x: Array, mask: Array | None) -> Array:
+    """``x``, with 0 for the masked elements that are not finite, or almost so.
+
+    A masked element counts in no mean, but it is normalized, and NaN or infinity times
+    a gradient of 0 is NaN. An element whose square overflows is replaced, too.
+
+    Args:
+      x: a floating array.
+      mask: broadcastable to ``x``, or None, which masks nothing.
+    """
+    if mask is None:
+        return x
+    harmless = _real(mask, x.ndim) | jnp.isfinite(jnp.square(x))
+    return jnp.where(harmless, x, jnp.zeros((), x.dtype))
+
+
+def _real(mask: Array, ndim: int) -> Array:
+    """``mask`` as booleans of rank ``ndim``."""
+    lead = (1,) * (ndim - jnp.ndim(mask))
+    return jnp.asarray(mask, bool).reshape(lead + jnp.shape(mask))
 
 
 def consecutive(channels: int, num_groups: int) -> np.ndarray:

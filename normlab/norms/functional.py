@@ -19,6 +19,16 @@ derivative flows through it: autodiff then finds the backward pass with two
 reductions, and jvp, vjp and their compositions hold without custom rules.
 
 Everything is computed in float32 or, for wider inputs, in the inputs' precision.
+
+Where a mask is false (0) an element does not count. Whatever it holds, it does not
+reach the statistics, nor the output or a derivative of another element. It does not
+reach the gradients of scale and bias either, if its own output has a gradient of 0. A
+block that is empty or masked out whole has mean 0 and variance 1. The output at a
+masked element is that element normalized like the others of its block. If the element
+is NaN, infinite or so large that its square overflows, its output is undefined.
+
+A block of one element is its own mean, so its output is the bias, whatever the input.
+These functions compute it; the layers of `normlab.norms.make_norm` refuse it.
 """
 
 from collections.abc import Sequence
@@ -29,7 +39,7 @@ from jax import Array, lax
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from normlab.errors import UserError
-from normlab.norms.blocks import BlockMean, block_mean
+from normlab.norms.blocks import Blocks, cut, tame
 
 Axes = int | Sequence[int]
 
@@ -58,17 +68,19 @@ def moments(
     Args:
       x: real array of any shape.
       axes: the axes to reduce.
-      mask: broadcastable to ``x``; where it is false (0) an element does not count.
+      mask: broadcastable to ``x``; where it is false (0) an element does not count,
+        whatever it holds.
       axis_name: a mapped axis (vmap, shard_map, pmap) to reduce over as well. Each
         element weighs the same, however the mask is spread over the axis.
       axis_index_groups: reduce within these groups of the mapped axis.
 
     Returns:
-      ``(mean, var)``, each of ``x``'s shape without ``axes``, at least float32.
+      ``(mean, var)``, each of ``x``'s shape without ``axes``, at least float32; 0 and 1
+      where no element counts.
     """
-    x, axes = _at_least_float32(x), _axes(axes, x.ndim)
-    mean = block_mean(x.shape, axes, None, mask, axis_name, axis_index_groups)
-    shift, _, offset, var = _shifted_moments(x, mean)
+    x, axes = tame(_at_least_float32(x), mask), _axes(axes, x.ndim)
+    blocks = cut(x.shape, axes, None, mask, axis_name, axis_index_groups)
+    shift, _, offset, var = _shifted_moments(x, blocks)
     return (shift + offset).squeeze(axes), var.squeeze(axes)
 
 
@@ -91,15 +103,16 @@ def batch_norm(
       epsilon: added to the variance.
       axis: the feature axis or axes.
       mask, axis_name, axis_index_groups: as in ``moments``. All elements of ``x`` are
-        normalized, the masked ones by statistics in which they do not count.
+        normalized, the masked ones by statistics in which they do not count; the output
+        of one that is not finite is undefined.
 
     Returns:
       ``y`` of ``x``'s shape, ``mean`` and ``var`` of the features' shape.
     """
-    x, features = _at_least_float32(x), _axes(axis, x.ndim)
-    axes = tuple(a for a in range(x.ndim) if a not in features)
-    mean = block_mean(x.shape, axes, None, mask, axis_name, axis_index_groups)
-    shift, d, offset, var = _shifted_moments(x, mean)
+    x, features = tame(_at_least_float32(x), mask), _axes(axis, x.ndim)
+    axes = _other_axes(features, x.ndim)
+    blocks = cut(x.shape, axes, None, mask, axis_name, axis_index_groups)
+    shift, d, offset, var = _shifted_moments(x, blocks)
     y = _standardize(d, offset, var, scale, bias, epsilon, features)
     return Normalized(y, (shift + offset).squeeze(axes), var.squeeze(axes))
 
@@ -113,13 +126,16 @@ def normalize_by(
     epsilon: float,
     *,
     axis: Axes = -1,
+    mask: Array | None = None,
 ) -> Array:
     """``scale * (x - mean) / sqrt(var + epsilon) + bias`` with given statistics.
 
     ``mean``, ``var``, ``scale`` and ``bias`` have the shape of ``x`` along ``axis``;
-    the last two may be None.
+    the last two may be None. Where ``mask``, broadcastable to ``x``, is false (0) an
+    element reaches no gradient that its own output does not have; the output of one
+    that is not finite is undefined.
     """
-    x, features = _at_least_float32(x), _axes(axis, x.ndim)
+    x, features = tame(_at_least_float32(x), mask), _axes(axis, x.ndim)
     d = x - _along(mean, features, x.ndim)
     var = _along(var, features, x.ndim)
     return _standardize(d, None, var, scale, bias, epsilon, features)
@@ -164,17 +180,17 @@ def group_norm(
     check_groups(num_groups, x.shape[-1])
     if reduction_axes is None:
         reduction_axes = (*range(1, x.ndim - 1), -1)
-    x, axes = _at_least_float32(x), _axes(reduction_axes, x.ndim)
+    x, axes = tame(_at_least_float32(x), mask), _axes(reduction_axes, x.ndim)
     if x.ndim - 1 not in axes:
         raise ValueError(
             f"reduction axes {axes} leave out the last axis, {x.ndim - 1}: "
             "it holds the channels, and a group spans some of them"
         )
     axes = tuple(a for a in axes if a != x.ndim - 1)
-    mean = block_mean(
+    blocks = cut(
         x.shape, axes, num_groups, mask, axis_name, axis_index_groups, assignment
     )
-    shift, d, offset, var = _shifted_moments(x, mean)
+    shift, d, offset, var = _shifted_moments(x, blocks)
     y = _standardize(d, offset, var, scale, bias, epsilon, (x.ndim - 1,))
     one_G = _one_channel_each(num_groups, x.shape[-1], assignment)
     mean_NG = (shift + offset).squeeze(axes)[..., one_G]
@@ -186,18 +202,36 @@ def feature_shape(x: Array, axis: Axes) -> tuple[int, ...]:
     return tuple(x.shape[a] for a in _axes(axis, x.ndim))
 
 
+def seen(
+    x: Array,
+    *,
+    axis: Axes = -1,
+    mask: Array | None = None,
+    axis_name: str | None = None,
+    axis_index_groups: Any = None,
+) -> Array | None:
+    """Whether some element of each feature counts; arguments as in ``batch_norm``.
+
+    Returns:
+      booleans of the features' shape; None if that is sure for all features.
+    """
+    axes = _other_axes(_axes(axis, x.ndim), x.ndim)
+    blocks = cut(x.shape, axes, None, mask, axis_name, axis_index_groups)
+    return None if blocks.seen is None else blocks.seen.squeeze(axes)
+
+
 def check_groups(num_groups: int, channels: int) -> None:
     """Raises UserError (a ValueError) unless ``num_groups`` divides ``channels``."""
     if num_groups <= 0 or channels % num_groups:
         raise UserError(f"{num_groups} groups do not divide {channels} channels")
 
 
-def _shifted_moments(x: Array, mean: BlockMean) -> tuple[Array, Array, Array, Array]:
+def _shifted_moments(x: Array, blocks: Blocks) -> tuple[Array, Array, Array, Array]:
     """``(shift, d, offset, var)``: d = x - shift has mean ``offset``, variance var."""
-    (shift,) = mean(lax.stop_gradient(x))
+    (shift,) = blocks.mean(lax.stop_gradient(x))
     d = x - shift
-    offset, square = mean(d, jnp.square(d))
-    var = square - jnp.square(offset)
+    offset, square = blocks.mean(d, jnp.square(d))
+    var = blocks.or_one(square - jnp.square(offset))
     # Rounding may leave a constant block a little below 0. Only the value is lifted:
     # a clip would also cut the variance's derivatives, which are right as they are.
     return shift, d, offset, var - lax.stop_gradient(jnp.minimum(var, 0))
@@ -244,6 +278,10 @@ def _along(v: Array, features: tuple[int, ...], ndim: int) -> Array:
 
 def _axes(axes: Axes, ndim: int) -> tuple[int, ...]:
     return tuple(sorted(normalize_axis_tuple(axes, ndim)))
+
+
+def _other_axes(features: tuple[int, ...], ndim: int) -> tuple[int, ...]:
+    return tuple(a for a in range(ndim) if a not in features)
 
 
 def _at_least_float32(x: Array) -> Array:

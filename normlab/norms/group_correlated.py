@@ -12,6 +12,7 @@ from normlab.norms.affine import affine, output_dtype
 from normlab.norms.blocks import consecutive
 from normlab.norms.entry import AFFINE, Entry, settings_named
 from normlab.norms.options import NormOptions, Statistics
+from normlab.norms.single import check_groups
 
 
 class AssignedGroupNorm(nn.Module):
@@ -34,8 +35,8 @@ class AssignedGroupNorm(nn.Module):
     scale_init: initializers.Initializer = initializers.ones
 
     @nn.compact
-    def __call__(self, x: Array) -> Array:
-        """Returns x (N, ..., C) normalized, of x's shape.
+    def __call__(self, x: Array, *, mask: Array | None = None) -> Array:
+        """Returns x (N, ..., C) normalized, of x's shape; ``mask`` as `GroupNorm`'s.
 
         Raises UserError (a ValueError) if ``num_groups`` does not divide C.
         """
@@ -53,6 +54,7 @@ class AssignedGroupNorm(nn.Module):
             scale,
             bias,
             self.epsilon,
+            mask=mask,
             assignment=assignment.value,
         )
         return y.astype(output_dtype(None, x, scale, bias))
@@ -68,7 +70,8 @@ def group_correlated(
     """Group norm of assigned groups, the layer called ``name``."""
     assert options.groups is not None  # `make_norm` has seen to it
     layer = AssignedGroupNorm(name=name, num_groups=options.groups, **options.affine)
-    return layer(x)
+    check_groups(x, options.groups)
+    return layer(x, mask=mask)
 
 
 ENTRY = Entry(

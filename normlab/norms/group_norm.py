@@ -12,6 +12,7 @@ from normlab.norms import functional
 from normlab.norms.affine import affine, compute_input, output_dtype
 from normlab.norms.entry import AFFINE, Entry
 from normlab.norms.options import NormOptions, Statistics
+from normlab.norms.single import check_groups
 from normlab.settings import NormSettings
 
 
@@ -45,7 +46,9 @@ class GroupNorm(nn.Module):
     def __call__(self, x: Array, *, mask: Array | None = None) -> Array:
         """Returns x (N, ..., C) normalized, of x's shape.
 
-        ``mask``, broadcastable to x, is 0 where an element does not count.
+        ``mask``, broadcastable to x, is 0 where an element does not count, whatever it
+        holds: it reaches no statistic and no gradient of others. The output of a masked
+        element that is not finite is undefined.
 
         Raises ValueError unless exactly one of ``num_groups`` and ``group_size`` is
         given, if it does not divide C, or if ``reduction_axes`` leaves out the last.
@@ -88,8 +91,10 @@ def group(
     mask: Array | None,
 ) -> Array:
     """Group norm, the layer of a model called ``name``; takes no batch statistics."""
+    assert options.groups is not None  # `make_norm` has seen to it
     layer = GroupNorm(name=name, num_groups=options.groups, **options.affine)
-    return layer(x)
+    check_groups(x, options.groups)
+    return layer(x, mask=mask)
 
 
 def blocks(settings: NormSettings, channels: int) -> int | None:

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from normlab.errors import UserError
-from normlab.norms.blocks import block_mean
+from normlab.norms.blocks import cut, tame
 from normlab.norms.functional import normalize_by
 from normlab.settings.norms import LP
 
@@ -53,29 +53,31 @@ def lp_batch_norm(
       scale, bias: (C,) or None.
       p: "1", "2" or "inf".
       epsilon: added to r^2.
-      mask: broadcastable to ``x``; where it is false (0) an element does not count.
-        Masked elements are normalized too, by statistics in which they do not count.
+      mask: broadcastable to ``x``; where it is false (0) an element does not count,
+        whatever it holds. Masked elements are normalized too, by statistics in which
+        they do not count; the output of one that is not finite is undefined.
 
     Returns:
-      ``y`` of ``x``'s shape, ``mean`` and ``moment`` of (C,), at least float32.
+      ``y`` of ``x``'s shape, ``mean`` and ``moment`` of (C,), at least float32; 0 and 1
+      where no element counts.
 
     Raises:
       UserError (a ValueError): for another ``p``.
     """
     _check(p)
     x = jnp.asarray(x, jnp.promote_types(jnp.result_type(x), jnp.float32))
-    axes = tuple(range(x.ndim - 1))
-    average = block_mean(x.shape, axes, None, mask, None, None)
+    x, axes = tame(x, mask), tuple(range(x.ndim - 1))
+    blocks = cut(x.shape, axes, None, mask, None, None)
     # In two passes, as in `functional`: y does not depend on the shift, so that no
     # derivative flows through it.
-    (shift,) = average(lax.stop_gradient(x))
+    (shift,) = blocks.mean(lax.stop_gradient(x))
     d = x - shift
     if p == "inf":
-        (offset,) = average(d)
+        (offset,) = blocks.mean(d)
         moment = _largest(x, axes, mask)
     else:
-        offset, moment = average(d, jnp.abs(x) if p == "1" else jnp.square(x))
-    offset, moment = offset.squeeze(axes), moment.squeeze(axes)
+        offset, moment = blocks.mean(d, jnp.abs(x) if p == "1" else jnp.square(x))
+    offset, moment = offset.squeeze(axes), blocks.or_one(moment).squeeze(axes)
     y = lp_normalize_by(d, offset, moment, scale, bias, p, epsilon)
     return LpNormalized(y, shift.squeeze(axes) + offset, moment)
 
@@ -88,15 +90,17 @@ def lp_normalize_by(
     bias: Array | None,
     p: str,
     epsilon: float,
+    *,
+    mask: Array | None = None,
 ) -> Array:
     """``scale * (x - mean) / sqrt(r^2 + epsilon) + bias`` with given statistics.
 
     ``mean``, ``moment`` (whose p-th root is r), ``scale`` and ``bias`` are (C,); the
-    last two may be None.
+    last two may be None. ``mask`` is as in `functional.normalize_by`.
     """
     _check(p)
     square = moment if p == "2" else jnp.square(moment)  # r^2
-    return normalize_by(x, mean, square, scale, bias, epsilon)
+    return normalize_by(x, mean, square, scale, bias, epsilon, mask=mask)
 
 
 def _largest(x: Array, axes: tuple[int, ...], mask: Array | None) -> Array:
@@ -105,7 +109,8 @@ def _largest(x: Array, axes: tuple[int, ...], mask: Array | None) -> Array:
     if mask is not None:
         real = jnp.broadcast_to(jnp.asarray(mask, bool), x.shape)
         size = jnp.where(real, size, jnp.zeros((), x.dtype))
-    return size.max(axes, keepdims=True)
+    # Of nothing at all a maximum needs to be told.
+    return size.max(axes, keepdims=True, initial=None if size.size else 0)
 
 
 def _check(p: str) -> None:

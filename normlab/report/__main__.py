@@ -8,13 +8,12 @@ numbers, figures with their tables, curves to explore, flags and revision. A run
 unfinished.
 """
 
-from pathlib import Path
-
 from absl import flags as absl_flags
 
 from normlab import flags
 from normlab.errors import UserError
 from normlab.report import write
+from normlab.words import path_of
 
 
 def flag_values() -> absl_flags.FlagValues:
@@ -43,7 +42,7 @@ def main(values: absl_flags.FlagValues) -> None:
             "nothing to report: pass --run=RUN, a directory that python -m "
             "normlab.sweep made"
         )
-    path = write(values.run, Path(values.out).expanduser())
+    path = write(values.run, path_of(values.out))
     print(f"report: {path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 

@@ -5,7 +5,7 @@ import functools
 import inspect
 import io
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -22,11 +22,13 @@ from PIL import Image
 from normlab.errors import UserError
 from normlab.figures import (
     FIGURES,
+    CannotDraw,
     Sources,
     candidates,
     landscape_contour,
     landscape_line,
     landscape_surface,
+    only,
     plotted,
 )
 from normlab.figures.style import style
@@ -50,7 +52,7 @@ _LANDSCAPES = {
 
 
 class Drawn(NamedTuple):
-    """A figure of the page.
+    """A figure of the page, or what there is of one that cannot be drawn.
 
     Attributes:
       name: as in `FIGURES`, or the name of a landscape's file.
@@ -58,16 +60,18 @@ class Drawn(NamedTuple):
       alt: what it shows, for who cannot see it.
       image: a ``data:`` address.
       width, height: in the page's pixels.
-      csv: what is plotted.
+      csv: what is plotted; None where that cannot be told.
+      fault: why there is no image, else "".
     """
 
     name: str
     caption: str
-    alt: str
-    image: str
-    width: int
-    height: int
-    csv: embed.Download
+    alt: str = ""
+    image: str = ""
+    width: int = 0
+    height: int = 0
+    csv: embed.Download | None = None
+    fault: str = ""
 
 
 @contextlib.contextmanager
@@ -134,30 +138,35 @@ def _drawn_of(run: str, name: str) -> list[Drawn]:
 
 def _drawn(sources: Sources, name: str) -> list[Drawn]:
     """A figure, or none where the run has nothing for it after all."""
-    if name in FIGURES:
-        table = plotted(name, sources)
-        return [] if table is None else [_with_table(name, FIGURES[name].draw, table)]
-    draw = _LANDSCAPES[_kind(name)].draw
-    table = pd.read_csv(RunPaths.at(sources.run).figures / f"{name}.csv")
-    return [_with_table(name, draw, table)]
-
-
-def _with_table(
-    name: str, draw: Callable[[pd.DataFrame], Figure], table: pd.DataFrame
-) -> Drawn:
-    figure = draw(table)
+    draw = FIGURES[name].draw if name in FIGURES else _LANDSCAPES[_kind(name)].draw
     words = inspect.getdoc(inspect.getmodule(draw)) or name
     # A module says in its first sentences what its figure is.
-    caption = " ".join(words.split("\n\n")[0].split())
+    found = Drawn(name, " ".join(words.split("\n\n")[0].split()))
+    try:
+        table = _table(sources, name)
+        if table is None:
+            return []
+        found = found._replace(csv=embed.csv(name, table))
+        with only(name):
+            return [_with_image(found, draw(table), table)]
+    except CannotDraw as error:
+        return [found._replace(fault=str(error))]
+
+
+def _table(sources: Sources, name: str) -> pd.DataFrame | None:
+    if name in FIGURES:
+        return plotted(name, sources)
+    with only(name):
+        return pd.read_csv(RunPaths.at(sources.run).figures / f"{name}.csv")
+
+
+def _with_image(found: Drawn, figure: Figure, table: pd.DataFrame) -> Drawn:
     width, height = (round(_DPI * size) for size in figure.get_size_inches())
-    return Drawn(
-        name,
-        caption,
-        alt_text(caption, table),
-        _image(figure),
-        width,
-        height,
-        embed.csv(name, table),
+    return found._replace(
+        alt=alt_text(found.caption, table),
+        image=_image(figure),
+        width=width,
+        height=height,
     )
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from normlab.analysis.summary import number
+from normlab.analysis.summary import Interval
 from normlab.claims import Verdict
 from normlab.claims.rules import CONTRADICTED, SUPPORTED, UNDECIDED
 
@@ -22,7 +22,7 @@ class Judged:
       value: the median with its interval and unit, or empty where nothing was found.
       interval: what the interval is.
       runs: name -> the address of the run's section; empty where the page has none.
-      parts: the claims whose id begins with this one's and a dot.
+      parts: the verdicts on its parts.
     """
 
     verdict: Verdict
@@ -39,13 +39,12 @@ def judged(verdicts: Iterable[Verdict], sections: Mapping[str, str]) -> list[Jud
       sections: run -> the address of its section.
     """
     rows = [_judged(verdict, sections) for verdict in verdicts]
-    ids = {row.verdict.id for row in rows}
+    claims = {row.verdict.claim for row in rows if not row.verdict.is_part}
     parts: dict[str, list[Judged]] = {}
     found = []
     for row in rows:
-        above = row.verdict.id.partition(".")[0]
-        if above != row.verdict.id and above in ids:
-            parts.setdefault(above, []).append(row)
+        if row.verdict.is_part and row.verdict.claim in claims:
+            parts.setdefault(row.verdict.claim, []).append(row)
         else:
             found.append(row)
     return [
@@ -66,13 +65,10 @@ def _judged(verdict: Verdict, sections: Mapping[str, str]) -> Judged:
     runs = {name: address or by_name.get(name, "") for name, address in runs.items()}
     if math.isnan(verdict.median):
         return Judged(verdict, "", "", runs)
-    value = _digits(verdict.median)
-    interval = "one seed, no interval" if verdict.n == 1 else ""
-    if verdict.n > 1 and not (math.isnan(verdict.low) or math.isnan(verdict.high)):
-        value += f" [{_digits(verdict.low)}, {_digits(verdict.high)}]"
-        interval = f"{verdict.coverage:.0%} interval"
+    # With the digits of the ledger, by which the rules go.
+    value = Interval.of(verdict._asdict()).text
+    interval = f"{verdict.coverage:.0%} interval"
+    if verdict.n == 1 or math.isnan(verdict.low) or math.isnan(verdict.high):
+        value = value.partition(" ")[0]
+        interval = "one seed, no interval" if verdict.n == 1 else ""
     return Judged(verdict, f"{value} {verdict.unit}".strip(), interval, runs)
-
-
-def _digits(value: float) -> str:
-    return number(float(f"{value:.3g}"))

@@ -1,6 +1,7 @@
 """The page: what was read of the runs, put into the templates."""
 
 import re
+import sys
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -52,7 +53,7 @@ def write(runs: Sequence[str | Path], folder: Path) -> Path:
 
 
 def render(runs: Sequence[str | Path]) -> str:
-    """The page of some runs, as HTML.
+    """The page of some runs, as HTML; a figure that cannot be drawn is told at once.
 
     Raises:
       UserError: as of `write`.
@@ -95,6 +96,9 @@ def render(runs: Sequence[str | Path]) -> str:
 def _section(
     sources: Sources, name: str, anchor: str, figures: list[drawn.Drawn]
 ) -> Section:
+    for figure in figures:
+        if figure.fault:
+            print(f"{name}: {figure.fault}", file=sys.stderr)
     frame = sources.table("metrics")
     origin, finals = read_origin(sources.run, frame), read_finals(frame)
     downloads = [

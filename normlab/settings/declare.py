@@ -27,6 +27,8 @@ class Setting:
         (their names are then checked where the entries are known).
       low, high: the least and the greatest number that it may be.
       above, below: numbers that it must be above, below.
+      float32: whether networks compute with it, in float32, which must then tell its
+        values apart.
       before: its value in runs that were stored before the setting came.
       read_by: the registries (``norm``, ``model``, ``optimizer``) whose entries say
         whether they read it, each with the value that the setting has in a cell whose
@@ -42,6 +44,7 @@ class Setting:
     high: float | None = None
     above: float | None = None
     below: float | None = None
+    float32: bool = False
     before: Any = ALWAYS
     read_by: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     in_label: bool = False

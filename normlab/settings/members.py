@@ -10,7 +10,7 @@ class MemberSettings:
     """The seed of a member, and the axes of a cell's members."""
 
     seed: int = flag(0, "The first seed.", low=0)
-    lr: float = flag(1e-3, "Learning rates.", axis="member", low=0)
+    lr: float = flag(1e-3, "Learning rates.", axis="member", low=0, float32=True)
     momentum: float = flag(
         0.9,
         "Momentum; it applies to --optimizer=momentum alone.",
@@ -18,6 +18,7 @@ class MemberSettings:
         low=0,
         below=1,
         read_by={"optimizer": 0.0},
+        float32=True,
     )
     weight_decay: float = flag(
         0.0,
@@ -25,6 +26,7 @@ class MemberSettings:
         "for --optimizer=adamw.",
         axis="member",
         low=0,
+        float32=True,
     )
     grouping: str = flag(
         "sequential",

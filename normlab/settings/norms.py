@@ -45,6 +45,7 @@ class NormSettings:
         axis="static",
         low=0,
         read_by=_BY_NORM,
+        float32=True,
     )
     norm_momentum: float = flag(
         0.99,
@@ -53,6 +54,7 @@ class NormSettings:
         low=0,
         below=1,
         read_by=_BY_NORM,
+        float32=True,
     )
     norm_scale: bool = flag(
         True, "Whether norms learn a scale.", axis="static", read_by=_BY_NORM
@@ -99,6 +101,7 @@ class NormSettings:
         axis="static",
         low=0,
         read_by=_BY_NORM,
+        float32=True,
     )
     noise_scale: float = flag(
         1.25,
@@ -106,6 +109,7 @@ class NormSettings:
         axis="static",
         low=1,
         read_by=_BY_NORM,
+        float32=True,
     )
     noise_mean_spread: float = flag(
         0.1,
@@ -114,6 +118,7 @@ class NormSettings:
         axis="static",
         low=0,
         read_by=_BY_NORM,
+        float32=True,
     )
     noise_scale_spread: float = flag(
         0.1,
@@ -122,6 +127,7 @@ class NormSettings:
         axis="static",
         low=0,
         read_by=_BY_NORM,
+        float32=True,
     )
     noise_spread: str = flag(
         "std",

@@ -16,6 +16,7 @@ class ProbeSettings:
         (0.5, 1.0, 2.0, 4.0),
         "Lengths of the probes along the gradient, in learning rates.",
         above=0,
+        float32=True,
     )
     probe_images: int = flag(
         500,

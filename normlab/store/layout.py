@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from normlab.errors import Unwritable, UserError
+from normlab.words import check_text
 
 _DIGEST = "sha256"
 
@@ -92,9 +93,11 @@ class RunPaths:
           UserError: no folder can have that name.
         """
         try:
-            return cls(Path(folder).expanduser().resolve())
+            root = Path(folder).expanduser().resolve()
         except (OSError, RuntimeError, ValueError) as error:
             raise UserError(f"cannot use the folder {str(folder)!r}: {error}") from None
+        check_text(str(root))
+        return cls(root)
 
     @property
     def sweep(self) -> Path:

@@ -31,7 +31,13 @@ def revision() -> str | None:
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     try:
         done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=10, check=True
+            command,
+            cwd=folder,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=10,
+            check=True,
         )
         tracked = subprocess.run(
             ["git", "ls-files", "--error-unmatch", "__init__.py"],

@@ -69,7 +69,8 @@ def thin(
     for cell_id, paths in _furthest(sources).items():
         _thin_cell(paths, target.cell(cell_id), quantities)
     if exists(source.flags):
-        write_text(target.flags, _elsewhere(source.flags.read_text(encoding="utf-8")))
+        lines = source.flags.read_text(encoding="utf-8", errors="replace")
+        write_text(target.flags, _elsewhere(lines))
     sweeps = [read_json(each.sweep) for each in sources]
     stamps = [sweep.get("sessions") for sweep in sweeps]
     sessions = [one for own in stamps if isinstance(own, list) for one in own]

@@ -46,7 +46,10 @@ def _print_summary(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _report(paths: RunPaths) -> None:
-    """Table, figures and summary of a complete run, drawn by one process."""
+    """Table, figures and summary of a complete run, drawn by one process.
+
+    A figure that cannot be drawn is told; the run is complete without it.
+    """
     frame = load(paths.root)
     table = _print_summary(frame)
     with only_writer(paths.summary_lock, wait=True):
@@ -54,15 +57,18 @@ def _report(paths: RunPaths) -> None:
             print(f"figures: {paths.figures}, drawn by another process")
             return
         try:
-            written = draw_all(Sources(paths.root, frame), paths.figures)
+            written, failed = draw_all(Sources(paths.root, frame), paths.figures)
         except OSError as error:
             reason = f"cannot write {paths.figures}: {error.strerror}"
             raise Unwritable(reason) from error
-        # Last: a run that has its summary has its figures.
+        # Last: a run that has its summary has its figures, those that can be drawn.
         write_text(paths.summary, table.to_csv(index=False))
     for path in written:
         if path.suffix == ".png":
             print(f"figure: {path} (and .pdf, .csv)")
+    for error in failed:
+        again = f"python -m normlab.figures --run={paths.root} tries again"
+        print(f"{PROGRAM}: {error}; {again}", file=sys.stderr)
 
 
 def _export(paths: RunPaths, options: RunOptions) -> None:

@@ -1,7 +1,8 @@
 """What a sweep will do, worked out before anything runs."""
 
+import dataclasses
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,7 +116,26 @@ def make_plan(
         for cell in cells
         if only is None or cell.id in only
     ]
+    _check_widths(plans)
     return Plan(tuple(plans), mode_why, len(cells))
+
+
+def _check_widths(plans: Sequence[CellPlan]) -> None:
+    """Raises UserError where two widths are rounded to the same channels.
+
+    More channels of one layer and fewer of another never come of one width, so a state
+    of the same bytes is the same network.
+    """
+    seen: dict[tuple, float] = {}
+    for plan in plans:
+        config = plan.cell.config
+        alike = dataclasses.replace(config, width=1.0), plan.footprint.state
+        other = seen.setdefault(alike, config.width)
+        if other != config.width:
+            raise UserError(
+                f"--width={other},{config.width}: both are rounded to the same "
+                f"channels in {config.model}"
+            )
 
 
 def _datasets(config: SweepConfig, options: RunOptions) -> dict[str, Dataset]:
@@ -141,6 +161,7 @@ def _plan_cell(
     program = build_program(config, dataset, conv=choose_conv(mode, platform))
     try:
         functions = _functions(program, cell, dataset, options.chunk_steps)
+        footprint = _footprint(functions, working_bytes)
     except ValueError as error:  # a norm that does not fit the model, say
         raise UserError(f"{name} on {config.model}: {error}") from error
     data_bytes = sum(x.nbytes for x in data_arrays(dataset).values())
@@ -151,7 +172,6 @@ def _plan_cell(
             options.member_chunk, members, footprint, mode, available, devices
         )
 
-    footprint = _footprint(functions, working_bytes)
     _, (_, indices, *_) = functions[0]
     _check_fits(name, footprint.state + tree_bytes(indices), available)
     chunk, why = chosen(footprint)

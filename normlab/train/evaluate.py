@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from normlab.errors import UserError
 from normlab.train.losses import LOSSES
 
 
@@ -18,6 +19,27 @@ def in_batches(values: jax.Array, batch_size: int) -> tuple[jax.Array, jax.Array
     mask = jnp.arange(count * batch_size) < n
     shape = (count, batch_size, *values.shape[1:])
     return jnp.pad(values, pads).reshape(shape), mask.reshape(shape[:2])
+
+
+def check_last(
+    model: nn.Module, standardize: Callable, variables: Any, images: Any, size: int
+) -> None:
+    """Raises UserError if the last batch of ``images`` leaves a norm nothing.
+
+    It is padded to the ``size`` of the others, so that norms do not see by its shape
+    when it has but one image.
+    """
+    if len(images) % size != 1:
+        return
+    image = jax.ShapeDtypeStruct((1, *images.shape[1:]), images.dtype)
+    try:
+        jax.eval_shape(
+            lambda x: model.apply(variables, standardize(x), statistics="batch"), image
+        )
+    except UserError as error:
+        raise UserError(
+            f"the last of {len(images)} images is alone in its batch of {size}: {error}"
+        ) from error
 
 
 def noise_rngs(noise: bool, batch: jax.Array) -> dict[str, jax.Array]:
@@ -51,11 +73,14 @@ def make_evaluate(
     def evaluate(params, batch_stats, images, targets):
         n = images.shape[0]
         size = min(batch_size, n)
+        variables = {"params": params, "batch_stats": batch_stats}
+        if statistics == "batch":
+            check_last(model, standardize, variables, images, size)
 
         def body(sums, batch):
             x_NHWC, targets, mask_N, number = batch
             outputs_NK: Any = model.apply(
-                {"params": params, "batch_stats": batch_stats},
+                variables,
                 standardize(x_NHWC),
                 statistics=statistics,
                 # Norms have more to do where something is masked.

@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from normlab.errors import UserError
 from normlab.norms import NORMS
 from normlab.quantities import QUANTITIES, Here, Site, check, measure, needs
 from normlab.settings import ProbeSettings
@@ -50,7 +51,11 @@ def askable(names: Sequence[str], norm: str, norms: Iterable[str]) -> tuple[str,
 
 
 def site_of(network: Network, settings: ProbeSettings) -> Site:
-    """What is the same at every point of the cell; traces the network once."""
+    """What is the same at every point of the cell; traces the network once.
+
+    Raises:
+      UserError: the norm does not fit the network.
+    """
     norm, entry = network.norm, NORMS[network.norm.kind]
     tapped = TappedNorm(norm)
     layers: list[str] = []
@@ -66,7 +71,11 @@ def site_of(network: Network, settings: ProbeSettings) -> Site:
             variables = watched.init(jax.random.key(0), x, statistics="batch")
         layers.extend(variables["params"])  # here still in the order of the calls
 
-    jax.eval_shape(trace, jax.ShapeDtypeStruct((2, *network.image_shape), jnp.float32))
+    images = jax.ShapeDtypeStruct((2, *network.image_shape), jnp.float32)
+    try:
+        jax.eval_shape(trace, images)
+    except UserError as error:
+        raise UserError(f"{norm.kind} on {network.name}: {error}") from error
     channels = {name: x.shape[-1] for name, x in tapped.before.items()}
     groups = None
     if entry.blocks:

@@ -25,6 +25,7 @@ class Network:
     """What a cell trains, and evaluates and measures.
 
     Attributes:
+      name: of the model, for messages.
       model: the Linen module, with ``norm``.
       norm: its norm.
       task: of the dataset, a key of `normlab.train.losses.LOSSES`.
@@ -33,6 +34,7 @@ class Network:
       prepare: ``(key, images) -> x_NHWC``: standardised and augmented.
     """
 
+    name: str
     model: Any
     norm: Norm
     task: str
@@ -66,18 +68,30 @@ def build_network(
     Raises:
       UserError: an unknown model, norm or initialiser.
     """
-    norm = build_norm(cell)
+    model = build_model(cell, len(dataset.classes), conv=conv)
     scale, prepare = _preparation(dataset, cell.standardize, cell.augment)
-    model = make_model(
+    return Network(
         cell.model,
-        norm=norm,
+        model,
+        model.norm,
+        dataset.task,
+        dataset.image_shape,
+        scale,
+        prepare,
+    )
+
+
+def build_model(cell: CellConfig, classes: int, *, conv: str = "patches") -> Any:
+    """The cell's Linen module, with ``classes`` outputs."""
+    return make_model(
+        cell.model,
+        norm=build_norm(cell),
         width=cell.width,
         init=cell.init,
-        classes=len(dataset.classes),
+        classes=classes,
         conv=conv,
         dtype=layer_dtype(cell.precision),
     )
-    return Network(model, norm, dataset.task, dataset.image_shape, scale, prepare)
 
 
 def build_norm(cell: CellConfig) -> Norm:

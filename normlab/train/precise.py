@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from normlab.train.evaluate import in_batches, noise_rngs
+from normlab.train.evaluate import check_last, in_batches, noise_rngs
 
 
 def _averaged(stats: Any) -> dict:
@@ -50,13 +50,16 @@ def make_precise_statistics(
     """
 
     def precise(params, batch_stats, images):
-        x, mask = in_batches(images, min(batch_size, images.shape[0]))
+        size = min(batch_size, images.shape[0])
+        variables = {"params": params, "batch_stats": batch_stats}
+        check_last(model, standardize, variables, images, size)
+        x, mask = in_batches(images, size)
 
         def body(carry, batch):
             seen, mean, within, between = carry
             x_NHWC, mask_N, number = batch
             _, updated = model.apply(
-                {"params": params, "batch_stats": batch_stats},
+                variables,
                 standardize(x_NHWC),
                 statistics="batch",
                 mask=mask_N[:, None, None, None],

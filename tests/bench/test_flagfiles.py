@@ -39,4 +39,4 @@ def test_a_flagfile_is_read_and_says_its_command(path):
     text = path.read_text(encoding="utf-8")
     command = "normlab.bench.whole" if whole else "normlab.bench"
     assert f"python -m {command} --flagfile=experiments/{path.name}" in text
-    assert text.startswith("# Question: ") and "see BUILD.md" in text
+    assert text.startswith("# Question: ") and "see docs/" in text

@@ -86,3 +86,53 @@ def test_the_shift_of_few_says_how_little_it_covers():
     assert (found.low, found.high, found.n) == (1.0, 2.0, 1)
     assert found.coverage == pytest.approx(1 - 2 / 3)
     assert shift_interval([], [1.0]).n == 0
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("off", [2e-6, -2e-6, 4e-4, -4e-4])
+@pytest.mark.parametrize(
+    ("rule", "low", "high", "verdict"),
+    [
+        (within(1.5), -1.5, 0.04, S),
+        (within(1.5), -0.04, 1.5, S),
+        (within(1.5), 1.5, 2.0, U),
+        (at_most(1.5), 1.0, 1.5, S),
+        (at_most(1.5), 1.5, 2.0, U),
+        (at_least(-1), -1.0, 2.0, S),
+        (at_least(-1), -2.0, -1.0, U),
+        (at_least(0.999), 0.999, 1.0, S),
+        (above(1), 1.0, 2.0, U),
+        (above(1), 0.5, 1.0, U),
+        (below(1), 0.5, 1.0, U),
+        (below(1), 1.0, 2.0, U),
+        (above(120), 120.0, 140.0, U),
+    ],
+)
+def test_an_interval_is_compared_as_it_is_shown(rule, low, high, verdict, off):
+    assert rule.verdict(interval(low, high)) == verdict
+    found = interval(low + off, high + off)
+    assert found.text.partition(" ")[2] == interval(low, high).text.partition(" ")[2]
+    assert rule.verdict(found) == verdict
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "verdict"),
+    [
+        (above(0), 2e-7, S),
+        (above(0), -2e-7, C),
+        (within(0.001), 4e-4, S),
+        (within(1.5), 1.501, C),
+        (at_least(0.999), 0.9984, C),
+        (below(120), 119.4, S),
+        (below(12000), 12345.0, C),
+    ],
+)
+def test_what_is_shown_to_differ_differs(rule, value, verdict):
+    assert rule.verdict(interval(value, value)) == verdict
+
+
+@pytest.mark.parametrize("bound", [0.9999, 1.5001, -0.00051, 150.5])
+@pytest.mark.parametrize("rule", [above, below, at_most, at_least, within])
+def test_no_bound_is_finer_than_what_is_shown(rule, bound):
+    with pytest.raises(ValueError, match="finer than what is shown"):
+        rule(bound)

@@ -109,6 +109,17 @@ class Fake:
         path.write_bytes(gzip.compress(tar_bytes(members, extra), compresslevel=1))
         return path
 
+    def extracted(self, *kinds: str, edit: dict | None = None) -> Path:
+        """A folder to which archives were extracted; ``edit`` with None removes."""
+        folder = self.folder / "-".join(["extracted", *kinds])
+        members = {name: x for kind in kinds for name, x in self.members(kind).items()}
+        for name, content in (members | (edit or {})).items():
+            if content is not None:
+                path = folder / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+        return folder
+
 
 @pytest.fixture
 def fake(tmp_path) -> Fake:

@@ -101,7 +101,7 @@ def test_no_archive_at_all(fake, tmp_path, content):
 
 def test_not_there_and_a_folder(fake, tmp_path):
     assert "no such file" in refusal(tmp_path / "nowhere.tgz", fake.spec)
-    assert "no such file" in refusal(tmp_path, fake.spec)
+    assert "a folder with the files of none" in refusal(tmp_path, fake.spec)
 
 
 def test_another_archive(fake):

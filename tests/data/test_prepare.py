@@ -68,6 +68,22 @@ def test_from_an_archive(fake, tmp_path, kind, capsys):
     assert all(line.endswith(" s") for line in lines[:-1])
 
 
+@pytest.mark.faults
+@pytest.mark.parametrize("named", [".", "cifar-10-batches-py", "..", "whole"])
+def test_from_an_extracted_folder(fake, tmp_path, named, capsys, monkeypatch):
+    folder = fake.extracted("python2")
+    before = tree(folder)
+    here = folder / "cifar-10-batches-py" if named == ".." else folder
+    monkeypatch.chdir(here)
+    path = folder if named == "whole" else Path(named)
+    run(fake, tmp_path / "data", path)
+    assert_prepared(fake, tmp_path / "data")
+    assert tree(folder) == before
+    out = capsys.readouterr().out
+    assert out.startswith(f"  reading {path.name or '.'} ... ")
+    assert out.endswith(f"from {path}\n")
+
+
 def test_the_folder_is_what_tfds_reads(fake, tmp_path):
     run(fake, tmp_path / "data", fake.archive())
     source: Any = tfds.data_source(

@@ -232,10 +232,14 @@ def test_every_flag_of_a_sweep_at_its_edges(untraced, name):
     [
         (["--width=10000"], "GiB are free"),
         (["--chunk_steps=2147483647"], "GiB are free"),
-        (["--epsilon=1e-320"], ""),
-        (["--weight_decay=3e38", "--lr=1e-320"], ""),
+        (["--epsilon=1e-320"], "0 in float32"),
+        (["--epsilon=1.2e-38"], ""),
+        (["--weight_decay=3e38", "--lr=1.2e-38"], ""),
         (["--norm=group", "--groups=2147483647"], "do not divide"),
         (["--width=1e-300"], ""),
+        (["--width=1e-300,1e-3"], "rounded to the same channels in small_cnn"),
+        (["--width=1,1.0000001"], "rounded to the same channels in small_cnn"),
+        (["--width=1,1.002"], ""),  # 257 channels for 256
         (["--eval_batch_size=2147483647"], ""),
     ],
 )

@@ -1,5 +1,6 @@
 """SIGTERM and SIGINT: stored up to where it stood, and one line that says so."""
 
+import contextlib
 import json
 import os
 import re
@@ -196,3 +197,58 @@ def test_what_nohup_ignores_is_ignored():
         assert note.signum is None
     finally:
         signal.signal(signal.SIGINT, old)
+
+
+# Where compiled code calls Python, and an exception would be lost, or worse.
+CALLED_BACK = {
+    "import": ("{kill}; done = True", "import called; assert called.done"),
+    "collector": (
+        "import gc; once = iter([1])\n"
+        "gc.callbacks.append(lambda *_: [{kill} for _ in once])",
+        "import called, gc; gc.collect()",
+    ),
+    "finalizer": (
+        "class Last:\n    done = []\n"
+        "    def __del__(self): {kill}; self.done.append(1)",
+        "import called; called.Last(); assert called.Last.done",
+    ),
+    "weak reference": (
+        "import weakref\nclass One: pass\none = One(); done = []\n"
+        "def back(*_): {kill}; done.append(1)\nweakref.finalize(one, back)",
+        "import called; del called.one; assert called.done",
+    ),
+}
+RAISING = """
+import time
+from normlab.interrupt import Stopped, raising
+try:
+    with raising():
+        {body}
+        print("whole", flush=True)
+        time.sleep(60)
+except Stopped as stop:
+    print(stop.signum)
+"""
+
+
+@pytest.mark.parametrize("where", CALLED_BACK)
+def test_a_signal_waits_for_what_compiled_code_calls(where, tmp_path, tally):
+    tally["signals"] += 1
+    module, body = CALLED_BACK[where]
+    kill = f"__import__('os').kill(__import__('os').getpid(), {int(signal.SIGTERM)})"
+    (tmp_path / "called.py").write_text(module.replace("{kill}", kill))
+    done = subprocess.run(
+        [sys.executable, "-c", RAISING.format(body=body)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert (done.stdout, done.stderr) == (f"whole\n{int(signal.SIGTERM)}\n", "")
+
+
+def test_a_signal_that_is_lost_counts_at_the_end(tally):
+    tally["signals"] += 1
+    lost = contextlib.suppress(BaseException)  # as compiled code may do
+    with pytest.raises(Stopped, match="SIGTERM"), raising(), lost:
+        os.kill(os.getpid(), signal.SIGTERM)

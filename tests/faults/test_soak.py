@@ -54,8 +54,12 @@ def sample(pid: int, done: float) -> Sample:
 def watched(
     words: list[str], done: Callable[[], float], stop_at: float = np.inf
 ) -> tuple[list[Sample], int]:
-    """Runs a command and samples it; SIGTERM once ``done`` has reached ``stop_at``."""
+    """Runs a command and samples it; SIGTERM once ``done`` has reached ``stop_at``.
+
+    It has then done some of that itself, so it is at work and not at its start.
+    """
     found: list[Sample] = []
+    begun = done()
     with subprocess.Popen(
         words, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as process:
@@ -68,7 +72,7 @@ def watched(
                 found.append(sample(process.pid, done()))
             except (OSError, IndexError):
                 break  # it has just ended
-            if found[-1].done >= stop_at:
+            if found[-1].done >= stop_at and found[-1].done > begun:
                 process.send_signal(signal.SIGTERM)
                 stop_at = np.inf
             time.sleep(0.2)

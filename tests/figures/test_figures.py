@@ -417,7 +417,7 @@ def test_momentum_and_weight_decay_are_told_apart(frames):
 
 def test_files(frames, tmp_path):
     sources = Sources("a run", frames("plain"))
-    written = draw_all(sources, tmp_path / "new" / "figures", ALWAYS)
+    written, _ = draw_all(sources, tmp_path / "new" / "figures", ALWAYS)
     assert {path.name for path in written} == {
         f"{name}.{kind}" for name in ALWAYS for kind in ("png", "pdf", "csv")
     }

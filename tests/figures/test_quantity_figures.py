@@ -292,7 +292,7 @@ def test_published_curves_are_beside_their_counterparts(run, drawn):
 def test_all_that_a_run_has_are_drawn_and_the_csv_is_the_table(
     run, sources, tmp_path, quick
 ):
-    written = draw_all(sources(run), tmp_path)
+    written, _ = draw_all(sources(run), tmp_path)
     names = {path.stem for path in written}
     assert names == ALWAYS | DRAWN[run]
     assert len(written) == 3 * len(names)
@@ -323,14 +323,16 @@ def test_nothing_is_left_open(name, drawn):
 
 def test_where_there_are_no_numbers_nothing_is_drawn(tmp_path, quick):
     paths = made.write(tmp_path, made.RUNS["plain"][:2], nowhere=True)
-    names = {path.stem for path in draw_all(Sources(paths.root), tmp_path / "figures")}
+    names = {
+        path.stem for path in draw_all(Sources(paths.root), tmp_path / "figures")[0]
+    }
     assert names == {"curves", "lr_sensitivity", "gradient_norm"}
 
 
 def test_a_run_without_probes_has_the_figures_of_its_metrics(tmp_path, quick):
     paths = made.write(tmp_path, made.RUNS["plain"][:2], ())
     sources = Sources(paths.root)
-    names = {path.stem for path in draw_all(sources, tmp_path / "figures")}
+    names = {path.stem for path in draw_all(sources, tmp_path / "figures")[0]}
     assert names == {"curves", "lr_sensitivity", "gradient_norm"}
     with pytest.raises(UserError, match="=santurkar_4: effective_smoothness was"):
         draw_all(sources, tmp_path / "figures", ["santurkar_4"])

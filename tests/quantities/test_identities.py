@@ -223,6 +223,7 @@ def tiny_measure():
         return images.astype(jnp.float32) / 60 - 2
 
     network = Network(
+        "tiny",
         tiny.TinyNet(norm=made_norm, initializers=tiny.QUICK, classes=3),
         made_norm,
         "classification",

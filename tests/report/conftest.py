@@ -35,6 +35,7 @@ def verdict(id: str, kind: str = "supported", **changes) -> Verdict:
         missing=(),
         runs=(),
         note="",
+        claim=id.partition(".")[0],
     )
     return row._replace(**changes)
 

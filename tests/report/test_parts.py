@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from normlab.claims import CLAIMS, ledger
 from normlab.figures import style
 from normlab.figures.tables import PAPER
 from normlab.report import alt, judged, series
@@ -117,14 +118,46 @@ def test_parts_are_folded_under_their_claim():
     assert judged.counts(found) == {"supported": 2, "contradicted": 1, "undecided": 0}
 
 
+@pytest.mark.faults
+def test_a_claims_id_may_hold_dots():
+    """It is the claim that counts its parts, and no dot of a name."""
+    rows = [
+        verdict("S4.1", claim="S4.1"),
+        verdict("S4.1c", claim="S4.1c"),
+        verdict("S4.1c.1", claim="S4.1c"),
+        verdict("S4.1c.2", "undecided", claim="S4.1c"),
+    ]
+    found = judged.judged(rows, {})
+    assert [row.verdict.id for row in found] == ["S4.1", "S4.1c"]
+    assert [p.verdict.id for p in found[1].parts] == ["S4.1c.1", "S4.1c.2"]
+    assert sum(judged.counts(found).values()) == 2
+
+
+@pytest.mark.faults
+def test_the_page_counts_each_claim_once():
+    found = judged.judged(ledger([]), {})
+    assert [row.verdict.id for row in found] == list(CLAIMS)
+    assert sum(judged.counts(found).values()) == len(CLAIMS)
+    for row in found:
+        own = len(CLAIMS[row.verdict.id].parts)
+        assert len(row.parts) == (own if own > 1 else 0)
+
+
+@pytest.mark.faults
+def test_a_claim_is_shown_as_it_is_judged():
+    """With its digits: a page of three would say that 1.504 is within 1.5."""
+    [row] = judged.judged([verdict("C1", low=-1.504, median=0.28, high=1.0)], {})
+    assert row.value == "0.280 [-1.504, 1.000] nats"
+
+
 def test_numbers_of_a_claim():
     [row] = judged.judged([verdict("C1")], {})
-    assert (row.value, row.interval) == ("0.0831 [0.0712, 0.0949] nats", "94% interval")
+    assert (row.value, row.interval) == ("0.083 [0.071, 0.095] nats", "94% interval")
     bare = verdict("C1", low=math.nan, high=math.nan, unit="")
     [row] = judged.judged([bare], {})
-    assert (row.value, row.interval) == ("0.0831", "")
+    assert (row.value, row.interval) == ("0.083", "")
     [row] = judged.judged([verdict("C1", n=1, coverage=0.0)], {})
-    assert (row.value, row.interval) == ("0.0831 nats", "one seed, no interval")
+    assert (row.value, row.interval) == ("0.083 nats", "one seed, no interval")
     [row] = judged.judged([verdict("C1", median=math.nan)], {})
     assert row.value == ""
 

@@ -95,7 +95,7 @@ def test_quantities_come_along_or_those_that_are_named(tmp_path):
 def test_figures_are_drawn_of_it(tmp_path):
     run = write_run(tmp_path / "run", CELLS)
     small = thin(run.root, tmp_path / "thin")
-    drawn = draw_all(Sources(small.root), tmp_path / "figures", ["curves"])
+    drawn, _ = draw_all(Sources(small.root), tmp_path / "figures", ["curves"])
     assert [path.suffix for path in drawn] == [".png", ".pdf", ".csv"]
 
 

@@ -76,7 +76,7 @@ def planned(monkeypatch):
 
     monkeypatch.setattr(sweep, "sweep_cells", lambda config, options: (cell,))
     monkeypatch.setattr(sweep, "open_engine", open_engine)
-    monkeypatch.setattr(sweep, "draw_all", lambda sources, folder: [])
+    monkeypatch.setattr(sweep, "draw_all", lambda sources, folder: ([], []))
     return plans
 
 

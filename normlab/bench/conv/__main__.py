@@ -10,7 +10,6 @@ thin kernels are left to patches all the same, but not here.
 import dataclasses
 import statistics
 from dataclasses import dataclass
-from pathlib import Path
 
 from absl import flags
 
@@ -19,9 +18,11 @@ from normlab.bench.machine import measure_machine
 from normlab.bench.settings import check_count, check_out
 from normlab.errors import UserError
 from normlab.flags import define, read, run
+from normlab.members.placement import find_devices
 from normlab.settings import flag
 from normlab.store.layout import write_json
 from normlab.store.provenance import session
+from normlab.words import path_of
 
 PROGRAM = "normlab.bench.conv"
 # A form this slow at first is timed once, over one turn.
@@ -75,6 +76,7 @@ def measure(config: ConvConfig, name: str, members: int) -> dict[str, list[float
 
 def main(values: flags.FlagValues) -> int:
     config = read(ConvConfig, values)
+    find_devices()
     machine = measure_machine("float32")
     names = tuple(SHAPES) if "all" in config.shape else config.shape
     print(f"{machine.name}: {machine.matmul_gflops:.0f} GFLOP/s in a large product")
@@ -98,7 +100,7 @@ def main(values: flags.FlagValues) -> int:
             if config.out:  # a run that is stopped keeps what it has
                 stamp = {"config": dataclasses.asdict(config), **session()}
                 stamp["machine"] = dataclasses.asdict(machine)
-                write_json(Path(config.out), {**stamp, "results": results})
+                write_json(path_of(config.out), {**stamp, "results": results})
     return 0
 
 

@@ -7,8 +7,6 @@ an evaluation after every epoch, ``metrics.csv`` and a checkpoint a learning rat
 imports no JAX. It is what ``python -m normlab.bench.whole`` compares with.
 """
 
-from pathlib import Path
-
 from absl import flags
 
 from normlab import data
@@ -16,6 +14,7 @@ from normlab.bench.torch_here import no_torch
 from normlab.bench.torch_script.settings import ScriptConfig
 from normlab.errors import UserError
 from normlab.flags import define, read, run
+from normlab.words import path_of
 
 PROGRAM = "normlab.bench.torch_script"
 
@@ -27,7 +26,7 @@ def main(values: flags.FlagValues) -> int:
     dataset = data.load(config.dataset, data.data_dir(config.data_dir or None))
     from normlab.bench.torch_script.train import train_all
 
-    train_all(config, dataset, Path(config.out).expanduser())
+    train_all(config, dataset, path_of(config.out))
     return 0
 
 

@@ -10,7 +10,6 @@ import dataclasses
 import os
 import statistics
 from collections.abc import Mapping
-from pathlib import Path
 
 from absl import flags
 
@@ -20,8 +19,10 @@ from normlab.bench.torch_here import no_torch, torch_version
 from normlab.bench.whole.race import KEEP_SMALL, Result, WholeConfig, race, racers
 from normlab.errors import UserError
 from normlab.flags import define, read, run
+from normlab.members.placement import find_devices
 from normlab.store.layout import write_json
 from normlab.store.provenance import session
+from normlab.words import path_of
 
 PROGRAM = "normlab.bench.whole"
 
@@ -55,10 +56,11 @@ def main(values: flags.FlagValues) -> int:
         raise UserError(reason)
     data.load(config.dataset, data.data_dir(config.data_dir or None))  # is it there?
     os.environ[KEEP_SMALL] = "false"
+    find_devices()
     stamp = {"config": dataclasses.asdict(config), **session()}
     stamp |= {"torch": torch_version(), "machine": machine_name()}
     if config.out:  # first: a folder that cannot be written costs no race
-        write_json(Path(config.out), {**stamp, "results": {}})
+        write_json(path_of(config.out), {**stamp, "results": {}})
     print(
         f"{config.dataset}, norm {config.norm}, batch {config.batch_size}, "
         f"{config.members} learning rates, {config.epochs} epochs; {machine_name()}",
@@ -71,7 +73,7 @@ def main(values: flags.FlagValues) -> int:
     if config.out:
         found = {name: dataclasses.asdict(result) for name, result in results.items()}
         ratio = _ratio(results)
-        write_json(Path(config.out), {**stamp, "results": found, "ratio": ratio})
+        write_json(path_of(config.out), {**stamp, "results": found, "ratio": ratio})
     return 0
 
 

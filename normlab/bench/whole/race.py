@@ -149,7 +149,8 @@ def timed_command(words: Sequence[str]) -> float:
         [sys.executable, "-m", *words],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         env=env | {"MPLBACKEND": "Agg"},
     )
     seconds = time.perf_counter() - start

@@ -1,13 +1,12 @@
-"""CIFAR archives -> arrays. Nothing in an archive is trusted.
+"""CIFAR archives, or folders of what was in them -> arrays. Nothing in them is trusted.
 
 To add a kind: a file with a `Kind`, and a line in KINDS.
 """
 
 from pathlib import Path
 
-from normlab.data.archives import binary, pickled, sheets
+from normlab.data.archives import binary, folder, pickled, sheets, tar
 from normlab.data.archives.kind import Kind
-from normlab.data.archives.tar import read_members
 from normlab.data.spec import Arrays, Spec
 from normlab.errors import UserError
 
@@ -19,7 +18,8 @@ KINDS: tuple[Kind, ...] = (binary.KIND, pickled.KIND, sheets.KIND)
 def read_archive(path: Path, spec: Spec) -> Arrays:
     """The arrays of an archive, in the published order, checked by digest.
 
-    The kind is told by what the archive contains, not by its name.
+    The kind is told by what the archive contains, not by its name. A folder into which
+    one was extracted, or that has such a folder in it, is read alike.
 
     Raises:
       UserError: not there, truncated, altered, of no known kind, or with anything
@@ -34,11 +34,17 @@ def read_archive(path: Path, spec: Spec) -> Arrays:
 
 def _read(path: Path, spec: Spec) -> Arrays:
     kinds = {member: kind for kind in KINDS for member in kind.members(spec)}
+    try:
+        is_folder = path.is_dir()
+    except OSError as error:
+        raise UserError(f"it cannot be read ({error.strerror})") from error
+    read_members = folder.read_members if is_folder else tar.read_members
     members = read_members(path, frozenset(kinds), spec)
     found = {kinds[member] for member in members}
     if not found:
         names = ", ".join(kind.archive for kind in KINDS)
-        raise UserError(f"it is none of the known archives ({names})")
+        what = "a folder with the files of none" if is_folder else "none"
+        raise UserError(f"it is {what} of the known archives ({names})")
     if len(found) > 1:
         raise UserError("it mixes the files of several archives")
     kind = found.pop()

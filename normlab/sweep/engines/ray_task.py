@@ -55,8 +55,8 @@ def plan_there(
 ) -> tuple[str, str, str]:
     """(plan, device, the user's mistake or nothing), for a task's process."""
     how = RunOptions(**options)
-    make_ready(how, devices)
     try:
+        make_ready(how, devices)
         return make_plan(config, how, ids).text, device(), ""
     except UserError as error:
         return "", "", str(error)

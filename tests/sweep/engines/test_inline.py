@@ -46,7 +46,7 @@ def _tiny_models():
     with (
         mock.patch.dict(MODELS, tiny=tiny.TinyNet),
         mock.patch.dict(INITS, quick=tiny.QUICK),
-        mock.patch.object(sweep, "draw_all", lambda sources, folder: []),
+        mock.patch.object(sweep, "draw_all", lambda sources, folder: ([], [])),
     ):
         yield
 
@@ -172,7 +172,7 @@ def test_figures_are_drawn_once(tmp_path, capsys, whole, monkeypatch):
     assert call(capsys, out)[0] == 0
     paths = RunPaths.at(out)
     drawn = []
-    monkeypatch.setattr(sweep, "draw_all", lambda *args: drawn.append(1) or [])
+    monkeypatch.setattr(sweep, "draw_all", lambda *args: drawn.append(1) or ([], []))
     sweep._report(paths)
     assert not drawn and "drawn by another process" in capsys.readouterr().out
     shutil.rmtree(paths.cell(whole["cell"].unique()[0]).root)

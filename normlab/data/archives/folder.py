@@ -1,0 +1,52 @@
+"""Reads chosen files of a folder into which an archive was extracted."""
+
+import stat
+from pathlib import Path, PurePosixPath
+
+from normlab.data.archives.tar import largest_member
+from normlab.data.spec import Spec
+from normlab.errors import UserError
+
+
+def read_members(path: Path, wanted: frozenset[str], spec: Spec) -> dict[str, bytes]:
+    """The contents of the wanted members, those that are there.
+
+    The folder is the one that holds what was extracted, or the one in which it lies. It
+    may itself be a link, since the user named it; in it no link is followed. Whatever
+    else is in it is not looked at.
+
+    Raises:
+      UserError: one cannot be read, is no plain file, is far too large, or is there
+        twice.
+    """
+    contents: dict[str, bytes] = {}
+    for name in sorted(wanted):
+        member = PurePosixPath(name)
+        for inside in (member, PurePosixPath(member.name)):
+            content = _content(path, inside, largest_member(spec))
+            if content is None:
+                continue
+            if name in contents:
+                raise UserError(f"{name} is in it twice")
+            contents[name] = content
+    return contents
+
+
+def _content(path: Path, inside: PurePosixPath, most: int) -> bytes | None:
+    """The bytes of a file, or None where there is none."""
+    try:
+        for step in (*reversed(inside.parents[:-1]), inside):
+            if (path / step).is_symlink():
+                raise UserError(f"{step} in it is a link, which is not followed")
+        if not stat.S_ISREG((path / inside).lstat().st_mode):
+            raise UserError(f"{inside} in it is no plain file")
+        with (path / inside).open("rb") as file:
+            content = file.read(most + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"{inside} in it cannot be read ({reason})") from error
+    if len(content) > most:
+        raise UserError(f"{inside} in it is far too large")
+    return content

@@ -1,0 +1,44 @@
+"""Blocks of a single value, which leave a norm nothing to normalise.
+
+One value is its own mean, so the output is the bias, whatever the input: the network
+behind is constant, and would train on as if nothing were wrong.
+"""
+
+import flax.linen as nn
+from jax import Array
+
+from normlab.errors import UserError
+
+
+def check_batch(layer: nn.Module, x: Array) -> None:
+    """For a norm over the batch, whose blocks are the channels of x (N, ..., C).
+
+    Raises UserError if a channel has one value, unless ``layer`` is initializing, for
+    which one image is enough.
+    """
+    if x.size == x.shape[-1] and not layer.is_initializing():
+        raise _nothing(
+            "a channel of one image at one pixel",
+            "more images a batch (--batch_size, --eval_batch_size, --probe_images or "
+            "--batch), or another norm",
+        )
+
+
+def check_groups(x: Array, groups: int) -> None:
+    """For a norm of each example's ``groups`` groups of channels, x (N, ..., C).
+
+    Raises UserError if a group has one value.
+    """
+    if x.size == x.shape[0] * groups:
+        dense = ", or no --norm_dense" if x.ndim == 2 else ""
+        raise _nothing(
+            f"each of the {groups} groups of {x.shape[-1]} channels at one pixel",
+            f"fewer groups, or another norm{dense}",
+        )
+
+
+def _nothing(block: str, instead: str) -> UserError:
+    return UserError(
+        f"{block} has one value, which is its own mean: that leaves nothing to "
+        f"normalise; use {instead}"
+    )

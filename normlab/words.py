@@ -1,0 +1,115 @@
+"""Words of a command line: what they may hold, and what they were meant to be.
+
+A flagfile is no shell script. What a shell takes away - quotes, a comment, the space
+between two flags - would become a part of a value there, and the name of a folder.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Collection, Sequence
+from itertools import zip_longest
+from pathlib import Path
+
+from normlab.errors import UserError
+
+_COMMENT = re.compile(r"\s+(#|//).*", re.DOTALL)
+_NEXT_FLAG = re.compile(r"\s+(?=--\w|-\w+=)")
+_VARIABLE = re.compile(r"\$[A-Za-z_({]|`")
+_QUOTES = ("''", '""', "“”", "‘’")
+
+
+def check_text(text: str) -> None:
+    """Checks what becomes the name of a file or stands in one.
+
+    Raises:
+      UserError: it holds bytes that are no text, or letters that the system's encoding
+        of file names lacks.
+    """
+    encoding = sys.getfilesystemencoding().upper()
+    try:
+        os.fsencode(text)
+        text.encode()
+    except UnicodeEncodeError:
+        hint = "" if encoding == "UTF-8" else "; PYTHONUTF8=1 makes Python use UTF-8"
+        raise UserError(f"{ascii(text)} is no text in {encoding}{hint}") from None
+
+
+def path_of(value: str) -> Path:
+    """The path that a flag names; ``~`` is the home.
+
+    Raises:
+      UserError: it is the home of a user who has none.
+    """
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        raise UserError(f"cannot use {value!r}: {error}") from None
+
+
+def checked(word: str) -> str:
+    """A word of a command line, or a line of a flagfile, fit to be parsed.
+
+    Returns:
+      The word without spaces at its ends and around its equals sign.
+
+    Raises:
+      UserError: a comment, another flag, quotes, a variable or a backslash of a shell
+        would be a part of its value; it says what was probably meant.
+    """
+    word = word.strip()
+    if _COMMENT.search(word):
+        raise _slip(word, "a comment needs a line of its own", _COMMENT.sub("", word))
+    if _NEXT_FLAG.search(word):
+        raise _slip(word, "each flag needs a line of its own", *_NEXT_FLAG.split(word))
+    word = "=".join(part.strip() for part in word.split("=", 1))
+    name, value = _split(word)
+    if value.endswith("\\"):
+        meant = name + value.rstrip("\\").rstrip()
+        raise _slip(word, "a line needs no backslash at its end", meant)
+    if value != _unquoted(value):
+        raise _slip(word, "quotes would be a part of it", name + _unquoted(value))
+    if _VARIABLE.search(value):
+        raise UserError(f"{word}: variables and commands are not expanded here")
+    return word
+
+
+def _split(word: str) -> tuple[str, str]:
+    """``--name=`` and the value; nothing and the word, if it is no flag's."""
+    name, equals, value = word.partition("=")
+    return (name + equals, value) if word.startswith("-") and equals else ("", word)
+
+
+def _unquoted(path: str) -> str:
+    """``path`` without quotes around it, or around a part of it."""
+    return "/".join(map(_without, _without(path).split("/")))
+
+
+def _without(text: str) -> str:
+    for opening, closing in _QUOTES:
+        head, closed, rest = text[1:].rpartition(closing)
+        if text.startswith(opening) and closed:
+            return head + rest
+    return text
+
+
+def _slip(word: str, reason: str, *meant: str) -> UserError:
+    return UserError(f"{word}: {reason}; was {' and '.join(meant)} meant?")
+
+
+def check_once(words: Sequence[str], names: Collection[str]) -> None:
+    """Checks that ``words`` give no flag of ``names`` two values.
+
+    Raises:
+      UserError: they do, and the first would be lost.
+    """
+    given: dict[str, str] = {}
+    for word, following in zip_longest(words, words[1:], fillvalue=""):
+        flag, equals, value = word.partition("=")
+        name = flag.lstrip("-")
+        if flag == name or name not in names:
+            continue
+        value = value if equals else following
+        if given.setdefault(name, value) != value:
+            both = f"--{name}={given[name]} --{name}={value}"
+            raise UserError(f"{both}: this command is about one {name}; give one")

@@ -1,0 +1,191 @@
+"""What a shell would take away from a word, and names that folders may have."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from normlab.errors import UserError
+from normlab.flagfiles import expand
+from normlab.words import check_once, check_text, checked, path_of
+from tests.faults.commands import call, commands
+
+pytestmark = pytest.mark.faults
+
+COMMANDS = commands()
+
+# Word -> what the line says.
+SLIPS = {
+    "--out=runs/x # note": "a comment needs a line of its own; was --out=runs/x meant?",
+    "--out=runs/x\t# note": "was --out=runs/x meant?",
+    "--out=runs/x #": "was --out=runs/x meant?",
+    "--out=runs/x #3": "was --out=runs/x meant?",
+    "--out=runs/x // note": "of its own; was --out=runs/x meant?",
+    "--out= # where?": "was --out= meant?",
+    "--lr=0.1 # note": "a comment needs a line of its own; was --lr=0.1 meant?",
+    "--norm=batch,none  # both": "was --norm=batch,none meant?",
+    "runs/x # note": "was runs/x meant?",
+    "--out='a b'": "quotes would be a part of it; was --out=a b meant?",
+    '--out="a b"': "was --out=a b meant?",
+    "--out= 'a b'": "was --out=a b meant?",
+    "--out='it's'": "was --out=it's meant?",
+    "--out=runs/'a b'": "was --out=runs/a b meant?",
+    '--out="runs"/a': "was --out=runs/a meant?",
+    '--out="runs/a"': "was --out=runs/a meant?",
+    '"--out=a b"': "was --out=a b meant?",
+    "--out=“a b”": "was --out=a b meant?",
+    "'a b'": "was a b meant?",
+    "--norm='batch'": "was --norm=batch meant?",
+    "--out=a --num_seeds=2": "each flag needs a line of its own; "
+    "was --out=a and --num_seeds=2 meant?",
+    "--out=a --dry_run": "was --out=a and --dry_run meant?",
+    "--out=a -lr=2": "was --out=a and -lr=2 meant?",
+    "--out=a  --lr=1  --steps=3": "was --out=a and --lr=1 and --steps=3 meant?",
+    "--dry_run --out=a": "was --dry_run and --out=a meant?",
+    "--out=a b --steps=3": "was --out=a b and --steps=3 meant?",
+    "--out=a \\": "a line needs no backslash at its end; was --out=a meant?",
+    "--out=a\\": "was --out=a meant?",
+    "--out=$HOME/runs": "variables and commands are not expanded here",
+    "--out=runs/${USER}": "variables and commands are not expanded here",
+    "--out=runs/$(date)": "variables and commands are not expanded here",
+    "--out=runs/`date`": "variables and commands are not expanded here",
+}
+NAMES = [
+    "my runs/Läufe 実験 ñ",
+    "runs/a#3",
+    "#3",
+    "runs/#3",
+    "C# and F#",
+    "Anna's runs",
+    "the runners' runs",
+    'a 5" disk',
+    "rock 'n' roll",
+    "a - b",
+    "a -b",
+    "a--b",
+    "lr=0.1, momentum=0.9",
+    "-1",
+    "100 $",
+    "$",
+    "a/b/../c",
+    "~/runs",
+    "https://example.org//x",
+    "a\\b",
+    "«a»",
+    "a & b; c | d (e) [f] {g} !*?",
+]
+
+
+@pytest.mark.parametrize("word", SLIPS)
+def test_a_slip_is_said_with_what_was_meant(word):
+    with pytest.raises(UserError) as caught:
+        checked(word)
+    assert str(caught.value).startswith(word[:6])
+    assert str(caught.value).endswith(SLIPS[word])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_folder_may_have_any_other_name(name):
+    assert checked(name) == name
+    assert checked(f"--out={name}") == f"--out={name}"
+
+
+def test_spaces_around_a_value_are_no_part_of_it():
+    assert checked("--out = runs/x y ") == "--out=runs/x y"
+    assert checked("--lr= 0.1") == "--lr=0.1"
+    assert checked("--out= ") == "--out="
+    assert checked(" --dry_run ") == "--dry_run"
+
+
+WRITES = ("sweep", "figures", "claims", "report", "store", "tensorboard", "bench")
+WRITES += ("bench.conv", "bench.whole", "bench.torch_script")
+READS = ("figures", "analysis", "landscape", "tensorboard", "claims", "report", "store")
+
+
+@pytest.mark.parametrize("slip", ["x # note", "'a b'", "a --run=b", "a \\", "$HOME/a"])
+def test_no_command_makes_such_a_folder(slip, tmp_path, monkeypatch, tally):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "f").write_text(f"--out={slip}\n", encoding="utf-8")
+    tried = [(name, [f"--out={slip}"]) for name in WRITES]
+    tried += [(name, ["--flagfile=f"]) for name in WRITES]
+    tried += [(name, [f"--run={slip}"]) for name in READS]
+    tried += [(name, ["--out", slip]) for name in WRITES]
+    tried += [("data", [f"--data_dir={slip}"]), ("data", [f"--archive={slip}"])]
+    tried += [("sweep", [f"--flagfile={slip}"])]
+    for name, words in tried:
+        tally["slips"] += 1
+        ended = call(f"normlab.{name}", COMMANDS[f"normlab.{name}"], words)
+        assert ended.status == 1 and ended.err.count("\n") == 1
+        assert "meant?" in ended.err or "not expanded" in ended.err, (name, ended.err)
+    assert [path.name for path in tmp_path.iterdir()] == ["f"]
+
+
+ONE = ("figures", "analysis", "landscape", "tensorboard")
+
+
+@pytest.mark.parametrize("name", ONE)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--run=A", "--run=B"],
+        ["--run", "A", "--run=B"],
+        ["-run=A", "--run", "B"],
+        ["--run=A", "--flagfile=none", "--run=B"],
+        ["--flagfile=two"],
+    ],
+)
+def test_a_command_of_one_run_is_given_one(name, words, tmp_path, monkeypatch, tally):
+    tally["slips"] += 1
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "none").write_text("# nothing\n", encoding="utf-8")
+    (tmp_path / "two").write_text("--run=A\n--run=B\n", encoding="utf-8")
+    ended = call(f"normlab.{name}", COMMANDS[f"normlab.{name}"], words)
+    said = "error: --run=A --run=B: this command is about one run; give one\n"
+    assert (ended.status, ended.err) == (1, f"normlab.{name}: {said}")
+
+
+def test_the_command_line_replaces_a_flagfiles_run(tmp_path):
+    file = tmp_path / "f"
+    file.write_text("--run=A\n", encoding="utf-8")
+    words = expand([f"--flagfile={file}", "--run=B"], ["run"])
+    assert words == ["--run=A", "--run=B"]
+    check_once(
+        ["--run=A", "--run=A", "--runs=B", "run", "B", "--lr=1", "--lr=2"], ["run"]
+    )
+
+
+@pytest.mark.parametrize("name", ["claims", "report", "store"])
+def test_a_command_of_several_runs_takes_them(name):
+    words = ["--run=A", "--run=B", "--out=no"]
+    ended = call(f"normlab.{name}", COMMANDS[f"normlab.{name}"], words)
+    assert ended.status == 1 and "one run" not in ended.err
+
+
+def test_a_home_that_nobody_has():
+    assert path_of("~/runs") == Path.home() / "runs"
+    with pytest.raises(UserError, match="cannot use '~no such user/x': "):
+        path_of("~no such user/x")
+
+
+def test_bytes_that_are_no_text():
+    check_text("Läufe 実験")
+    with pytest.raises(UserError, match=r"'L\\udce4ufe' is no text in UTF-8$"):
+        check_text("L\udce4ufe")
+
+
+# Names are ASCII where somebody has told Python not to use UTF-8.
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@pytest.mark.parametrize("text", ["Läufe", "L\udcc3\udca4ufe"])
+def test_letters_that_names_cannot_have(text, tmp_path):
+    code = f"from normlab.words import check_text; check_text({text!a})"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=ASCII | {"PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+        encoding="utf-8",
+    )
+    said = f"{text!a} is no text in ASCII; PYTHONUTF8=1 makes Python use UTF-8"
+    assert done.stderr.splitlines()[-1].endswith(said)
