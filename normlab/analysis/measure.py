@@ -23,7 +23,12 @@ from normlab.store.load import begun_cells
 from normlab.store.path import read_path
 from normlab.store.quantities import to_table, write_analysis
 from normlab.store.run import read_cell
-from normlab.sweep.members import OverMembers, choose_conv, choose_mode
+from normlab.sweep.members import (
+    OverMembers,
+    choose_conv,
+    choose_mode,
+    nan_is_a_result,
+)
 from normlab.sweep.memory import (
     Footprint,
     available_bytes,
@@ -213,10 +218,11 @@ def _group(
         for start in range(0, members, size):
             at = np.minimum(np.arange(start, start + size), members - 1)
             taken = jax.tree.map(lambda leaf, at=at: leaf[at], (point, indices))
-            with out_of_memory(
+            why = (
                 f"out of memory with {size} members at once; a smaller --member_chunk, "
                 "--probe_images or --probe_samples needs less"
-            ):
+            )
+            with out_of_memory(why), nan_is_a_result():
                 found.append(jax.device_get(over(*place.split(taken), shared)))
 
         def join(*leaves):

@@ -35,7 +35,7 @@ _TILE = 32
 _BATCH = {"cpu": 25}
 _BATCH_ELSEWHERE = 500
 
-Found = dict[tuple[str, str], tuple[np.ndarray, ...]]
+Found = dict[tuple[str, str], tuple[np.ndarray, np.ndarray | None]]
 
 
 def kinds_of(norm: str, asked: Sequence[str]) -> tuple[str, ...]:
@@ -133,7 +133,7 @@ class Surface:
         return self._place.share(along)
 
     def __call__(self, along: Slice, coordinates_N2: np.ndarray, size: int) -> Found:
-        """Losses and accuracies (N,) by (split, statistics).
+        """Losses and accuracies (N,), None in a regression, by (split, statistics).
 
         Args:
           along: what `share` returned.
@@ -153,10 +153,8 @@ class Surface:
         ):
             found: Any = self._over(self._place.split(full), along, self._shared)
             found = jax.device_get(found)
-        return {
-            (split, kind): tuple(np.asarray(x)[:count] for x in found[split][kind])
-            for split, kind in self._order
-        }
+        found = jax.tree.map(lambda x: np.asarray(x)[:count], found)
+        return {(split, kind): found[split][kind] for split, kind in self._order}
 
 
 def _batch(cell: CellConfig, config: LandscapeConfig, kind: str, platform: str) -> int:

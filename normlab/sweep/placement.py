@@ -25,14 +25,16 @@ _MOST_PADDING = 1.1
 def use_cores(asked: str) -> None:
     """Makes the CPU count as ``asked`` devices, or as many as it has cores.
 
-    Only before JAX has looked for devices; later it changes nothing.
+    Only before JAX has looked for devices; later it changes nothing. Where nothing is
+    compiled (``jax_disable_jit``) a second device would only slow down the first.
     """
     told = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if told or (asked == "auto" and "JAX_NUM_CPU_DEVICES" in os.environ):
         return
     # A RuntimeError says that JAX has its devices already.
     with contextlib.suppress(RuntimeError):
-        count = cores() if asked == "auto" else int(asked)
+        most = 1 if jax.config.jax_disable_jit else cores()
+        count = most if asked == "auto" else int(asked)
         jax.config.update("jax_num_cpu_devices", count)
 
 

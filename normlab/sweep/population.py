@@ -11,7 +11,7 @@ import numpy as np
 
 from normlab.cell import Cell
 from normlab.data.batches import batch_indices, current_order
-from normlab.sweep.members import OverMembers
+from normlab.sweep.members import OverMembers, nan_is_a_result
 from normlab.sweep.placement import Placement, padded
 from normlab.sweep.regroup import regrouped
 from normlab.train.optimizers import HYPERPARAMETERS
@@ -158,7 +158,8 @@ class Population:
         for chunk, state in zip(self._chunks, self._states, strict=True):
             indices = self._indices(chunk, step, 1)[:, 0]
             state, indices = self._place.split((state, indices))
-            found.append(jax.device_get(self._probe(state, indices, self._data)))
+            with nan_is_a_result():
+                found.append(jax.device_get(self._probe(state, indices, self._data)))
         return self._gather(found)
 
     def regroup(self, step: int) -> None:

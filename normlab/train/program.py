@@ -24,7 +24,7 @@ from normlab.train.optimizers import make_optimizer
 from normlab.train.precise import make_precise_statistics
 from normlab.train.precision import products_in
 from normlab.train.state import TrainState, init_state, init_variables
-from normlab.train.step import make_step
+from normlab.train.step import make_step, step_metrics
 
 Data = dict[str, jax.Array]
 
@@ -52,7 +52,7 @@ class Program:
       evaluate: ``(state, indices_E, data) -> metrics``: ``train_loss`` and
         ``train_accuracy`` over the training images of those indices, ``test_loss``,
         ``test_accuracy``, and the same with ``_<statistics>`` appended where several
-        kinds of statistics are asked for.
+        kinds of statistics are asked for. A regression has no accuracies.
       probe: of the cell's quantities; None if it has none.
       channels: ``(state, indices_B, data) -> {norm layer: statistics}``, see
         `normlab.train.channels`; None if the cell's norm has no groups to assign.
@@ -112,12 +112,13 @@ def build_program(
             for split, (images, labels) in splits.items():
                 loss, accuracy = measure(state.params, stats, images, labels)
                 found |= {f"{split}_loss_{kind}": loss}
-                found |= {f"{split}_accuracy_{kind}": accuracy}
+                if accuracy is not None:
+                    found |= {f"{split}_accuracy_{kind}": accuracy}
         first = f"_{cell.bn_eval[0]}"
         main = {k.removesuffix(first): v for k, v in found.items() if k.endswith(first)}
         return main | (found if len(cell.bn_eval) > 1 else {})
 
-    steps = make_chunk(step)
+    steps = make_chunk(step, step_metrics(dataset.task))
     measure = partial(
         make_evaluate,
         model,
