@@ -14,6 +14,7 @@ ORDER = (
     "errors",
     "registry",
     "settings",
+    "metrics",
     "serialize",
     "cell",
     "checks",

@@ -15,7 +15,7 @@ from normlab.cell import Cell
 from normlab.data import Dataset
 from normlab.data.batches import batch_indices
 from normlab.errors import UserError
-from normlab.members.over import choose_conv, choose_mode
+from normlab.members.over import choose_conv, choose_mode, nan_is_a_result
 from normlab.members.runner import Runner
 from normlab.quantities import QUANTITIES, Site, needs
 from normlab.registry import unknown
@@ -103,7 +103,8 @@ def measure_cell(
             if group.needs_next and following is None:
                 continue
             after = following["params"] if group.needs_next and following else {}
-            found = group.run(*_point(cell, step, variables, after))
+            with nan_is_a_result():
+                found = group.run(*_point(cell, step, variables, after))
             for name, fields in found.items():
                 axes = QUANTITIES[name].axes
                 labels = {axis: group.site.labels(axis) for axis in axes}

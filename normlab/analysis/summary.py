@@ -10,9 +10,8 @@ import pandas as pd
 
 from normlab.cell import HYPERPARAMETERS
 from normlab.config import LABEL_AXES, STATIC_AXES
+from normlab.metrics import EVALUATIONS
 from normlab.norms import NORMS
-
-EVALUATIONS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 
 
 class Interval(NamedTuple):
@@ -181,6 +180,17 @@ def final_rows(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["step"] == frame["steps"]]
 
 
+def worst_if_lost(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """``rows``; a member whose network gives no numbers any more is worse than any.
+
+    Its loss is infinite. Its accuracy, which is NaN, is less than every other. If such
+    members were left out, a setting would be judged by the seeds that survived it.
+    """
+    worst = math.inf if "_loss" in metric else -math.inf
+    lost = rows["diverged"] & rows[metric].isna()
+    return rows.assign(**{metric: rows[metric].mask(lost, worst)})
+
+
 def evaluated_by(frame: pd.DataFrame, kind: str) -> pd.DataFrame:
     """``frame`` with the `EVALUATIONS` by one kind of statistics.
 
@@ -206,17 +216,20 @@ def summarize(frame: pd.DataFrame, metric: str = "test_accuracy") -> pd.DataFram
 
     Returns:
       A row a (setting, learning rate, ...): ``setting``, the dynamic axes,
-      ``median``, ``low``, ``high``, ``n``, and ``diverged``, the number of seeds
-      that diverged; those count in the median with the value they ended at, and with
-      an infinite loss where that is NaN.
+      ``median``, ``low``, ``high``, ``n``, and ``diverged``, how many of the ``n``
+      seeds diverged. They count with the value they ended at, and as `worst_if_lost`
+      where that is NaN: a median, or an end, that is theirs is an infinite loss, and
+      NaN of an accuracy.
     """
     final = final_rows(frame.assign(setting=settings_label(frame)))
-    if "_loss" in metric:
-        lost = final["diverged"] & final[metric].isna()
-        final = final.assign(**{metric: final[metric].mask(lost, math.inf)})
-    keys = ["setting", *dynamic_columns(frame)]
-    diverged = final.groupby(keys, sort=False)["diverged"].sum().to_numpy()
-    return median_intervals(final, keys, metric).assign(diverged=diverged)
+    return finals(final, ["setting", *dynamic_columns(frame)], metric)
+
+
+def finals(final: pd.DataFrame, keys: Sequence[str], metric: str) -> pd.DataFrame:
+    """As `summarize`, of ``final`` rows, for every combination of ``keys``."""
+    diverged = final.groupby(list(keys), sort=False)["diverged"].sum().to_numpy()
+    table = median_intervals(worst_if_lost(final, metric), keys, metric)
+    return table.replace(-math.inf, math.nan).assign(diverged=diverged)
 
 
 def best(

@@ -45,6 +45,7 @@ class Found(NamedTuple):
       missing: the sides that no run has.
       why: why there is no value, though every side is there; else "".
       length: of the training: ``2 epochs of 10000 images``; "" where it says little.
+      diverged: how many of the members used did.
     """
 
     interval: Interval
@@ -52,6 +53,7 @@ class Found(NamedTuple):
     missing: tuple[Side, ...] = ()
     why: str = ""
     length: str = ""
+    diverged: int = 0
 
 
 def find(evidence: Evidence, part: Part) -> Found:
@@ -84,7 +86,9 @@ def find(evidence: Evidence, part: Part) -> Found:
     used = set().union(*(set(setup[best]["run"]) for setup in setups))
     runs = tuple(run for run in evidence.runs if run in used)
     length = _length(part, dict(zip(shared, best, strict=True)))
-    return Found(_interval(part, _sides(part, setups, best)), runs, length=length)
+    lost = sum(int(setup[best]["lost"].sum()) for setup in setups)
+    interval = _interval(part, _sides(part, setups, best))
+    return Found(interval, runs, length=length, diverged=lost)
 
 
 def _length(part: Part, common: dict[str, Any]) -> str:
@@ -144,7 +148,7 @@ def _values(
     shared: list[str],
     order: dict[str, int],
 ) -> pd.DataFrame:
-    """A row a setup and seed, with ``value`` and ``run``.
+    """A row a setup and seed: ``value``, ``run`` and ``lost``, how many diverged.
 
     Of members alike in all of this the one of the first run in ``order`` counts.
     """
@@ -154,7 +158,7 @@ def _values(
     keys = [*shared, "seed"]
     name, how = side.across or (None, None)
     apart = keys if name is None else [*keys, name]
-    table = members[[*apart, "run"]]
+    table = members[[*apart, "run", "lost"]]
     table = table.assign(value=values.reindex(members.index).astype(float))
     table = table[table["value"].notna()]
     places = table["run"].map(order).to_numpy()
@@ -163,7 +167,10 @@ def _values(
         return table
     groups = table.groupby(keys, dropna=False, as_index=False)
     found = groups.agg(
-        value=("value", how), run=("run", "first"), count=("value", "size")
+        value=("value", how),
+        run=("run", "first"),
+        lost=("lost", "sum"),
+        count=("value", "size"),
     )
     # The best of one, or the range of two of three, would be of another set.
     wanted = side.where.get(name)

@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from normlab.analysis.summary import EVALUATIONS, evaluated_by
+from normlab.analysis.summary import evaluated_by
+from normlab.metrics import EVALUATIONS, OF_STEPS
 from normlab.store.load import load, load_quantity, measured
 
-_OF_BATCHES = ("batch_loss", "batch_accuracy", "gradient_norm")
 _MEMBER = ["run", "cell", "member"]
-_CURVES = ("step", "diverged", *_OF_BATCHES, *EVALUATIONS)
+_CURVES = ("step", "diverged", *OF_STEPS, *EVALUATIONS)
+# What counts for a network that gives no numbers: it is right about no image.
+_WORST = {"loss": np.inf, "accuracy": 0.0}
 # Settings that a row of a curve needs beside its numbers.
 _OF_ROWS = ["who", "norm", "bn_eval", "steps", "train_size", "batch_size"]
 
@@ -23,7 +25,8 @@ class Evidence:
 
     Attributes:
       members: a row a ``who``: ``run``, ``cell``, ``member``, all settings, ``seed``,
-        ``lr``, ... and ``epochs``, the length of its training to a decimal.
+        ``lr``, ..., ``epochs``, the length of its training to a decimal, and ``lost``,
+        whether it diverged.
       runs: the runs in the order given.
     """
 
@@ -63,8 +66,8 @@ class Evidence:
 
         Returns:
           Also ``gap``, the steps since the row before, and ``epoch``, the steps of one.
-          What is of batches is the mean over that gap; a loss that is not finite is
-          infinite.
+          What is of batches is the mean over that gap. A network that gives no numbers
+          has an infinite loss, and is right about no image: its accuracy is 0.
         """
         if evaluated not in self._evaluated:
             self._evaluated[evaluated] = self._by(evaluated)
@@ -73,9 +76,11 @@ class Evidence:
 
     def _by(self, evaluated: str) -> pd.DataFrame:
         rows = evaluated_by(self._rows, evaluated)
-        for name in (name for name in rows.columns if str(name).endswith("_loss")):
-            lost = rows["diverged"] & rows[name].isna()
-            rows[name] = rows[name].astype(float).mask(lost, np.inf)
+        for name in (n for n in _CURVES if n in rows and n.endswith(tuple(_WORST))):
+            values = rows[name].astype(float)
+            measured = values.groupby(rows["who"]).transform("count") > 0
+            lost = rows["diverged"] & measured & ~(values > -np.inf)
+            rows[name] = values.mask(lost, _WORST[name.split("_")[-1]])
         gap = rows.groupby("who")["step"].diff().fillna(1)
         return rows.assign(gap=gap, epoch=rows["train_size"] / rows["batch_size"])
 
@@ -114,12 +119,14 @@ def at_evaluations(frame: pd.DataFrame) -> pd.DataFrame:
     """
     every = frame["eval_every"]
     stop = np.minimum(-(-frame["step"] // every) * every, frame["steps"])
-    names = [name for name in _OF_BATCHES if name in frame]
+    names = [name for name in OF_STEPS if name in frame]
     batches = frame[names].astype(float)
-    for name in (name for name in names if name.endswith("_loss")):
-        trained = frame["step"] < frame["steps"]
+    trained = frame["step"] < frame["steps"]
+    for name in (name for name in names if name.endswith(tuple(_WORST))):
         lost = frame["diverged"] & batches[name].isna() & trained
-        batches[name] = batches[name].mask(lost, np.inf)
+        # One step that is lost makes the mean so, too, as in a thinned run.
+        worst = np.inf if name.endswith("loss") else -np.inf
+        batches[name] = batches[name].mask(lost, worst)
     keys = [frame["cell"], frame["member"], stop]
     means = batches.groupby(keys).transform("mean")
     kept = frame["step"] == stop
@@ -132,7 +139,8 @@ def _members(rows: pd.DataFrame) -> pd.DataFrame:
     table = rows.drop_duplicates("who").set_index("who")
     epochs = table["steps"] * table["batch_size"] / table["train_size"]
     settings = table[[c for c in table if not _is_curve(str(c))]]
-    return settings.assign(epochs=epochs.round(1))
+    lost = rows.groupby("who")["diverged"].any()
+    return settings.assign(epochs=epochs.round(1), lost=lost)
 
 
 def _is_curve(column: str) -> bool:

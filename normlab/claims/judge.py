@@ -49,13 +49,23 @@ def _of_part(claim: Claim, part: Part, name: str, evidence: Evidence) -> Verdict
         needs=part.needs,
         missing=tuple(dict.fromkeys(side.flagfile for side in found.missing)),
         runs=found.runs,
-        note=_why(found) if verdict == UNDECIDED else "",
+        note=" ".join(filter(None, [_why(found, verdict), _lost(found)])),
         claim=claim.id,
     )
 
 
-def _why(found: Found) -> str:
-    """Why a part is undecided."""
+def _lost(found: Found) -> str:
+    """How many members diverged, if some did."""
+    if not found.diverged:
+        return ""
+    members = "1 member" if found.diverged == 1 else f"{found.diverged} members"
+    return f"{members} diverged: of accuracy 0, and of infinite loss."
+
+
+def _why(found: Found, verdict: str) -> str:
+    """Why a part is undecided; nothing if it is not."""
+    if verdict != UNDECIDED:
+        return ""
     if found.missing:
         names = "; ".join(dict.fromkeys(side.name for side in found.missing))
         return f"No run given has: {names}."

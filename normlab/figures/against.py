@@ -9,10 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
+from normlab.analysis import summary
 from normlab.analysis.summary import best, final_rows, interval_name, main_metric
 from normlab.figures.panels import grid, legend, title
 from normlab.figures.style import looks
-from normlab.figures.tables import over_seeds, stack
+from normlab.figures.tables import RUN, stack
 
 _ASIDE, _ASIDE_IN_ALL = 4.0, 24.0  # points on paper
 _ALONE = {"linestyle": "none", "label": "_alone"}
@@ -26,13 +27,14 @@ def finals(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 
     Returns:
       A row a (``metric``, ``keys``, ``point``): ``metric`` is the accuracy, or in a
-      regression the loss, in training and in the test.
+      regression the loss, in training and in the test. ``diverged`` says how many seeds
+      are in the median as worse than any.
     """
     last = final_rows(frame)
     score = main_metric(frame).removeprefix("test_")
     return stack(
         [
-            over_seeds(last, [*keys, "point"], name).assign(metric=name)
+            summary.finals(last, [*keys, "point"], name).assign(metric=name, source=RUN)
             for name in (f"train_{score}", f"test_{score}")
         ]
     )

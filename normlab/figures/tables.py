@@ -93,7 +93,7 @@ def place_of(frame: pd.DataFrame) -> str:
 
     A width that is not 1, and a batch size, are said here unless they vary: then each
     ``setting`` says its own. So is how many of CIFAR-10's images were trained on, if
-    not all: ``10000 images of cifar10``.
+    not all: ``10000 images of cifar10``; and how many members diverged, if some did.
     """
     images = frame.loc[frame["dataset"].eq("cifar10"), "train_size"].unique()
     some = len(images) == 1 and images[0] < CIFAR10.train_images
@@ -107,6 +107,10 @@ def place_of(frame: pd.DataFrame) -> str:
         words[-1] += f" of width {number(width[0])}"
     if len(batch) == 1:
         words.append(f"batches of {batch[0]}")
+    if "diverged" in frame:
+        lost = frame.groupby(["cell", "member"])["diverged"].any()
+        if lost.any():
+            words.append(f"{lost.sum()} of {len(lost)} members diverged")
     return ", ".join(words)
 
 

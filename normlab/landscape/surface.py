@@ -25,7 +25,7 @@ _TILE = 32
 _BATCH = {"cpu": 25}
 _BATCH_ELSEWHERE = 500
 
-Found = dict[tuple[str, str], tuple[np.ndarray, ...]]
+Found = dict[tuple[str, str], tuple[np.ndarray, np.ndarray | None]]
 
 
 def kinds_of(norm: str, asked: Sequence[str]) -> tuple[str, ...]:
@@ -105,7 +105,7 @@ class Surface:
         return self._run.share(along)
 
     def __call__(self, along: Slice, coordinates_N2: np.ndarray) -> Found:
-        """Losses and accuracies (N,) by (split, statistics).
+        """Losses and accuracies (N,), None in a regression, by (split, statistics).
 
         Args:
           along: what `share` returned.
@@ -115,7 +115,7 @@ class Surface:
           UserError: a device ran out of memory.
         """
         found = self._run(coordinates_N2.astype(np.float32), along)
-        return {(split, kind): tuple(found[split][kind]) for split, kind in self._order}
+        return {(split, kind): found[split][kind] for split, kind in self._order}
 
 
 def _batch(cell: CellConfig, config: LandscapeConfig, kind: str, platform: str) -> int:

@@ -69,9 +69,10 @@ def working_bytes(function: Callable, *args) -> int:
     """Bytes of every intermediate of ``function``, as if none were ever freed.
 
     The compiler fuses and reuses, so this is an upper bound; a loop's body counts
-    once. Takes ShapeDtypeStructs for arrays.
+    once, under ``jax_disable_jit`` as well. Takes ShapeDtypeStructs for arrays.
     """
-    return _jaxpr_bytes(jax.make_jaxpr(function)(*args).jaxpr)
+    with jax.disable_jit(False):
+        return _jaxpr_bytes(jax.make_jaxpr(function)(*args).jaxpr)
 
 
 def compiled_bytes(function: Callable, *args) -> int:
@@ -80,7 +81,8 @@ def compiled_bytes(function: Callable, *args) -> int:
     By the compiler's own account; by `working_bytes` on a backend that gives none.
     Takes ShapeDtypeStructs for arrays.
     """
-    analysis = jax.jit(function).lower(*args).compile().memory_analysis()
+    with jax.disable_jit(False):
+        analysis = jax.jit(function).lower(*args).compile().memory_analysis()
     if analysis is None:
         return working_bytes(function, *args)
     return int(analysis.temp_size_in_bytes)

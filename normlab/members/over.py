@@ -5,8 +5,9 @@ the machine: vmap turns matrix products into batched ones, which suits a GPU; ma
 keeps one member's parameters and activations in a CPU's cache.
 """
 
+import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -37,6 +38,19 @@ def choose_conv(mode: str, platform: str) -> str:
     return "direct" if platform == "cpu" else "lax"
 
 
+def debugging() -> bool:
+    """Whether JAX is told to look for what is not finite, or not to compile at all."""
+    config: Any = jax.config
+    return config.jax_debug_nans or config.jax_debug_infs or config.jax_disable_jit
+
+
+@contextlib.contextmanager
+def nan_is_a_result() -> Iterator[None]:
+    """Here JAX does not look for what is not finite: NaN says "not defined there"."""
+    with jax.debug_nans(False), jax.debug_infs(False):
+        yield
+
+
 class OverMembers:
     """``function`` of one member, over a leading member axis of some arguments.
 
@@ -50,7 +64,8 @@ class OverMembers:
 
     It is compiled at the first call, once; later calls must have the same shapes.
     ``compiled`` is then the program (None before) and ``compile_seconds`` how long that
-    took.
+    took. Where JAX is `debugging` it is left to JAX, which can then run it operation by
+    operation, from the same arguments.
     """
 
     def __init__(
@@ -79,6 +94,9 @@ class OverMembers:
             function = self._batched()
             if self._placement is not None and self._mode != "loop":
                 function = self._placement.over_devices(function, self._mapped)
+            if debugging():
+                self.compiled = jax.jit(function)
+                return self.compiled
             jitted = jax.jit(function, donate_argnums=self._donate)
             self.compiled = jitted.lower(*args).compile()
             self.compile_seconds = time.perf_counter() - start

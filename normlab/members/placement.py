@@ -31,7 +31,8 @@ def use_cores(asked: str) -> None:
     """Makes the CPU count as ``asked`` devices, or as many as it has cores.
 
     Only before JAX has looked for devices, which it does here (`find_devices`); later
-    it changes nothing.
+    it changes nothing. Where nothing is compiled (``jax_disable_jit``) a second device
+    would only slow down the first.
 
     Raises:
       UserError: JAX finds no device.
@@ -46,7 +47,9 @@ def _count_cores(asked: str) -> None:
         return
     # A RuntimeError says that JAX has its devices already.
     with contextlib.suppress(RuntimeError):
-        count = cores() if asked == "auto" else int(asked)
+        config: Any = jax.config
+        most = 1 if config.jax_disable_jit else cores()
+        count = most if asked == "auto" else int(asked)
         jax.config.update("jax_num_cpu_devices", count)
 
 

@@ -14,6 +14,7 @@ from normlab.analysis.summary import (
     main_metric,
     number,
     static_columns,
+    worst_if_lost,
 )
 from normlab.figures.style import looks
 from normlab.figures.tables import binned, few, is_regression, with_names
@@ -118,7 +119,8 @@ def _first(frame: pd.DataFrame, names: list[str]) -> dict[str, str]:
     """Where on the axes ``names`` most norms are, and of such places the best one."""
     metric = main_metric(frame)
     groups = frame.groupby(names, sort=False)
-    final = final_rows(frame).groupby(names, sort=False)[metric].median()
+    ended = worst_if_lost(final_rows(frame), metric)
+    final = ended.groupby(names, sort=False)[metric].median()
     table = pd.DataFrame({"norms": groups["label"].nunique(), "value": final})
     if "loss" in metric:
         table["value"] = -table["value"]

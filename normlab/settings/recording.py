@@ -6,6 +6,8 @@ from normlab.settings.declare import flag
 
 # Steps are 32-bit numbers in the store, and an epoch has less than 1e4 of them.
 LONGEST = 100_000_000
+# What batch norm can be evaluated with.
+STATISTICS = ("running", "batch", "precise")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,5 +67,5 @@ class RecordingSettings:
         "evaluation batch, or precise ones recomputed over the training set. Of "
         "several the first gives test_accuracy, and each its own "
         "test_accuracy_<name>. Known",
-        choices=("running", "batch", "precise"),
+        choices=STATISTICS,
     )

@@ -98,12 +98,12 @@ def write_tile(
     folder: Path,
     start: int,
     coordinates_N2: np.ndarray,
-    found: Mapping[tuple[str, str], tuple[np.ndarray, ...]],
+    found: Mapping[tuple[str, str], tuple[np.ndarray, np.ndarray | None]],
 ) -> None:
     """Writes the rows of the points from number ``start`` on, whole or not at all.
 
     Args:
-      found: (split, statistics) -> losses_N and accuracies_N.
+      found: (split, statistics) -> losses_N and accuracies_N, None in a regression.
     """
     count = len(coordinates_N2)
     tables = [
@@ -115,7 +115,9 @@ def write_tile(
                 "split": [split] * count,
                 "statistics": [statistics] * count,
                 "loss": np.asarray(loss, np.float32),
-                "accuracy": np.asarray(accuracy, np.float32),
+                "accuracy": pa.nulls(count, pa.float32())
+                if accuracy is None
+                else np.asarray(accuracy, np.float32),
             }
         )
         for (split, statistics), (loss, accuracy) in found.items()

@@ -1,4 +1,10 @@
-"""Metrics as immutable Parquet parts: a row a (member, step)."""
+"""Metrics as immutable Parquet parts: a row a (member, step).
+
+All parts of all cells have the same columns, `COLUMNS`, so that any reader of Parquet
+takes them together. A null is what was not measured: at that step, in that cell, or at
+all, as the accuracy of a regression. NaN was measured, and is not a number. (Parts of
+an earlier revision have only the columns that they measured.)
+"""
 
 from pathlib import Path
 from typing import Any
@@ -8,10 +14,12 @@ import pandas as pd
 import pyarrow as pa
 
 from normlab.errors import UserError
+from normlab.metrics import BY_STATISTICS, METRICS, loss_of
 from normlab.store.layout import numbered
 from normlab.store.tables import made_again, read_table, write_table
 
 PREFIX, SUFFIX = "part-", ".parquet"
+COLUMNS = ("member", "step", *METRICS)
 
 
 class Recorder:
@@ -69,6 +77,16 @@ def _column(values_Mk: np.ndarray, measured_L: np.ndarray) -> pa.Array:
     return pa.array(full.reshape(-1), mask=absent)
 
 
+def write_metrics(folder: Path, step: int, table: pa.Table) -> None:
+    """`write_part` of metrics: in `COLUMNS`, and after them any others."""
+    absent = pa.nulls(len(table), pa.float32())
+    for name in COLUMNS:
+        if name not in table.column_names:
+            table = table.append_column(name, absent)
+    others = [name for name in table.column_names if name not in COLUMNS]
+    write_part(folder, step, table.select([*COLUMNS, *others]))
+
+
 def write_part(folder: Path, step: int, table: pa.Table) -> None:
     """Writes the part that ends at ``step``, whole or not at all."""
     write_table(folder / f"{PREFIX}{step:08d}{SUFFIX}", table)
@@ -84,6 +102,9 @@ def drop_after(folder: Path, step: int) -> None:
 def read_parts(folder: Path, stop: int | None = None) -> pa.Table | None:
     """All parts in order, or None where there are none.
 
+    Evaluations by statistics that none of them has are left out. An accuracy is NaN
+    where its loss is not finite: an earlier revision stored the share of class 0.
+
     Args:
       folder: the parts of one cell.
       stop: the step they must reach, where that is known.
@@ -93,7 +114,7 @@ def read_parts(folder: Path, stop: int | None = None) -> pa.Table | None:
     """
     tables, reached, again = [], 0, made_again(folder.parent)
     for end, path in numbered(folder, PREFIX, SUFFIX).items():
-        table = read_table(path, again)
+        table = _used(read_table(path, again))
         first = int(table["step"].to_numpy().min())
         if first != reached:
             raise UserError(f"the metrics before {path} are missing; {again}")
@@ -103,7 +124,36 @@ def read_parts(folder: Path, stop: int | None = None) -> pa.Table | None:
         raise UserError(f"the metrics after step {reached} are missing; {again}")
     if not tables:
         return None
-    return pa.concat_tables(tables, promote_options="default")
+    return _lost_as_nan(pa.concat_tables(tables, promote_options="default"))
+
+
+def _used(table: pa.Table) -> pa.Table:
+    """The table without evaluations by statistics that a cell does not have."""
+    unused = [
+        name
+        for name in table.column_names
+        if name in BY_STATISTICS and table[name].null_count == len(table)
+    ]
+    return table.drop_columns(unused)
+
+
+def _lost_as_nan(table: pa.Table) -> pa.Table:
+    """The table with NaN for the accuracies of networks whose loss is not finite."""
+    for i, name in enumerate(table.column_names):
+        loss = loss_of(name)
+        if loss != name and loss in table.column_names:
+            values, absent = _numbers(table[name])
+            losses, unmeasured = _numbers(table[loss])
+            lost = ~unmeasured & ~np.isfinite(losses)
+            column = pa.array(np.where(lost, np.float32("nan"), values), mask=absent)
+            table = table.set_column(i, name, column)
+    return table
+
+
+def _numbers(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+    """A column's values, and where it has none."""
+    absent = np.asarray(column.is_null())
+    return column.fill_null(0).to_numpy(), absent
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:

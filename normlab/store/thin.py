@@ -26,7 +26,7 @@ from normlab.store.layout import (
 )
 from normlab.store.links import check_links
 from normlab.store.load import begun_cells, cell_ids, read_metrics
-from normlab.store.metrics import write_part
+from normlab.store.metrics import write_metrics
 from normlab.store.quantities import measured_names, read_quantity, write_analysis
 from normlab.store.run import cell_status
 
@@ -138,7 +138,7 @@ def _thin_cell(
 ) -> None:
     _, table = read_metrics(source)
     if table is not None:
-        write_part(target.metrics, _last(table), thin_metrics(table))
+        write_metrics(target.metrics, _last(table), thin_metrics(table))
     for name in measured_names(source):
         if quantities is None or name in quantities:
             found = pa.Table.from_pandas(

@@ -249,7 +249,7 @@ class _CellRun:
     ) -> None:
         """Makes everything up to ``step`` permanent; the checkpoint comes last."""
         started = time.monotonic()
-        metrics.write_part(self._paths.metrics, step, recorder.table())
+        metrics.write_metrics(self._paths.metrics, step, recorder.table())
         self._probes.flush(step)
         points.flush()
         checkpoints.save(

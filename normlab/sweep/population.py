@@ -12,7 +12,7 @@ import numpy as np
 from normlab.cell import Cell
 from normlab.data.batches import batch_indices, current_order
 from normlab.members.chunks import Chunks, take
-from normlab.members.over import OverMembers
+from normlab.members.over import OverMembers, nan_is_a_result
 from normlab.members.placement import Placement, padded
 from normlab.sweep.regroup import regrouped
 from normlab.train.optimizers import HYPERPARAMETERS
@@ -150,7 +150,8 @@ class Population:
         for chunk, state in zip(self._chunks, self._states, strict=True):
             indices = self._indices(chunk, step, 1)[:, 0]
             state, indices = self._place.split((state, indices))
-            found.append(jax.device_get(self._probe(state, indices, self._data)))
+            with nan_is_a_result():
+                found.append(jax.device_get(self._probe(state, indices, self._data)))
         return self._chunks.join(found)
 
     def regroup(self, step: int) -> None:

@@ -1,15 +1,16 @@
 """Many steps under one jit, however many: the trip count is an argument."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 
+from normlab.metrics import OF_STEPS
 from normlab.train.state import TrainState
-from normlab.train.step import STEP_METRICS, Step
+from normlab.train.step import Step
 
 
-def make_chunk(step: Step) -> Callable:
+def make_chunk(step: Step, names: Sequence[str] = OF_STEPS) -> Callable:
     """``chunk(state, indices_KB, count, data) -> (state, metrics)``.
 
     It takes the first ``count`` of K batches; one compiled program serves every
@@ -17,17 +18,18 @@ def make_chunk(step: Step) -> Callable:
 
     Args:
       step: what `normlab.train.step.make_step` made.
+      names: its metrics.
 
     Returns:
       A function of one member. ``indices_KB`` (int32) picks the images of each
       step from ``train_x`` (N, H, W, C; uint8) and ``train_y`` (N). Each metric has
-      shape (K,); entries from ``count`` on are NaN.
+      shape (K,); entries from ``count`` on are not measured.
     """
 
     def chunk(state: TrainState, indices_KB, count, data: dict):
         images, targets = data["train_x"], data["train_y"]
         room = indices_KB.shape[0]
-        empty = {name: jnp.full((room,), jnp.nan, jnp.float32) for name in STEP_METRICS}
+        empty = {name: jnp.zeros((room,), jnp.float32) for name in names}
 
         def body(k, carry):
             state, metrics = carry

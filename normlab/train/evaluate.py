@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from normlab.errors import UserError
-from normlab.train.losses import LOSSES
+from normlab.train.losses import LOSSES, accuracy
 
 
 def in_batches(values: jax.Array, batch_size: int) -> tuple[jax.Array, jax.Array]:
@@ -59,7 +59,8 @@ def make_evaluate(
     """``evaluate(params, batch_stats, images, targets) -> (loss, accuracy)``.
 
     Over all N images: the last batch is padded, and the padding is masked out of the
-    sums and of batch statistics.
+    sums and of batch statistics. The accuracy is NaN where the loss is not finite, and
+    None in a regression.
 
     Args:
       standardize: images -> float32.
@@ -87,19 +88,23 @@ def make_evaluate(
                 mask=mask_N[:, None, None, None] if n % size else None,
                 rngs=noise_rngs(noise, number),
             )
-            losses_N = own.of_each(outputs_NK, targets)
-            right_N = own.right(outputs_NK, targets).astype(jnp.float32)
-            loss_sum, right_sum = sums
+            found_N = {"loss": own.of_each(outputs_NK, targets)}
+            if own.right is not None:
+                right_N = own.right(outputs_NK, targets)
+                found_N["right"] = right_N.astype(jnp.float32)
             # where, not a product: 0 x inf of a padded row would be NaN.
-            loss_sum += jnp.where(mask_N, losses_N, 0).sum()
-            right_sum += jnp.where(mask_N, right_N, 0).sum()
-            return (loss_sum, right_sum), None
+            return {
+                name: sums[name] + jnp.where(mask_N, values_N, 0).sum()
+                for name, values_N in found_N.items()
+            }, None
 
         x, mask = in_batches(images, size)
         y, _ = in_batches(targets, size)
         numbers = jnp.arange(len(x))
-        start = (jnp.zeros((), jnp.float32), jnp.zeros((), jnp.float32))
-        (loss, right), _ = jax.lax.scan(body, start, (x, y, mask, numbers))
-        return own.of_total(loss, n), right / n
+        names = ("loss",) if own.right is None else ("loss", "right")
+        start = {name: jnp.zeros((), jnp.float32) for name in names}
+        sums, _ = jax.lax.scan(body, start, (x, y, mask, numbers))
+        loss = own.of_total(sums["loss"], n)
+        return loss, accuracy(sums["right"] / n, loss) if "right" in sums else None
 
     return evaluate

@@ -18,7 +18,8 @@ def make_evaluations(
 
     ``train_loss`` and ``train_accuracy`` over the training images of those indices,
     ``test_loss`` and ``test_accuracy`` over all test images, by the first of ``kinds``;
-    and, where there are several, the same with ``_<kind>`` appended for each.
+    and, where there are several, the same with ``_<kind>`` appended for each. A
+    regression has no accuracies.
 
     Args:
       kinds: of running, batch and precise; norms without running averages are
@@ -57,7 +58,8 @@ def make_evaluations(
             for split, (images, targets) in splits.items():
                 loss, accuracy = evaluate(state.params, stats, images, targets)
                 found[f"{split}_loss_{kind}"] = loss
-                found[f"{split}_accuracy_{kind}"] = accuracy
+                if accuracy is not None:
+                    found[f"{split}_accuracy_{kind}"] = accuracy
         first = f"_{kinds[0]}"
         main = {k.removesuffix(first): v for k, v in found.items() if k.endswith(first)}
         return main | (found if len(kinds) > 1 else {})

@@ -13,13 +13,13 @@ class Loss(NamedTuple):
 
     Attributes:
       of_each: ``(outputs_NK, targets) -> losses_N``.
-      right: ``(outputs_NK, targets) -> (N,)``, 1 where the output is right, else 0; NaN
-        where a task knows no right and wrong.
+      right: ``(outputs_NK, targets) -> (N,)``, 1 where the output is right, else 0.
+        None for a task without right and wrong.
       reduction: whether the loss over a set is the mean or the sum over its examples.
     """
 
     of_each: Callable[[jax.Array, jax.Array], jax.Array]
-    right: Callable[[jax.Array, jax.Array], jax.Array]
+    right: Callable[[jax.Array, jax.Array], jax.Array] | None
     reduction: Literal["mean", "sum"]
 
     def over(self, losses_N: jax.Array) -> jax.Array:
@@ -43,15 +43,19 @@ def is_argmax(logits_NK: jax.Array, labels_N: jax.Array) -> jax.Array:
     return jnp.argmax(logits_NK, -1) == labels_N.astype(jnp.int32)
 
 
+def accuracy(share: jax.Array, loss: jax.Array) -> jax.Array:
+    """The ``share`` of examples that are right; NaN if their ``loss`` is not finite.
+
+    The largest of logits that are NaN is the first, so the share alone would be that of
+    class 0. 0 times infinity is NaN, too. Nothing here is NaN that need not be: JAX's
+    ``jax_debug_nans`` would stop there.
+    """
+    return share + 0 * loss
+
+
 def squared_error(outputs_NK: jax.Array, targets_NK: jax.Array) -> jax.Array:
     """``||output - target||^2``, summed over the K outputs."""
     return jnp.square(outputs_NK - targets_NK).sum(-1)
-
-
-def neither(outputs_NK: jax.Array, targets_NK: jax.Array) -> jax.Array:
-    """NaN: a real number is neither right nor wrong."""
-    del targets_NK
-    return jnp.full(outputs_NK.shape[:1], jnp.nan, jnp.float32)
 
 
 # A regression's loss is a sum over the examples, so its gradient, and the learning rate
@@ -62,5 +66,5 @@ def neither(outputs_NK: jax.Array, targets_NK: jax.Array) -> jax.Array:
 # (experiments/santurkar_dln.flags).
 LOSSES: dict[str, Loss] = {
     "classification": Loss(cross_entropy, is_argmax, "mean"),
-    "regression": Loss(squared_error, neither, "sum"),
+    "regression": Loss(squared_error, None, "sum"),
 }

@@ -20,7 +20,7 @@ from normlab.train.network import build_network
 from normlab.train.optimizers import make_optimizer
 from normlab.train.precision import products_in
 from normlab.train.state import TrainState, init_state
-from normlab.train.step import make_step
+from normlab.train.step import make_step, step_metrics
 
 
 class Probe(NamedTuple):
@@ -80,10 +80,8 @@ def build_program(
       UserError: an unknown model, norm, initialiser or optimizer, or a norm that
         does not fit the model's channels.
     """
-    network, tx = (
-        build_network(cell, dataset, conv=conv),
-        make_optimizer(cell.optimizer),
-    )
+    network = build_network(cell, dataset, conv=conv)
+    tx = make_optimizer(cell.optimizer)
     step = make_step(network.model, tx, network.prepare, network.task)
     evaluate = make_evaluations(network, cell.bn_eval, cell.eval_batch_size)
     in_precision = partial(products_in, cell.precision)
@@ -96,7 +94,7 @@ def build_program(
         channels = in_precision(make_channels(network))
     return Program(
         init=partial(init_state, network.model, tx, network.image_shape),
-        chunk=in_precision(make_chunk(step)),
+        chunk=in_precision(make_chunk(step, step_metrics(network.task))),
         evaluate=in_precision(evaluate),
         probe=probe,
         channels=channels,

@@ -7,13 +7,18 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from normlab.train.losses import LOSSES
+from normlab.metrics import OF_STEPS
+from normlab.train.losses import LOSSES, accuracy
 from normlab.train.state import TrainState, augment_key, noise_key
 
 Batch = tuple[jax.Array, jax.Array]
 Step = Callable[[TrainState, Batch], tuple[TrainState, dict[str, jax.Array]]]
 
-STEP_METRICS = ("batch_loss", "batch_accuracy", "gradient_norm")
+
+def step_metrics(task: str) -> tuple[str, ...]:
+    """The metrics of a step; in a regression there is no accuracy among them."""
+    scored = LOSSES[task].right is not None
+    return tuple(name for name in OF_STEPS if scored or name != "batch_accuracy")
 
 
 def make_loss(model: nn.Module, task: str = "classification") -> Callable:
@@ -57,8 +62,8 @@ def make_step(
     Returns:
       ``step(state, (images, targets))``. Its metrics are those at the
       parameters *before* the update, on this batch: ``batch_loss``,
-      ``batch_accuracy`` (NaN in a regression) and ``gradient_norm`` (l2, over all
-      parameters).
+      ``batch_accuracy`` (not in a regression; NaN where the loss is not finite) and
+      ``gradient_norm`` (l2, over all parameters).
     """
     right = LOSSES[task].right
     loss_and_gradient = jax.value_and_grad(make_loss(model, task), has_aux=True)
@@ -74,11 +79,10 @@ def make_step(
             noise_key(state.seed, state.step),
         )
         updates, opt_state = tx.update(gradient, state.opt_state, state.params)
-        metrics = {
-            "batch_loss": loss,
-            "batch_accuracy": jnp.mean(right(outputs_NK, targets)),
-            "gradient_norm": optax.tree.norm(gradient),
-        }
+        metrics = {"batch_loss": loss, "gradient_norm": optax.tree.norm(gradient)}
+        if right is not None:
+            share = jnp.mean(right(outputs_NK, targets))
+            metrics["batch_accuracy"] = accuracy(share, loss)
         state = TrainState(
             step=state.step + 1,
             seed=state.seed,

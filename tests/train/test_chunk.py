@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from normlab.metrics import OF_STEPS
 from normlab.train.program import data_arrays
-from normlab.train.step import STEP_METRICS
 from tests import tiny
 
 STEPS = 7
@@ -51,7 +51,7 @@ def test_metrics_beyond_count_are_nan_and_the_state_is_after_count(run):
         (_, state), (metrics,) = run((count,))
         assert int(state.step) == count
         equal(state, one_by_one[count])
-        assert set(metrics) == set(STEP_METRICS)
+        assert set(metrics) == set(OF_STEPS)
         for name, values in metrics.items():
             assert values.shape == (STEPS,) and values.dtype == np.float32
             assert np.isnan(values[count:]).all()
@@ -72,7 +72,7 @@ def test_cuts_change_no_bit(run, cuts):
     whole, (expected,) = run((STEPS,))
     states, parts = run(cuts)
     equal(states[-1], whole[-1])
-    for name in STEP_METRICS:
+    for name in OF_STEPS:
         joined = [part[name][:n] for part, n in zip(parts, cuts, strict=True)]
         np.testing.assert_array_equal(np.concatenate(joined), expected[name])
 

@@ -10,11 +10,12 @@ import optax
 import pytest
 from jax.test_util import check_grads
 
+from normlab.metrics import OF_STEPS
 from normlab.norms import NORMS, make_norm
 from normlab.train.optimizers import HYPERPARAMETERS, make_optimizer
 from normlab.train.program import build_program, data_arrays
 from normlab.train.state import augment_key, init_state
-from normlab.train.step import STEP_METRICS, make_loss, make_step
+from normlab.train.step import make_loss, make_step
 from tests import tiny
 
 
@@ -135,7 +136,7 @@ def test_metrics_are_at_the_parameters_before_the_update():
     loss = jax.jit(jax.value_and_grad(make_loss(model), has_aux=True))
     step = jax.jit(make_step(model, tx, lambda key, x: x))
     after, metrics = step(state, (x, labels))
-    assert set(metrics) == set(STEP_METRICS)
+    assert set(metrics) == set(OF_STEPS)
     (before, (logits, stats)), gradient = loss(
         state.params, state.batch_stats, x, labels
     )

@@ -1,0 +1,15 @@
+"""The names of what is measured of every member, in the order of their columns."""
+
+from normlab.settings.recording import STATISTICS
+
+# Of every update, on its batch.
+OF_STEPS = ("batch_loss", "batch_accuracy", "gradient_norm")
+EVALUATIONS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+# Each of the evaluations by one kind of statistics, where a cell has several.
+BY_STATISTICS = tuple(f"{name}_{kind}" for kind in STATISTICS for name in EVALUATIONS)
+METRICS = (*OF_STEPS, *EVALUATIONS, *BY_STATISTICS)
+
+
+def loss_of(accuracy: str) -> str:
+    """The loss over the same images: ``test_loss_batch`` of ``test_accuracy_batch``."""
+    return accuracy.replace("_accuracy", "_loss")
