@@ -1,9 +1,7 @@
 """Networks by name; each takes its norm as a field and never knows its name.
 
-A model is a Linen module with fields ``norm``, ``initializers``, ``classes``, ``width``
-(a multiplier of channels, see `channels`), ``conv`` (the convolution's form, one of
-`CONVS`) and ``dtype`` (of its layers), called as
-``model(x_NHWC, statistics="batch" | "running", mask=None)`` (`SmallCNN`).
+A model is a `normlab.models.model.Model`, or any Linen module with its fields that is
+called as it is.
 To add one: a file here, and a line in `MODELS`; where it names its norms
 ``last_of_block`` or ``dense``, its name in `LAYERS`, too.
 """

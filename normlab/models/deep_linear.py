@@ -1,17 +1,13 @@
 """A deep linear network, after Santurkar et al. 2018, appendix A."""
 
-from collections.abc import Callable
-from typing import Any
-
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
-from normlab.models.init import Init
+from normlab.models.model import Model
 from normlab.models.width import channels
 
 
-class DeepLinear(nn.Module):
+class DeepLinear(Model):
     """Matrices and norms, nothing else: without a norm, ``W_1 ... W_depth x``.
 
     dense1 -> norm1 -> ... -> norm24 -> dense25 for the default depth; no biases. A
@@ -28,57 +24,30 @@ class DeepLinear(nn.Module):
     scale alone would have to.
 
     Attributes:
-      norm: name -> ``normalise(x, statistics=..., mask=...)``, made by
-        `normlab.norms.make_norm`; the model never learns which norm it is.
-      initializers: of the kernels; there are no biases.
-      classes: the number of outputs.
-      width: multiplies the hidden layers' width.
-      conv: not used.
-      dtype: what the layers compute in, by default that of inputs and parameters;
-        outputs are float32 or wider.
-      depth: the number of matrices.
+      depth: the number of matrices; the others are those of `Model`, of which ``conv``
+        is not used.
     """
 
-    norm: Callable
-    initializers: Init
-    classes: int
-    width: float
-    conv: Callable
-    dtype: Any
     depth: int = 25
 
     @nn.compact
     def __call__(
         self, x_NHWC: jax.Array, *, statistics: str, mask: jax.Array | None = None
     ) -> jax.Array:
-        """Outputs of shape (N, classes).
+        """Outputs of shape (N, classes); see `Model`.
 
-        Args:
-          x_NHWC: shape (N, H, W, C), float; all of an example is one input vector, and
-            each of its entries a channel to the norms.
-          statistics: ``"batch"`` or ``"running"``, for batch norm.
-          mask: shape (N, 1, 1, 1); zero marks padding, which batch statistics
-            leave out.
+        All of an example is one input vector, and each of its entries a channel to the
+        norms.
         """
-        init = self.initializers
         x_N11D = x_NHWC.reshape(x_NHWC.shape[0], 1, 1, -1)  # four axes, as masks have
         features = channels(x_N11D.shape[-1], self.width)
         for i in range(1, self.depth):
             x_N11D = nn.Dense(
                 features,
                 use_bias=False,
-                kernel_init=init.kernel,
+                kernel_init=self.initializers.kernel,
                 dtype=self.dtype,
                 name=f"dense{i}",
             )(x_N11D)
-            x_N11D = self.norm(f"norm{i}")(x_N11D, statistics=statistics, mask=mask)
-            if self.dtype is not None:
-                x_N11D = x_N11D.astype(self.dtype)  # norms compute in float32
-        outputs_NK = nn.Dense(
-            self.classes,
-            use_bias=False,
-            kernel_init=init.last_kernel,
-            dtype=self.dtype,
-            name=f"dense{self.depth}",
-        )(x_N11D[:, 0, 0])
-        return outputs_NK.astype(jnp.promote_types(outputs_NK.dtype, jnp.float32))
+            x_N11D = self.normed(x_N11D, i, statistics=statistics, mask=mask)
+        return self.outputs(x_N11D[:, 0, 0], self.depth, use_bias=False)
