@@ -78,6 +78,4 @@ def test_a_regression_trains_and_is_evaluated_by_the_same_loss():
     after = evaluate(state, everything, arrays)
     assert after["train_loss"] < losses[-1] < 0.5 * losses[0]
     assert after["test_loss"] < 0.6 * before["test_loss"]
-    for name in ("train_accuracy", "test_accuracy"):
-        assert np.isnan(after[name])
-    assert np.isnan(metrics["batch_accuracy"]).all()
+    assert not any("accuracy" in name for name in (*after, *metrics))
