@@ -28,7 +28,7 @@ class Point(NamedTuple):
     Attributes:
       params, batch_stats: theta_t and the running averages.
       next_params: theta_{t+1}; {} where no quantity asks for it.
-      lr: scalar.
+      lr: the member's learning rate, scalar.
       seed, step: integer scalars; batch, augmentation and noise follow from them.
     """
 
@@ -107,6 +107,7 @@ def make_measure(
     prepare: Prepare,
     scale: Callable[[jax.Array], jax.Array],
     initial: Callable[[jax.Array], Any],
+    rate: Callable[[jax.Array, jax.Array], jax.Array],
 ) -> Callable[..., Found]:
     """``measure(point, indices_B, data) -> {quantity: {field: array}}``, one member.
 
@@ -120,6 +121,7 @@ def make_measure(
       prepare: ``(key, images) -> x_NHWC``: standardises and augments.
       scale: images -> x_NHWC: standardises alone.
       initial: seed -> theta_0.
+      rate: (the member's learning rate, step) -> that of the step.
 
     Raises:
       UserError: one of the quantities cannot be measured there.
@@ -158,7 +160,7 @@ def make_measure(
             site=site,
             params=point.params,
             next_params=point.next_params,
-            lr=point.lr,
+            lr=rate(point.lr, point.step),
             loss=loss,
             tapped=tapped,
             fixed={kind: fixed(kind) for kind in site.statistics},

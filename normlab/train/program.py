@@ -20,7 +20,7 @@ from normlab.train.chunk import make_chunk
 from normlab.train.evaluate import make_evaluate
 from normlab.train.measure import make_measure, make_probe, site_of
 from normlab.train.network import build_model, build_norm
-from normlab.train.optimizers import make_optimizer
+from normlab.train.optimizers import make_optimizer, rate_at
 from normlab.train.precise import make_precise_statistics
 from normlab.train.precision import products_in
 from normlab.train.state import TrainState, init_state, init_variables
@@ -175,8 +175,9 @@ def build_measure(
     def initial(seed: jax.Array) -> Any:
         return init_variables(model, dataset.image_shape, seed)["params"]
 
+    rate = partial(rate_at, make_optimizer(cell.optimizer))
     measured = make_measure(
-        names, site, model, norm, dataset.task, prepare, scale, initial
+        names, site, model, norm, dataset.task, prepare, scale, initial, rate
     )
     return site, products_in(cell.precision, measured)
 

@@ -232,6 +232,7 @@ def tiny_measure():
         lambda key, images: scale(images),
         scale,
         lambda seed: {},  # neither quantity asks where training began
+        lambda lr, step: lr,
     )
     program = tiny.program(config, data)
 
