@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import numpy as np
+from jax import Array
 
 from normlab.errors import UserError
 from normlab.registry import unknown
@@ -30,6 +31,8 @@ def check_settings(settings: Any) -> None:
         values = value if isinstance(value, tuple) else (value,)
         if not values and spec.default:
             raise UserError(f"--{spec.name} needs at least one value")
+        if any(isinstance(one, Array) for one in values):
+            continue  # traced: a program's argument, not a user's word
         check_distinct(spec.name, values)
         for one in values:
             _check_value(spec.name, one, setting)

@@ -15,15 +15,15 @@ class Chunks:
     """
 
     def __init__(self, count: int, size: int):
-        self._count, self._size = count, size
+        self._count, self.size = count, size
 
     def __len__(self) -> int:
-        return math.ceil(self._count / self._size)
+        return math.ceil(self._count / self.size)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """The places of each chunk's members, int (size,)."""
-        for start in range(0, self._count, self._size):
-            places = np.arange(start, start + self._size)
+        for start in range(0, self._count, self.size):
+            places = np.arange(start, start + self.size)
             yield np.minimum(places, self._count - 1)
 
     def join(self, parts: Sequence[Any]) -> Any:

@@ -44,6 +44,24 @@ def debugging() -> bool:
     return config.jax_debug_nans or config.jax_debug_infs or config.jax_disable_jit
 
 
+def _watched(function: Callable) -> Callable:
+    """``function``, at whose results JAX looks as it is told to.
+
+    JAX 0.10 no longer does in a thread that has left a ``jax.debug_nans(False)``, and
+    its own functions use that; it does inside of another such context.
+    """
+
+    def call(*args):
+        config: Any = jax.config
+        with (
+            jax.debug_nans(config.jax_debug_nans),
+            jax.debug_infs(config.jax_debug_infs),
+        ):
+            return function(*args)
+
+    return call
+
+
 @contextlib.contextmanager
 def nan_is_a_result() -> Iterator[None]:
     """Here JAX does not look for what is not finite: NaN says "not defined there"."""
@@ -95,7 +113,7 @@ class OverMembers:
             if self._placement is not None and self._mode != "loop":
                 function = self._placement.over_devices(function, self._mapped)
             if debugging():
-                self.compiled = jax.jit(function)
+                self.compiled = _watched(jax.jit(function))
                 return self.compiled
             jitted = jax.jit(function, donate_argnums=self._donate)
             self.compiled = jitted.lower(*args).compile()

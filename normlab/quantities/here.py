@@ -120,7 +120,7 @@ class Here:
       site: what is static.
       params: theta_t.
       next_params: theta_{t+1}, where training went from here; None if nobody asked.
-      lr: the learning rate, scalar.
+      lr: the learning rate of step t, scalar.
       loss: params -> the loss on the batch of step t, under its own statistics.
       tapped: (params, moves) -> (that loss, (inputs, outputs) of the norm layers),
         ``moves`` being added to the inputs and outputs.

@@ -19,6 +19,7 @@ from normlab.train.step import make_loss
 from normlab.train.taps import TappedNorm
 
 Found = dict[str, dict[str, jax.Array]]
+Rate = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 class Point(NamedTuple):
@@ -27,7 +28,7 @@ class Point(NamedTuple):
     Attributes:
       params, batch_stats: theta_t and the running averages.
       next_params: theta_{t+1}; {} where no quantity asks for it.
-      lr: scalar.
+      lr: the member's learning rate, scalar.
       seed, step: integer scalars; batch, augmentation and noise follow from them.
     """
 
@@ -99,8 +100,13 @@ def _before(norm: str, calls: list[str], layers: list[str]) -> str:
     return [x for x in calls[: calls.index(norm)] if x in layers][-1]
 
 
+def _the_members(lr: jax.Array, step: jax.Array) -> jax.Array:
+    """The learning rate of a step under an optimizer without a schedule."""
+    return lr
+
+
 def make_measure(
-    names: Sequence[str], site: Site, network: Network
+    names: Sequence[str], site: Site, network: Network, rate: Rate = _the_members
 ) -> Callable[..., Found]:
     """``measure(point, indices_B, data) -> {quantity: {field: array}}``, one member.
 
@@ -111,6 +117,7 @@ def make_measure(
     Args:
       names: the quantities.
       site: what `site_of` says of the network.
+      rate: (the member's learning rate, step) -> that of the step.
 
     Raises:
       UserError: one of the quantities cannot be measured there.
@@ -149,7 +156,7 @@ def make_measure(
             site=site,
             params=point.params,
             next_params=point.next_params,
-            lr=point.lr,
+            lr=rate(point.lr, point.step),
             loss=loss,
             tapped=tapped,
             fixed={kind: fixed(kind) for kind in site.statistics},

@@ -15,6 +15,9 @@ import optax
 from normlab.cell import HYPERPARAMETERS
 from normlab.registry import Registry
 
+# Where optax counts the steps of a schedule.
+_SCHEDULES = ("ScaleByScheduleState", "WrappedScheduleState")
+
 
 class Optimizer(NamedTuple):
     """An entry of `OPTIMIZERS`.
@@ -87,3 +90,37 @@ def with_hyperparameters(opt_state, values: dict[str, jax.Array]):
 def learning_rate(opt_state) -> jax.Array:
     """The learning rate that `with_hyperparameters` set, scalar."""
     return opt_state.hyperparams["lr"]
+
+
+def rate_at(
+    tx: optax.GradientTransformation, lr: jax.Array, step: jax.Array
+) -> jax.Array:
+    """The learning rate of the update after ``step`` others, scalar.
+
+    It is ``lr``, unless the optimizer has a schedule of its own, made by optax. optax
+    does not tell the rate then. A first update at that step lowers a parameter of 0
+    whose gradient is 1 by the rate. This holds for all of `OPTIMIZERS`; Adam rounds it by
+    1e-5 of it.
+
+    Args:
+      tx: what `make_optimizer` made.
+    """
+    parameter = jnp.zeros((), jnp.float32)
+    state = tx.init(parameter)
+    if not any(map(_is_schedule, jax.tree.leaves(state, is_leaf=_is_schedule))):
+        return lr
+    none = jnp.zeros((), jnp.float32)
+    own = {"lr": lr, "momentum": none, "weight_decay": none}
+    state = with_hyperparameters(state, own)
+    state = jax.tree.map(
+        lambda x: x._replace(count=step) if _is_schedule(x) else x,
+        state,
+        is_leaf=_is_schedule,
+    )
+    update, _ = tx.update(jnp.ones_like(parameter), state, parameter)
+    return -jnp.asarray(update)
+
+
+def _is_schedule(state) -> bool:
+    """Whether a part of an optimizer's state counts the steps of a schedule."""
+    return type(state).__name__ in _SCHEDULES

@@ -17,7 +17,7 @@ from normlab.train.chunk import make_chunk
 from normlab.train.evaluations import make_evaluations
 from normlab.train.measure import make_measure, make_probe, site_of
 from normlab.train.network import build_network
-from normlab.train.optimizers import make_optimizer
+from normlab.train.optimizers import make_optimizer, rate_at
 from normlab.train.precision import products_in
 from normlab.train.state import TrainState, init_state
 from normlab.train.step import make_step, step_metrics
@@ -88,7 +88,7 @@ def build_program(
     probe = channels = None
     if cell.probes:
         site = site_of(network, cell)
-        measure = make_measure(cell.probes, site, network)
+        measure = make_measure(cell.probes, site, network, partial(rate_at, tx))
         probe = Probe(site, in_precision(make_probe(cell.probes, measure, step)))
     if NORMS[cell.norm].assigned:
         channels = in_precision(make_channels(network))
@@ -117,4 +117,6 @@ def build_measure(
     """
     network = build_network(cell, dataset, conv=conv)
     site = site_of(network, settings)
-    return site, products_in(cell.precision, make_measure(names, site, network))
+    rate = partial(rate_at, make_optimizer(cell.optimizer))
+    measure = make_measure(names, site, network, rate)
+    return site, products_in(cell.precision, measure)

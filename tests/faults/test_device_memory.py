@@ -65,8 +65,8 @@ def test_it_goes_on_with_fewer_and_keeps_what_was_recorded(
     usual, tried = getattr(Population, work), []
 
     def limited(population, step, *args):
-        tried.append((step, len(population._chunks[0])))
-        if step >= 4 and len(population._chunks[0]) > 2:
+        tried.append((step, population._chunks.size))
+        if step >= 4 and population._chunks.size > 2:
             exhaust()
         return usual(population, step, *args)
 

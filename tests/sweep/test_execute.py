@@ -373,8 +373,8 @@ class OutOfMemory:
         self.tried, train = [], Population.train
 
         def limited(population, step, count):
-            self.tried.append((len(population._chunks[0]), step))
-            if len(population._chunks[0]) > most and step >= after:
+            self.tried.append((population._chunks.size, step))
+            if population._chunks.size > most and step >= after:
                 raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
             return train(population, step, count)
 
