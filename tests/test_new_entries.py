@@ -14,13 +14,13 @@ import pytest
 
 import normlab
 from normlab.figures.style import looks
-from normlab.norms import NORMS
+from normlab.norms import NORMS, functional
 from normlab.norms.entry import Entry
 from normlab.quantities import QUANTITIES, Quantity
 from normlab.settings import NetworkSettings, declared
 from normlab.sweep.grid import expand
 from normlab.train.program import data_arrays
-from tests import tiny
+from tests import added_setting, tiny
 from tests.norms import test_all_norms
 from tests.quantities import test_oracles
 
@@ -85,19 +85,21 @@ def test_a_setting_is_declared_and_used_and_nothing_else(tmp_path):
         encoding="utf-8",
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("check_") == 5
+    assert done.stdout.split() == [check.__name__ for check in added_setting.CHECKS]
 
 
 def scale_only(options, name, x, statistics, mask):
     """Divides an example by its root mean square, and does not centre it."""
     axes = tuple(range(1, x.ndim))
-    square = jnp.mean(jnp.square(x), axes, keepdims=True)
-    return x * jax.lax.rsqrt(square + options.epsilon)
+    mean, var = functional.moments(x, axes, mask=mask)
+    inverse = jax.lax.rsqrt(jnp.square(mean) + var + options.epsilon)
+    return x * inverse.reshape(-1, *(1 for _ in axes))
 
 
 @pytest.fixture
 def new_norm():
-    entry = Entry(scale_only, frozenset({"epsilon"}), invariant=frozenset({"scale"}))
+    reads = frozenset({"epsilon", "norm_dense"})
+    entry = Entry(scale_only, reads, invariant=frozenset({"scale"}))
     with mock.patch.dict(NORMS, scale_only=entry):
         yield "scale_only"
 
@@ -157,7 +159,7 @@ def test_a_norm_trains(new_norm):
 
 def test_a_norm_passes_what_is_asked_of_every_norm(new_norm):
     """The tests of `tests.norms.test_all_norms`, none of which knows its name."""
-    x = test_all_norms.x_NHWC.__wrapped__()
+    x = test_all_norms.draw()
     every = test_all_norms
     every.test_variables_lie_under_the_layers_name(new_norm, x)
     every.test_scale_and_bias_can_be_left_out_or_initialized(new_norm, x)

@@ -53,6 +53,12 @@ class Entry(NamedTuple):
         return self.reads >= RUNNING
 
     @property
+    def by_channel(self) -> bool:
+        """Whether a block is one channel of an example, however many there are."""
+        channels = 64
+        return bool(self.blocks) and self.blocks(NormSettings(), channels) == channels
+
+    @property
     def assigned(self) -> bool:
         """Whether its groups are data, an array ``assignment`` in ``batch_stats``.
 

@@ -33,10 +33,15 @@ def model_of(norm) -> Any:  # Linen declares wider types than array functions ta
     return Model(norm)
 
 
-@pytest.fixture
-def x_NHWC():
+def draw() -> jax.Array:
+    """(N, H, W, C), every example and channel of a mean of its own."""
     x = np.random.default_rng(0).normal(3, 2, (5, 4, 4, 6))
     return jnp.asarray(x + np.arange(6) + np.arange(5).reshape(5, 1, 1, 1), "float32")
+
+
+@pytest.fixture
+def x_NHWC():
+    return draw()
 
 
 @pytest.mark.parametrize("kind", NORMS)

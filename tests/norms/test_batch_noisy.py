@@ -209,7 +209,7 @@ def test_the_key_and_the_layer_tell_the_noise():
 
 @pytest.mark.parametrize("option", ["noise_place", "noise_spread"])
 def test_unknown_choices_are_refused(option):
-    with pytest.raises(UserError, match=f"unknown {option} 'xyz'; known: "):
+    with pytest.raises(UserError, match=f"--{option}=xyz: unknown; known: "):
         make_norm("batch_noisy", **{option: "xyz"})
 
 

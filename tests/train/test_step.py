@@ -11,7 +11,6 @@ import pytest
 from jax.test_util import check_grads
 
 from normlab.norms import NORMS, make_norm
-from normlab.settings import NormSettings
 from normlab.train.optimizers import HYPERPARAMETERS, make_optimizer
 from normlab.train.program import build_program, data_arrays
 from normlab.train.state import augment_key, init_state
@@ -46,8 +45,7 @@ def test_every_parameter_has_a_gradient(norm):
     )[0]
     sizes = jax.tree.map(lambda g: float(jnp.abs(g).max()), gradient)
     entry = NORMS[norm]
-    alone = entry.blocks and entry.blocks(NormSettings(), 64) == 64
-    if "shift" in entry.invariant and (entry.running or alone):
+    if "shift" in entry.invariant and (entry.running or entry.by_channel):
         assert sizes["conv1"].pop("bias") < 1e-6
     assert min(jax.tree.leaves(sizes)) > 1e-4, sizes
 
