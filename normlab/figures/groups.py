@@ -8,10 +8,6 @@ from normlab.figures import against
 from normlab.figures.style import style
 from normlab.figures.tables import NotDrawn, place_of, points
 from normlab.norms import NORMS
-from normlab.settings import NormSettings
-
-# Any number of channels, more than two.
-_CHANNELS = 64
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
@@ -49,11 +45,7 @@ def _others() -> tuple[list[str], list[str]]:
     groups on the left.
     """
     others = {k: entry for k, entry in NORMS.items() if "groups" not in entry.reads}
-    after = [
-        name
-        for name, entry in others.items()
-        if entry.blocks and entry.blocks(NormSettings(), _CHANNELS) == _CHANNELS
-    ]
+    after = [name for name, entry in others.items() if entry.by_channel]
     return [name for name in others if name not in after], after
 
 

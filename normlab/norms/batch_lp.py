@@ -85,4 +85,5 @@ def batch_lp(
     return layer(x, use_running_average=statistics == "running", mask=mask)
 
 
-ENTRY = Entry(batch_lp, AFFINE | RUNNING | {"norm_p"})
+# An lp norm is that of x before its mean is gone, so a shift shows.
+ENTRY = Entry(batch_lp, AFFINE | RUNNING | {"norm_p"}, invariant=frozenset({"scale"}))

@@ -20,6 +20,8 @@ AFFINE = frozenset(
 )
 # Those of running averages.
 RUNNING = frozenset({"norm_momentum"})
+# What changes nothing behind a norm that centres and divides by a deviation.
+STANDARDIZING = frozenset({"scale", "shift"})
 
 
 class Entry(NamedTuple):
@@ -33,6 +35,8 @@ class Entry(NamedTuple):
         channels of an example are cut into, or None where a block is one channel of the
         whole batch. The identities of docs/theory.md hold for it. None for a norm that
         does something else.
+      invariant: what its output does not notice at epsilon 0: a positive ``scale`` of
+        all of its input, a ``shift`` of it; empty for no norm at all.
       place: its place on the palette of figures, the same in every one; None takes one
         that is free.
     """
@@ -40,12 +44,19 @@ class Entry(NamedTuple):
     apply: Callable[..., Array]
     reads: frozenset[str] = frozenset()
     blocks: Callable[[NormSettings, int], int | None] | None = None
+    invariant: frozenset[str] = STANDARDIZING
     place: int | None = None
 
     @property
     def running(self) -> bool:
         """Whether it has running averages, and so more than one kind of statistics."""
         return self.reads >= RUNNING
+
+    @property
+    def by_channel(self) -> bool:
+        """Whether a block is one channel of an example, however many there are."""
+        channels = 64
+        return bool(self.blocks) and self.blocks(NormSettings(), channels) == channels
 
     @property
     def assigned(self) -> bool:

@@ -17,4 +17,4 @@ def none(
     return x
 
 
-ENTRY = Entry(none, place=0)
+ENTRY = Entry(none, invariant=frozenset(), place=0)

@@ -15,6 +15,7 @@ from normlab.data import DATASETS
 from normlab.errors import UserError
 from normlab.landscape import __main__ as landscape
 from normlab.norms import NORMS, functional, lp, make_norm
+from normlab.settings import NormSettings
 from normlab.store import RunPaths
 from normlab.sweep import __main__ as sweep
 from tests import tiny
@@ -41,14 +42,17 @@ class Model(nn.Module):
 
 def output(kind, x, groups):
     """As the pure functions have it, which refuse nothing."""
-    groups = {"layer": 1, "instance": x.shape[-1]}.get(kind, groups)
-    if kind == "none":
-        return x
+    entry = NORMS[kind]
     if kind == "batch_lp":
         return lp.lp_batch_norm(x, None, None, "2", 1e-5).y
-    if kind.startswith("batch"):
+    if entry.running:
         return functional.batch_norm(x, None, None, 1e-5).y
-    return functional.group_norm(x, groups, None, None, 1e-5).y
+    if entry.blocks:
+        groups = entry.blocks(NormSettings(groups=groups), x.shape[-1])
+    elif "groups" not in entry.reads:  # one that does not centre refuses nothing
+        model: Any = Model(make_norm(kind))
+        return model.init_with_output(jax.random.key(0), x, statistics="batch")[0]
+    return functional.group_norm(x, groups or 1, None, None, 1e-5).y
 
 
 @pytest.mark.parametrize("kind", NORMS)
@@ -79,7 +83,7 @@ def test_a_layer_is_refused_where_its_output_is_constant(kind, tally):
         model.apply(variables, jnp.concatenate([x, x]), statistics="batch")
         with pytest.raises(UserError, match=said):
             model.apply(variables, x, statistics="batch")
-    assert (refused > 0) == (kind != "none")
+    assert refused or "shift" not in NORMS[kind].invariant
     tally["layers with single values"] += refused
 
 

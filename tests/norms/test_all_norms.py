@@ -11,19 +11,7 @@ import pytest
 from normlab.errors import UserError
 from normlab.norms import NORMS, make_norm
 
-NORMALIZING = sorted(set(NORMS) - {"none"})
-
-# Running statistics, of the norms that have them.
-RUNNING = {
-    "batch": {"mean", "var"},
-    "batch_noisy": {"mean", "var"},
-    "batch_lp": {"mean", "moment"},
-}
-# What leaves the output as it was. An lp norm is that of x before its mean is gone.
-INVARIANT = dict.fromkeys(NORMALIZING, {"scale", "shift"}) | {
-    "none": set(),
-    "batch_lp": {"scale"},
-}
+NORMALIZING = [kind for kind, entry in NORMS.items() if entry.invariant]
 
 
 def build(kind, **options):
@@ -45,10 +33,15 @@ def model_of(norm) -> Any:  # Linen declares wider types than array functions ta
     return Model(norm)
 
 
-@pytest.fixture
-def x_NHWC():
+def draw() -> jax.Array:
+    """(N, H, W, C), every example and channel of a mean of its own."""
     x = np.random.default_rng(0).normal(3, 2, (5, 4, 4, 6))
     return jnp.asarray(x + np.arange(6) + np.arange(5).reshape(5, 1, 1, 1), "float32")
+
+
+@pytest.fixture
+def x_NHWC():
+    return draw()
 
 
 @pytest.mark.parametrize("kind", NORMS)
@@ -56,14 +49,14 @@ def test_variables_lie_under_the_layers_name(kind, x_NHWC):
     model = model_of(build(kind))
     y, variables = model.init_with_output(jax.random.key(0), x_NHWC, statistics="batch")
     assert y.shape == x_NHWC.shape and y.dtype == x_NHWC.dtype
-    shapes = jax.tree.map(jnp.shape, variables)
-    expected = {}
-    if kind != "none":
-        expected["params"] = {"norm1": {"scale": (6,), "bias": (6,)}}
-    state = {"assignment"} if NORMS[kind].assigned else RUNNING.get(kind)
-    if state:
-        expected["batch_stats"] = {"norm1": dict.fromkeys(state, (6,))}
-    assert shapes == expected
+    shapes, entry = jax.tree.map(jnp.shape, variables), NORMS[kind]
+    learned = {name for name in ("scale", "bias") if f"norm_{name}" in entry.reads}
+    stored = shapes.pop("batch_stats", {}).pop("norm1", {})
+    assert bool(stored) == (entry.running or entry.assigned)
+    assert set(stored.values()) <= {(6,)}
+    assert ("assignment" in stored) == entry.assigned
+    params = {"norm1": dict.fromkeys(learned, (6,))}
+    assert shapes == ({"params": params} if learned else {})
 
 
 @pytest.mark.parametrize("kind", NORMS)
@@ -77,7 +70,9 @@ def test_scale_and_bias_can_be_left_out_or_initialized(kind, x_NHWC):
     )
     y, _ = full.init_with_output(jax.random.key(0), x_NHWC, statistics="batch")
     plain = bare.apply(variables, x_NHWC, statistics="batch")
-    expected = plain if kind == "none" else 2 * np.asarray(plain) + 5
+    reads, expected = NORMS[kind].reads, np.asarray(plain)
+    expected = (2 if "norm_scale" in reads else 1) * expected
+    expected = expected + (5 if "norm_bias" in reads else 0)
     np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
 
 
@@ -97,7 +92,7 @@ def test_invariance_to_a_positive_scale_and_to_a_shift(kind, seed, x64):
     y = model.apply(variables, x, statistics="batch")
     for change, other in (("scale", a * x), ("shift", x + b)):
         z = model.apply(variables, other, statistics="batch")
-        if change in INVARIANT[kind]:
+        if change in NORMS[kind].invariant:
             np.testing.assert_allclose(z, y, atol=1e-8)
         else:
             assert np.abs(z - y).max() > 0.01
@@ -105,32 +100,39 @@ def test_invariance_to_a_positive_scale_and_to_a_shift(kind, seed, x64):
 
 @pytest.mark.parametrize("kind", NORMALIZING)
 def test_offset_of_1e4_comes_out_with_mean_0_and_variance_1(kind):
-    """But for lp norms: they divide by 1e4, and lose no digit of what is left."""
+    """Where a shift does not matter; else no digit of what is left is lost."""
     x = np.random.default_rng(0).normal(1e4, 1.0, (50, 16, 16, 8)).astype("float32")
     model = model_of(build(kind))
     y, _ = jax.jit(model.init_with_output, static_argnames="statistics")(
         jax.random.key(0), x, statistics="batch"
     )
     y = np.asarray(y, "float64")
-    groups = y.reshape(50, 256, 2, 4).transpose(1, 3, 0, 2).reshape(1024, 50, 2)
-    blocks = {
-        "batch": y.reshape(-1, 1, 8),
-        "group": groups,
-        "group_correlated": groups,
-        "layer": y.reshape(50, -1).T[:, :, None],
-        "instance": y.reshape(50, 256, 8).swapaxes(0, 1),
-        "batch_noisy": y.reshape(-1, 1, 8),
-        "batch_lp": y.reshape(-1, 1, 8),
-    }[kind]
-    expected = 1.0
-    if kind == "batch_lp":
-        exact = x.reshape(-1, 8).astype("float64")
-        expected = exact.var(0) / np.square(exact).mean(0)
-    np.testing.assert_allclose(blocks.mean(0) / np.sqrt(expected), 0.0, atol=1e-6)
-    np.testing.assert_allclose(blocks.var(0) / expected, 1.0, atol=5e-5)
+    if "shift" in NORMS[kind].invariant:
+        blocks = blocks_of(kind, y)
+        np.testing.assert_allclose(blocks.mean(-1), 0.0, atol=1e-6)
+        np.testing.assert_allclose(blocks.var(-1), 1.0, atol=5e-5)
+        return
+    with jax.enable_x64(True):
+        wide, _ = model.init_with_output(
+            jax.random.key(0), jnp.asarray(x, "float64"), statistics="batch"
+        )
+    rounding = np.finfo("float32").eps * np.abs(wide).max()
+    np.testing.assert_allclose(y, wide, rtol=0, atol=2 * rounding)
 
 
-@pytest.mark.parametrize("kind", NORMALIZING)
+def blocks_of(kind, y):
+    """What the norm standardizes at once, as rows."""
+    entry, channels = NORMS[kind], y.shape[-1]
+    groups = 2 if "groups" in entry.reads else None
+    if entry.blocks:
+        groups = entry.blocks(build(kind).options, channels)
+    if groups is None:
+        return y.reshape(-1, channels).T
+    parts = y.reshape(len(y), -1, groups, channels // groups)
+    return parts.swapaxes(1, 2).reshape(len(y) * groups, -1)
+
+
+@pytest.mark.parametrize("kind", [k for k in NORMS if "epsilon" in NORMS[k].reads])
 def test_every_norm_has_the_same_epsilon(kind):
     """Blocks of variance 1e-5 come out with variance 1/2: epsilon is 1e-5."""
     sign = jnp.where(jnp.indices((4, 4, 4, 4)).sum(0) % 2 == 0, 1.0, -1.0)
@@ -161,7 +163,7 @@ def test_only_batch_norms_keep_running_statistics(kind, x_NHWC):
     by_running, after = model.apply(
         variables, x_NHWC, statistics="running", mutable=["batch_stats"]
     )
-    assert (np.abs(by_running - by_batch).max() > 0.1) == (kind in RUNNING)
+    assert (np.abs(by_running - by_batch).max() > 0.1) == NORMS[kind].running
     same = jax.tree.map(
         np.array_equal, after, {k: variables[k] for k in after if k in variables}
     )

@@ -8,30 +8,27 @@ import pytest
 from flax import linen as nn
 
 from normlab.norms import NORM_INITS, NORMS, make_norm
+from normlab.settings import NormSettings, settings_of
+from tests.declared import another
 
 # A scale of 1 hides the place of a noise.
 TWOS = NORM_INITS["standard"]._replace(scale_init=nn.initializers.constant(2.0))
-# An option -> two values that a norm must tell apart, if it reads it.
-VALUES = {
-    "groups": (2, 4),
-    "epsilon": (1e-5, 0.5),
-    "norm_momentum": (0.9, 0.5),
-    "norm_scale": (True, False),
-    "norm_bias": (True, False),
-    "norm_init": ("twos", "standard"),
-    "zero_last_scale": (False, True),
-    "norm_dense": (False, True),
-    "norm_p": ("1", "inf"),
-    "noise_mean": (0.5, 0.1),
-    "noise_scale": (1.25, 2.0),
-    "noise_mean_spread": (0.1, 0.2),
-    "noise_scale_spread": (0.1, 0.2),
-    "noise_spread": ("std", "variance"),
-    "noise_place": ("after", "before"),
-}
-DEFAULTS = {option: values[0] for option, values in VALUES.items()}
 # Read by evaluation, which hands out the key of the noise, and by whoever regroups.
 ELSEWHERE = {"noise_eval", "regroup_at", "regroup_every", "grouping"}
+# An option -> two values that a norm must tell apart, if it reads it. Where nothing is
+# said here they are its default and another that its declaration allows.
+SAID = {
+    "groups": (2, 4),
+    "epsilon": (1e-5, 0.5),
+    "norm_init": ("twos", "standard"),
+    "norm_p": ("1", "inf"),
+}
+VALUES = {
+    spec.name: SAID.get(spec.name, (spec.default, another(spec.name)))
+    for spec, _ in settings_of(NormSettings)
+    if spec.name not in ELSEWHERE
+}
+DEFAULTS = {option: values[0] for option, values in VALUES.items()}
 
 
 class _Layer:

@@ -1,4 +1,4 @@
-"""The first-order identity block by block, in plain numpy: slow and obvious."""
+"""Slow and obvious twins in plain numpy: the first-order identity, and Lanczos."""
 
 import numpy as np
 
@@ -79,3 +79,23 @@ def fields(of: dict[str, np.ndarray]) -> dict[str, float]:
 
 def _most(x) -> float:
     return abs(x).max()
+
+
+def projected(matrix, start, size):
+    """Lanczos' method: an orthonormal basis of the Krylov space, and A on it.
+
+    Returns Ritz values, weights and residuals, ascending.
+    """
+    columns = [start / np.linalg.norm(start)]
+    for _ in range(size - 1):
+        new = matrix @ columns[-1]
+        for _ in range(2):
+            for old in columns:
+                new = new - (old @ new) * old
+        columns.append(new / np.linalg.norm(new))
+    basis = np.stack(columns, 1)
+    values, vectors = np.linalg.eigh(basis.T @ matrix @ basis)
+    vectors = basis @ vectors
+    weights = (vectors.T @ columns[0]) ** 2
+    rests = np.linalg.norm(matrix @ vectors - vectors * values, axis=0)
+    return values, weights, rests

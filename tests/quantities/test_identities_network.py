@@ -14,7 +14,7 @@ import pytest
 
 from normlab.data.digits import load
 from normlab.models import make_model
-from normlab.norms import NORMS, make_norm
+from normlab.norms import NORMS, Norm, NormOptions, make_norm
 from normlab.quantities import (
     Here,
     Site,
@@ -75,7 +75,9 @@ def groups_of(kind: str, settings: NormSettings, channels: int) -> int | None:
 
 
 def norm_of(kind, epsilon):
-    return make_norm(kind, groups=4 if kind == "group" else None, epsilon=epsilon)
+    # As `make_norm`'s, unchecked: epsilon is traced.
+    groups = 4 if kind == "group" else None
+    return Norm(kind, NormOptions(groups=groups, epsilon=epsilon))
 
 
 def network(model, norm):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from normlab.quantities.lanczos import Ritz, extreme, ritz
+from tests.quantities.by_hand import projected
 
 RANDOM = np.random.default_rng(0)
 
@@ -27,23 +28,6 @@ def compiled(matrix, start, iterations: int) -> Ritz:
 def of(matrix, start, iterations) -> Ritz:
     matrix = jnp.asarray(matrix)
     return compiled(matrix, jnp.asarray(start, matrix.dtype), iterations)
-
-
-def projected(matrix, start, size):
-    """The slow twin: an orthonormal basis of the Krylov space, and A on it."""
-    columns = [start / np.linalg.norm(start)]
-    for _ in range(size - 1):
-        new = matrix @ columns[-1]
-        for _ in range(2):
-            for old in columns:
-                new = new - (old @ new) * old
-        columns.append(new / np.linalg.norm(new))
-    basis = np.stack(columns, 1)
-    values, vectors = np.linalg.eigh(basis.T @ matrix @ basis)
-    vectors = basis @ vectors
-    weights = (vectors.T @ columns[0]) ** 2
-    rests = np.linalg.norm(matrix @ vectors - vectors * values, axis=0)
-    return values, weights, rests
 
 
 @pytest.mark.parametrize("iterations", [1, 7])
