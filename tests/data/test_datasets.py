@@ -38,9 +38,7 @@ def test_contract(name):
 
 
 def test_unknown_name_lists_the_known():
-    with pytest.raises(
-        UserError, match="--dataset=mnist: unknown; known: cifar10, d"
-    ):
+    with pytest.raises(UserError, match="--dataset=mnist: unknown; known: cifar10, d"):
         data.load("mnist")
 
 

@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
-from normlab.members.over import MODES, OverMembers, nan_is_a_result
 from normlab.sweep.placement import Placement
 
 from normlab.analysis import __main__ as analysis
 from normlab.landscape import __main__ as landscape
+from normlab.members.over import MODES, OverMembers, nan_is_a_result
 from normlab.store import RunPaths, load, load_quantity
 from normlab.store.load import measured
 from normlab.store.run import read_record
