@@ -99,8 +99,8 @@ def rate_at(
 
     It is ``lr``, unless the optimizer has a schedule of its own, made by optax. optax
     does not tell the rate then. A first update at that step lowers a parameter of 0
-    whose gradient is 1 by the rate. This holds for all of `OPTIMIZERS`; Adam rounds it by
-    1e-5 of it.
+    whose gradient is 1 by the rate. This holds for all of `OPTIMIZERS`; Adam rounds it
+    by 1e-5 of it.
 
     Args:
       tx: what `make_optimizer` made.

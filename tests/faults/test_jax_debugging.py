@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
-from normlab.sweep.placement import Placement
 
 from normlab.analysis import __main__ as analysis
 from normlab.landscape import __main__ as landscape
 from normlab.members.over import MODES, OverMembers, nan_is_a_result
+from normlab.members.placement import Placement
 from normlab.store import RunPaths, load, load_quantity
 from normlab.store.load import measured
 from normlab.store.run import read_record
@@ -71,7 +71,9 @@ def same(run: Path, other: Path, exact: bool) -> None:
         own = table["cell"].isin(found[name]["cell"])
         wanted[name] = table[own].reset_index(drop=True)
     for name in found if exact else ():
-        pd.testing.assert_frame_equal(found[name], wanted[name], check_exact=True)
+        pd.testing.assert_frame_equal(
+            found[name], wanted[name], check_exact=True, check_like=True
+        )
     losses = [name for name in wanted["metrics"] if str(name).endswith("_loss")]
     assert losses
     for name in losses:
