@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from normlab.config import STATIC_AXES
+from normlab.data.tasks import REGRESSIONS
 from normlab.metrics import EVALUATIONS
 from normlab.norms import NORMS
 
@@ -165,10 +166,13 @@ def settings_label(frame: pd.DataFrame) -> pd.Series:
 def main_metric(frame: pd.DataFrame) -> str:
     """What a run is judged by: test accuracy, or test loss where none has an accuracy.
 
-    That is so in a regression.
+    That is so in a regression. A network that gives no numbers has none either, which
+    says nothing of the run.
     """
-    none = frame["test_accuracy"].isna().all()
-    return "test_loss" if none and frame["test_loss"].notna().any() else "test_accuracy"
+    if frame["dataset"].isin(REGRESSIONS).all():
+        return "test_loss"
+    scores = frame.loc[np.isfinite(frame["test_loss"]), "test_accuracy"]
+    return "test_loss" if len(scores) and scores.isna().all() else "test_accuracy"
 
 
 def final_rows(frame: pd.DataFrame) -> pd.DataFrame:
