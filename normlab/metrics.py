@@ -3,11 +3,11 @@
 from normlab.settings.recording import STATISTICS
 
 # Of every update, on its batch.
-OF_STEPS = ("batch_loss", "batch_accuracy", "gradient_norm")
+STEP_METRICS = ("batch_loss", "batch_accuracy", "gradient_norm")
 EVALUATIONS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 # Each of the evaluations by one kind of statistics, where a cell has several.
 BY_STATISTICS = tuple(f"{name}_{kind}" for kind in STATISTICS for name in EVALUATIONS)
-METRICS = (*OF_STEPS, *EVALUATIONS, *BY_STATISTICS)
+METRICS = (*STEP_METRICS, *EVALUATIONS, *BY_STATISTICS)
 
 
 def loss_of(accuracy: str) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from normlab.cell import HYPERPARAMETERS
 from normlab.config import LABEL_AXES, STATIC_AXES
+from normlab.data.tasks import REGRESSIONS
 from normlab.metrics import EVALUATIONS
 from normlab.norms import NORMS
 
@@ -169,10 +170,13 @@ def settings_label(frame: pd.DataFrame) -> pd.Series:
 def main_metric(frame: pd.DataFrame) -> str:
     """What a run is judged by: test accuracy, or test loss where none has an accuracy.
 
-    That is so in a regression.
+    That is so in a regression. A network that gives no numbers has none either, which
+    says nothing of the run.
     """
-    none = frame["test_accuracy"].isna().all()
-    return "test_loss" if none and frame["test_loss"].notna().any() else "test_accuracy"
+    if frame["dataset"].isin(REGRESSIONS).all():
+        return "test_loss"
+    scores = frame.loc[np.isfinite(frame["test_loss"]), "test_accuracy"]
+    return "test_loss" if len(scores) and scores.isna().all() else "test_accuracy"
 
 
 def final_rows(frame: pd.DataFrame) -> pd.DataFrame:

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 
 from normlab.analysis.summary import evaluated_by
-from normlab.metrics import EVALUATIONS, OF_STEPS
+from normlab.metrics import EVALUATIONS, STEP_METRICS
 from normlab.store.load import load, load_quantity, measured
 
 _MEMBER = ["run", "cell", "member"]
-_CURVES = ("step", "diverged", *OF_STEPS, *EVALUATIONS)
+_CURVES = ("step", "diverged", *STEP_METRICS, *EVALUATIONS)
 # What counts for a network that gives no numbers: it is right about no image.
 _WORST = {"loss": np.inf, "accuracy": 0.0}
 # Settings that a row of a curve needs beside its numbers.
@@ -119,7 +119,7 @@ def at_evaluations(frame: pd.DataFrame) -> pd.DataFrame:
     """
     every = frame["eval_every"]
     stop = np.minimum(-(-frame["step"] // every) * every, frame["steps"])
-    names = [name for name in OF_STEPS if name in frame]
+    names = [name for name in STEP_METRICS if name in frame]
     batches = frame[names].astype(float)
     trained = frame["step"] < frame["steps"]
     for name in (name for name in names if name.endswith(tuple(_WORST))):

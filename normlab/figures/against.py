@@ -65,8 +65,11 @@ def bars(
         ax.update_datalim(np.column_stack([x, rows[end]]).astype(float))
 
 
-def aside(ax: Axes, place: int, count: int) -> Any:
+def aside(ax: Axes, place: int, count: int, base: Any = None) -> Any:
     """Shifts by a few points on paper, so that ``count`` bars do not hide each other.
+
+    Args:
+      base: the transform that is shifted, by default that of the data.
 
     Returns:
       The transform of the bars in ``place``.
@@ -75,7 +78,7 @@ def aside(ax: Axes, place: int, count: int) -> Any:
     figure = ax.get_figure(root=True)
     assert figure is not None
     shift = step * (place - (count - 1) / 2) / 72
-    return ax.transData + ScaledTranslation(shift, 0, figure.dpi_scale_trans)
+    return (base or ax.transData) + ScaledTranslation(shift, 0, figure.dpi_scale_trans)
 
 
 def draw(

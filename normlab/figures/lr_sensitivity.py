@@ -42,6 +42,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 def draw(table: pd.DataFrame) -> Figure:
     """One line a setting; a cross marks where seeds diverged.
 
+    It stands at the edge of the panel where so many did that there is no median.
     Where norms and other settings both vary, the others have a panel each.
     """
     table = table.sort_index().replace(np.inf, np.nan)  # infinity has no place on paper
@@ -63,13 +64,14 @@ def draw(table: pd.DataFrame) -> Figure:
     )
     order = dict.fromkeys(line for rows in panels.values() for line in rows["line"])
     styles = looks(order)
-    rates = table["lr"][table["median"].notna()]
+    rates = table["lr"][table["median"].notna() | (table["diverged"] > 0)]
     _set_scale(axes[0, 0], rates)
     if metric == "test_loss" and table["median"].notna().any():
         axes[0, 0].set_yscale("log")
     for ax, (name, shown) in zip(axes.flat, panels.items(), strict=False):
         ax.set_title(name)
-        _panel(ax, shown.sort_values("lr", kind="stable"), styles)
+        edge = 0.97 if "loss" in metric else 0.03
+        _panel(ax, shown.sort_values("lr", kind="stable"), styles, edge)
     for ax in list(axes.flat)[len(panels) :]:
         ax.set_visible(False)
     axes[0, 0].autoscale_view()
@@ -86,24 +88,37 @@ def draw(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _panel(ax: Axes, table: pd.DataFrame, styles: dict) -> None:
+def _panel(ax: Axes, table: pd.DataFrame, styles: dict, edge: float) -> None:
+    """Draws one panel.
+
+    Args:
+      edge: the height, of the panel's, of crosses that stand at no median.
+    """
     for i, (line, look) in enumerate(styles.items()):
         rows = table[table["line"] == line]
         if len(rows):
             bars(ax, i, len(styles), rows["lr"], rows, label=line, **look)
     for i, line in enumerate(styles):
         lost = table[(table["line"] == line) & (table["diverged"] > 0)]
-        if len(lost):
-            ax.plot(
-                lost["lr"],
-                lost["median"],
-                "x",
-                color="red",
-                markersize=10,
-                zorder=5,
-                label="some seeds diverged",
-                transform=aside(ax, i, len(styles)),
-            )
+        ended = lost["median"].notna()
+        at_edge = lost["lr"][~ended], np.full(int((~ended).sum()), edge)
+        for (x, y), base in (
+            ((lost["lr"][ended], lost["median"][ended]), ax.transData),
+            (at_edge, ax.get_xaxis_transform()),
+        ):
+            if len(x):
+                ax.plot(
+                    x,
+                    y,
+                    "x",
+                    color="red",
+                    markersize=10,
+                    zorder=5,
+                    label="some seeds diverged",
+                    transform=aside(ax, i, len(styles), base),
+                )
+                # As for bars: what is shifted does not count for the limits.
+                ax.update_datalim(np.column_stack([x, x]), updatey=False)
 
 
 def _title(table: pd.DataFrame) -> list[str]:

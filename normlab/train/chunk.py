@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
-from normlab.metrics import OF_STEPS
+from normlab.metrics import STEP_METRICS
 from normlab.train.state import TrainState
 from normlab.train.step import Step
 
 
-def make_chunk(step: Step, names: Sequence[str] = OF_STEPS) -> Callable:
+def make_chunk(step: Step, names: Sequence[str] = STEP_METRICS) -> Callable:
     """``chunk(state, indices_KB, count, data) -> (state, metrics)``.
 
     It takes the first ``count`` of K batches; one compiled program serves every

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from normlab.metrics import OF_STEPS
+from normlab.metrics import STEP_METRICS
 from normlab.train.losses import LOSSES, accuracy
 from normlab.train.state import TrainState, augment_key, noise_key
 
@@ -18,7 +18,7 @@ Step = Callable[[TrainState, Batch], tuple[TrainState, dict[str, jax.Array]]]
 def step_metrics(task: str) -> tuple[str, ...]:
     """The metrics of a step; in a regression there is no accuracy among them."""
     scored = LOSSES[task].right is not None
-    return tuple(name for name in OF_STEPS if scored or name != "batch_accuracy")
+    return tuple(name for name in STEP_METRICS if scored or name != "batch_accuracy")
 
 
 def make_loss(model: nn.Module, task: str = "classification") -> Callable:

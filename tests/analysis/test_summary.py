@@ -26,7 +26,7 @@ from normlab.analysis.summary import (
 from normlab.store import load
 from tests.store.handmade import accuracy, make_cell, write_run
 
-NAN = math.nan
+NAN, INF = math.nan, math.inf
 
 
 def coverage(n: int, k: int) -> float:
@@ -279,10 +279,30 @@ def test_seeds_that_diverged_are_counted(tmp_path):
     write_run(tmp_path, [BATCH], loss=loss, score=score)
     table = summarize(load(tmp_path))
     assert list(table["diverged"]) == [0, 2]
-    assert list(table["n"]) == [5, 5]
-    # Their accuracy is no number, and worse than any: two of five leave the median.
-    assert np.isnan(table["low"][1]) and table["median"][1] == pytest.approx(0.5)
-    assert "(2 diverged)" in text_table(table)
+    assert list(table["n"]) == [5, 5]  # as worse than any other
+    found = table.loc[1, ["median", "low", "high"]].astype(float)
+    np.testing.assert_allclose(found, [0.5, NAN, 0.5])
+    assert "0.500 [nan, 0.500] (2 diverged)" in text_table(table)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("lost", range(6))
+def test_seeds_that_diverged_spare_no_setting(lost, tmp_path):
+    """Their accuracy is no number, and no median is of those that are left alone."""
+
+    def loss(member, step: int) -> float:
+        return NAN if member.seed < lost and step > 3 else 1.0
+
+    def score(member, step: int) -> float:
+        # An argmax of NaNs is class 0; a half is right of those that are left.
+        return 0.9 if member.seed < lost else 0.5 + 0.01 * member.seed
+
+    write_run(tmp_path, [BATCH], loss=loss, score=score)
+    (row,) = summarize(load(tmp_path).query("lr == 1e-2")).itertuples()
+    values = [-INF if seed < lost else 0.5 + 0.01 * seed for seed in range(5)]
+    wanted = [x if x > -INF else NAN for x in (values[2], values[0], values[4])]
+    assert (row.n, row.diverged) == (5, lost)
+    np.testing.assert_allclose((row.median, row.low, row.high), wanted, rtol=1e-6)
 
 
 def test_a_run_without_accuracies_is_judged_by_its_loss(tmp_path):

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from normlab.metrics import OF_STEPS
+from normlab.metrics import STEP_METRICS
 from normlab.train.program import data_arrays
 from tests import tiny
 
@@ -45,15 +45,16 @@ def equal(one, other):
     jax.tree.map(np.testing.assert_array_equal, one, other)
 
 
-def test_metrics_and_state_are_those_after_count(run):
+def test_metrics_are_of_count_steps_and_the_state_is_after_them(run):
     one_by_one, singles = run((1,) * STEPS)
     for count in range(STEPS + 1):
         (_, state), (metrics,) = run((count,))
         assert int(state.step) == count
         equal(state, one_by_one[count])
-        assert set(metrics) == set(OF_STEPS)
+        assert set(metrics) == set(STEP_METRICS)
         for name, values in metrics.items():
             assert values.shape == (STEPS,) and values.dtype == np.float32
+            assert np.isfinite(values).all()  # what is not measured is no NaN
             np.testing.assert_array_equal(
                 values[:count], [found[name][0] for found in singles[:count]]
             )
@@ -71,7 +72,7 @@ def test_cuts_change_no_bit(run, cuts):
     whole, (expected,) = run((STEPS,))
     states, parts = run(cuts)
     equal(states[-1], whole[-1])
-    for name in OF_STEPS:
+    for name in STEP_METRICS:
         joined = [part[name][:n] for part, n in zip(parts, cuts, strict=True)]
         np.testing.assert_array_equal(np.concatenate(joined), expected[name])
 

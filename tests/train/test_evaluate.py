@@ -92,6 +92,24 @@ def test_what_the_padding_holds_does_not_leak(trained, statistics):
     assert evaluate(softened, 7, statistics, harsh) == plain
 
 
+@pytest.mark.faults
+@pytest.mark.parametrize("statistics", ["running", "batch"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_an_image_that_gives_no_numbers_is_not_of_class_0(trained, statistics, bad):
+    """The largest of NaNs is the first: one such image, and the accuracy is NaN."""
+    model, params, stats, images, labels = trained
+    images = np.maximum(images, 1)
+    images[3] = 0  # which this standardisation spoils
+
+    def spoil(x_NHWC):
+        return jnp.where(x_NHWC == 0, bad, scale(x_NHWC))
+
+    spoiled = (model, params, stats, images, np.zeros_like(labels))
+    assert np.isfinite(evaluate(spoiled, 5, statistics)).all()
+    found = evaluate(spoiled, 5, statistics, spoil)
+    assert not np.isfinite(found[0]) and np.isnan(found[1])
+
+
 def test_in_batches_keeps_every_row_once():
     values = jnp.arange(22).reshape(11, 2)
     batches, mask = in_batches(values, 4)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from normlab import data
-from normlab.train.losses import LOSSES
+from normlab.train.losses import LOSSES, accuracy
 from normlab.train.program import data_arrays
 from tests import tiny
 
@@ -38,7 +38,15 @@ def test_squared_error_is_summed_over_outputs_and_examples():
     np.testing.assert_allclose(found, squares.sum(-1), rtol=1e-5)
     np.testing.assert_allclose(loss.over(found), squares.sum(), rtol=1e-5)
     np.testing.assert_allclose(loss.of_total(found.sum(), 5), squares.sum(), rtol=1e-5)
-    assert loss.right is None  # a real number is neither right nor wrong
+    assert loss.right is None
+
+
+@pytest.mark.faults
+def test_an_accuracy_is_nan_where_its_loss_is_not_finite():
+    losses = jnp.array([0.0, 2.0, 3e38, jnp.nan, jnp.inf, -jnp.inf])
+    found = accuracy(jnp.full(6, 0.1), losses)
+    np.testing.assert_array_equal(found, np.float32([0.1] * 3 + [np.nan] * 3))
+    np.testing.assert_array_equal(jax.jit(accuracy)(jnp.full(6, 0.1), losses), found)
 
 
 @pytest.mark.parametrize("name", sorted(set(data.DATASETS) - {"cifar10"}))
@@ -78,4 +86,5 @@ def test_a_regression_trains_and_is_evaluated_by_the_same_loss():
     after = evaluate(state, everything, arrays)
     assert after["train_loss"] < losses[-1] < 0.5 * losses[0]
     assert after["test_loss"] < 0.6 * before["test_loss"]
-    assert not any("accuracy" in name for name in (*after, *metrics))
+    assert set(after) == {"train_loss", "test_loss"}
+    assert set(metrics) == {"batch_loss", "gradient_norm"}

@@ -10,7 +10,7 @@ import optax
 import pytest
 from jax.test_util import check_grads
 
-from normlab.metrics import OF_STEPS
+from normlab.metrics import STEP_METRICS
 from normlab.norms import NORMS, make_norm
 from normlab.train.optimizers import HYPERPARAMETERS, make_optimizer
 from normlab.train.program import build_program, data_arrays
@@ -137,7 +137,7 @@ def test_metrics_are_at_the_parameters_before_the_update():
     loss = jax.jit(jax.value_and_grad(make_loss(model), has_aux=True))
     step = jax.jit(make_step(model, tx, lambda key, x: x))
     after, metrics = step(state, (x, labels))
-    assert set(metrics) == set(OF_STEPS)
+    assert set(metrics) == set(STEP_METRICS)
     (before, (logits, stats)), gradient = loss(
         state.params, state.batch_stats, x, labels
     )
@@ -164,6 +164,21 @@ def test_metrics_are_at_the_parameters_before_the_update():
         stats,
     )
     assert int(after.step) == 1 and int(after.seed) == 1
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_the_accuracy_of_a_batch_that_gives_no_numbers_is_nan(bad):
+    model, tx = network("none"), make_optimizer("sgd")
+    x, labels = images()
+    one = {"lr": jnp.float32(0.5), "momentum": 0.0, "weight_decay": 0.0}
+    state = init_state(model, tx, (6, 6, 1), jnp.uint32(1), one)
+    step = jax.jit(make_step(model, tx, lambda key, x: x))
+    _, metrics = step(state, (x.at[0].set(bad), jnp.zeros_like(labels)))
+    assert not np.isfinite(metrics["batch_loss"])
+    assert np.isnan(metrics["batch_accuracy"])
+    _, metrics = step(state, (x, jnp.zeros_like(labels)))
+    assert 0 <= metrics["batch_accuracy"] <= 1
 
 
 def test_initialisation_depends_on_the_seed_alone():
