@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -302,7 +303,8 @@ def test_seeds_that_diverged_spare_no_setting(lost, tmp_path):
     values = [-INF if seed < lost else 0.5 + 0.01 * seed for seed in range(5)]
     wanted = [x if x > -INF else NAN for x in (values[2], values[0], values[4])]
     assert (row.n, row.diverged) == (5, lost)
-    np.testing.assert_allclose((row.median, row.low, row.high), wanted, rtol=1e-6)
+    found: Any = (row.median, row.low, row.high)
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
 
 
 def test_a_run_without_accuracies_is_judged_by_its_loss(tmp_path):

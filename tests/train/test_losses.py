@@ -45,7 +45,7 @@ def test_squared_error_is_summed_over_outputs_and_examples():
 def test_an_accuracy_is_nan_where_its_loss_is_not_finite():
     losses = jnp.array([0.0, 2.0, 3e38, jnp.nan, jnp.inf, -jnp.inf])
     found = accuracy(jnp.full(6, 0.1), losses)
-    np.testing.assert_array_equal(found, np.float32([0.1] * 3 + [np.nan] * 3))
+    np.testing.assert_array_equal(found, np.array([0.1] * 3 + [np.nan] * 3, np.float32))
     np.testing.assert_array_equal(jax.jit(accuracy)(jnp.full(6, 0.1), losses), found)
 
 
