@@ -14,6 +14,9 @@ from normlab.data.tasks import REGRESSIONS
 from normlab.metrics import EVALUATIONS
 from normlab.norms import NORMS
 
+# In the place of a number that is NaN.
+_LOST = "diverged"
+
 
 class Interval(NamedTuple):
     """A median with its confidence interval.
@@ -39,7 +42,12 @@ class Interval(NamedTuple):
 
     @property
     def text(self) -> str:
-        return f"{_short(self.median)} [{_short(self.low)}, {_short(self.high)}]"
+        """``0.500 [0.480, 0.520]``; where a network lost its number, ``diverged``."""
+        numbers = (self.median, self.low, self.high)
+        if all(map(math.isnan, numbers)):
+            return _LOST
+        median, low, high = (_LOST if math.isnan(x) else _short(x) for x in numbers)
+        return f"{median} [{low}, {high}]"
 
 
 def shown(value: float) -> float:

@@ -283,7 +283,7 @@ def test_seeds_that_diverged_are_counted(tmp_path):
     assert list(table["n"]) == [5, 5]  # as worse than any other
     found = table.loc[1, ["median", "low", "high"]].astype(float)
     np.testing.assert_allclose(found, [0.5, NAN, 0.5])
-    assert "0.500 [nan, 0.500] (2 diverged)" in text_table(table)
+    assert "0.500 [diverged, 0.500] (2 diverged)" in text_table(table)
 
 
 @pytest.mark.faults
