@@ -32,7 +32,7 @@ class BenchConfig:
         "auto", "Devices normlab spreads members over, as in normlab.sweep."
     )
     precision: str = flag(
-        "float32", "What everyone's products are computed in", choices=PRECISIONS
+        "float32", "What everyone's products are computed in.", choices=PRECISIONS
     )
     peers: tuple[str, ...] = flag(
         ("all",), "Peers to time beside normlab: names, all, or none."

@@ -19,7 +19,7 @@ class LandscapeConfig(DeviceSettings):
         "plane",
         "plane: two random filter-normalised directions; line: one of them; between: "
         "from one point of the path to another; path: the plane in which the path "
-        "varies most. Known",
+        "varies most.",
         choices=("plane", "line", "between", "path"),
     )
     cell: tuple[str, ...] = flag(
@@ -68,7 +68,7 @@ class LandscapeConfig(DeviceSettings):
     )
     direction_seed: int = flag(0, "Seed of the random directions.", low=0)
     split: tuple[str, ...] = flag(
-        ("train",), "Images the loss is over", choices=("train", "test")
+        ("train",), "Images the loss is over.", choices=("train", "test")
     )
     images: int = flag(
         5000, "The first this many of them, or all if there are fewer.", low=1
@@ -76,7 +76,7 @@ class LandscapeConfig(DeviceSettings):
     statistics: tuple[str, ...] = flag(
         ("batch", "running"),
         "Statistics batch norm normalizes with: those of each batch, or the running "
-        "averages of the point; other norms have but one landscape. Known",
+        "averages of the point; other norms have but one landscape.",
         choices=("batch", "running"),
     )
     batch: int = flag(

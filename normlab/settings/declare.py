@@ -59,12 +59,12 @@ class Setting:
     @property
     def text(self) -> str:
         """The help of its flag, with its choices and its axis."""
-        words = [self.help.removesuffix(".")]
+        sentences = [self.help]
         if self.known:
-            words[0] += f": {', '.join(self.known)}"
+            sentences.append(f"Known: {', '.join(self.known)}.")
         if self.axis:
-            words.append(f"({self.axis} axis)")
-        return " ".join(words) + "."
+            sentences.append(f"({self.axis.capitalize()} axis.)")
+        return " ".join(sentences)
 
 
 def flag(default: Any, help: str, **declaration: Any) -> Any:

@@ -16,7 +16,7 @@ class DeviceSettings:
     )
     execution: str = flag(
         "auto",
-        "How members (or points of a landscape) are executed",
+        "How members (or points of a landscape) are executed.",
         choices=EXECUTION,
     )
     devices: str = flag(

@@ -30,7 +30,7 @@ class MemberSettings:
     )
     grouping: str = flag(
         "sequential",
-        "Which channels share a group, of --norm=group_correlated alone",
+        "Which channels share a group, of --norm=group_correlated alone.",
         axis="member",
         choices="grouping",
         read_by={"norm": "sequential"},

@@ -64,8 +64,8 @@ class NormSettings:
     )
     norm_init: str = flag(
         "standard",
-        "How scale and bias of norms start (standard: 1 and 0; report: both at one "
-        "draw from a truncated normal)",
+        "How scale and bias of norms start: standard, 1 and 0; or report, both at one "
+        "draw from a truncated normal.",
         axis="static",
         choices="norm_init",
         read_by=_BY_NORM,
@@ -89,7 +89,7 @@ class NormSettings:
     )
     norm_p: str = flag(
         "2",
-        "p of the lp norm that --norm=batch_lp divides by",
+        "p of the lp norm that --norm=batch_lp divides by.",
         axis="static",
         choices=LP,
         read_by=_BY_NORM,
@@ -131,14 +131,14 @@ class NormSettings:
     )
     noise_spread: str = flag(
         "std",
-        "--norm=batch_noisy: what --noise_scale_spread is",
+        "--norm=batch_noisy: what --noise_scale_spread is.",
         axis="static",
         choices=("std", "variance"),
         read_by=_BY_NORM,
     )
     noise_place: str = flag(
         "after",
-        "--norm=batch_noisy: where the noise goes, seen from the norm's scale and bias",
+        "--norm=batch_noisy: the noise is before or after the norm's scale and bias.",
         axis="static",
         choices=("before", "after"),
         read_by=_BY_NORM,

@@ -36,7 +36,7 @@ class RecordingSettings:
         "are measured from.",
     )
     probes: tuple[str, ...] = flag(
-        (), "Quantities to measure while training", choices="probes"
+        (), "Quantities to measure while training.", choices="probes"
     )
     probe_every: int = flag(
         0,
@@ -50,8 +50,8 @@ class RecordingSettings:
     )
     train_eval: str = flag(
         "fixed",
-        "Which training images those are (fixed: the first of the training set; "
-        "current: the first of the epoch's order, as the report took them)",
+        "Which training images those are: fixed, the first of the training set; or "
+        "current, the first of the epoch's order, as the report took them.",
         choices=("fixed", "current"),
         before="fixed",
     )
@@ -66,6 +66,6 @@ class RecordingSettings:
         "Statistics batch norm is evaluated with: running averages, those of the "
         "evaluation batch, or precise ones recomputed over the training set. Of "
         "several the first gives test_accuracy, and each its own "
-        "test_accuracy_<name>. Known",
+        "test_accuracy_<name>.",
         choices=STATISTICS,
     )

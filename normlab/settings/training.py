@@ -13,24 +13,24 @@ _WIDEST = 10_000
 class NetworkSettings:
     """The data and the network."""
 
-    dataset: str = flag("digits", "Datasets", axis="static", choices="dataset")
+    dataset: str = flag("digits", "Datasets.", axis="static", choices="dataset")
     train_size: int = flag(
         0, "Train on the first this many images; 0 is all.", axis="static", low=0
     )
     standardize: str = flag(
         "channel",
         "Standardise inputs by training-set statistics, per channel or per feature; "
-        "none divides images by 255",
+        "none divides images by 255.",
         axis="static",
         choices=STANDARDIZE,
     )
     augment: str = flag(
         "none",
-        "Augmentation",
+        "Augmentation.",
         axis="static",
         choices=AUGMENT,
     )
-    model: str = flag("small_cnn", "Models", axis="static", choices="model")
+    model: str = flag("small_cnn", "Models.", axis="static", choices="model")
     width: float = flag(
         1.0,
         "Multiplies the channels of a model's layers.",
@@ -38,10 +38,10 @@ class NetworkSettings:
         above=0,
         high=_WIDEST,
     )
-    init: str = flag("standard", "Initialisers", axis="static", choices="init")
+    init: str = flag("standard", "Initialisers.", axis="static", choices="init")
     norm: str = flag(
         "none",
-        "Normalization",
+        "Normalization.",
         axis="static",
         values=("none", "batch", "group"),
         choices="norm",
@@ -53,21 +53,21 @@ class NetworkSettings:
 class TrainingSettings:
     """The optimizer and its batches."""
 
-    optimizer: str = flag("adam", "Optimizers", axis="static", choices="optimizer")
+    optimizer: str = flag("adam", "Optimizers.", axis="static", choices="optimizer")
     batch_size: int = flag(50, "Batch sizes.", axis="static", low=1)
     batch_order: str = flag(
         "shuffled",
-        "Order of the images, new for every epoch; report leaves the first epoch in "
-        "the order of the file",
+        "Order of the images: shuffled for every epoch, or report, whose first epoch "
+        "is in the order of the file.",
         axis="static",
         choices=("shuffled", "report"),
         before="shuffled",
     )
     precision: str = flag(
         "float32",
-        "What products are computed in (tf32: a GPU rounds their inputs to 10 bits, "
-        "elsewhere as float32; bfloat16: activations, too, while parameters, norms, "
-        "loss and optimizer stay float32)",
+        "What products are computed in: float32; tf32 (a GPU rounds their inputs to "
+        "10 bits; elsewhere as float32); or bfloat16 (activations, too, while "
+        "parameters, norms, loss and optimizer stay float32).",
         axis="static",
         choices=("float32", "tf32", "bfloat16"),
     )
