@@ -48,8 +48,8 @@ def check_flag_and_help() -> None:
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
         run(lambda values: 0, flag_values(), program="p", doc="", argv=["--help"])
-    assert "  --blur  Made up (static axis).\n      default: '0.0'" in out.getvalue()
-    assert "  --mode  Made up: slow, fast (static axis)." in out.getvalue()
+    assert "  --blur  Made up. (Static axis.)\n      default: '0.0'" in out.getvalue()
+    assert "  --mode  Made up. Known: slow, fast. (Static axis.)" in out.getvalue()
     config = parsed("--blur=0,0.5", "--mode=fast")
     assert (config.blur, config.mode) == ((0.0, 0.5), ("fast",))
     assert parsed(*write(config)) == config

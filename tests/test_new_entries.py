@@ -106,7 +106,7 @@ def new_norm():
 
 def test_a_norm_is_in_the_help(new_norm):
     text = declared(NetworkSettings.__dataclass_fields__["norm"]).text
-    assert text == f"Normalization: {', '.join(NORMS)} (static axis)."
+    assert text == f"Normalization. Known: {', '.join(NORMS)}. (Static axis.)"
     assert new_norm in text
 
 
