@@ -41,7 +41,7 @@ ADDED = {
     ),
     "settings/training.py": (
         "    batch_order: str = flag(",
-        '    mode: str = flag("slow", "Made up", axis="static", '
+        '    mode: str = flag("slow", "Made up.", axis="static", '
         'choices=("slow", "fast"), before="slow")\n    batch_order: str = flag(',
     ),
 }
