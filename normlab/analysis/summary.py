@@ -271,6 +271,8 @@ def text_table(table: pd.DataFrame, metric: str = "test_accuracy") -> str:
     def words(row) -> str:
         text = Interval.of(row).text
         lost = int(row["diverged"])
+        if text == _LOST:
+            return f"{lost} of {row['n']} diverged"
         return f"{text} ({lost} diverged)" if lost else text
 
     cells = table.assign(text=table.apply(words, axis=1), at=place_text(table))
