@@ -59,8 +59,8 @@ class Found(NamedTuple):
 def find(evidence: Evidence, part: Part) -> Found:
     """The statistic of a part over the seeds of the runs.
 
-    Of several setups in which all sides were run the one counts that has seeds enough,
-    then the longest training, then the most seeds.
+    If several settings cover every side of the part, one with enough seeds is
+    preferred, then longer training, then more seeds.
     """
     shared = [name for name in SHARED if name not in named(part)]
     members = [selected(evidence.members, side) for side in part.sides]
@@ -150,7 +150,7 @@ def _values(
 ) -> pd.DataFrame:
     """A row a setup and seed: ``value``, ``run`` and ``lost``, how many diverged.
 
-    Of members alike in all of this the one of the first run in ``order`` counts.
+    If two runs contain the same member, the first run in ``order`` wins.
     """
     if members.empty:
         return members

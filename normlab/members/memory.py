@@ -1,4 +1,4 @@
-"""How much memory a cell takes: by a bound, or by the compiler's account."""
+"""How much memory a cell takes: an upper bound, or what the compiler measures."""
 
 import contextlib
 import math
@@ -162,9 +162,10 @@ def choose_chunk(
     room = int(available * _SHARE)
     most = most_that_fit(members, footprint, mode, room, devices)
     size = -(-members // -(-members // most))
-    source = "the compiler's" if footprint.measured else "a bound's"
-    why = f"auto: by {source} account {most} of {members} fit in {_SHARE:.0%}"
-    return size, f"{why} of {available / 2**30:.1f} GiB free"
+    fit = "all fit" if most == members else f"{most} of {members} fit"
+    source = "as the compiler measured" if footprint.measured else "by an upper bound"
+    free = f"{_SHARE:.0%} of the {available / 2**30:.1f} GiB that are free"
+    return size, f"auto: {fit} in {free}, {source}"
 
 
 def most_that_fit(

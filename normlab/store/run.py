@@ -227,7 +227,7 @@ def cell_of(paths: CellPaths, value: dict[str, Any]) -> Cell:
 
 
 def _check_values(path: Path, cell: Cell) -> None:
-    """Names, which whoever wrote the file chose, become parts of paths and figures.
+    """Names come from the file, so they are checked before they are used in paths.
 
     Raises:
       UserError: one could be a path or a formula, or a number is far too large.

@@ -24,11 +24,11 @@ def how(plan: CellPlan) -> dict[str, Any]:
 
 
 def as_before(plan: CellPlan, record: dict, options: RunOptions) -> CellPlan:
-    """The plan executed as at the earlier start, where that was left to us.
+    """The plan, executed as at the earlier start unless the options say otherwise.
 
-    It follows from the memory and the devices that happen to be there; another choice
-    would change what is still to come by rounding. Where what was there then is not to
-    be had now, the plan stays as it is, and says so.
+    Chunk and devices depend on the memory and the devices that are free at the start.
+    Another choice would change the rest of the run by rounding. If the devices used
+    before are not available, the plan is not changed, and the log says so.
     """
     if record.get("execution") != plan.mode:
         return plan
@@ -43,7 +43,7 @@ def as_before(plan: CellPlan, record: dict, options: RunOptions) -> CellPlan:
             if 1 <= value <= most:
                 changes[name] = value
             else:
-                text = "%s: began with --%s=%s, which is not to be had; goes on with %s"
+                text = "%s: began with --%s=%s, which is not available; goes on with %s"
                 log.warning(text, plan.name, key, value, getattr(plan, name))
     before = dataclasses.replace(plan, **changes)
     local = jax.local_devices()[: before.devices]

@@ -182,10 +182,13 @@ def _plan_cell(
         footprint = _footprint(functions, compiled_bytes, measured=True)
         _check_fits(name, footprint.total(1, mode), available)
         chunk, why = chosen(footprint)
-        why = f"{why}, asked in {time.monotonic() - started:.1f} s"
+        why = f"{why} in {time.monotonic() - started:.1f} s"
     local = len(jax.local_devices())
     if mode != "loop" and options.devices == "auto" and devices < min(local, members):
-        why += f"; of {local} devices some would idle, or lack room for the data"
+        why += (
+            f"; it uses {devices} of {local} devices, because more would be idle or "
+            "have no room for the data"
+        )
     return CellPlan(
         cell, name, dataset, program, footprint, mode, chunk, why, min(devices, chunk)
     )

@@ -41,10 +41,11 @@ class Point(NamedTuple):
 
 
 def askable(names: Sequence[str], norm: str, norms: Iterable[str]) -> tuple[str, ...]:
-    """Those of the quantities ``names`` that a cell with ``norm`` is asked for.
+    """The quantities of ``names`` that are measured in a cell with ``norm``.
 
-    What is about norm layers is left out where there are none; but not where no other
-    of ``norms``, those of all cells, has any: then to ask for it is a mistake.
+    Quantities that describe norm layers are skipped for networks without norm layers.
+    If none of ``norms``, those of all cells, has such layers, they stay, so that asking
+    for one is refused later.
     """
     if NORMS[norm].blocks or not any(NORMS[other].blocks for other in norms):
         return tuple(names)

@@ -87,7 +87,7 @@ def test_each_device_works_on_a_member_and_the_last_round_is_full():
     assert footprint.total(5, "vmap", devices=2) == 2 * 10 * 6 + 6 * 1000
 
 
-def test_the_compilers_account_is_asked_for_where_the_bound_leaves_members_out(
+def test_the_compiler_measures_where_the_bound_leaves_members_out(
     monkeypatch,
 ):
     """The bound counts what is never held at once; the compiled program does not."""
@@ -104,7 +104,7 @@ def test_the_compilers_account_is_asked_for_where_the_bound_leaves_members_out(
     (tight,) = make_plan(config, options).cells
     assert tight.footprint.measured
     assert tight.footprint.working < free.footprint.working
-    assert "the compiler's account" in tight.chunk_why
+    assert "as the compiler measured" in tight.chunk_why
     assert tight.chunk > 8  # what the bound alone would have let in
 
 

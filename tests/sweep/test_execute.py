@@ -363,7 +363,7 @@ def test_a_wish_or_another_mode_is_not_overruled_by_the_record(caplog):
     assert again(record | {"member_chunk": None}) == (2, 2)
     assert not caplog.text
     assert again(record | {"devices": 99}) == (3, 1)
-    assert "--devices=99, which is not to be had; goes on with 1" in caplog.text
+    assert "--devices=99, which is not available; goes on with 1" in caplog.text
 
 
 class OutOfMemory:
