@@ -62,9 +62,11 @@ def _expand(
     files: Iterator[int],
     once: Collection[str],
 ) -> Iterator[str]:
-    check_once(words, once)
+    end = list(words).index("--") if "--" in words else len(words)
+    words = [*map(checked, words[:end]), *words[end:]]  # behind --, there are no flags
+    check_once(words[:end], once)
     rest = iter(words)
-    for word in map(checked, rest):
+    for word in rest:
         if not _names_flagfile(word):
             yield word
             if word == "--":  # what follows is no flag

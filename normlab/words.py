@@ -14,7 +14,7 @@ from pathlib import Path
 from normlab.errors import UserError
 
 _COMMENT = re.compile(r"\s+(#|//).*", re.DOTALL)
-_NEXT_FLAG = re.compile(r"\s+(?=--\w|-\w+=)")
+_NEXT_FLAG = re.compile(r"\s+(?=(?:--|[–—])\w|-\w+=)")
 _VARIABLE = re.compile(r"\$[A-Za-z_({]|`")
 _QUOTES = ("''", '""', "“”", "‘’")
 
@@ -67,6 +67,9 @@ def checked(word: str) -> str:
     if value.endswith("\\"):
         meant = name + value.rstrip("\\").rstrip()
         raise _slip(word, "a line needs no backslash at its end", meant)
+    opened = value.startswith(tuple(quote[0] for quote in _QUOTES))
+    if opened and value == _unquoted(value):
+        raise UserError(f"{word}: a quote is opened, and not closed")
     if value != _unquoted(value):
         raise _slip(word, "quotes would be a part of it", name + _unquoted(value))
     if _VARIABLE.search(value):

@@ -12,8 +12,9 @@ from normlab.store.load import load, load_quantity, measured
 
 _MEMBER = ["run", "cell", "member"]
 _CURVES = ("step", "diverged", *STEP_METRICS, *EVALUATIONS)
-# What counts for a network that gives no numbers: it is right about no image.
-_WORST = {"loss": np.inf, "accuracy": 0.0}
+# What counts for a network that gives no numbers. If both sides of a comparison are
+# lost, the difference is not a number, and the seed says nothing.
+_WORST = {"loss": np.inf, "accuracy": -np.inf}
 # Settings that a row of a curve needs beside its numbers.
 _OF_ROWS = ["who", "norm", "bn_eval", "steps", "train_size", "batch_size"]
 
@@ -67,7 +68,7 @@ class Evidence:
         Returns:
           Also ``gap``, the steps since the row before, and ``epoch``, the steps of one.
           What is of batches is the mean over that gap. A network that gives no numbers
-          has an infinite loss, and is right about no image: its accuracy is 0.
+          is worse than any: its loss is infinite, its accuracy minus infinity.
         """
         if evaluated not in self._evaluated:
             self._evaluated[evaluated] = self._by(evaluated)
@@ -125,8 +126,7 @@ def at_evaluations(frame: pd.DataFrame) -> pd.DataFrame:
     for name in (name for name in names if name.endswith(tuple(_WORST))):
         lost = frame["diverged"] & batches[name].isna() & trained
         # One step that is lost makes the mean so, too, as in a thinned run.
-        worst = np.inf if name.endswith("loss") else -np.inf
-        batches[name] = batches[name].mask(lost, worst)
+        batches[name] = batches[name].mask(lost, _WORST[name.split("_")[-1]])
     keys = [frame["cell"], frame["member"], stop]
     means = batches.groupby(keys).transform("mean")
     kept = frame["step"] == stop

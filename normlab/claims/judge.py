@@ -59,7 +59,7 @@ def _lost(found: Found) -> str:
     if not found.diverged:
         return ""
     members = "1 member" if found.diverged == 1 else f"{found.diverged} members"
-    return f"{members} diverged: of accuracy 0, and of infinite loss."
+    return f"{members} diverged and count as worse than any other."
 
 
 def _why(found: Found, verdict: str) -> str:

@@ -11,7 +11,7 @@ from normlab.norms import functional, lp, running
 from normlab.norms.affine import affine, output_dtype
 from normlab.norms.entry import AFFINE, RUNNING, Entry
 from normlab.norms.options import NormOptions, Statistics
-from normlab.norms.single import check_batch
+from normlab.norms.single import refuse_single_batch
 
 
 class LpBatchNorm(nn.Module):
@@ -81,7 +81,7 @@ def batch_lp(
         name=name, p=options.norm_p, momentum=options.norm_momentum, **options.affine
     )
     if statistics == "batch":
-        check_batch(layer, x)
+        refuse_single_batch(layer, x)
     return layer(x, use_running_average=statistics == "running", mask=mask)
 
 

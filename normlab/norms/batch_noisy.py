@@ -11,7 +11,7 @@ from normlab.norms.batch_norm import BatchNorm
 from normlab.norms.entry import AFFINE, RUNNING, Entry, settings_named
 from normlab.norms.noise import Noise, draw
 from normlab.norms.options import NormOptions, Statistics
-from normlab.norms.single import check_batch
+from normlab.norms.single import refuse_single_batch
 
 
 class NoisyBatchNorm(BatchNorm):
@@ -78,7 +78,7 @@ def batch_noisy(
         **options.affine,
     )
     if statistics == "batch":
-        check_batch(layer, x)
+        refuse_single_batch(layer, x)
     return layer(x, use_running_average=statistics == "running", mask=mask)
 
 

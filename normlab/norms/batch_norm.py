@@ -11,7 +11,7 @@ from normlab.norms import functional, running
 from normlab.norms.affine import affine, compute_input, output_dtype
 from normlab.norms.entry import AFFINE, RUNNING, Entry
 from normlab.norms.options import NormOptions, Statistics
-from normlab.norms.single import check_batch
+from normlab.norms.single import refuse_single_batch
 from normlab.settings import NormSettings
 
 
@@ -110,7 +110,7 @@ def batch(
     """Batch norm, the layer of a model called ``name``."""
     layer = BatchNorm(name=name, momentum=options.norm_momentum, **options.affine)
     if statistics == "batch":
-        check_batch(layer, x)
+        refuse_single_batch(layer, x)
     return layer(x, use_running_average=statistics == "running", mask=mask)
 
 

@@ -12,7 +12,7 @@ from normlab.norms.affine import affine, output_dtype
 from normlab.norms.blocks import consecutive
 from normlab.norms.entry import AFFINE, Entry, settings_named
 from normlab.norms.options import NormOptions, Statistics
-from normlab.norms.single import check_groups
+from normlab.norms.single import refuse_single_groups
 
 
 class AssignedGroupNorm(nn.Module):
@@ -70,7 +70,7 @@ def group_correlated(
     """Group norm of assigned groups, the layer called ``name``."""
     assert options.groups is not None  # `make_norm` has seen to it
     layer = AssignedGroupNorm(name=name, num_groups=options.groups, **options.affine)
-    check_groups(x, options.groups)
+    refuse_single_groups(x, options.groups)
     return layer(x, mask=mask)
 
 

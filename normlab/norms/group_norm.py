@@ -12,7 +12,7 @@ from normlab.norms import functional
 from normlab.norms.affine import affine, compute_input, output_dtype
 from normlab.norms.entry import AFFINE, Entry
 from normlab.norms.options import NormOptions, Statistics
-from normlab.norms.single import check_groups
+from normlab.norms.single import refuse_single_groups
 from normlab.settings import NormSettings
 
 
@@ -93,7 +93,7 @@ def group(
     """Group norm, the layer of a model called ``name``; takes no batch statistics."""
     assert options.groups is not None  # `make_norm` has seen to it
     layer = GroupNorm(name=name, num_groups=options.groups, **options.affine)
-    check_groups(x, options.groups)
+    refuse_single_groups(x, options.groups)
     return layer(x, mask=mask)
 
 

@@ -8,9 +8,10 @@ import flax.linen as nn
 from jax import Array
 
 from normlab.errors import UserError
+from normlab.norms import functional
 
 
-def check_batch(layer: nn.Module, x: Array) -> None:
+def refuse_single_batch(layer: nn.Module, x: Array) -> None:
     """For a norm over the batch, whose blocks are the channels of x (N, ..., C).
 
     Raises UserError if a channel has one value, unless ``layer`` is initializing, for
@@ -24,12 +25,13 @@ def check_batch(layer: nn.Module, x: Array) -> None:
         )
 
 
-def check_groups(x: Array, groups: int) -> None:
+def refuse_single_groups(x: Array, groups: int) -> None:
     """For a norm of each example's ``groups`` groups of channels, x (N, ..., C).
 
-    Raises UserError if a group has one value.
+    Raises UserError if a group has one value, or the groups do not divide the channels.
     """
-    if x.size == x.shape[0] * groups:
+    functional.check_groups(groups, x.shape[-1])
+    if x.size and x.size == x.shape[0] * groups:
         dense = ", or no --norm_dense" if x.ndim == 2 else ""
         raise _nothing(
             f"each of the {groups} groups of {x.shape[-1]} channels at one pixel",

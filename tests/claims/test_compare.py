@@ -207,11 +207,30 @@ def test_norms_are_evaluated_as_asked():
     assert median(both, part(NONE)) == pytest.approx(70)
 
 
+def nan(at: float) -> float:
+    """A number before the first step, and none after it."""
+    return 0.1 if at == 0 else math.nan
+
+
 def test_a_loss_that_is_lost_is_infinite():
     lost = frame("batch", **CIFAR, loss=math.nan).assign(diverged=True)
     evidence = Evidence({"r": run(lost, frame("none", **CIFAR, loss=0.5))})
     found = find(evidence, part(measure=BATCH_LOSS)).interval
     assert (found.median, found.n) == (math.inf, 5)
+
+
+@pytest.mark.faults
+def test_two_sides_that_are_lost_say_nothing():
+    """Their accuracies are alike in nothing: no difference of theirs is 0."""
+    lost = [
+        frame(
+            norm, **CIFAR, loss=math.nan, train=math.nan, test=lambda s, at: nan(at)
+        ).assign(diverged=True)
+        for norm in ("batch", "none")
+    ]
+    for measure in (FINAL_TEST, BATCH_LOSS):
+        found = find(Evidence({"r": run(*lost)}), part(measure=measure)).interval
+        assert found.n == 0 and math.isnan(found.median), measure
 
 
 def test_curves():

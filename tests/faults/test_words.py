@@ -43,6 +43,8 @@ SLIPS = {
     "--out=a -lr=2": "was --out=a and -lr=2 meant?",
     "--out=a  --lr=1  --steps=3": "was --out=a and --lr=1 and --steps=3 meant?",
     "--dry_run --out=a": "was --dry_run and --out=a meant?",
+    "--out=a —num_seeds=2": "was --out=a and —num_seeds=2 meant?",
+    "--out='a": "a quote is opened, and not closed",
     "--out=a b --steps=3": "was --out=a b and --steps=3 meant?",
     "--out=a \\": "a line needs no backslash at its end; was --out=a meant?",
     "--out=a\\": "was --out=a meant?",
@@ -150,6 +152,9 @@ def test_the_command_line_replaces_a_flagfiles_run(tmp_path):
     file.write_text("--run=A\n", encoding="utf-8")
     words = expand([f"--flagfile={file}", "--run=B"], ["run"])
     assert words == ["--run=A", "--run=B"]
+    file.write_text("--run = A\n --run =B\n", encoding="utf-8")
+    with pytest.raises(UserError, match="--run=A --run=B: this command is about one"):
+        expand([f"--flagfile={file}"], ["run"])
     check_once(
         ["--run=A", "--run=A", "--runs=B", "run", "B", "--lr=1", "--lr=2"], ["run"]
     )
