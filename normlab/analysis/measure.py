@@ -49,7 +49,7 @@ def measure_run(
     paths: RunPaths,
     options: AnalysisOptions,
     changes: dict[str, Any],
-    report: Callable[[str, int], None],
+    on_step: Callable[[str, int], None],
 ) -> None:
     """`measure_cell` of every cell; quantities about norm layers where there are some.
 
@@ -63,14 +63,14 @@ def measure_run(
         names = askable(options.quantities, norm, norms)
         if names:
             own = dataclasses.replace(options, quantities=names)
-            measure_cell(cell, own, changes, report)
+            measure_cell(cell, own, changes, on_step)
 
 
 def measure_cell(
     paths: CellPaths,
     options: AnalysisOptions,
     changes: dict[str, Any],
-    report: Callable[[str, int], None],
+    on_step: Callable[[str, int], None],
 ) -> None:
     """Measures ``options.quantities`` on every member of a cell, and stores them.
 
@@ -80,7 +80,7 @@ def measure_cell(
 
     Args:
       changes: fields of `ProbeSettings` that differ from the run's own.
-      report: told (cell, step) after each point.
+      on_step: told (cell, step) after each point.
 
     Raises:
       UserError: no path is stored, it is damaged, it has no successive points where
@@ -108,7 +108,7 @@ def measure_cell(
                 axes = QUANTITIES[name].axes
                 labels = {axis: group.site.labels(axis) for axis in axes}
                 tables[name].append(to_table(step, fields, axes, labels))
-        report(cell.id, step)
+        on_step(cell.id, step)
     for name, parts in tables.items():
         if not parts:
             raise UserError(

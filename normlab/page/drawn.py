@@ -33,8 +33,8 @@ from normlab.figures import (
 )
 from normlab.figures.style import style
 from normlab.members.placement import cores
-from normlab.report import embed
-from normlab.report.alt import alt_text
+from normlab.page import embed
+from normlab.page.alt import alt_text
 from normlab.store import RunPaths
 
 # Beyond this many bytes a drawing's picture is the smaller one.

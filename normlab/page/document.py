@@ -13,10 +13,10 @@ import pandas as pd
 import normlab
 from normlab.claims import ledger, to_table
 from normlab.figures import Sources
-from normlab.report import drawn, embed, judged, series
-from normlab.report.finals import Finals, read_finals
-from normlab.report.origin import Origin, read_origin
-from normlab.report.overview import overview, trained
+from normlab.page import drawn, embed, judged, series
+from normlab.page.finals import Finals, read_finals
+from normlab.page.origin import Origin, read_origin
+from normlab.page.overview import overview, trained
 from normlab.store.layout import each_once, write_text
 from normlab.store.provenance import now, revision
 
@@ -131,7 +131,7 @@ def _anchors(names: Sequence[str]) -> list[str]:
 def _environment() -> jinja2.Environment:
     """Whatever a run says is escaped."""
     return jinja2.Environment(
-        loader=jinja2.PackageLoader("normlab.report"),
+        loader=jinja2.PackageLoader("normlab.page"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -141,5 +141,5 @@ def _environment() -> jinja2.Environment:
 
 def _asset(name: str) -> str:
     """The project's own style or script, which the template does not escape."""
-    folder = resources.files("normlab.report") / "templates"
+    folder = resources.files("normlab.page") / "templates"
     return (folder / name).read_text(encoding="utf-8")
