@@ -26,7 +26,7 @@ from normlab.store.load import begun_cells
 from normlab.store.path import read_path
 from normlab.store.quantities import to_table, write_analysis
 from normlab.store.run import read_cell
-from normlab.train.measure import Point, askable
+from normlab.train.measure import Snapshot, askable
 from normlab.train.program import build_measure, data_arrays
 
 Found = dict[str, dict[str, np.ndarray]]
@@ -38,7 +38,7 @@ class _Group:
 
     names: tuple[str, ...]
     site: Site
-    run: Callable[[Point, np.ndarray], Found]
+    run: Callable[[Snapshot, np.ndarray], Found]
 
     @property
     def needs_next(self) -> bool:
@@ -103,7 +103,7 @@ def measure_cell(
             if group.needs_next and following is None:
                 continue
             after = following["params"] if group.needs_next and following else {}
-            found = group.run(*_point(cell, step, variables, after))
+            found = group.run(*_snapshot(cell, step, variables, after))
             for name, fields in found.items():
                 axes = QUANTITIES[name].axes
                 labels = {axis: group.site.labels(axis) for axis in axes}
@@ -145,17 +145,17 @@ def _points(
         yield *waiting, None
 
 
-def _point(
+def _snapshot(
     cell: Cell, step: int, variables: dict[str, Any], following: Any
-) -> tuple[Point, np.ndarray]:
-    """The point of all members, and their batches (members, batch size)."""
+) -> tuple[Snapshot, np.ndarray]:
+    """The snapshot of all members, and their batches (members, batch size)."""
     config, members = cell.config, cell.members
     size, order = config.train_size, config.batch_order
     batches = {
         seed: batch_indices(seed, step, 1, config.batch_size, size, order)[0]
         for seed in {member.seed for member in members}
     }
-    point = Point(
+    snapshot = Snapshot(
         params=variables["params"],
         batch_stats=variables["batch_stats"],
         next_params=following,
@@ -163,7 +163,7 @@ def _point(
         seed=np.array([member.seed for member in members], np.uint32),
         step=np.full(len(members), step, np.int32),
     )
-    return point, np.stack([batches[member.seed] for member in members])
+    return snapshot, np.stack([batches[member.seed] for member in members])
 
 
 def _group(

@@ -58,14 +58,14 @@ def render(runs: Sequence[str | Path]) -> str:
     Raises:
       UserError: as of `write`.
     """
-    paths = [found.root for found in each_once(runs)]
+    paths = [run_paths.root for run_paths in each_once(runs)]
     anchors = _anchors([path.name for path in paths])
     sources = [Sources(run) for run in runs]
     with drawn.drawing(sources) as figures:
         verdicts = ledger(runs)
         sections = [
-            _section(source, path.name, anchor, own)
-            for source, path, anchor, own in zip(
+            _section(source, path.name, anchor, drawings)
+            for source, path, anchor, drawings in zip(
                 sources, paths, anchors, figures, strict=True
             )
         ]
@@ -120,12 +120,12 @@ def _section(
 
 def _anchors(names: Sequence[str]) -> list[str]:
     """Ids for the page, each another."""
-    found: list[str] = []
+    anchors: list[str] = []
     for name in names:
         plain = "run-" + (re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "x")
-        count = sum(anchor.rpartition("--")[0] == plain for anchor in found)
-        found.append(f"{plain}--{count + 1}")
-    return found
+        count = sum(anchor.rpartition("--")[0] == plain for anchor in anchors)
+        anchors.append(f"{plain}--{count + 1}")
+    return anchors
 
 
 def _environment() -> jinja2.Environment:

@@ -21,8 +21,8 @@ from normlab.train.taps import TappedNorm
 Found = dict[str, dict[str, jax.Array]]
 
 
-class Point(NamedTuple):
-    """One member at one point of its path.
+class Snapshot(NamedTuple):
+    """One member at one step of training: a point of its path.
 
     Attributes:
       params, batch_stats: theta_t and the running averages.
@@ -102,10 +102,10 @@ def _before(norm: str, calls: list[str], layers: list[str]) -> str:
 def make_measure(
     names: Sequence[str], site: Site, network: Network
 ) -> Callable[..., Found]:
-    """``measure(point, indices_B, data) -> {quantity: {field: array}}``, one member.
+    """``measure(snapshot, indices_B, data) -> {quantity: {field: array}}``, one member.
 
-    Gradient and loss are on the batch ``indices_B`` of the point's step, augmented and
-    with the noise of that step, under its own statistics; Hessians on the first
+    Gradient and loss are on the batch ``indices_B`` of the snapshot's step, augmented
+    and with the noise of that step, under its own statistics; Hessians on the first
     ``probe_images`` training images. Nothing of the state changes.
 
     Args:
@@ -119,26 +119,28 @@ def make_measure(
     size, task = site.settings.probe_images, network.task
     batch_loss = make_loss(network.model, task)
 
-    def measured(point: Point, indices_B: jax.Array, data: dict) -> Found:
+    def measured(snapshot: Snapshot, indices_B: jax.Array, data: dict) -> Found:
         images, targets = data["train_x"], data["train_y"]
-        x_NHWC = network.prepare(augment_key(point.seed, point.step), images[indices_B])
+        x_NHWC = network.prepare(
+            augment_key(snapshot.seed, snapshot.step), images[indices_B]
+        )
         y = targets[indices_B]
-        noise = noise_key(point.seed, point.step)
+        noise = noise_key(snapshot.seed, snapshot.step)
 
         def loss(params):
-            return batch_loss(params, point.batch_stats, x_NHWC, y, noise)[0]
+            return batch_loss(params, snapshot.batch_stats, x_NHWC, y, noise)[0]
 
         def tapped(params, moves):
             watch = TappedNorm(network.norm, moves)
             watched = make_loss(network.with_norm(watch), task)
-            value, _ = watched(params, point.batch_stats, x_NHWC, y, noise)
+            value, _ = watched(params, snapshot.batch_stats, x_NHWC, y, noise)
             return value, (watch.before, watch.after)
 
         def fixed(statistics):
             x, y = network.scale(images[:size]), targets[:size]
 
             def of(params):
-                variables = {"params": params, "batch_stats": point.batch_stats}
+                variables = {"params": params, "batch_stats": snapshot.batch_stats}
                 outputs: Any = network.model.apply(variables, x, statistics=statistics)
                 own = LOSSES[task]
                 return own.over(own.of_each(outputs, y))
@@ -147,14 +149,14 @@ def make_measure(
 
         here = Here(
             site=site,
-            params=point.params,
-            next_params=point.next_params,
-            lr=point.lr,
+            params=snapshot.params,
+            next_params=snapshot.next_params,
+            lr=snapshot.lr,
             loss=loss,
             tapped=tapped,
             fixed={kind: fixed(kind) for kind in site.statistics},
-            key=probe_key(point.seed, point.step),
-            initial=lambda: network.initial(point.seed)["params"],
+            key=probe_key(snapshot.seed, snapshot.step),
+            initial=lambda: network.initial(snapshot.seed)["params"],
         )
         return measure(names, here)
 
@@ -174,7 +176,7 @@ def make_probe(
         if needs(names, "next"):
             batch = data["train_x"][indices_B], data["train_y"][indices_B]
             following = step(state, batch)[0].params
-        point = Point(
+        snapshot = Snapshot(
             params=state.params,
             batch_stats=state.batch_stats,
             next_params=following,
@@ -182,6 +184,6 @@ def make_probe(
             seed=state.seed,
             step=state.step,
         )
-        return measured(point, indices_B, data)
+        return measured(snapshot, indices_B, data)
 
     return probe
