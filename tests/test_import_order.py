@@ -37,7 +37,7 @@ ORDER = (
     "figures",
     "tensorboard",
     "claims",
-    "report",
+    "page",
     "bench",
 )
 # Pure parts, further left than their place in the order says.
@@ -151,7 +151,7 @@ def test_a_violation_is_found(module, source, fault):
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("normlab.sweep.__main__", "from absl import flags\nimport normlab.report"),
+        ("normlab.sweep.__main__", "from absl import flags\nimport normlab.page"),
         ("normlab.flags", "from absl import flags\nfrom normlab import serialize"),
         ("normlab.figures.x", "from normlab.analysis import summary\nimport flax"),
         ("normlab.store.x", "from . import layout\nfrom .layout import numbered"),

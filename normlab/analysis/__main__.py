@@ -31,10 +31,10 @@ def main(values: flags.FlagValues) -> None:
     use_cores(options.devices)
     paths = RunPaths.at(options.run)
 
-    def report(cell: str, step: int) -> None:
+    def print_step(cell: str, step: int) -> None:
         print(f"{cell}: step {step}", file=sys.stderr)
 
-    measure_run(paths, options, changes, report)
+    measure_run(paths, options, changes, print_step)
     for name in options.quantities:
         print(f"measured: {name}")
 

@@ -26,7 +26,7 @@ from normlab.store.load import begun_cells
 from normlab.store.path import read_path
 from normlab.store.quantities import to_table, write_analysis
 from normlab.store.run import read_cell
-from normlab.train.measure import Point, askable
+from normlab.train.measure import Snapshot, askable
 from normlab.train.program import build_measure, data_arrays
 
 Found = dict[str, dict[str, np.ndarray]]
@@ -38,7 +38,7 @@ class _Group:
 
     names: tuple[str, ...]
     site: Site
-    run: Callable[[Point, np.ndarray], Found]
+    run: Callable[[Snapshot, np.ndarray], Found]
 
     @property
     def needs_next(self) -> bool:
@@ -49,7 +49,7 @@ def measure_run(
     paths: RunPaths,
     options: AnalysisOptions,
     changes: dict[str, Any],
-    report: Callable[[str, int], None],
+    on_step: Callable[[str, int], None],
 ) -> None:
     """`measure_cell` of every cell; quantities about norm layers where there are some.
 
@@ -63,14 +63,14 @@ def measure_run(
         names = askable(options.quantities, norm, norms)
         if names:
             own = dataclasses.replace(options, quantities=names)
-            measure_cell(cell, own, changes, report)
+            measure_cell(cell, own, changes, on_step)
 
 
 def measure_cell(
     paths: CellPaths,
     options: AnalysisOptions,
     changes: dict[str, Any],
-    report: Callable[[str, int], None],
+    on_step: Callable[[str, int], None],
 ) -> None:
     """Measures ``options.quantities`` on every member of a cell, and stores them.
 
@@ -80,7 +80,7 @@ def measure_cell(
 
     Args:
       changes: fields of `ProbeSettings` that differ from the run's own.
-      report: told (cell, step) after each point.
+      on_step: told (cell, step) after each point.
 
     Raises:
       UserError: no path is stored, it is damaged, it has no successive points where
@@ -104,12 +104,12 @@ def measure_cell(
                 continue
             after = following["params"] if group.needs_next and following else {}
             with nan_is_a_result():
-                found = group.run(*_point(cell, step, variables, after))
+                found = group.run(*_snapshot(cell, step, variables, after))
             for name, fields in found.items():
                 axes = QUANTITIES[name].axes
                 labels = {axis: group.site.labels(axis) for axis in axes}
                 tables[name].append(to_table(step, fields, axes, labels))
-        report(cell.id, step)
+        on_step(cell.id, step)
     for name, parts in tables.items():
         if not parts:
             raise UserError(
@@ -146,17 +146,17 @@ def _points(
         yield *waiting, None
 
 
-def _point(
+def _snapshot(
     cell: Cell, step: int, variables: dict[str, Any], following: Any
-) -> tuple[Point, np.ndarray]:
-    """The point of all members, and their batches (members, batch size)."""
+) -> tuple[Snapshot, np.ndarray]:
+    """The snapshot of all members, and their batches (members, batch size)."""
     config, members = cell.config, cell.members
     size, order = config.train_size, config.batch_order
     batches = {
         seed: batch_indices(seed, step, 1, config.batch_size, size, order)[0]
         for seed in {member.seed for member in members}
     }
-    point = Point(
+    snapshot = Snapshot(
         params=variables["params"],
         batch_stats=variables["batch_stats"],
         next_params=following,
@@ -164,7 +164,7 @@ def _point(
         seed=np.array([member.seed for member in members], np.uint32),
         step=np.full(len(members), step, np.int32),
     )
-    return point, np.stack([batches[member.seed] for member in members])
+    return snapshot, np.stack([batches[member.seed] for member in members])
 
 
 def _group(

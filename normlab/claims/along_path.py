@@ -17,8 +17,8 @@ _LAST_NORM = "norm2"  # behind the small network's second convolution
 def _measure(
     words: str, unit: str, quantity: str, value: Rows, ratio: bool = False
 ) -> Measure:
-    def of(evidence: Evidence, who: pd.Index, evaluated: str) -> pd.Series:
-        rows = evidence.quantity(quantity, who)
+    def of(evidence: Evidence, networks: pd.Index, evaluated: str) -> pd.Series:
+        rows = evidence.quantity(quantity, networks)
         return value(rows) if len(rows) else pd.Series(dtype=float)
 
     return Measure(words, unit, of, ratio)
@@ -27,13 +27,13 @@ def _measure(
 def _median(rows: pd.DataFrame, values: pd.Series) -> pd.Series:
     """The median over a member's rows; those that are not finite are left out."""
     finite = values.astype(float).replace([np.inf, -np.inf], np.nan)
-    return finite.groupby(rows["who"]).median()
+    return finite.groupby(rows["network"]).median()
 
 
 def _of_steps(rows: pd.DataFrame, values: pd.Series, how: str) -> pd.Series:
     """The median over steps of what ``how`` makes of the rows of a step."""
-    steps = values.groupby([rows["who"], rows["step"]]).agg(how)
-    return steps[np.isfinite(steps)].groupby(level="who").median()
+    steps = values.groupby([rows["network"], rows["step"]]).agg(how)
+    return steps[np.isfinite(steps)].groupby(level="network").median()
 
 
 def _largest_beta(rows: pd.DataFrame) -> pd.Series:
@@ -54,7 +54,7 @@ def _cosine(rows: pd.DataFrame) -> pd.Series:
 def _parts(rows: pd.DataFrame) -> pd.DataFrame:
     """Gradient norms, a row a (member, step), a column a part without norms."""
     rows = rows[~rows["part"].str.startswith("norm")]
-    table = rows.pivot(index=["who", "step"], columns="part", values="l2")
+    table = rows.pivot(index=["network", "step"], columns="part", values="l2")
     return table.drop(columns="all").astype(float)
 
 
@@ -63,7 +63,7 @@ def _between_layers(rows: pd.DataFrame) -> pd.Series:
     with np.errstate(divide="ignore", invalid="ignore"):
         share = table.max(axis=1) / table.min(axis=1)
         decades = pd.Series(np.log10(share), index=table.index)
-    return decades[np.isfinite(decades)].groupby(level="who").median()
+    return decades[np.isfinite(decades)].groupby(level="network").median()
 
 
 def _of_weights(rows: pd.DataFrame) -> pd.Series:
@@ -72,12 +72,12 @@ def _of_weights(rows: pd.DataFrame) -> pd.Series:
 
 
 def _range_of_weights(rows: pd.DataFrame) -> pd.Series:
-    groups = _of_weights(rows).groupby(level="who")
+    groups = _of_weights(rows).groupby(level="network")
     return groups.quantile(0.95) - groups.quantile(0.05)
 
 
 def _median_of_weights(rows: pd.DataFrame) -> pd.Series:
-    return _of_weights(rows).groupby(level="who").median()
+    return _of_weights(rows).groupby(level="network").median()
 
 
 def _variance_error(rows: pd.DataFrame) -> pd.Series:
@@ -87,9 +87,9 @@ def _variance_error(rows: pd.DataFrame) -> pd.Series:
 
 def _means_apart(rows: pd.DataFrame) -> pd.Series:
     rows = rows[(rows["side"] == "before") & (rows["norm_layer"] == _LAST_NORM)]
-    steps = rows.astype({"mean": float, "std": float}).groupby(["who", "step"])
+    steps = rows.astype({"mean": float, "std": float}).groupby(["network", "step"])
     apart = (steps["mean"].max() - steps["mean"].min()) / steps["std"].mean()
-    return apart[np.isfinite(apart)].groupby(level="who").median()
+    return apart[np.isfinite(apart)].groupby(level="network").median()
 
 
 def _lopsided(rows: pd.DataFrame) -> pd.Series:
@@ -107,7 +107,7 @@ def _over_layers(quantity: str, field: str, how: str, words: str, unit: str) -> 
     """The largest, least or mean value over layers and steps."""
 
     def value(rows: pd.DataFrame) -> pd.Series:
-        return rows[field].astype(float).groupby(rows["who"]).agg(how)
+        return rows[field].astype(float).groupby(rows["network"]).agg(how)
 
     return _measure(words, unit, quantity, value)
 

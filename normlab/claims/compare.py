@@ -93,9 +93,9 @@ def find(evidence: Evidence, part: Part) -> Found:
 
 def _length(part: Part, common: dict[str, Any]) -> str:
     """How long was trained on how much of CIFAR-10."""
-    here = {**part.sides[0].where, **common}
-    epochs, images = here.get("epochs"), here.get("train_size")
-    if here.get("dataset") != "cifar10" or not isinstance(epochs, float):
+    settings = {**part.sides[0].where, **common}
+    epochs, images = settings.get("epochs"), settings.get("train_size")
+    if settings.get("dataset") != "cifar10" or not isinstance(epochs, float):
         return ""
     words = f"{epochs:g} {'epoch' if epochs == 1 else 'epochs'}"
     some = isinstance(images, int | np.integer) and images < CIFAR10.train_images
@@ -104,28 +104,28 @@ def _length(part: Part, common: dict[str, Any]) -> str:
 
 def named(part: Part) -> set[str]:
     """The settings that a part names for some side."""
-    found: set[str] = set()
+    names: set[str] = set()
     for side in part.sides:
-        found |= set(side.where)
-        found |= {side.across[0]} if side.across else set()
-    return found
+        names |= set(side.where)
+        names |= {side.across[0]} if side.across else set()
+    return names
 
 
 def _apart(tables: list[pd.DataFrame], shared: list[str]) -> str:
     """The settings in which no value is on all sides."""
     values = [{name: set(t[name]) for name in shared} for t in tables]
-    found = [s for s in shared if not set.intersection(*(v[s] for v in values))]
-    return ", ".join(found) or "all of their other settings"
+    different = [s for s in shared if not set.intersection(*(v[s] for v in values))]
+    return ", ".join(different) or "all of their other settings"
 
 
 def selected(members: pd.DataFrame, side: Side) -> pd.DataFrame:
     """The members of a side."""
-    here = np.ones(len(members), bool)
+    matches = np.ones(len(members), bool)
     for name, wanted in side.where.items():
-        if not here.any():
+        if not matches.any():
             break
-        here[here] = np.asarray(_is(members[name][here], wanted), bool)
-    return members[here]
+        matches[matches] = np.asarray(_is(members[name][matches], wanted), bool)
+    return members[matches]
 
 
 def _is(column: pd.Series, wanted: Any) -> pd.Series:
@@ -189,11 +189,11 @@ def _order(evidence: Evidence, sides: list[pd.DataFrame]) -> dict[str, int]:
 
 def _sides(part: Part, setups: list[dict], key: tuple) -> list[pd.Series]:
     """The values of every side in a setup, by seed."""
-    found = [setup[key].set_index("seed")["value"] for setup in setups]
+    values = [setup[key].set_index("seed")["value"] for setup in setups]
     if not part.measure.ratio:
-        return found
+        return values
     with np.errstate(divide="ignore", invalid="ignore"):
-        return [np.log(values) for values in found]
+        return [np.log(side) for side in values]
 
 
 def _interval(part: Part, sides: list[pd.Series]) -> Interval:
@@ -201,15 +201,15 @@ def _interval(part: Part, sides: list[pd.Series]) -> Interval:
     seeds = functools.reduce(lambda a, b: a.intersection(b), (s.index for s in sides))
     fewest = min(len(side) for side in sides)
     if len(sides) == 2 and len(seeds) < min(LEAST_SEEDS, fewest):
-        found = shift_interval(sides[0], sides[1])
+        interval = shift_interval(sides[0], sides[1])
     else:
         signs = (1, -1, -1, 1)
         with np.errstate(invalid="ignore"):  # inf - inf says nothing, and is left out
             values = sum(
                 sign * side.loc[seeds] for sign, side in zip(signs, sides, strict=False)
             )
-        found = median_interval(values - part.offset)
-    return _exp(found) if part.measure.ratio else found
+        interval = median_interval(values - part.offset)
+    return _exp(interval) if part.measure.ratio else interval
 
 
 def _exp(interval: Interval) -> Interval:

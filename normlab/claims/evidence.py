@@ -16,18 +16,18 @@ _CURVES = ("step", "diverged", *STEP_METRICS, *EVALUATIONS)
 # lost, the difference is not a number, and the seed says nothing.
 _WORST = {"loss": np.inf, "accuracy": -np.inf}
 # Settings that a row of a curve needs beside its numbers.
-_OF_ROWS = ["who", "norm", "bn_eval", "steps", "train_size", "batch_size"]
+_OF_ROWS = ["network", "norm", "bn_eval", "steps", "train_size", "batch_size"]
 
 
 class Evidence:
     """The members of some runs that were trained to their end, and their rows.
 
-    A member is known by a number, ``who``.
+    A member of any run is identified by a number, ``network``.
 
     Attributes:
-      members: a row a ``who``: ``run``, ``cell``, ``member``, all settings, ``seed``,
-        ``lr``, ..., ``epochs``, the length of its training to a decimal, and ``lost``,
-        whether it diverged.
+      members: a row for each ``network``: ``run``, ``cell``, ``member``, all settings,
+        ``seed``, ``lr``, ..., ``epochs``, the length of its training to a decimal, and
+        ``lost``, whether it diverged.
       runs: the runs in the order given.
     """
 
@@ -41,7 +41,7 @@ class Evidence:
         if len(rows):
             ended = rows.groupby(_MEMBER)["step"].transform("max") == rows["steps"]
             rows = rows[ended].reset_index(drop=True)
-            rows["who"] = rows.groupby(_MEMBER, sort=False).ngroup()
+            rows["network"] = rows.groupby(_MEMBER, sort=False).ngroup()
         self.members = _members(rows)
         # Only the settings that rows need: every `rows` copies them.
         self._rows = rows[[c for c in rows if c in _OF_ROWS or _is_curve(str(c))]]
@@ -58,7 +58,7 @@ class Evidence:
         """
         return cls({str(run): load(run) for run in runs})
 
-    def rows(self, who: pd.Index, evaluated: str) -> pd.DataFrame:
+    def rows(self, networks: pd.Index, evaluated: str) -> pd.DataFrame:
         """The rows of members at their evaluations.
 
         Args:
@@ -72,43 +72,43 @@ class Evidence:
         """
         if evaluated not in self._evaluated:
             self._evaluated[evaluated] = self._by(evaluated)
-        found = self._evaluated[evaluated]
-        return found[found["who"].isin(who)]
+        rows = self._evaluated[evaluated]
+        return rows[rows["network"].isin(networks)]
 
     def _by(self, evaluated: str) -> pd.DataFrame:
         rows = evaluated_by(self._rows, evaluated)
         for name in (n for n in _CURVES if n in rows and n.endswith(tuple(_WORST))):
             values = rows[name].astype(float)
-            measured = values.groupby(rows["who"]).transform("count") > 0
+            measured = values.groupby(rows["network"]).transform("count") > 0
             lost = rows["diverged"] & measured & ~(values > -np.inf)
             rows[name] = values.mask(lost, _WORST[name.split("_")[-1]])
-        gap = rows.groupby("who")["step"].diff().fillna(1)
+        gap = rows.groupby("network")["step"].diff().fillna(1)
         return rows.assign(gap=gap, epoch=rows["train_size"] / rows["batch_size"])
 
-    def quantity(self, name: str, who: pd.Index) -> pd.DataFrame:
+    def quantity(self, name: str, networks: pd.Index) -> pd.DataFrame:
         """What was measured of a quantity of `normlab.quantities` for members.
 
         Returns:
-          ``who``, ``step``, the quantity's axes and its fields; no rows where it was
-          not measured.
+          ``network``, ``step``, the quantity's axes and its fields; no rows where it
+          was not measured.
         """
         if name not in self._quantities:
             self._quantities[name] = self._read(name)
-        found = self._quantities[name]
-        return found[found["who"].isin(who)]
+        rows = self._quantities[name]
+        return rows[rows["network"].isin(networks)]
 
     def _read(self, name: str) -> pd.DataFrame:
-        numbers = self.members.reset_index().set_index(_MEMBER)["who"]
+        numbers = self.members.reset_index().set_index(_MEMBER)["network"]
         frames = []
         for run in self.runs:
             if name not in measured(run):
                 continue
             frame = load_quantity(run, name).assign(run=run)
-            own = [c for c in frame if c not in self.members or c in _MEMBER]
-            frame = frame[own].join(numbers, on=_MEMBER, how="inner")
+            columns = [c for c in frame if c not in self.members or c in _MEMBER]
+            frame = frame[columns].join(numbers, on=_MEMBER, how="inner")
             frames.append(frame.drop(columns=_MEMBER))
         if not frames:
-            return pd.DataFrame({"who": [], "step": []})
+            return pd.DataFrame({"network": [], "step": []})
         return pd.concat(frames, ignore_index=True)
 
 
@@ -135,11 +135,11 @@ def at_evaluations(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _members(rows: pd.DataFrame) -> pd.DataFrame:
     if not len(rows):
-        return pd.DataFrame({"who": []}).set_index("who")
-    table = rows.drop_duplicates("who").set_index("who")
+        return pd.DataFrame({"network": []}).set_index("network")
+    table = rows.drop_duplicates("network").set_index("network")
     epochs = table["steps"] * table["batch_size"] / table["train_size"]
     settings = table[[c for c in table if not _is_curve(str(c))]]
-    lost = rows.groupby("who")["diverged"].any()
+    lost = rows.groupby("network")["diverged"].any()
     return settings.assign(epochs=epochs.round(1), lost=lost)
 
 

@@ -26,8 +26,8 @@ def _measure(words: str, name: str, curve: Curve, ratio: bool = False) -> Measur
     what, unit = _CURVES[name]
     scale = _POINTS if unit == "points" else 1.0
 
-    def of(evidence: Evidence, who: pd.Index, evaluated: str) -> pd.Series:
-        return scale * curve(evidence.rows(who, evaluated), name)
+    def of(evidence: Evidence, networks: pd.Index, evaluated: str) -> pd.Series:
+        return scale * curve(evidence.rows(networks, evaluated), name)
 
     return Measure(words.format(what), unit, of, ratio)
 
@@ -35,8 +35,8 @@ def _measure(words: str, name: str, curve: Curve, ratio: bool = False) -> Measur
 def _average(rows: pd.DataFrame, name: str) -> pd.Series:
     """The mean over the steps that the rows stand for, by member."""
     rows = rows[rows[name].notna()]
-    weighted = (rows[name].astype(float) * rows["gap"]).groupby(rows["who"]).sum()
-    return weighted / rows["gap"].groupby(rows["who"]).sum()
+    weighted = (rows[name].astype(float) * rows["gap"]).groupby(rows["network"]).sum()
+    return weighted / rows["gap"].groupby(rows["network"]).sum()
 
 
 def last_epoch(name: str) -> Measure:
@@ -63,7 +63,7 @@ def at_end(name: str, ratio: bool = False) -> Measure:
 
     def curve(rows: pd.DataFrame, name: str) -> pd.Series:
         last = rows[rows["step"] == rows["steps"]]
-        return last.set_index("who")[name].astype(float)
+        return last.set_index("network")[name].astype(float)
 
     return _measure("final {}", name, curve, ratio)
 
@@ -72,9 +72,9 @@ def epochs_to(name: str, bound: float) -> Measure:
     """`steps_to` in epochs, and no ratio."""
     measure = steps_to(name, bound)
 
-    def of(evidence: Evidence, who: pd.Index, evaluated: str) -> pd.Series:
-        epoch = evidence.rows(who, evaluated).groupby("who")["epoch"].first()
-        return measure.of(evidence, who, evaluated) / epoch
+    def of(evidence: Evidence, networks: pd.Index, evaluated: str) -> pd.Series:
+        epoch = evidence.rows(networks, evaluated).groupby("network")["epoch"].first()
+        return measure.of(evidence, networks, evaluated) / epoch
 
     return Measure(measure.words.replace("steps", "epochs", 1), "epochs", of)
 
@@ -98,9 +98,11 @@ def steps_to(name: str, bound: float) -> Measure:
         share = (bound - values[k - 1]) / (values[k] - values[k - 1])
         return steps[k - 1] + share * (steps[k] - steps[k - 1])
 
-    def of(evidence: Evidence, who: pd.Index, evaluated: str) -> pd.Series:
-        rows = evidence.rows(who, evaluated)
-        return pd.Series({number: first(own) for number, own in rows.groupby("who")})
+    def of(evidence: Evidence, networks: pd.Index, evaluated: str) -> pd.Series:
+        rows = evidence.rows(networks, evaluated)
+        return pd.Series(
+            {number: first(curve) for number, curve in rows.groupby("network")}
+        )
 
     words = f"steps to {_POINTS * bound:g} points of {what}"
     return Measure(words, "steps", of, ratio=True)
@@ -109,9 +111,9 @@ def steps_to(name: str, bound: float) -> Measure:
 def gap() -> Measure:
     """Training accuracy less test accuracy, at the end."""
 
-    def of(evidence: Evidence, who: pd.Index, evaluated: str) -> pd.Series:
-        rows = evidence.rows(who, evaluated)
-        last = rows[rows["step"] == rows["steps"]].set_index("who")
+    def of(evidence: Evidence, networks: pd.Index, evaluated: str) -> pd.Series:
+        rows = evidence.rows(networks, evaluated)
+        last = rows[rows["step"] == rows["steps"]].set_index("network")
         return _POINTS * (last["train_accuracy"] - last["test_accuracy"]).astype(float)
 
     return Measure("final training accuracy less test accuracy", "points", of)

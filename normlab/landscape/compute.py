@@ -29,8 +29,8 @@ from normlab.store.leftovers import remove_temporaries
 from normlab.store.lock import only_writer
 from normlab.train.program import build_program
 
-# Told (points that are there, of how many) at the start and after each tile.
-Report = Callable[[int, int], None]
+# Called with (points that are there, of how many) at the start and after each tile.
+Progress = Callable[[int, int], None]
 
 # What each kind depends on, beside the point itself.
 _OWN: dict[str, tuple[str, ...]] = {
@@ -88,7 +88,7 @@ class CellLandscapes:
         total = count if self._config.kind in _LINES else count**2
         return Surface(self._cell.config, self._dataset, self._config, total)
 
-    def compute(self, member: int, report: Report) -> Landscape:
+    def compute(self, member: int, on_progress: Progress) -> Landscape:
         """The landscape of one member; what is stored of it is not computed again.
 
         Raises:
@@ -102,7 +102,7 @@ class CellLandscapes:
         if begun is not None:
             done, table = read_tiles(folder)
             if table is not None and done == len(begun[1].coordinates_N2):
-                report(done, done)
+                on_progress(done, done)
                 return Landscape(self._cell, settings, begun[1], table)
         points = self._points  # a mistake in the command leaves no folder behind
         along, axes = SLICES[self._config.kind](points, asked, self._config)
@@ -117,13 +117,13 @@ class CellLandscapes:
             coordinates_N2 = axes.coordinates_N2
             done, _ = read_tiles(folder)
             drop_tiles_after(folder, done)
-            report(done, len(coordinates_N2))
+            on_progress(done, len(coordinates_N2))
             along = self._surface.share(along)
             while done < len(coordinates_N2):
                 tile_N2 = coordinates_N2[done : done + size]
                 write_tile(folder, done, tile_N2, self._surface(along, tile_N2))
                 done += len(tile_N2)
-                report(done, len(coordinates_N2))
+                on_progress(done, len(coordinates_N2))
         _, table = read_tiles(folder)
         assert table is not None
         return Landscape(self._cell, settings, axes, table)

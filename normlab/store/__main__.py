@@ -2,7 +2,7 @@
 
     python -m normlab.store --run=runs/quickstart --out=experiments/results/quickstart
 
-The copy is a run directory for python -m normlab.figures and normlab.report: metrics
+The copy is a run directory for python -m normlab.figures and normlab.page: metrics
 where they were evaluated, quantities, settings; without checkpoints and paths. Of a
 sweep whose cells were run in several places, without a disk that they share, give
 several --run=, first that of the whole flagfile.

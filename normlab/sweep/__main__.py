@@ -45,7 +45,7 @@ def _print_summary(frame: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _report(paths: RunPaths) -> None:
+def _finish(paths: RunPaths) -> None:
     """Table, figures and summary of a complete run, drawn by one process.
 
     A figure that cannot be drawn is told; the run is complete without it.
@@ -117,7 +117,7 @@ def main(values: flags.FlagValues) -> int:
         print(total(run_status(paths)))
         print(f"see: python -m {PROGRAM} --status --out={paths.root}")
         return 0
-    _report(paths)
+    _finish(paths)
     _export(paths, options)
     return 0
 

@@ -22,8 +22,8 @@ Found = dict[str, dict[str, jax.Array]]
 Rate = Callable[[jax.Array, jax.Array], jax.Array]
 
 
-class Point(NamedTuple):
-    """One member at one point of its path.
+class Snapshot(NamedTuple):
+    """One member at one step of training: a point of its path.
 
     Attributes:
       params, batch_stats: theta_t and the running averages.
@@ -109,10 +109,10 @@ def _the_members(lr: jax.Array, step: jax.Array) -> jax.Array:
 def make_measure(
     names: Sequence[str], site: Site, network: Network, rate: Rate = _the_members
 ) -> Callable[..., Found]:
-    """``measure(point, indices_B, data) -> {quantity: {field: array}}``, one member.
+    """``measure(snapshot, indices_B, data) -> {quantity: {field: array}}``, one member.
 
-    Gradient and loss are on the batch ``indices_B`` of the point's step, augmented and
-    with the noise of that step, under its own statistics; Hessians on the first
+    Gradient and loss are on the batch ``indices_B`` of the snapshot's step, augmented
+    and with the noise of that step, under its own statistics; Hessians on the first
     ``probe_images`` training images. Nothing of the state changes.
 
     Args:
@@ -127,26 +127,28 @@ def make_measure(
     size, task = site.settings.probe_images, network.task
     batch_loss = make_loss(network.model, task)
 
-    def measured(point: Point, indices_B: jax.Array, data: dict) -> Found:
+    def measured(snapshot: Snapshot, indices_B: jax.Array, data: dict) -> Found:
         images, targets = data["train_x"], data["train_y"]
-        x_NHWC = network.prepare(augment_key(point.seed, point.step), images[indices_B])
+        x_NHWC = network.prepare(
+            augment_key(snapshot.seed, snapshot.step), images[indices_B]
+        )
         y = targets[indices_B]
-        noise = noise_key(point.seed, point.step)
+        noise = noise_key(snapshot.seed, snapshot.step)
 
         def loss(params):
-            return batch_loss(params, point.batch_stats, x_NHWC, y, noise)[0]
+            return batch_loss(params, snapshot.batch_stats, x_NHWC, y, noise)[0]
 
         def tapped(params, moves):
             watch = TappedNorm(network.norm, moves)
             watched = make_loss(network.with_norm(watch), task)
-            value, _ = watched(params, point.batch_stats, x_NHWC, y, noise)
+            value, _ = watched(params, snapshot.batch_stats, x_NHWC, y, noise)
             return value, (watch.before, watch.after)
 
         def fixed(statistics):
             x, y = network.scale(images[:size]), targets[:size]
 
             def of(params):
-                variables = {"params": params, "batch_stats": point.batch_stats}
+                variables = {"params": params, "batch_stats": snapshot.batch_stats}
                 outputs: Any = network.model.apply(variables, x, statistics=statistics)
                 own = LOSSES[task]
                 return own.over(own.of_each(outputs, y))
@@ -155,14 +157,14 @@ def make_measure(
 
         here = Here(
             site=site,
-            params=point.params,
-            next_params=point.next_params,
-            lr=rate(point.lr, point.step),
+            params=snapshot.params,
+            next_params=snapshot.next_params,
+            lr=rate(snapshot.lr, snapshot.step),
             loss=loss,
             tapped=tapped,
             fixed={kind: fixed(kind) for kind in site.statistics},
-            key=probe_key(point.seed, point.step),
-            initial=lambda: network.initial(point.seed)["params"],
+            key=probe_key(snapshot.seed, snapshot.step),
+            initial=lambda: network.initial(snapshot.seed)["params"],
         )
         return measure(names, here)
 
@@ -182,7 +184,7 @@ def make_probe(
         if needs(names, "next"):
             batch = data["train_x"][indices_B], data["train_y"][indices_B]
             following = step(state, batch)[0].params
-        point = Point(
+        snapshot = Snapshot(
             params=state.params,
             batch_stats=state.batch_stats,
             next_params=following,
@@ -190,6 +192,6 @@ def make_probe(
             seed=state.seed,
             step=state.step,
         )
-        return measured(point, indices_B, data)
+        return measured(snapshot, indices_B, data)
 
     return probe

@@ -164,7 +164,7 @@ def test_measures_along_the_path(tmp_path):
     }
     write_quantities(paths, own, values)
     evidence = Evidence.read([tmp_path])
-    who = evidence.members.index
+    networks = evidence.members.index
     wanted = {
         LOSS_RANGE: 3.0,
         SMOOTHNESS: 3.0,  # not 7, which is of a shorter probe than theirs
@@ -177,10 +177,10 @@ def test_measures_along_the_path(tmp_path):
         LOPSIDED: 0.75 - 2.5,  # of sizes
     }
     for measure, value in wanted.items():
-        found = measure.of(evidence, who, "running")
-        assert len(found) == 3 and set(found.index) == set(who), measure.words
+        found = measure.of(evidence, networks, "running")
+        assert len(found) == 3 and set(found.index) == set(networks), measure.words
         np.testing.assert_allclose(found, value, rtol=1e-3, err_msg=measure.words)
-    others = measure.of(evidence, who[:0], "running")
+    others = measure.of(evidence, networks[:0], "running")
     assert len(others) == 0
 
 
@@ -200,11 +200,11 @@ def test_every_claims_measure_can_be_taken_of_a_run(tmp_path):
     """No claim stumbles over a run that has not what it reads."""
     write_run(tmp_path, cells())
     evidence = Evidence.read([tmp_path])
-    who = evidence.members.index
+    networks = evidence.members.index
     for claim in CLAIMS.values():
         for part in claim.parts:
-            found = part.measure.of(evidence, who, part.sides[0].evaluated)
-            assert set(found.index) <= set(who), part.statistic
+            found = part.measure.of(evidence, networks, part.sides[0].evaluated)
+            assert set(found.index) <= set(networks), part.statistic
 
 
 def test_made_tables_are_like_the_stores(tmp_path):

@@ -22,7 +22,7 @@ NAME = "Läufe 実験 η"
 READS = {
     "claims": ["--out=l"],
     "figures": ["--figures=curves"],
-    "report": ["--out=Bericht ä"],
+    "page": ["--out=Bericht ä"],
     "store": ["--out=dünn 実験"],
     "tensorboard": [],
     "analysis": ["--quantities=gradient_norm"],

@@ -211,7 +211,7 @@ def test_any_words_to_any_command(untraced, found):
 
 
 def test_every_command_is_tried():
-    assert {"sweep", "data", "analysis", "report", "bench.conv", "bench.whole"} <= {
+    assert {"sweep", "data", "analysis", "page", "bench.conv", "bench.whole"} <= {
         name.removeprefix("normlab.") for name in COMMANDS
     }
 

@@ -12,13 +12,13 @@ import pytest
 from normlab.cell import Cell
 from normlab.config import SweepConfig
 from normlab.errors import UserError
-from normlab.report import page
+from normlab.page import document
 from normlab.store import checkpoints, load
 from normlab.store.layout import RunPaths, read_json, write_json
 from normlab.store.quantities import to_table, write_analysis
 from normlab.store.run import open_run
 from tests.faults.commands import Ended, assert_fine, call, commands
-from tests.report.bare import no_figures
+from tests.page.bare import no_figures
 from tests.store.handmade import make_cell, write_run
 
 pytestmark = pytest.mark.faults
@@ -27,14 +27,14 @@ COMMANDS = commands()
 # Each with a run, and what else it needs.
 READERS = {
     "normlab.figures": ["--figures=curves"],
-    "normlab.report": ["--out={out}"],
+    "normlab.page": ["--out={out}"],
     "normlab.claims": ["--out={out}/ledger.csv"],
     "normlab.store": ["--out={out}"],
     "normlab.tensorboard": [],
     "normlab.analysis": ["--quantities=gradient_norm"],
     "normlab.landscape": [],
 }
-WRITERS = [name for name in READERS if name not in ("normlab.report", "normlab.claims")]
+WRITERS = [name for name in READERS if name not in ("normlab.page", "normlab.claims")]
 READERS["normlab.sweep"] = ["--status", "--out={run}"]
 
 
@@ -199,8 +199,8 @@ def test_a_page_shows_what_a_run_says_as_text(run, monkeypatch, cell):
     edit(run.sweep, lambda sweep: sweep.update(sessions=[stamp]))
     run.flags.write_bytes(EVIL.encode() + b"\xff\xfe")
     no_figures(monkeypatch)
-    monkeypatch.setattr(page, "ledger", lambda runs: [])
-    text = page.render([run.root])
+    monkeypatch.setattr(document, "ledger", lambda runs: [])
+    text = document.render([run.root])
     assert "alert(1)" in text
     assert EVIL not in text and evil not in text
     assert text.count("<script") == 2  # its own, and the curves'
@@ -218,8 +218,8 @@ RECORDS = [
 def test_a_page_of_odd_records(run, monkeypatch, sessions, config):
     edit(run.sweep, lambda sweep: sweep.update(sessions=sessions, config=config))
     no_figures(monkeypatch)
-    monkeypatch.setattr(page, "ledger", lambda runs: [])
-    assert "Where the numbers are from" in page.render([run.root])
+    monkeypatch.setattr(document, "ledger", lambda runs: [])
+    assert "Where the numbers are from" in document.render([run.root])
 
 
 def test_tables_and_checkpoints_run_nothing(run, tmp_path, cell):

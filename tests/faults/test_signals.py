@@ -141,10 +141,10 @@ def test_a_landscape_keeps_its_tiles(tmp_path, monkeypatch, capsys, tally):
     run = made.write_run(tmp_path / "run", made.cell("batch"))
     words = ["--run=" + str(run.root), "--kind=plane", "--points=5", "--images=12"]
     words += ["--devices=1", "--seed=0", "--lr=0.01", "--member_chunk=10"]
-    report = landscape.LandscapeProgress.__call__
+    show = landscape.LandscapeProgress.__call__
 
     def stop(self, done, total):
-        report(self, done, total)
+        show(self, done, total)
         if done:
             os.kill(os.getpid(), signal.SIGTERM)
 

@@ -17,8 +17,8 @@ from normlab.figures import FIGURES, Sources, draw_all, style
 from normlab.figures import __main__ as figures
 from normlab.landscape import __main__ as landscape
 from normlab.landscape.settings import LandscapeConfig
-from normlab.report import __main__ as report
-from normlab.report import page
+from normlab.page import __main__ as command
+from normlab.page import document
 from normlab.store import RunPaths
 from normlab.sweep import __main__ as sweep
 from tests.bench.small import block
@@ -26,7 +26,7 @@ from tests.called import called
 from tests.faults import small
 from tests.figures import made
 from tests.figures.test_landscape_figures import table as landscape_table
-from tests.report.parsed import Page
+from tests.page.parsed import Page
 from tests.shared import tiny_by_name  # noqa: F401
 
 pytestmark = pytest.mark.faults
@@ -199,13 +199,13 @@ def test_the_page_has_a_sentence_in_its_place(
 ):
     tally["figures that cannot be drawn"] += 1
     replace(ONE, raising(RuntimeError("no <latex> & co")))
-    monkeypatch.setattr(page, "ledger", lambda runs: [])
+    monkeypatch.setattr(document, "ledger", lambda runs: [])
     words = (f"--run={run}", f"--out={tmp_path}")
-    assert called(report.main, report.flag_values(), words, "normlab.report") == 0
+    assert called(command.main, command.flag_values(), words, "normlab.page") == 0
     out, err = capsys.readouterr()
     said = f"igure {ONE} cannot be drawn (RuntimeError: no <latex> & co)"
-    assert err == f"{run.name}: f{said}\n" and out.startswith("report: ")
-    found = Page((tmp_path / page.FILE).read_text(encoding="utf-8"))
+    assert err == f"{run.name}: f{said}\n" and out.startswith("page: ")
+    found = Page((tmp_path / document.FILE).read_text(encoding="utf-8"))
     assert found.faults == [] and f"F{said}." in found.words
     assert len(found.every("figure")) == 3 and len(found.every("img")) == 2
     assert all(image["alt"] and image["src"] for image in found.every("img"))
@@ -217,13 +217,13 @@ def test_the_page_has_a_sentence_in_its_place(
 def test_the_page_of_a_landscape_whose_table_is_damaged(
     run, three, tmp_path, monkeypatch, csv
 ):
-    monkeypatch.setattr(page, "ledger", lambda runs: [])
+    monkeypatch.setattr(document, "ledger", lambda runs: [])
     FIGURES.clear()
     path = RunPaths.at(run).figures / "landscape_plane_contour.csv"
     path.parent.mkdir(exist_ok=True)
     path.write_text(csv)
     try:
-        found = Page(page.render([run]))
+        found = Page(document.render([run]))
     finally:
         path.unlink()
     assert "Figure landscape_plane_contour cannot be drawn (" in found.words

@@ -213,7 +213,7 @@ def test_a_process_that_begins_with_them_draws(kind, tmp_path, tally):
     assert done.stdout == "True\n" and "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("module", ["bench.figure", "report.drawn", "landscape"])
+@pytest.mark.parametrize("module", ["bench.figure", "page.drawn", "landscape"])
 def test_whatever_imports_matplotlib_first(module, tally):
     """Each module that draws, as its command comes to import it."""
     tally["settings of a user's matplotlib"] += 1

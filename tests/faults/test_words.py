@@ -100,9 +100,9 @@ def test_spaces_around_a_value_are_no_part_of_it():
     assert checked(" --dry_run ") == "--dry_run"
 
 
-WRITES = ("sweep", "figures", "claims", "report", "store", "tensorboard", "bench")
+WRITES = ("sweep", "figures", "claims", "page", "store", "tensorboard", "bench")
 WRITES += ("bench.conv", "bench.whole", "bench.torch_script")
-READS = ("figures", "analysis", "landscape", "tensorboard", "claims", "report", "store")
+READS = ("figures", "analysis", "landscape", "tensorboard", "claims", "page", "store")
 
 
 @pytest.mark.parametrize("slip", ["x # note", "'a b'", "a --run=b", "a \\", "$HOME/a"])
@@ -160,7 +160,7 @@ def test_the_command_line_replaces_a_flagfiles_run(tmp_path):
     )
 
 
-@pytest.mark.parametrize("name", ["claims", "report", "store"])
+@pytest.mark.parametrize("name", ["claims", "page", "store"])
 def test_a_command_of_several_runs_takes_them(name):
     words = ["--run=A", "--run=B", "--out=no"]
     ended = call(f"normlab.{name}", COMMANDS[f"normlab.{name}"], words)

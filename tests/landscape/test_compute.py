@@ -269,14 +269,14 @@ class Stop(Exception):
 
 
 def stopping(calls: int):
-    """A report that raises when told more than ``calls`` times."""
+    """A callback that raises when called more than ``calls`` times."""
     left = itertools.count(calls, -1)
 
-    def report(done: int, total: int) -> None:
+    def on_progress(done: int, total: int) -> None:
         if next(left) == 0:
             raise Stop
 
-    return report
+    return on_progress
 
 
 @pytest.mark.parametrize("calls", [1, 2])

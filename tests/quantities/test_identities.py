@@ -14,7 +14,7 @@ from normlab.quantities import QUANTITIES, Here, check, measure
 from normlab.quantities.bounds import bent
 from normlab.quantities.norm_layers import norm_layers
 from normlab.settings import ProbeSettings
-from normlab.train.measure import Point, make_measure, site_of
+from normlab.train.measure import Snapshot, make_measure, site_of
 from normlab.train.network import Network
 from normlab.train.program import data_arrays
 from tests import tiny
@@ -237,7 +237,7 @@ def tiny_measure():
     def start(seed):
         none = {"lr": 0.1, "momentum": 0.0, "weight_decay": 0.0}
         state = program.init(seed, {k: jnp.asarray(v) for k, v in none.items()})
-        return Point(
+        return Snapshot(
             state.params, state.batch_stats, {}, jnp.asarray(0.1), seed, state.step
         )
 

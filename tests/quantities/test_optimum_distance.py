@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from normlab.settings import ProbeSettings
-from normlab.train.measure import Point, site_of
+from normlab.train.measure import Snapshot, site_of
 from normlab.train.network import build_network
 from normlab.train.program import build_measure, build_program, data_arrays
 from tests import tiny
@@ -51,7 +51,7 @@ def test_the_distance_is_from_the_seeds_own_start():
     @jax.jit
     def distance(params, seed):
         state = states[0]
-        point = Point(params, state.batch_stats, {}, 0.1, seed, 0)
+        point = Snapshot(params, state.batch_stats, {}, 0.1, seed, 0)
         return measured(point, indices, data_arrays(data))["optimum_distance"]
 
     own = distance(states[1].params, 1)

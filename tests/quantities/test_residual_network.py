@@ -11,7 +11,7 @@ import pytest
 
 from normlab.models import INITS, MODELS
 from normlab.models.resnet import ResNet
-from normlab.train.measure import Point
+from normlab.train.measure import Snapshot
 from normlab.train.network import build_network
 from normlab.train.program import build_measure
 from tests import tiny
@@ -54,7 +54,7 @@ def measured(config, names, variables) -> tuple[Any, dict]:
     """(site, what is found at ``variables``)."""
     site, measure = measurement(config, names)
     stats = variables.get("batch_stats", {})
-    point = Point(variables["params"], stats, {}, lr=0.1, seed=0, step=0)
+    point = Snapshot(variables["params"], stats, {}, lr=0.1, seed=0, step=0)
     data = {"train_x": jnp.asarray(DATA.train_x), "train_y": jnp.asarray(DATA.train_y)}
     found = measure(point, jnp.arange(8), data)
     return site, jax.tree.map(np.asarray, found)

@@ -14,7 +14,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from normlab.quantities import QUANTITIES, Here
-from normlab.train.measure import Point, make_measure, site_of
+from normlab.train.measure import Snapshot, make_measure, site_of
 from tests import tiny
 
 EPSILON, LR, SEED, STEP = 1e-2, 0.3, 3, 7
@@ -192,7 +192,7 @@ def measured(names=None) -> dict[str, dict[str, np.ndarray]]:
         site = site_of(network(), CONFIG)
         measure = make_measure(names, site, network())
         stats = {"norm1": STATS}
-        point = Point(PARAMS, stats, NEXT, LR, SEED, STEP)
+        point = Snapshot(PARAMS, stats, NEXT, LR, SEED, STEP)
         point = jax.tree.map(jnp.asarray, point)
         data = {"train_x": DATA.train_x, "train_y": DATA.train_y}
         found = quick(measure)(point, BATCH, jax.tree.map(jnp.asarray, data))

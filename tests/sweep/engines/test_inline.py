@@ -173,7 +173,7 @@ def test_figures_are_drawn_once(tmp_path, capsys, whole, monkeypatch):
     paths = RunPaths.at(out)
     drawn = []
     monkeypatch.setattr(sweep, "draw_all", lambda *args: drawn.append(1) or ([], []))
-    sweep._report(paths)
+    sweep._finish(paths)
     assert not drawn and "drawn by another process" in capsys.readouterr().out
     shutil.rmtree(paths.cell(whole["cell"].unique()[0]).root)
     assert call(capsys, out)[0] == 0

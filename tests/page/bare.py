@@ -2,9 +2,9 @@
 
 import pytest
 
-from normlab.report import page
+from normlab.page import document
 
 
 def no_figures(patch: pytest.MonkeyPatch) -> None:
     """No run has anything that there is a figure of."""
-    patch.setattr(page.drawn, "candidates", lambda sources: [])
+    patch.setattr(document.drawn, "candidates", lambda sources: [])

@@ -7,9 +7,9 @@ import pytest
 
 from normlab.claims import Verdict
 from normlab.figures import FIGURES
-from normlab.report import page
+from normlab.page import document
 from tests.figures import made
-from tests.report.bare import no_figures
+from tests.page.bare import no_figures
 from tests.store.handmade import make_cell, write_run
 
 NAN = math.nan
@@ -74,8 +74,8 @@ def whole(plain, tmp_path_factory) -> str:
     with pytest.MonkeyPatch.context() as patch:
         for name in set(FIGURES) - DRAWN:
             patch.delitem(FIGURES, name)
-        patch.setattr(page, "ledger", lambda runs: LEDGER)
-        return page.render([plain, folder])
+        patch.setattr(document, "ledger", lambda runs: LEDGER)
+        return document.render([plain, folder])
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def bare(monkeypatch) -> Callable[..., str]:
     no_figures(monkeypatch)
 
     def render(*runs, ledger=()) -> str:
-        monkeypatch.setattr(page, "ledger", lambda runs: list(ledger))
-        return page.render(runs)
+        monkeypatch.setattr(document, "ledger", lambda runs: list(ledger))
+        return document.render(runs)
 
     return render

@@ -33,8 +33,8 @@ from normlab.figures import (
 )
 from normlab.figures.style import style
 from normlab.members.placement import cores
-from normlab.report import embed
-from normlab.report.alt import alt_text
+from normlab.page import embed
+from normlab.page.alt import alt_text
 from normlab.store import RunPaths
 
 # Beyond this many bytes a drawing's picture is the smaller one.
@@ -102,7 +102,9 @@ def drawing(all_sources: Sequence[Sources]) -> Iterator[Iterator[list[Drawn]]]:
             [processes.submit(_drawn_of, str(sources.run), name) for name in names]
             for sources, names in asked
         ]
-        yield ([one for each in own for one in each.result()] for own in futures)
+        yield (
+            [one for each in pending for one in each.result()] for pending in futures
+        )
     except BrokenProcessPool as error:
         raise UserError(
             "a process that drew figures was killed; was there too little memory?"
@@ -118,8 +120,8 @@ def _names(sources: Sources) -> list[str]:
 
 def _landscapes(run: str | Path) -> list[str]:
     """Those that were drawn, and have their tables beside them."""
-    found = sorted(path.stem for path in RunPaths.at(run).figures.glob("*.csv"))
-    return [name for name in found if _kind(name) in _LANDSCAPES]
+    names = sorted(path.stem for path in RunPaths.at(run).figures.glob("*.csv"))
+    return [name for name in names if _kind(name) in _LANDSCAPES]
 
 
 def _kind(name: str) -> str:
@@ -141,16 +143,16 @@ def _drawn(sources: Sources, name: str) -> list[Drawn]:
     draw = FIGURES[name].draw if name in FIGURES else _LANDSCAPES[_kind(name)].draw
     words = inspect.getdoc(inspect.getmodule(draw)) or name
     # A module says in its first sentences what its figure is.
-    found = Drawn(name, " ".join(words.split("\n\n")[0].split()))
+    drawn = Drawn(name, " ".join(words.split("\n\n")[0].split()))
     try:
         table = _table(sources, name)
         if table is None:
             return []
-        found = found._replace(csv=embed.csv(name, table))
+        drawn = drawn._replace(csv=embed.csv(name, table))
         with only(name):
-            return [_with_image(found, draw(table), table)]
+            return [_with_image(drawn, draw(table), table)]
     except CannotDraw as error:
-        return [found._replace(fault=str(error))]
+        return [drawn._replace(fault=str(error))]
 
 
 def _table(sources: Sources, name: str) -> pd.DataFrame | None:
@@ -160,10 +162,10 @@ def _table(sources: Sources, name: str) -> pd.DataFrame | None:
         return pd.read_csv(RunPaths.at(sources.run).figures / f"{name}.csv")
 
 
-def _with_image(found: Drawn, figure: Figure, table: pd.DataFrame) -> Drawn:
+def _with_image(drawn: Drawn, figure: Figure, table: pd.DataFrame) -> Drawn:
     width, height = (round(_DPI * size) for size in figure.get_size_inches())
-    return found._replace(
-        alt=alt_text(found.caption, table),
+    return drawn._replace(
+        alt=alt_text(drawn.caption, table),
         image=_image(figure),
         width=width,
         height=height,

@@ -41,22 +41,22 @@ def judged(verdicts: Iterable[Verdict], sections: Mapping[str, str]) -> list[Jud
     rows = [_judged(verdict, sections) for verdict in verdicts]
     claims = {row.verdict.claim for row in rows if not row.verdict.is_part}
     parts: dict[str, list[Judged]] = {}
-    found = []
+    shown = []
     for row in rows:
         if row.verdict.is_part and row.verdict.claim in claims:
             parts.setdefault(row.verdict.claim, []).append(row)
         else:
-            found.append(row)
+            shown.append(row)
     return [
         dataclasses.replace(row, parts=tuple(parts.get(row.verdict.id, ())))
-        for row in found
+        for row in shown
     ]
 
 
 def counts(rows: Iterable[Judged]) -> dict[str, int]:
     """How many claims, parts aside, have each verdict."""
-    found = Counter(row.verdict.verdict for row in rows)
-    return {name: found[name] for name in (*VERDICTS, *(found.keys() - VERDICTS))}
+    numbers = Counter(row.verdict.verdict for row in rows)
+    return {name: numbers[name] for name in (*VERDICTS, *(numbers.keys() - VERDICTS))}
 
 
 def _judged(verdict: Verdict, sections: Mapping[str, str]) -> Judged:

@@ -1,7 +1,7 @@
 """Makes one self-contained HTML page of a run, or of several.
 
-    python -m normlab.report --run=runs/quickstart
-    python -m normlab.report --run=runs/a --run=runs/b --out=report
+    python -m normlab.page --run=runs/quickstart
+    python -m normlab.page --run=runs/a --run=runs/b --out=page
 
 The page holds what the runs say about the sources' claims, and for every run its
 numbers, figures with their tables, curves to explore, flags and revision. A run may be
@@ -12,7 +12,7 @@ from absl import flags as absl_flags
 
 from normlab import flags
 from normlab.errors import UserError
-from normlab.report import write
+from normlab.page import write
 from normlab.words import path_of
 
 
@@ -26,7 +26,7 @@ def flag_values() -> absl_flags.FlagValues:
         flag_values=values,
     )
     absl_flags.DEFINE_string(
-        "out", "report", "The folder to write index.html to.", flag_values=values
+        "out", "page", "The folder to write index.html to.", flag_values=values
     )
     return values
 
@@ -39,12 +39,12 @@ def main(values: absl_flags.FlagValues) -> None:
     """
     if not values.run:
         raise UserError(
-            "nothing to report: pass --run=RUN, a directory that python -m "
+            "nothing to show: pass --run=RUN, a directory that python -m "
             "normlab.sweep made"
         )
     path = write(values.run, path_of(values.out))
-    print(f"report: {path} ({path.stat().st_size / 1e6:.1f} MB)")
+    print(f"page: {path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 
 if __name__ == "__main__":
-    flags.run(main, flag_values(), program="normlab.report", doc=__doc__ or "")
+    flags.run(main, flag_values(), program="normlab.page", doc=__doc__ or "")

@@ -8,10 +8,10 @@ import pytest
 from normlab.claims import CLAIMS, ledger
 from normlab.figures import style
 from normlab.figures.tables import PAPER
-from normlab.report import alt, judged, series
-from normlab.report.overview import overview, trained
+from normlab.page import alt, judged, series
+from normlab.page.overview import overview, trained
 from normlab.store import load
-from tests.report.conftest import verdict
+from tests.page.conftest import verdict
 from tests.store.handmade import make_cell, write_run
 
 

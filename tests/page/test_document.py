@@ -12,10 +12,10 @@ import pytest
 
 from normlab.errors import UserError
 from normlab.figures import FIGURES, Sources
-from normlab.report import FILE, page, write
+from normlab.page import FILE, document, write
 from normlab.store.layout import read_json, write_json
-from tests.report.conftest import verdict
-from tests.report.parsed import Page
+from tests.page.conftest import verdict
+from tests.page.parsed import Page
 from tests.store.handmade import make_cell, write_run
 
 
@@ -242,26 +242,26 @@ def test_runs_of_every_kind(name, bare, tmp_path):
 
 
 def test_the_same_numbers_give_the_same_page(plain, monkeypatch):
-    monkeypatch.setattr(page, "now", lambda: "now")
+    monkeypatch.setattr(document, "now", lambda: "now")
     kept = {"curves": FIGURES["curves"]}
     for name in set(FIGURES) - set(kept):
         monkeypatch.delitem(FIGURES, name)
-    assert page.render([plain]) == page.render([plain])
+    assert document.render([plain]) == document.render([plain])
 
 
 def test_a_long_table_is_gzipped_and_a_very_long_one_left_out(monkeypatch):
     table = pd.DataFrame({"x": [i / 7 for i in range(20_000)]})
-    file = page.embed.csv("long", table)
+    file = document.embed.csv("long", table)
     assert file.name == "long.csv.gz" and content(file.address).startswith(
         b"x\n0\n0.14"
     )
-    assert page.embed.text("a.txt", "é").name == "a.txt"
-    monkeypatch.setattr(page.embed, "_MOST", 1000)
-    assert page.embed.csv("long", table).address == ""
+    assert document.embed.text("a.txt", "é").name == "a.txt"
+    monkeypatch.setattr(document.embed, "_MOST", 1000)
+    assert document.embed.csv("long", table).address == ""
 
 
 def test_it_is_written_whole_and_mistakes_are_told(bare, plain, tmp_path, monkeypatch):
-    monkeypatch.setattr(page, "ledger", lambda runs: [])
+    monkeypatch.setattr(document, "ledger", lambda runs: [])
     path = write([plain], tmp_path / "new" / "folder")
     assert path.name == FILE and path.read_text(encoding="utf-8").rstrip().endswith(
         "</html>"
@@ -296,7 +296,7 @@ def contrast(one: str, other: str) -> float:
 
 def test_words_can_be_read():
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
-    css = page._asset("page.css")
+    css = document._asset("page.css")
     colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", css))
     pairs = [
         (ink, paper) for ink in ("ink", "muted", "link") for paper in ("paper", "faint")

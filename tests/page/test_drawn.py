@@ -8,7 +8,7 @@ import pytest
 
 from normlab.errors import UserError
 from normlab.figures import Sources
-from normlab.report import drawn
+from normlab.page import drawn
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def curves(frame: pd.DataFrame) -> dict[str, Any] | None:
     members = len(frame.drop_duplicates(["cell", "member"]))
     bins = int(np.clip(_ALL_POINTS // members, _LEAST_POINTS, _POINTS))
     grids: dict[tuple[float, ...], int] = {}
-    found, metrics = [], {}
+    lines, metrics = [], {}
     for _, cell in frame.groupby("cell", sort=False):
         values = {name: _values(cell, name, bins) for name in _NAMES}
         for member, rows in cell.groupby("member", sort=False):
@@ -67,7 +67,7 @@ def curves(frame: pd.DataFrame) -> dict[str, Any] | None:
                     metrics[name] = None
             first = rows.iloc[0]
             at = [axis["values"].index(_word(first[axis["id"]])) for axis in axes]
-            found.append({"at": at, "data": data})
+            lines.append({"at": at, "data": data})
     if not metrics:
         return None
     unit = "squared error" if is_regression(frame).all() else "nats"
@@ -77,7 +77,7 @@ def curves(frame: pd.DataFrame) -> dict[str, Any] | None:
         "axes": axes,
         "colours": [look["color"] for look in looks(axes[0]["values"]).values()],
         "grids": [list(grid) for grid in grids],
-        "members": found,
+        "members": lines,
     }
 
 
@@ -93,11 +93,11 @@ def _axes(frame: pd.DataFrame) -> list[dict[str, Any]]:
     others = [*static_columns(frame), *dynamic_columns(frame)]
     names |= {name: name.replace("_", " ") for name in others if name not in names}
     first = _first(frame, [name for name in names if name != "label"])
-    found = []
+    axes = []
     for name in [*names, "seed"]:
         values = list(dict.fromkeys(map(_word, _ordered(frame[name]))))
         chosen = [values.index(first[name])] if name in first else range(len(values))
-        found.append(
+        axes.append(
             {
                 "id": name,
                 "name": names.get(name, "seed"),
@@ -105,7 +105,7 @@ def _axes(frame: pd.DataFrame) -> list[dict[str, Any]]:
                 "first": list(chosen),
             }
         )
-    return found
+    return axes
 
 
 def _ordered(column: pd.Series) -> list:

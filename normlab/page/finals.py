@@ -84,11 +84,11 @@ def _lead(words: str, top: pd.DataFrame, many: bool, higher: bool) -> str:
         begin = f"Best final {words} of {len(top)} settings"
         top = top.sort_values("median", ascending=not higher, kind="stable").head(1)
         many = True
-    found = [
+    texts = [
         f"{row['setting']} {_text(row)}" + (f" at {row['place']}" if many else "")
         for _, row in top.iterrows()
     ]
-    return f"{begin}: {'; '.join(found)}."
+    return f"{begin}: {'; '.join(texts)}."
 
 
 def _text(row: pd.Series) -> str:

@@ -13,10 +13,10 @@ import pandas as pd
 import normlab
 from normlab.claims import ledger, to_table
 from normlab.figures import Sources
-from normlab.report import drawn, embed, judged, series
-from normlab.report.finals import Finals, read_finals
-from normlab.report.origin import Origin, read_origin
-from normlab.report.overview import overview, trained
+from normlab.page import drawn, embed, judged, series
+from normlab.page.finals import Finals, read_finals
+from normlab.page.origin import Origin, read_origin
+from normlab.page.overview import overview, trained
 from normlab.store.layout import each_once, write_text
 from normlab.store.provenance import now, revision
 
@@ -58,14 +58,14 @@ def render(runs: Sequence[str | Path]) -> str:
     Raises:
       UserError: as of `write`.
     """
-    paths = [found.root for found in each_once(runs)]
+    paths = [run_paths.root for run_paths in each_once(runs)]
     anchors = _anchors([path.name for path in paths])
     sources = [Sources(run) for run in runs]
     with drawn.drawing(sources) as figures:
         verdicts = ledger(runs)
         sections = [
-            _section(source, path.name, anchor, own)
-            for source, path, anchor, own in zip(
+            _section(source, path.name, anchor, drawings)
+            for source, path, anchor, drawings in zip(
                 sources, paths, anchors, figures, strict=True
             )
         ]
@@ -120,18 +120,18 @@ def _section(
 
 def _anchors(names: Sequence[str]) -> list[str]:
     """Ids for the page, each another."""
-    found: list[str] = []
+    anchors: list[str] = []
     for name in names:
         plain = "run-" + (re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "x")
-        count = sum(anchor.rpartition("--")[0] == plain for anchor in found)
-        found.append(f"{plain}--{count + 1}")
-    return found
+        count = sum(anchor.rpartition("--")[0] == plain for anchor in anchors)
+        anchors.append(f"{plain}--{count + 1}")
+    return anchors
 
 
 def _environment() -> jinja2.Environment:
     """Whatever a run says is escaped."""
     return jinja2.Environment(
-        loader=jinja2.PackageLoader("normlab.report"),
+        loader=jinja2.PackageLoader("normlab.page"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -141,5 +141,5 @@ def _environment() -> jinja2.Environment:
 
 def _asset(name: str) -> str:
     """The project's own style or script, which the template does not escape."""
-    folder = resources.files("normlab.report") / "templates"
+    folder = resources.files("normlab.page") / "templates"
     return (folder / name).read_text(encoding="utf-8")

@@ -61,8 +61,8 @@ class Origin(NamedTuple):
     @property
     def revisions(self) -> list[str]:
         """The revisions that computed it, each once."""
-        found = [session.get("revision") for session in self.sessions]
-        return list(dict.fromkeys(str(x) for x in found if x))
+        revisions = [session.get("revision") for session in self.sessions]
+        return list(dict.fromkeys(str(x) for x in revisions if x))
 
 
 def read_origin(run: str | Path, frame: pd.DataFrame) -> Origin:
@@ -98,10 +98,10 @@ def _dict(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _sessions(found: Any) -> list[dict[str, Any]]:
+def _sessions(stored: Any) -> list[dict[str, Any]]:
     """The stamps, of each the words: what a file holds beside them is not shown."""
     stamps = []
-    for session in found if isinstance(found, list) else []:
+    for session in stored if isinstance(stored, list) else []:
         stamp: dict[str, Any] = _words(session)
         stamps.append(stamp | {"versions": _words(_dict(session).get("versions"))})
     return stamps
@@ -141,8 +141,8 @@ def _lab_note(name: str) -> str:
         path = root / "experiments" / f"{name}.flags"
         if path.is_file():
             text = path.read_text(encoding="utf-8")
-            found = re.match(r"(?:#.*(?:\n|\Z))+", text)
-            lines = found[0].splitlines() if found else []
+            comment = re.match(r"(?:#.*(?:\n|\Z))+", text)
+            lines = comment[0].splitlines() if comment else []
             return "\n".join(line.removeprefix("#").removeprefix(" ") for line in lines)
     return ""
 

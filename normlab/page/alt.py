@@ -20,19 +20,19 @@ def alt_text(what: str, table: pd.DataFrame) -> str:
     place = next((name for name in ("where", "dataset") if name in table), None)
     if place and len(table):
         parts.append(f"Data: {table[place].iloc[0]}")
-    own = table[table["source"] == RUN] if "source" in table else table
+    run = table[table["source"] == RUN] if "source" in table else table
     names = {"setting": "Shown", "experiment": "Panels"}
-    if "experiment" not in own and "point" in own and own["point"].nunique() > 1:
+    if "experiment" not in run and "point" in run and run["point"].nunique() > 1:
         names["point"] = "Panels"
     parts += [
-        f"{word}: {_few(own[name])}" for name, word in names.items() if name in own
+        f"{word}: {_few(run[name])}" for name, word in names.items() if name in run
     ]
-    if "n" in own and len(own):
-        parts.append(f"Median and {interval_name(int(own['n'].max()))}")
+    if "n" in run and len(run):
+        parts.append(f"Median and {interval_name(int(run['n'].max()))}")
     if "source" in table:
         beside = [x for x in dict.fromkeys(table["source"]) if x != RUN]
         parts += [f"Beside it: {name}" for name in beside]
-    return ". ".join([*parts, *_ends(own)]) + "."
+    return ". ".join([*parts, *_ends(run)]) + "."
 
 
 def _few(values: pd.Series) -> str:
@@ -41,12 +41,12 @@ def _few(values: pd.Series) -> str:
     return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
-def _ends(own: pd.DataFrame) -> list[str]:
+def _ends(run: pd.DataFrame) -> list[str]:
     """A sentence a metric: the best value of each setting at its last point."""
-    if not {"metric", "setting", "median"} <= set(own):
+    if not {"metric", "setting", "median"} <= set(run):
         return []
     sentences = []
-    for metric, rows in list(own.groupby("metric", sort=False))[:_MOST_METRICS]:
+    for metric, rows in list(run.groupby("metric", sort=False))[:_MOST_METRICS]:
         across = next((name for name in _ACROSS if name in rows), None)
         place = [name for name in ("point", "experiment") if name in rows]
         if across:
