@@ -80,7 +80,8 @@ def ends(folder: Path, tries: list) -> list:
     environment = {k: v for k, v in os.environ.items() if k != "JAX_PLATFORMS"}
     done = subprocess.run(
         [sys.executable, "-c", MANY],
-        env=environment | {"CUDA_VISIBLE_DEVICES": ""},
+        env=environment
+        | {"CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": ":".join(sys.path)},
         input=json.dumps([WORDS, tries]),
         cwd=folder,
         capture_output=True,

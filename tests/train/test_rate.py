@@ -16,7 +16,7 @@ from normlab.store.layout import CellPaths
 from normlab.store.metrics import read_parts
 from normlab.store.quantities import read_quantity
 from normlab.sweep.execute import run_cell
-from normlab.train.optimizers import OPTIMIZERS, make_optimizer, rate_at
+from normlab.train.optimizers import OPTIMIZERS, Optimizer, make_optimizer, rate_at
 from tests import tiny
 
 LENGTH = 8
@@ -35,7 +35,7 @@ def scheduled(optimizer, inject=False):
             return optax.inject_hyperparams(optimizer)(learning_rate=schedule)
         return optimizer(schedule)
 
-    return make
+    return Optimizer(make)
 
 
 def share(count):
@@ -54,7 +54,7 @@ OWN = {
     "adam of a schedule": scheduled(optax.adam),
     "adamw of a schedule": scheduled(optax.adamw),
     "a schedule in the state": scheduled(optax.sgd, inject=True),
-    "a schedule behind it": chained,
+    "a schedule behind it": Optimizer(chained),
 }
 
 
