@@ -13,6 +13,7 @@ computed is kept in the run, tile by tile: the same command goes on, or only dra
 
 import contextlib
 
+import numpy as np
 import pandas as pd
 from absl import flags
 
@@ -69,7 +70,14 @@ def main(values: flags.FlagValues) -> None:
             member = cell.members[i]
             name = f"{cell.config.label}, seed {member.seed}, lr {member.lr:g}"
             with contextlib.closing(LandscapeProgress(name)) as progress:
-                found.append(work.compute(i, progress))
+                landscape = work.compute(i, progress)
+            if not np.isfinite(landscape.table["loss"]).any():
+                raise UserError(
+                    f"{name}: no loss is finite around step "
+                    f"{landscape.settings['step']}: the member has diverged. Give a "
+                    "--step before that, or another member"
+                )
+            found.append(landscape)
     _draw(tabulate(found), config)
 
 

@@ -68,7 +68,8 @@ class Points:
         """Where a member stood after ``step`` updates.
 
         Raises:
-          UserError: no such point is stored, or what holds it is damaged.
+          UserError: no such point is stored, what holds it is damaged, or the member
+            has diverged.
         """
         found = read_point(self._paths.path, step)
         if found is None and step in numbered(self._paths.checkpoints):
@@ -78,7 +79,7 @@ class Points:
             raise UserError(
                 f"{self._paths.root} has no point at step {step}: {self._stored()}"
             )
-        return _of_member(found, member)
+        return self._finite(_of_member(found, member), step, member)
 
     def along(self, member: int, until: int, most: int) -> tuple[list[int], Any]:
         """A member's path: (steps, parameters with a leading axis of as many points).
@@ -88,7 +89,8 @@ class Points:
           most: at most so many points, spread evenly, the ends among them.
 
         Raises:
-          UserError: there is no path, it is damaged, or it has fewer than three points.
+          UserError: there is no path, it is damaged, it has fewer than three points, or
+            the member has diverged on the way.
         """
         steps = [step for step, _ in read_path(self._paths.path) if step <= until]
         if until not in steps:
@@ -102,11 +104,25 @@ class Points:
         chosen = [steps[int(i)] for i in places]
         wanted = set(chosen)
         found = [
-            _of_member(variables, member).params
+            self._finite(_of_member(variables, member), step, member).params
             for step, variables in read_path(self._paths.path)
             if step in wanted
         ]
         return chosen, jax.tree.map(lambda *leaves: np.stack(leaves), *found)
+
+    def _finite(self, point: Point, step: int, member: int) -> Point:
+        """``point``, if there is a network.
+
+        Raises:
+          UserError: its parameters are not finite.
+        """
+        if all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(point.params)):
+            return point
+        raise UserError(
+            f"{self._paths.root}: the parameters of {self.name(member)} are not finite "
+            f"at step {step}: it has diverged. Give a --step before that, or another "
+            "member"
+        )
 
     def _shapes(self) -> TrainState:
         count = len(self._cell.members)
