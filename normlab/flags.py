@@ -7,6 +7,7 @@ as it likes.
 
 import dataclasses
 import io
+import logging
 import os
 import select
 import signal
@@ -204,6 +205,8 @@ def run(
     no line and 128 + SIGPIPE.
     """
     _degrade()
+    if argv is None:  # libraries have set up theirs by now
+        logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
     words = list(sys.argv[1:] if argv is None else argv)
     if {"--help", "-h", "-help", "--helpfull"} & set(words):
         words, main = [], lambda values: print(_help(program, doc, values))

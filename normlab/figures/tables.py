@@ -36,14 +36,25 @@ class NotDrawn(UserError):
     """A run has nothing that a figure could show; the message says what it lacks."""
 
 
+class Lost(NotDrawn):
+    """Members diverged too early for a figure to show anything of them."""
+
+
 def check_curves(table: pd.DataFrame) -> None:
     """Whether there is a curve among those of ``setting`` and ``point``, or no row.
 
+    Args:
+      table: of `with_lost`.
+
     Raises:
       NotDrawn: each of them is a single point, as of a run of one step, or of a thin
-        copy of one that was evaluated once.
+        copy of one that was evaluated once; or `Lost`.
     """
     if len(table) and not table.duplicated(["setting", "point"]).any():
+        if table["diverged"].any():
+            raise Lost(
+                "it shows curves, and members diverged before their second point"
+            )
         raise NotDrawn("it shows curves, and the run has a single point of each")
 
 
@@ -72,10 +83,11 @@ def with_origin(table: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
     """``table`` with ``where`` and ``unit`` of the run's ``frame``.
 
     Raises:
-      NotDrawn: the table is empty.
+      NotDrawn: the table is empty; `Lost`, if members diverged.
     """
     if table.empty:
-        raise NotDrawn("nothing that it shows is finite in the run")
+        lost = "diverged" in frame and frame["diverged"].any()
+        raise (Lost if lost else NotDrawn)("nothing that it shows is finite in the run")
     units = is_regression(frame).map({True: "squared error", False: "nats"})
     return table.assign(where=place_of(frame), unit=" or ".join(units.unique()))
 
@@ -121,6 +133,25 @@ def over_seeds(rows: pd.DataFrame, keys: Sequence[str], field: str) -> pd.DataFr
     """
     rows = rows[np.isfinite(rows[field])]
     return median_intervals(rows, keys, field).assign(source=RUN)
+
+
+def with_lost(
+    table: pd.DataFrame, rows: pd.DataFrame, field: str, frame: pd.DataFrame, x: str
+) -> pd.DataFrame:
+    """``table`` with ``diverged``: how many seeds have their last number in a row.
+
+    They are those of the members that diverged.
+
+    Args:
+      table: `over_seeds` of ``field`` in ``rows``, along ``x``.
+      frame: of the run, with ``setting``, ``point`` and ``diverged``.
+    """
+    member, place = ["setting", "point", "member"], ["setting", "point", x]
+    lost = frame.groupby(member)["diverged"].any()
+    last = rows[np.isfinite(rows[field])].groupby(member)[x].max()
+    ends = last[lost[last.index]].reset_index().value_counts(place)
+    counts = ends.reindex(pd.MultiIndex.from_frame(table[place]), fill_value=0)
+    return table.assign(diverged=counts.to_numpy())
 
 
 def published(rows: pd.DataFrame, value: str, source: str = PAPER) -> pd.DataFrame:

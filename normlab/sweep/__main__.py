@@ -8,7 +8,6 @@ its members and run through it together. The same command again resumes, or says
 that all is done; given twice at once, the two share the cells.
 """
 
-import logging
 import sys
 
 import pandas as pd
@@ -157,6 +156,4 @@ def flag_values() -> flags.FlagValues:
 
 
 if __name__ == "__main__":
-    # Libraries have set up theirs by now.
-    logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
     run(main, flag_values(), program=PROGRAM, doc=__doc__ or "")
