@@ -256,7 +256,7 @@ def run(
         except MemoryError as error:
             raise UserError(f"out of memory: {one_line(error)}") from error
     except Stopped as stop:
-        print(f"{program}: {stop}", file=sys.stderr)
+        print(stop.line(program), file=sys.stderr)
         _leave(128 + stop.signum, at_once=argv is None)
     except UserError as error:
         print(f"{program}: error: {one_line(error)}", file=sys.stderr)

@@ -24,6 +24,16 @@ _CONTROLS = ("Cc", "Zl", "Zp")
 _QUOTES = ("''", '""', "“”", "‘’")
 
 
+def plural(number: int, noun: str) -> str:
+    """``member`` if ``number`` is 1, else ``members``."""
+    return noun if number == 1 else f"{noun}s"
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 member``, ``2 members``."""
+    return f"{number} {plural(number, noun)}"
+
+
 def check_text(text: str) -> None:
     """Checks what becomes the name of a file or stands in one.
 

@@ -27,6 +27,7 @@ from normlab.analysis.summary import (
 from normlab.data.spec import CIFAR10
 from normlab.data.tasks import REGRESSIONS
 from normlab.errors import UserError
+from normlab.words import counted, plural
 
 RUN, PAPER, REPORT = "run", "Santurkar et al. 2018", "student report (digitised)"
 PUBLISHED = (PAPER, REPORT)
@@ -95,8 +96,9 @@ def with_origin(table: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
 def of_images(table: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
     """`with_origin`, of a quantity of the loss over the first training images."""
     where = place_of(frame.assign(batch_size=0)).removesuffix(", batches of 0")
-    many = ", ".join(str(n) for n in sorted(frame["probe_images"].unique()))
-    words = f"{where}, loss over the first {many} training images"
+    sizes = sorted(frame["probe_images"].unique())
+    images = f"{', '.join(map(str, sizes))} training {plural(max(sizes), 'image')}"
+    words = f"{where}, loss over the first {images}"
     return with_origin(table, frame).assign(where=words)
 
 
@@ -122,7 +124,7 @@ def place_of(frame: pd.DataFrame) -> str:
     if "diverged" in frame:
         lost = frame.groupby(["cell", "member"])["diverged"].any()
         if lost.any():
-            words.append(f"{lost.sum()} of {len(lost)} members diverged")
+            words.append(f"{lost.sum()} of {counted(len(lost), 'member')} diverged")
     return ", ".join(words)
 
 

@@ -8,7 +8,7 @@ the path to another (between), or the plane in which the path varies most (path)
 and the parameters of norms stay as they are, but for --kind=between.
 
 The points are those that a run stored with --path_every, and its checkpoints. What is
-computed is kept in the run, tile by tile: the same command goes on, or only draws.
+computed is kept in the run, tile by tile: the same command continues, or only draws.
 """
 
 import contextlib

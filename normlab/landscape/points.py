@@ -16,6 +16,7 @@ from normlab.store.path import read_path, read_point
 from normlab.train.optimizers import HYPERPARAMETERS
 from normlab.train.program import Program
 from normlab.train.state import TrainState
+from normlab.words import counted
 
 
 class Point(NamedTuple):
@@ -96,9 +97,10 @@ class Points:
         if until not in steps:
             raise UserError(f"{self._paths.path} does not go to step {until}")
         if len(steps) < 3:
+            found = counted(len(steps), "point")
             raise UserError(
-                f"{self._paths.path} has {len(steps)} points up to step {until}; a "
-                "plane needs three: run with a smaller --path_every"
+                f"{self._paths.path} has {found} up to step {until}; a plane needs "
+                "three: run with a smaller --path_every"
             )
         places = np.linspace(0, len(steps) - 1, min(most, len(steps))).round()
         chosen = [steps[int(i)] for i in places]
