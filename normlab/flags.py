@@ -155,7 +155,7 @@ def _check_paths(values: flags.FlagValues) -> None:
     """
     for name in _PATHS:
         if name in values and values[name].present:
-            given = values[name].value
+            given = values[name].value or ""
             for path in given if isinstance(given, list) else (given,):
                 check_path(name, path)
 

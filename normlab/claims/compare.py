@@ -99,8 +99,9 @@ def _length(part: Part, common: dict[str, Any]) -> str:
     if settings.get("dataset") != "cifar10" or not isinstance(epochs, float):
         return ""
     words = f"{epochs:g} {'epoch' if epochs == 1 else 'epochs'}"
-    some = isinstance(images, int | np.integer) and images < CIFAR10.train_images
-    return f"{words} of {counted(images, 'image')}" if some else words
+    if isinstance(images, int | np.integer) and images < CIFAR10.train_images:
+        words += f" of {counted(int(images), 'image')}"
+    return words
 
 
 def named(part: Part) -> set[str]:
