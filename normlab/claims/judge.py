@@ -10,6 +10,7 @@ from normlab.claims.rules import (
     UNDECIDED,
     enough,
 )
+from normlab.words import counted
 
 _WORST_FIRST = (CONTRADICTED, UNDECIDED, SUPPORTED)
 
@@ -58,8 +59,9 @@ def _lost(found: Found) -> str:
     """How many members diverged, if some did."""
     if not found.diverged:
         return ""
-    members = "1 member" if found.diverged == 1 else f"{found.diverged} members"
-    return f"{members} diverged and count as worse than any other."
+    verb = "counts" if found.diverged == 1 else "count"
+    members = counted(found.diverged, "member")
+    return f"{members} diverged and {verb} as worse than any other."
 
 
 def _why(found: Found, verdict: str) -> str:

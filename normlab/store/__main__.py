@@ -13,6 +13,7 @@ from absl import flags as absl_flags
 from normlab import flags
 from normlab.errors import UserError
 from normlab.store.thin import thin
+from normlab.words import counted
 
 
 def flag_values() -> absl_flags.FlagValues:
@@ -46,7 +47,9 @@ def main(values: absl_flags.FlagValues) -> None:
     found = thin(run, values.out, values.quantities, more)
     files = [path for path in found.root.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files)
-    print(f"thin copy: {found.root}, {len(files)} files, {size / 1e6:.2f} MB")
+    print(
+        f"thin copy: {found.root}, {counted(len(files), 'file')}, {size / 1e6:.2f} MB"
+    )
 
 
 if __name__ == "__main__":
