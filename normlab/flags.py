@@ -112,6 +112,9 @@ def write(settings: Any) -> list[str]:
     return [line(name, getattr(settings, name)) for name in names]
 
 
+# Flags that were renamed; flagfiles of earlier versions may still have them.
+RENAMED = {"bn_eval": "eval_statistics"}
+
 # The run that a command is about. Where several may be given, the flag is a multi flag.
 _ONE = "run"
 
@@ -120,8 +123,8 @@ def _words(argv: Sequence[str], values: flags.FlagValues) -> list[str]:
     """The words of a command line with its flagfiles, all of them fit to be parsed.
 
     Raises:
-      UserError: of a flagfile (`normlab.flagfiles.expand`), or a word is no text or
-        names a flag that none can be.
+      UserError: of a flagfile (`normlab.flagfiles.expand`), or a word is no text,
+        names a flag that none can be, or one that was renamed.
     """
     one = _ONE in values and not isinstance(values[_ONE], flags.MultiFlag)
     words = expand(argv, (_ONE,) if one else ())
@@ -133,6 +136,9 @@ def _words(argv: Sequence[str], values: flags.FlagValues) -> list[str]:
         name = word.partition("=")[0]
         if name.startswith("-") and len(name) > _LONGEST_NAME:
             raise UserError(f"unknown flag {name}")
+        renamed = RENAMED.get(name.lstrip("-"), "")
+        if name.startswith("-") and renamed in values:
+            raise UserError(f"{name} is now --{renamed}")
     return words
 
 

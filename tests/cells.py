@@ -45,7 +45,7 @@ _BASE = CellConfig(
     train_eval_size=100,
     train_eval="fixed",
     eval_batch_size=50,
-    bn_eval=("running",),
+    eval_statistics=("running",),
 )
 
 

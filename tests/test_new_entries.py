@@ -127,7 +127,7 @@ def test_a_norm_has_a_label_and_reads_what_it_says(new_norm):
         epsilon=(1e-5, 1e-3),
         norm_momentum=(0.9, 0.99),
         norm_scale=(True, False),
-        bn_eval=("running", "batch"),
+        eval_statistics=("running", "batch"),
         probes=("gradient_norm", "identities"),
     )
     cells = [cell.config for cell in expand(config, {"digits": 100})]
@@ -136,7 +136,7 @@ def test_a_norm_has_a_label_and_reads_what_it_says(new_norm):
         (new_norm, None, epsilon, 0.9) for epsilon in (1e-5, 1e-3)
     ]
     assert {c.probes for c in found} == {("gradient_norm",)}
-    assert {c.bn_eval for c in found} == {("running",)}
+    assert {c.eval_statistics for c in found} == {("running",)}
     assert len(cells) == 2 + 8
 
 

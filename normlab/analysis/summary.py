@@ -203,19 +203,19 @@ def worst_if_lost(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     return rows.assign(**{metric: rows[metric].mask(lost, worst)})
 
 
-def evaluated_by(frame: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """``frame`` with the `EVALUATIONS` by one kind of statistics.
+def evaluated_by(frame: pd.DataFrame, statistics: str) -> pd.DataFrame:
+    """``frame`` with the `EVALUATIONS` by some statistics.
 
     Args:
-      kind: running, batch or precise; NaN where a norm with running averages was not
-        evaluated by it. Any other norm is evaluated in one way only.
+      statistics: running, batch or precise; NaN where a norm with running averages
+        was not evaluated by them. Any other norm is evaluated in one way only.
     """
-    main = frame["bn_eval"].astype(str).str.split(",").str[0]
+    main = frame["eval_statistics"].astype(str).str.split(",").str[0]
     several = [name for name, entry in NORMS.items() if entry.running]
-    only = (main == kind) | ~frame["norm"].isin(several)
+    only = (main == statistics) | ~frame["norm"].isin(several)
     columns = {}
     for name in (name for name in EVALUATIONS if name in frame):
-        found, own = frame[name].where(only), f"{name}_{kind}"
+        found, own = frame[name].where(only), f"{name}_{statistics}"
         columns[name] = frame[own].fillna(found) if own in frame else found
     return frame.assign(**columns)
 

@@ -17,7 +17,7 @@ _LAST_NORM = "norm2"  # behind the small network's second convolution
 def _measure(
     words: str, unit: str, quantity: str, value: Rows, ratio: bool = False
 ) -> Measure:
-    def of(evidence: Evidence, networks: pd.Index, evaluated: str) -> pd.Series:
+    def of(evidence: Evidence, networks: pd.Index, statistics: str) -> pd.Series:
         rows = evidence.quantity(quantity, networks)
         return value(rows) if len(rows) else pd.Series(dtype=float)
 

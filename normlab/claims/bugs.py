@@ -36,7 +36,7 @@ def _init(measure: Measure, rule: Rule) -> tuple[Part, ...]:
 
 
 def _evaluated(batch_size: int, how: str) -> Side:
-    found = proper_bn("batch", batch_size, evaluated=how, eval_batch_size=10000)
+    found = proper_bn("batch", batch_size, statistics=how, eval_batch_size=10000)
     return dataclasses.replace(found, name=f"by {how} statistics")
 
 

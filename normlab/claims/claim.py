@@ -17,7 +17,7 @@ class Measure:
     Attributes:
       words: what it is.
       unit: ``points`` (of 100 for an accuracy), ``nats``, ...
-      of: (evidence, members' numbers, kind of evaluation) -> a value each, by number;
+      of: (evidence, members' numbers, statistics) -> a value each, by number;
         members it was not measured for may be left out.
       ratio: whether two sides are compared by their ratio and not their difference.
     """
@@ -37,7 +37,7 @@ class Side:
       flagfile: which experiment gives them.
       where: setting -> its value, a tuple of values, or a function that says whether it
         is one. What is not named may be anything, but the same on all sides.
-      evaluated: kind of evaluation, for norms with running averages.
+      statistics: those by which norms with running averages are evaluated.
       across: (setting, how) where a seed's value is made of several members: over
         ``lr`` the ``max`` or ``min``, or the range ``np.ptp``. Where ``where`` lists
         values of the setting, seeds without all of them are left out.
@@ -46,7 +46,7 @@ class Side:
     name: str
     flagfile: str
     where: Mapping[str, Any]
-    evaluated: str = "running"
+    statistics: str = "running"
     across: tuple[str, Any] | None = None
 
 

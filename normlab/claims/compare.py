@@ -154,7 +154,7 @@ def _values(
     """
     if members.empty:
         return members
-    values = part.measure.of(evidence, members.index, side.evaluated)
+    values = part.measure.of(evidence, members.index, side.statistics)
     keys = [*shared, "seed"]
     name, how = side.across or (None, None)
     apart = keys if name is None else [*keys, name]

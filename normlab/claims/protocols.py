@@ -72,7 +72,7 @@ def in_both(
       more: parts of the second alone: of runs that the report did not make.
     """
     proper = parts(AS_IT_SHOULD) + more
-    if any(one.evaluated == "precise" for part in proper for one in part.sides):
+    if any(one.statistics == "precise" for part in proper for one in part.sides):
         precise = f"{remark} {BY_PRECISE}".strip()
     else:
         precise = remark

@@ -24,7 +24,7 @@ def linear(norm: str, p: str | None = None) -> Side:
     """A deep linear network."""
     own: dict[str, Any] = {"norm": norm} | ({} if p is None else {"norm_p": p})
     name = norm if p is None else f"l{p}"
-    return side(name, "santurkar_dln", _LINEAR, own, evaluated="batch")
+    return side(name, "santurkar_dln", _LINEAR, own, statistics="batch")
 
 
 def _beside(

@@ -49,13 +49,13 @@ def side(
     name: str,
     flags: str,
     *settings: dict[str, Any],
-    evaluated: str = "running",
+    statistics: str = "running",
     across: tuple[str, Any] | None = None,
     **more: Any,
 ) -> Side:
     """A `Side`; later settings replace earlier ones, ``flags`` names the flagfile."""
     where = {k: v for group in (*settings, more) for k, v in group.items()}
-    return Side(name, flagfile(flags), where, evaluated, across)
+    return Side(name, flagfile(flags), where, statistics, across)
 
 
 def group(groups: int, **more: Any) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def report_bn(norm: str, batch_size: int = 50, lr: float = 1e-3) -> Side:
     flags = "report_bn" if lr == 1e-3 else "report_bn_lr"
     place = {"batch_size": batch_size, "lr": lr}
     name = "batch behind all three layers" if norm == "batch" else norm
-    return side(name, flags, REPORT, own, place, evaluated="batch")
+    return side(name, flags, REPORT, own, place, statistics="batch")
 
 
 def report_gn(groups: int | None) -> Side:
@@ -99,7 +99,7 @@ def report_gn(groups: int | None) -> Side:
     own = NONE if groups is None else group(groups, norm_init="report")
     name = "none" if groups is None else f"group (G={groups})"
     place = {"batch_size": 50, "lr": 1e-3}
-    return side(name, "report_gn", REPORT, own, place, evaluated="batch")
+    return side(name, "report_gn", REPORT, own, place, statistics="batch")
 
 
 def proper_bn(norm: str, batch_size: int = 50, lr: float = 1e-3, **more: Any) -> Side:
@@ -110,9 +110,10 @@ def proper_bn(norm: str, batch_size: int = 50, lr: float = 1e-3, **more: Any) ->
     """
     own = BATCH if norm == "batch" else NONE
     flags = "proper_bn" if lr == 1e-3 else "proper_bn_lr"
-    how: dict[str, Any] = {"evaluated": "precise", "batch_size": batch_size, "lr": lr}
+    settings: dict[str, Any] = {"batch_size": batch_size, "lr": lr}
+    settings["statistics"] = "precise"
     name = "batch behind the convolutions" if norm == "batch" else norm
-    return side(name, flags, PROPER, own, **(how | more))
+    return side(name, flags, PROPER, own, **(settings | more))
 
 
 def proper_gn(groups: int | None) -> Side:

@@ -105,16 +105,19 @@ def _spectra(rows: pd.DataFrame) -> Iterator[_Spectrum]:
 
 @style()
 def draw(table: pd.DataFrame) -> Figure:
-    """A column a learning rate, a row a kind of statistics: means, and seeds thin."""
-    kinds = [kind for kind in _ROWS if kind in set(table["statistics"])]
+    """A column for each learning rate, a row for each of the statistics.
+
+    Means are thick lines, seeds are thin.
+    """
+    statistics = [name for name in _ROWS if name in set(table["statistics"])]
     points = list(dict.fromkeys(table["point"]))
     columns = few(points, _MOST_COLUMNS)
-    figure, axes = grid(len(kinds), len(columns), sharex="col", sharey=True)
+    figure, axes = grid(len(statistics), len(columns), sharex="col", sharey=True)
     styles = looks(table["setting"])
-    for ax_row, kind in zip(axes, kinds, strict=True):
-        ax_row[0].set_ylabel(_ROWS[kind])
+    for ax_row, by in zip(axes, statistics, strict=True):
+        ax_row[0].set_ylabel(_ROWS[by])
         for ax, point in zip(ax_row, columns, strict=True):
-            here = table[(table["statistics"] == kind) & (table["point"] == point)]
+            here = table[(table["statistics"] == by) & (table["point"] == point)]
             for setting, look in styles.items():
                 mine = here[here["setting"] == setting]
                 color = look["color"]

@@ -38,7 +38,7 @@ class Panel(NamedTuple):
 
 
 def panels(table: pd.DataFrame) -> list[Panel]:
-    """One panel for every setting, split and kind of statistics, in order."""
+    """One panel for every setting, split and statistics, in order."""
     found = []
     for _, rows in table.groupby(["setting", "split", "statistics"], sort=False):
         first = rows.iloc[0]

@@ -14,7 +14,7 @@ from normlab.landscape.points import Points
 from normlab.landscape.select import origin_member
 from normlab.landscape.settings import LandscapeConfig
 from normlab.landscape.slices import SLICES, Asked
-from normlab.landscape.surface import Surface, kinds_of
+from normlab.landscape.surface import Surface, statistics_of
 from normlab.store.landscapes import (
     Axes,
     drop_tiles_after,
@@ -152,7 +152,7 @@ class CellLandscapes:
             "points": config.points,
             "split": config.split,
             "images": images,
-            "statistics": kinds_of(cell.norm, config.statistics),
+            "statistics": statistics_of(cell.norm, config.statistics),
             "batch": config.batch or cell.batch_size,
         }
         settings |= {name: getattr(config, name) for name in _OWN[config.kind]}

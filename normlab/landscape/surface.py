@@ -28,8 +28,8 @@ _BATCH_ELSEWHERE = 500
 Found = dict[tuple[str, str], tuple[np.ndarray, np.ndarray | None]]
 
 
-def kinds_of(norm: str, asked: Sequence[str]) -> tuple[str, ...]:
-    """The kinds of statistics to look at; without running averages all are one."""
+def statistics_of(norm: str, asked: Sequence[str]) -> tuple[str, ...]:
+    """The statistics to look at; without running averages all are one."""
     return tuple(asked) if NORMS[norm].running else ("batch",)
 
 
@@ -56,15 +56,15 @@ class Surface:
         conv = "forward" if conv == "direct" else conv
         network = build_network(cell, dataset, conv=conv)
         evaluates = {
-            kind: make_evaluate(
+            statistics: make_evaluate(
                 network.model,
                 network.scale,
-                batch_size=_batch(cell, config, kind, platform),
-                statistics=kind,
+                batch_size=_batch(cell, config, statistics, platform),
+                statistics=statistics,
                 task=dataset.task,
                 noise=cell.noise_eval,
             )
-            for kind in kinds_of(cell.norm, config.statistics)
+            for statistics in statistics_of(cell.norm, config.statistics)
         }
 
         def at(coordinates_2: jax.Array, along: Slice, images: dict) -> dict:
@@ -73,14 +73,14 @@ class Surface:
             stats = statistics_at(along, a)
             return {
                 split: {
-                    kind: evaluate(params, stats, *images[split])
-                    for kind, evaluate in evaluates.items()
+                    statistics: evaluate(params, stats, *images[split])
+                    for statistics, evaluate in evaluates.items()
                 }
                 for split in config.split
             }
 
         # As asked for: a tree that went through jit has its names in another order.
-        self._order = [(split, kind) for split in config.split for kind in evaluates]
+        self._order = [(split, name) for split in config.split for name in evaluates]
         arrays = data_arrays(dataset)
         images = {
             split: tuple(arrays[f"{split}_{xy}"][: config.images] for xy in "xy")
@@ -115,11 +115,13 @@ class Surface:
           UserError: a device ran out of memory.
         """
         found = self._run(coordinates_N2.astype(np.float32), along)
-        return {(split, kind): found[split][kind] for split, kind in self._order}
+        return {(split, name): found[split][name] for split, name in self._order}
 
 
-def _batch(cell: CellConfig, config: LandscapeConfig, kind: str, platform: str) -> int:
+def _batch(
+    cell: CellConfig, config: LandscapeConfig, statistics: str, platform: str
+) -> int:
     """Images at a time; their number matters to batch statistics alone."""
-    if kind == "batch" and NORMS[cell.norm].running:
+    if statistics == "batch" and NORMS[cell.norm].running:
         return config.batch or cell.batch_size
     return _BATCH.get(platform, _BATCH_ELSEWHERE)

@@ -53,8 +53,8 @@ def _rows(found: Landscape) -> pd.DataFrame:
     if axes.path is not None:
         path = pd.DataFrame({"a": axes.path["a"], "b": axes.path["b"]})
         path = path.assign(path_step=axes.path["step"])
-        kinds = found.table[["split", "statistics"]].drop_duplicates()
-        parts.append(kinds.merge(path, how="cross"))
+        curves = found.table[["split", "statistics"]].drop_duplicates()
+        parts.append(curves.merge(path, how="cross"))
         told |= {"share_a": axes.shares[0], "share_b": axes.shares[1]}
     config = found.cell.config
     columns: dict[str, Any] = {

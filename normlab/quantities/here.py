@@ -67,7 +67,7 @@ class Site:
 
     @property
     def statistics(self) -> tuple[str, ...]:
-        """The kinds of statistics under which the loss is a function of its own."""
+        """The statistics under which the loss is a function of its own."""
         return ("batch", "running") if self.running else ("batch",)
 
 
@@ -178,8 +178,8 @@ class Here:
         """
         iterations = self.site.settings.probe_iterations
         found = [
-            ritz_of(self.fixed[kind], self.params, self.key, iterations)
-            for kind in self.site.statistics
+            ritz_of(self.fixed[name], self.params, self.key, iterations)
+            for name in self.site.statistics
         ]
         return jax.tree.map(lambda *each: jnp.stack(each), *found)
 

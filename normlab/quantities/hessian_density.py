@@ -27,15 +27,15 @@ def measure(here: Here) -> dict[str, Array]:
     settings = here.site.settings
     keys = sample_keys(here.key, settings.probe_samples)
 
-    def nodes(kind: str) -> Ritz:
-        times, flat = product(here.fixed[kind], here.params)
+    def nodes(statistics: str) -> Ritz:
+        times, flat = product(here.fixed[statistics], here.params)
 
         def one(key: Array) -> Ritz:
             return ritz(times, signs(key, flat), settings.probe_iterations)
 
         return jax.lax.map(one, keys)
 
-    found = [nodes(kind) for kind in here.site.statistics]
+    found = [nodes(name) for name in here.site.statistics]
     return {
         "value": jnp.stack([each.value for each in found]),
         "weight": jnp.stack([each.weight for each in found]),

@@ -11,7 +11,7 @@ from normlab.quantities.lanczos import extreme
 
 
 def measure(here: Here) -> dict[str, Array]:
-    """``eigenvalue`` and ``residual`` for every kind of statistics; (S, 3).
+    """``eigenvalue`` and ``residual`` for each of the statistics; (S, 3).
 
     The three largest, descending, of the Hessian over all parameters of the loss over
     the probe's images, by ``probe_iterations`` steps of Lanczos' method. An eigenvalue

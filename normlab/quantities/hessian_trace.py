@@ -9,7 +9,7 @@ from normlab.quantities.hessian import product, sample_keys, signs
 
 
 def measure(here: Here) -> dict[str, Array]:
-    """``trace`` and ``stderr`` for every kind of statistics; (S,).
+    """``trace`` and ``stderr`` for each of the statistics; (S,).
 
     The mean of <v, H v> over ``probe_samples`` vectors v of random signs, whose
     expectation it is, and its standard error. The vectors are those of
@@ -19,8 +19,8 @@ def measure(here: Here) -> dict[str, Array]:
     samples = here.site.settings.probe_samples
     keys = sample_keys(here.key, samples)
 
-    def values(kind: str) -> Array:
-        times, flat = product(here.fixed[kind], here.params)
+    def values(statistics: str) -> Array:
+        times, flat = product(here.fixed[statistics], here.params)
 
         def one(key: Array) -> Array:
             v = signs(key, flat)
@@ -28,7 +28,7 @@ def measure(here: Here) -> dict[str, Array]:
 
         return jax.lax.map(one, keys)
 
-    found = jnp.stack([values(kind) for kind in here.site.statistics])
+    found = jnp.stack([values(name) for name in here.site.statistics])
     return {
         "trace": found.mean(-1),
         "stderr": found.std(-1, ddof=1) / samples**0.5,

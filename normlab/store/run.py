@@ -9,7 +9,7 @@ from normlab.cell import Cell, CellConfig, Member
 from normlab.config import SweepConfig
 from normlab.errors import UserError
 from normlab.serialize import from_dict, to_json
-from normlab.settings import earlier
+from normlab.settings import earlier, stored, stored_names
 from normlab.store.layout import (
     CellPaths,
     RunPaths,
@@ -133,17 +133,19 @@ def _check_same(paths: RunPaths, found: dict, wanted: dict) -> None:
         )
     if odd:
         name = odd[0]
+        flags = {stored: flag for flag, stored in stored_names(SweepConfig).items()}
         raise UserError(
-            f"--out={paths.root} holds another configuration (--{name}: "
-            f"{old.get(name)} there, {new.get(name)} asked for); choose another --out"
+            f"--out={paths.root} holds another configuration "
+            f"(--{flags.get(name, name)}: {old.get(name)} there, {new.get(name)} asked "
+            "for); choose another --out"
         )
 
 
 def write_cell(paths: CellPaths, cell: Cell, status: str, **notes: Any) -> None:
     """Writes cell.json: configuration, members, status, and notes on the run."""
     value = {
-        "config": dataclasses.asdict(cell.config),
-        "members": [dataclasses.asdict(member) for member in cell.members],
+        "config": stored(cell.config),
+        "members": [stored(member) for member in cell.members],
         "status": status,
         **notes,
     }

@@ -95,9 +95,9 @@ def _resolve(config: SweepConfig, static: dict, available: int) -> CellConfig:
     steps = config.steps or max(length, 1)
     if steps >= 2**31:  # steps are 32-bit numbers in the store
         raise UserError(f"--epochs={config.epochs}: {steps} steps are too many")
-    # Only a norm with running averages has more than one kind of statistics.
+    # Only a norm with running averages can be evaluated by several statistics.
     running = NORMS[norm].running
-    bn_eval = config.bn_eval if running else config.bn_eval[:1]
+    statistics = config.eval_statistics if running else config.eval_statistics[:1]
     often = min(config.eval_epochs * train_size / batch_size, _NEVER)
     eval_every = config.eval_every or max(math.ceil(round(often, 6)), 1)
     probes = askable(config.probes, norm, config.norm)
@@ -108,7 +108,7 @@ def _resolve(config: SweepConfig, static: dict, available: int) -> CellConfig:
         "probes": probes,
         "probe_every": (config.probe_every or eval_every) if probes else 0,
         "train_eval_size": min(config.train_eval_size, train_size),
-        "bn_eval": bn_eval,
+        "eval_statistics": statistics,
     }
     return CellConfig(**static, **(same | resolved))
 

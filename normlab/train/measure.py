@@ -162,7 +162,7 @@ def make_measure(
             lr=rate(snapshot.lr, snapshot.step),
             loss=loss,
             tapped=tapped,
-            fixed={kind: fixed(kind) for kind in site.statistics},
+            fixed={name: fixed(name) for name in site.statistics},
             key=probe_key(snapshot.seed, snapshot.step),
             initial=lambda: network.initial(snapshot.seed)["params"],
         )

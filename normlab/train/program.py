@@ -83,7 +83,7 @@ def build_program(
     network = build_network(cell, dataset, conv=conv)
     tx = make_optimizer(cell.optimizer)
     step = make_step(network.model, tx, network.prepare, network.task)
-    evaluate = make_evaluations(network, cell.bn_eval, cell.eval_batch_size)
+    evaluate = make_evaluations(network, cell.eval_statistics, cell.eval_batch_size)
     in_precision = partial(products_in, cell.precision)
     probe = channels = None
     if cell.probes:

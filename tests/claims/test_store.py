@@ -203,7 +203,7 @@ def test_every_claims_measure_can_be_taken_of_a_run(tmp_path):
     networks = evidence.members.index
     for claim in CLAIMS.values():
         for part in claim.parts:
-            found = part.measure.of(evidence, networks, part.sides[0].evaluated)
+            found = part.measure.of(evidence, networks, part.sides[0].statistics)
             assert set(found.index) <= set(networks), part.statistic
 
 

@@ -34,7 +34,7 @@ SETTINGS = {
     "norm": "none,batch,group_correlated",
     "groups": 2,
     "grouping": "correlated",
-    "bn_eval": "running,batch,precise",
+    "eval_statistics": "running,batch,precise",
     "lr": "0,1e-2",
     "steps": 3,
     "eval_every": 2,

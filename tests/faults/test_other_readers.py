@@ -23,7 +23,7 @@ PROBES = ("gradient_norm", "activation_moments")
 SETTINGS = {
     "norm": "none,batch,group",
     "groups": 2,
-    "bn_eval": "running,batch",
+    "eval_statistics": "running,batch",
     "lr": "1e-2,1e38",
     "steps": 7,
     "eval_every": 5,

@@ -87,7 +87,7 @@ def sweep(out: Path, **flags) -> list[str]:
         "train_size": 128,
         "train_eval_size": 16,
         "eval_batch_size": 500,
-        "bn_eval": "batch",
+        "eval_statistics": "batch",
         "num_seeds": 1,
         "lr": "1e-3",
         "compilation_cache": "none",

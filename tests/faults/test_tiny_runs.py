@@ -12,7 +12,7 @@ from tests.compiled_once import compiled_once
 from tests.faults.commands import assert_fine, call, commands
 
 pytestmark = pytest.mark.faults
-KINDS = declared(RecordingSettings.__dataclass_fields__["bn_eval"]).known
+STATISTICS = declared(RecordingSettings.__dataclass_fields__["eval_statistics"]).known
 
 SIZE = 30
 PROBES = ("gradient_norm", "parameter_norm", "activation_moments", "loss_range")
@@ -41,7 +41,7 @@ SETTINGS = (
     flag("eval_every", [0, 1, 2, 100]),
     flag("eval_batch_size", [1, 7, SIZE, 10**6]),
     flag("train_eval_size", [1, 7, 10**6]),
-    flag("bn_eval", [*KINDS, ",".join(KINDS)]),
+    flag("eval_statistics", [*STATISTICS, ",".join(STATISTICS)]),
     flag("probes", ["", *PROBES, ",".join(PROBES)]),
     flag("path_every", [0, 1, 5]),
     flag("lr", ["0", "1e-37", "1e30", "3e38", "0.1,0.01,1"]),

@@ -167,8 +167,10 @@ def test_a_layer_that_no_model_has_is_one_line(axis, model):
 
 
 def test_only_norms_with_running_averages_are_evaluated_in_several_ways():
-    found = configs_of(bn_eval=("precise", "running"), norm=("none", "batch", "group"))
-    assert [c.bn_eval for c in found] == [
+    found = configs_of(
+        eval_statistics=("precise", "running"), norm=("none", "batch", "group")
+    )
+    assert [c.eval_statistics for c in found] == [
         ("precise",),
         ("precise", "running"),
         ("precise",),
