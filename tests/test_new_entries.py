@@ -128,14 +128,14 @@ def test_a_norm_has_a_label_and_reads_what_it_says(new_norm):
         norm_momentum=(0.9, 0.99),
         norm_scale=(True, False),
         eval_statistics=("running", "batch"),
-        probes=("gradient_norm", "identities"),
+        quantities=("gradient_norm", "identities"),
     )
     cells = [cell.config for cell in expand(config, {"digits": 100})]
     found = [cell for cell in cells if cell.norm == new_norm]
     assert [(c.label, c.groups, c.epsilon, c.norm_momentum) for c in found] == [
         (new_norm, None, epsilon, 0.9) for epsilon in (1e-5, 1e-3)
     ]
-    assert {c.probes for c in found} == {("gradient_norm",)}
+    assert {c.quantities for c in found} == {("gradient_norm",)}
     assert {c.eval_statistics for c in found} == {("running",)}
     assert len(cells) == 2 + 8
 

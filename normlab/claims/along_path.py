@@ -40,7 +40,7 @@ def _largest_beta(rows: pd.DataFrame) -> pd.Series:
     return _of_steps(rows, rows["beta"].astype(float), "max")
 
 
-def _largest_beta_of_long_probes(rows: pd.DataFrame) -> pd.Series:
+def _largest_beta_of_long_steps(rows: pd.DataFrame) -> pd.Series:
     return _largest_beta(rows[rows["eta"] >= _LEAST_ETA])
 
 
@@ -127,15 +127,15 @@ PREDICTIVENESS = _measure(
     ratio=True,
 )
 SMOOTHNESS = _measure(
-    "effective smoothness, the greatest over probes from half a learning rate on, "
+    "effective smoothness, the greatest over trial steps from half a learning rate on, "
     "median over steps",
     "nats/θ²",
     "effective_smoothness",
-    _largest_beta_of_long_probes,
+    _largest_beta_of_long_steps,
     ratio=True,
 )
 SMOOTHNESS_OF_ALL = _measure(
-    "effective smoothness, the greatest over all probes, median over steps",
+    "effective smoothness, the greatest over all trial steps, median over steps",
     "nats/θ²",
     "effective_smoothness",
     _largest_beta,

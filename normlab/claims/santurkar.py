@@ -135,7 +135,7 @@ _FIGURES = (
                 path.SMOOTHNESS_OF_ALL,
             )
         ),
-        remark="Parts are (a), (b) and (c); probes as theirs, from a hundredth of a "
+        remark="Parts are (a), (b) and (c); trial steps as theirs, from a hundredth of a "
         "learning rate to thirty of them.",
     ),
     Claim(

@@ -94,7 +94,7 @@ def draw(table: pd.DataFrame) -> Figure:
     for ax, setting in zip(axes[0], settings, strict=True):
         ax.set_title(setting)
     for ax in axes[-1]:
-        ax.set_xlabel("probe's length η")
+        ax.set_xlabel("trial step's length η")
     bar = figure.colorbar(
         ScalarMappable(Normalize(0, 1), colormaps[_COLOURS]), ax=axes, shrink=0.8
     )

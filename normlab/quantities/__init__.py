@@ -58,7 +58,7 @@ _MATFREE = frozenset({"matfree"})
 _NODES = ("statistics", "sample", "node")
 
 QUANTITIES = Registry(
-    "probes",
+    "quantities",
     {
         "gradient_norm": Quantity(gradient_norm.measure, ("part",)),
         "parameter_norm": Quantity(parameter_norm.measure, ("part",)),

@@ -76,7 +76,7 @@ RANKS = 3
 
 
 class Line(NamedTuple):
-    """The loss and its gradient along the gradient, at theta - eta lr g; shape (E,).
+    """The loss and its gradient after trial steps, at theta - eta lr g; shape (E,).
 
     Attributes:
       loss: L(theta - eta lr g).
@@ -124,7 +124,7 @@ class Here:
       loss: params -> the loss on the batch of step t, under its own statistics.
       tapped: (params, moves) -> (that loss, (inputs, outputs) of the norm layers),
         ``moves`` being added to the inputs and outputs.
-      fixed: statistics -> (params -> the loss over the probe's images), the same
+      fixed: statistics -> (params -> the loss over ``probe_images``), the same
         images at every step; ``running`` only for a norm with running averages.
       key: for random vectors: a function of the member's seed and the step.
       initial: () -> theta_0.
@@ -151,14 +151,14 @@ class Here:
 
     @cached_property
     def line(self) -> Line:
-        """The probes along the gradient, computed once whoever asks.
+        """The trial steps along the gradient, computed once whoever asks.
 
         One gradient for each eta, one after another: memory does not grow with them.
         """
         gradient = self.gradient
         size = norm(gradient)
 
-        def probe(eta: Array) -> Line:
+        def trial_step(eta: Array) -> Line:
             there = step_along(self.params, gradient, -eta * self.lr)
             loss, other = jax.value_and_grad(self.loss)(there)
             away = norm(jax.tree.map(jnp.subtract, gradient, other))
@@ -167,7 +167,7 @@ class Here:
             return Line(loss, eta * self.lr * size, away, length, cosine)
 
         return jax.lax.map(
-            probe, jnp.asarray(self.site.settings.probe_etas, size.dtype)
+            trial_step, jnp.asarray(self.site.settings.probe_etas, size.dtype)
         )
 
     @cached_property

@@ -6,7 +6,7 @@ from normlab.quantities.here import Here
 
 
 def measure(here: Here) -> dict[str, Array]:
-    """``here``: L(theta); ``low``, ``high``: its range over the probes; scalars.
+    """``here``: L(theta); ``low``, ``high``: its range over the trial steps.
 
     The range is of L(theta - eta lr g) over the etas, as the paper defines it, so it
     need not hold L(theta) itself. All on one batch, under its own statistics.

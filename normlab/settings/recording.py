@@ -35,8 +35,11 @@ class RecordingSettings:
         "Store the point one step after each, too: what differences along the path "
         "are measured from.",
     )
-    probes: tuple[str, ...] = flag(
-        (), "Quantities to measure while training.", choices="probes"
+    quantities: tuple[str, ...] = flag(
+        (),
+        "Quantities to measure while training.",
+        choices="quantities",
+        stored_as="probes",
     )
     probe_every: int = flag(
         0,

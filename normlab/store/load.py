@@ -63,7 +63,7 @@ def load_quantity(
         if found is not None:
             found = found if part is None else part(found).reset_index(drop=True)
             frames.append(_with_settings(cell, found))
-        elif name in cell.config.probes and cell_status(paths) == "complete":
+        elif name in cell.config.quantities and cell_status(paths) == "complete":
             absent.append(paths.root)
     if frames and absent:
         raise UserError(

@@ -75,7 +75,7 @@ def drop_probes_after(paths: CellPaths, step: int) -> None:
 
 def probed_at(config: CellConfig, step: int) -> bool:
     """Whether a cell's probes measure at the parameters after ``step`` updates."""
-    if not config.probes:
+    if not config.quantities:
         return False
     return step % config.probe_every == 0 or step == config.steps
 
@@ -86,7 +86,7 @@ def check_probes(paths: CellPaths, config: CellConfig, stop: int) -> None:
     Raises:
       UserError: a part is missing or damaged.
     """
-    for name in config.probes:
+    for name in config.quantities:
         found = [
             read_table(part, made_again(paths.root), ["step"])["step"].to_numpy()
             for part in numbered(paths.probes / name, PREFIX, SUFFIX).values()
@@ -143,7 +143,7 @@ def read_quantity(paths: CellPaths, name: str) -> pd.DataFrame | None:
         stop = max(parts)
         if cell_status(paths) == "complete":
             stop = config.steps + 1
-        if name in config.probes:
+        if name in config.quantities:
             steps = [frame["step"].to_numpy() for frame in frames]
             _check_steps(paths, name, config, steps, stop)
     frame = pd.concat(frames, ignore_index=True)

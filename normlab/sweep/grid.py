@@ -100,13 +100,13 @@ def _resolve(config: SweepConfig, static: dict, available: int) -> CellConfig:
     statistics = config.eval_statistics if running else config.eval_statistics[:1]
     often = min(config.eval_epochs * train_size / batch_size, _NEVER)
     eval_every = config.eval_every or max(math.ceil(round(often, 6)), 1)
-    probes = askable(config.probes, norm, config.norm)
+    quantities = askable(config.quantities, norm, config.norm)
     same = {name: getattr(config, name) for name in named(CellConfig, axis=None)}
     resolved = {
         "steps": steps,
         "eval_every": eval_every,
-        "probes": probes,
-        "probe_every": (config.probe_every or eval_every) if probes else 0,
+        "quantities": quantities,
+        "probe_every": (config.probe_every or eval_every) if quantities else 0,
         "train_eval_size": min(config.train_eval_size, train_size),
         "eval_statistics": statistics,
     }

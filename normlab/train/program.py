@@ -86,10 +86,10 @@ def build_program(
     evaluate = make_evaluations(network, cell.eval_statistics, cell.eval_batch_size)
     in_precision = partial(products_in, cell.precision)
     probe = channels = None
-    if cell.probes:
+    if cell.quantities:
         site = site_of(network, cell)
-        measure = make_measure(cell.probes, site, network, partial(rate_at, tx))
-        probe = Probe(site, in_precision(make_probe(cell.probes, measure, step)))
+        measure = make_measure(cell.quantities, site, network, partial(rate_at, tx))
+        probe = Probe(site, in_precision(make_probe(cell.quantities, measure, step)))
     if NORMS[cell.norm].assigned:
         channels = in_precision(make_channels(network))
     return Program(

@@ -33,7 +33,7 @@ CELL = tiny.cell(
     steps=14,
     eval_every=5,
     path_every=3,
-    probes=("gradient_norm",),
+    quantities=("gradient_norm",),
     probe_every=4,
 )
 PLAN = tiny.plan(CELL)

@@ -193,8 +193,8 @@ often = settings(
 @example(["--out=\udcff"])
 @example(["--data_dir=a\0b"])
 @example(["--lr=" + "x" * 10**6])
-@example(["--probes=hessian_top", "--probe_iterations=2147483647"])
-@example(["--probes=effective_smoothness", "--probe_etas=1e300"])
+@example(["--quantities=hessian_top", "--probe_iterations=2147483647"])
+@example(["--quantities=effective_smoothness", "--probe_etas=1e300"])
 @given(sweeps)
 @often
 def test_any_words_plan_a_sweep_or_end_in_one_line(untraced, argv):

@@ -41,7 +41,7 @@ SETTINGS = {
 }
 # Ratios to the distance that a learning rate of 0 moves are not finite.
 PROBED = {
-    "probes": "effective_smoothness,gradient_lipschitz",
+    "quantities": "effective_smoothness,gradient_lipschitz",
     "norm": "batch",
     "path_every": 1,
 }

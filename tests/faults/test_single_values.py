@@ -133,7 +133,7 @@ ONE_AT_A_TIME = [
     {"eval_batch_size": 3, "train_eval_size": 3, "eval_statistics": "batch"},
     {"eval_batch_size": 5, "train_eval_size": 16, "eval_statistics": "batch"},
     {"eval_batch_size": 23, "eval_statistics": "precise"},
-    {"probes": "hessian_trace", "probe_images": 1, "probe_every": 2},
+    {"quantities": "hessian_trace", "probe_images": 1, "probe_every": 2},
 ]
 
 
@@ -158,7 +158,7 @@ def test_one_image_of_one_pixel(norm, changes, capsys, tmp_path, tally):
         {"norm": "group_correlated", "groups": 4},
         {"norm": "layer", "width": 0.25},
         {"norm": "none,group", "groups": "2,4"},
-        {"norm": "instance", "probes": "activation_moments"},
+        {"norm": "instance", "quantities": "activation_moments"},
     ],
     ids=str,
 )
@@ -176,7 +176,7 @@ def test_groups_behind_a_dense_layer(capsys, tmp_path):
     argv = words(tmp_path / "run", dataset="digits", model="small_cnn", width=0.5)
     argv += ["--norm=group", "--norm_dense=true", "--init=standard", "--groups=8"]
     assert says(capsys, sweep, *argv, "--dry_run") == ""
-    for more in ([], ["--probes=activation_moments"]):
+    for more in ([], ["--quantities=activation_moments"]):
         said = says(capsys, sweep, *argv, "--norm=instance", *more, "--dry_run")
         assert said == (
             "instance on small_cnn: layer norm3 (instance): each of the 128 groups of "

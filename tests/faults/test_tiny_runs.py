@@ -15,7 +15,7 @@ pytestmark = pytest.mark.faults
 STATISTICS = declared(RecordingSettings.__dataclass_fields__["eval_statistics"]).known
 
 SIZE = 30
-PROBES = ("gradient_norm", "parameter_norm", "activation_moments", "loss_range")
+QUANTITIES = ("gradient_norm", "parameter_norm", "activation_moments", "loss_range")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -42,7 +42,7 @@ SETTINGS = (
     flag("eval_batch_size", [1, 7, SIZE, 10**6]),
     flag("train_eval_size", [1, 7, 10**6]),
     flag("eval_statistics", [*STATISTICS, ",".join(STATISTICS)]),
-    flag("probes", ["", *PROBES, ",".join(PROBES)]),
+    flag("quantities", ["", *QUANTITIES, ",".join(QUANTITIES)]),
     flag("path_every", [0, 1, 5]),
     flag("lr", ["0", "1e-37", "1e30", "3e38", "0.1,0.01,1"]),
     flag("weight_decay", ["0", "3e38"]),

@@ -18,7 +18,7 @@ IMAGES, ITERATIONS, SAMPLES = 20, 60, 3
 MEMBERS = 2
 CONFIG = tiny.cell_config(
     norm="batch",
-    probes=NAMES,
+    quantities=NAMES,
     probe_images=IMAGES,
     probe_iterations=ITERATIONS,
     probe_samples=SAMPLES,
@@ -129,14 +129,14 @@ def test_trace_and_density_are_of_the_same_matrix(statistics, member, both):
 def test_a_member_alone_in_float32(both):
     """As training measures: the same, beside other members or not."""
     found, _ = both
-    config = dataclasses.replace(CONFIG, probes=("hessian_top", "hessian_bottom"))
+    config = dataclasses.replace(CONFIG, quantities=("hessian_top", "hessian_bottom"))
     program = tiny.program(config, DATA)
     assert program.probe is not None
     probe, members = jax.jit(program.probe.measure), states(program)
     for i in range(MEMBERS):
         state = jax.tree.map(lambda x, i=i: x[i], members)
         alone = probe(state, jnp.arange(5), ARRAYS)
-        for name in config.probes:
+        for name in config.quantities:
             values = alone[name]["eigenvalue"]
             assert values.dtype == jnp.float32
             expected = found[name]["eigenvalue"][i]

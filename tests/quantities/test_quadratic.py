@@ -75,7 +75,7 @@ def test_the_grid_against_numpy():
             np.testing.assert_allclose(found[name][k], value, rtol=1e-10, err_msg=name)
 
 
-def test_ranges_are_over_the_probes():
+def test_ranges_are_over_the_trial_steps():
     here = at(X, where=made.site(probe_etas=ETAS))
     g = A @ X
     points = [X - eta * LR * g for eta in ETAS]
@@ -190,7 +190,7 @@ def gradients_in(function, *args) -> int:
     return count(jax.make_jaxpr(function)(*args).jaxpr)
 
 
-def test_three_quantities_along_the_gradient_share_their_probes():
+def test_three_quantities_along_the_gradient_share_their_trial_steps():
     """Four etas are four gradients beside the one at theta, not twelve."""
     names = ["loss_range", "gradient_predictiveness", "effective_smoothness"]
 

@@ -38,7 +38,7 @@ CELL = dataclasses.replace(
     BARE,
     config=dataclasses.replace(
         BARE.config,
-        probes=NAMES,
+        quantities=NAMES,
         probe_every=4,
         probe_channels=(0, 3),
         probe_bins=6,
@@ -127,7 +127,7 @@ def test_the_next_point_is_where_training_went(measured):
 
 def test_smoothness_by_the_slow_way(tmp_path):
     """One member, one step, every eta: losses and gradients one by one."""
-    config = dataclasses.replace(CELL.config, augment="none", probes=NAMES[1:2])
+    config = dataclasses.replace(CELL.config, augment="none", quantities=NAMES[1:2])
     cell = dataclasses.replace(CELL, config=config)
     paths = CellPaths(tmp_path / "cell")
     plan = tiny.plan(cell)

@@ -25,7 +25,7 @@ EVERY = [
     {"path_every": 7},
     {"path_every": 7, "path_next": True},
     {"path_every": 1, "path_next": True},
-    {"probes": ("gradient_norm",), "probe_every": 4},
+    {"quantities": ("gradient_norm",), "probe_every": 4},
     {"regroup_at": 6},
     {"regroup_at": 6, "regroup_every": 4},
     {"regroup_every": 9},
