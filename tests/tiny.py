@@ -161,7 +161,7 @@ def network(config: CellConfig) -> Network:
 def plan(
     of: Cell,
     *,
-    mode: str = "vmap",
+    execution: str = "vmap",
     chunk: int | None = None,
     data: Dataset | None = None,
     devices: int = 1,
@@ -174,7 +174,7 @@ def plan(
         dataset=data,
         program=program(of.config, data),
         footprint=Footprint(state=0, working=0),
-        mode=mode,
+        execution=execution,
         chunk=len(of.members) if chunk is None else chunk,
         chunk_why="asked for",
         devices=devices,

@@ -91,7 +91,7 @@ def measure_block(
     Raises:
       UserError: a contender's losses differ from normlab's by more than ``tolerance``.
     """
-    contenders = {f"normlab ({task.plan.mode})": normlab_contender(task)}
+    contenders = {f"normlab ({task.plan.execution})": normlab_contender(task)}
     warm = {name: warm_up(found, task.steps) for name, found in contenders.items()}
     left_out: dict[str, str] = {}
     for name, peer in peers.items():

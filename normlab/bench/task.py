@@ -134,7 +134,7 @@ def normlab_contender(task: Task) -> Contender:
         plan.program,
         plan.cell,
         data,
-        mode=plan.mode,
+        execution=plan.execution,
         chunk=plan.chunk,
         room=task.steps,
         devices=task.devices,

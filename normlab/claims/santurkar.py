@@ -135,8 +135,8 @@ _FIGURES = (
                 path.SMOOTHNESS_OF_ALL,
             )
         ),
-        remark="Parts are (a), (b) and (c); trial steps as theirs, from a hundredth of a "
-        "learning rate to thirty of them.",
+        remark="Parts are (a), (b) and (c); trial steps as theirs, from a hundredth "
+        "of a learning rate to thirty of them.",
     ),
     Claim(
         "SF5",

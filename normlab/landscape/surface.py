@@ -9,7 +9,7 @@ from normlab.cell import CellConfig
 from normlab.data import Dataset
 from normlab.landscape.settings import LandscapeConfig
 from normlab.landscape.slices import Slice, statistics_at
-from normlab.members.over import choose_conv, choose_mode
+from normlab.members.over import choose_conv, choose_execution
 from normlab.members.runner import Runner
 from normlab.norms import NORMS
 from normlab.quantities.directions import combine
@@ -51,8 +51,8 @@ class Surface:
         self, cell: CellConfig, dataset: Dataset, config: LandscapeConfig, total: int
     ):
         platform = jax.local_devices()[0].platform
-        mode, _ = choose_mode(config.execution, platform)
-        conv = choose_conv(mode, platform)
+        execution, _ = choose_execution(config.execution, platform)
+        conv = choose_conv(execution, platform)
         conv = "forward" if conv == "direct" else conv
         network = build_network(cell, dataset, conv=conv)
         evaluates = {

@@ -34,10 +34,10 @@ class Footprint:
     working: int
     measured: bool = False
 
-    def total(self, members: int, mode: str, devices: int = 1) -> int:
+    def total(self, members: int, execution: str, devices: int = 1) -> int:
         """Bytes on all ``devices`` together for ``members`` at once."""
         members = padded(members, devices)
-        at_work = members if mode == "vmap" else devices
+        at_work = members if execution == "vmap" else devices
         # Twice the state: the old one and the new one.
         return 2 * self.state * members + self.working * at_work
 
@@ -145,7 +145,7 @@ def choose_chunk(
     asked: str,
     members: int,
     footprint: Footprint,
-    mode: str,
+    execution: str,
     available: int,
     devices: int = 1,
 ) -> tuple[int, str]:
@@ -160,7 +160,7 @@ def choose_chunk(
         size = min(int(asked), members)
         return size, "asked for"
     room = int(available * _SHARE)
-    most = most_that_fit(members, footprint, mode, room, devices)
+    most = most_that_fit(members, footprint, execution, room, devices)
     size = -(-members // -(-members // most))
     fit = "all fit" if most == members else f"{most} of {members} fit"
     source = "as the compiler measured" if footprint.measured else "by an upper bound"
@@ -169,9 +169,9 @@ def choose_chunk(
 
 
 def most_that_fit(
-    members: int, footprint: Footprint, mode: str, room: int, devices: int = 1
+    members: int, footprint: Footprint, execution: str, room: int, devices: int = 1
 ) -> int:
     """The most members, 1 to ``members``, that take at most ``room`` bytes; or 1."""
     counts = range(members, 0, -1)
-    fits = (m for m in counts if footprint.total(m, mode, devices) <= room)
+    fits = (m for m in counts if footprint.total(m, execution, devices) <= room)
     return next(fits, 1)

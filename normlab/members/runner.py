@@ -14,7 +14,7 @@ from normlab.members.memory import (
     tree_bytes,
     working_bytes,
 )
-from normlab.members.over import OverMembers, choose_mode
+from normlab.members.over import OverMembers, choose_execution
 from normlab.members.placement import Placement, choose_devices, padded
 from normlab.settings import DeviceSettings
 
@@ -55,17 +55,17 @@ class Runner:
         self._function, self._mapped = function, (*mapped, *(False for _ in shared))
         self._count, self._asked, self._advice = count, settings.member_chunk, advice
         self._most = min(count, at_once or count) if self._asked == "auto" else count
-        self._mode, _ = choose_mode(settings.execution, platform)
+        self._execution, _ = choose_execution(settings.execution, platform)
         self._devices = local[
             : choose_devices(
-                settings.devices, self._most, len(local), platform, self._mode
+                settings.devices, self._most, len(local), platform, self._execution
             )
         ]
         self._place = Placement(self._devices)
         self._free = available_bytes(self._devices) - self._copies(shared)
         self._shared = tuple(self._place.share(tree) for tree in shared)
         self._over = OverMembers(
-            function, self._mapped, self._mode, placement=self._place
+            function, self._mapped, self._execution, placement=self._place
         )
         self._size = 0
 
@@ -102,7 +102,7 @@ class Runner:
                 self._asked,
                 self._most,
                 one,
-                self._mode,
+                self._execution,
                 max(room, 0),
                 self._place.count,
             )

@@ -14,8 +14,8 @@ def measure(here: Here) -> dict[str, Array]:
     """``eigenvalue`` and ``residual`` for each of the statistics; (S, 3).
 
     The three largest, descending, of the Hessian over all parameters of the loss over
-    the ``probe_images``, by ``probe_iterations`` steps of Lanczos' method. An eigenvalue
-    is within ``residual`` of each: a residual that is not small beside the eigenvalue
-    asks for more iterations. NaN where the Hessian has fewer.
+    the ``probe_images``, by ``probe_iterations`` steps of Lanczos' method. An
+    eigenvalue is within ``residual`` of each: a residual that is not small beside the
+    eigenvalue asks for more iterations. NaN where the Hessian has fewer.
     """
     return extreme(here.ritz, RANKS, largest=True)

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 def how(plan: CellPlan) -> dict[str, Any]:
     """How the plan's members are executed, for the cell's record."""
     return {
-        "execution": plan.mode,
+        "execution": plan.execution,
         "member_chunk": plan.chunk,
         "devices": plan.devices,
     }
@@ -30,7 +30,7 @@ def as_before(plan: CellPlan, record: dict, options: RunOptions) -> CellPlan:
     Another choice would change the rest of the run by rounding. If the devices used
     before are not available, the plan is not changed, and the log says so.
     """
-    if record.get("execution") != plan.mode:
+    if record.get("execution") != plan.execution:
         return plan
     changes = {}
     limits = {

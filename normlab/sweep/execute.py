@@ -114,7 +114,7 @@ class _CellRun:
             plan.program,
             plan.cell,
             to_device(data_arrays(plan.dataset)),
-            mode=plan.mode,
+            execution=plan.execution,
             chunk=plan.chunk,
             room=options.chunk_steps,
             devices=jax.local_devices()[: plan.devices],

@@ -22,7 +22,7 @@ from normlab.members.memory import (
     tree_bytes,
     working_bytes,
 )
-from normlab.members.over import choose_conv, choose_mode
+from normlab.members.over import choose_conv, choose_execution
 from normlab.members.placement import choose_devices
 from normlab.run_options import RunOptions
 from normlab.sweep.grid import describe, expand, plan_size
@@ -42,7 +42,7 @@ class CellPlan:
     dataset: Dataset
     program: Program
     footprint: Footprint
-    mode: str
+    execution: str
     chunk: int
     chunk_why: str
     devices: int = 1
@@ -50,7 +50,7 @@ class CellPlan:
     @property
     def device_bytes(self) -> int:
         """Bytes on the devices while the cell runs, the copies of its data included."""
-        own = self.footprint.total(self.chunk, self.mode, self.devices)
+        own = self.footprint.total(self.chunk, self.execution, self.devices)
         data_bytes = sum(x.nbytes for x in data_arrays(self.dataset).values())
         return own + self.devices * data_bytes
 
@@ -60,7 +60,7 @@ class Plan:
     """Cells of a sweep, ``total`` with those that were left out."""
 
     cells: tuple[CellPlan, ...]
-    mode_why: str
+    execution_why: str
     total: int
 
     @property
@@ -72,7 +72,7 @@ class Plan:
         count = f"{len(cells)}" + f" of {self.total}" * (len(cells) < self.total)
         lines = [
             f"plan: {count} cells, {members} members, {steps:,} member-steps",
-            f"execution: {first.mode} ({self.mode_why})",
+            f"execution: {first.execution} ({self.execution_why})",
         ]
         for plan in self.cells:
             config = plan.cell.config
@@ -110,14 +110,16 @@ def make_plan(
     """
     datasets = _datasets(config, options)
     cells = _expand(config, datasets)
-    mode, mode_why = choose_mode(options.execution, jax.local_devices()[0].platform)
+    execution, execution_why = choose_execution(
+        options.execution, jax.local_devices()[0].platform
+    )
     plans = [
-        _plan_cell(cell, cells, datasets, options, mode)
+        _plan_cell(cell, cells, datasets, options, execution)
         for cell in cells
         if only is None or cell.id in only
     ]
     _check_widths(plans)
-    return Plan(tuple(plans), mode_why, len(cells))
+    return Plan(tuple(plans), execution_why, len(cells))
 
 
 def _check_widths(plans: Sequence[CellPlan]) -> None:
@@ -152,45 +154,57 @@ def _plan_cell(
     cells: tuple[Cell, ...],
     datasets: Mapping[str, Dataset],
     options: RunOptions,
-    mode: str,
+    execution: str,
 ) -> CellPlan:
     config, members = cell.config, len(cell.members)
     dataset = data.subset(datasets[config.dataset], config.train_size)
     name = describe(config, tuple(other.config for other in cells))
     platform = jax.local_devices()[0].platform
-    program = build_program(config, dataset, conv=choose_conv(mode, platform))
+    program = build_program(config, dataset, conv=choose_conv(execution, platform))
     try:
         functions = _functions(program, cell, dataset, options.chunk_steps)
         footprint = _footprint(functions, working_bytes)
     except ValueError as error:  # a norm that does not fit the model, say
         raise UserError(f"{name} on {config.model}: {error}") from error
     data_bytes = sum(x.nbytes for x in data_arrays(dataset).values())
-    devices, available = _devices(options, members, mode, data_bytes)
+    devices, available = _devices(options, members, execution, data_bytes)
 
     def chosen(footprint: Footprint) -> tuple[int, str]:
         return choose_chunk(
-            options.member_chunk, members, footprint, mode, available, devices
+            options.member_chunk, members, footprint, execution, available, devices
         )
 
     _, (_, indices, *_) = functions[0]
     _check_fits(name, footprint.state + tree_bytes(indices), available)
     chunk, why = chosen(footprint)
-    alone = footprint.total(1, mode)
+    alone = footprint.total(1, execution)
     if alone > available or chunk < members and options.member_chunk == "auto":
         # The bound counts what the compiler never holds at once: ask it.
         started = time.monotonic()
         footprint = _footprint(functions, compiled_bytes, measured=True)
-        _check_fits(name, footprint.total(1, mode), available)
+        _check_fits(name, footprint.total(1, execution), available)
         chunk, why = chosen(footprint)
         why = f"{why} in {time.monotonic() - started:.1f} s"
     local = len(jax.local_devices())
-    if mode != "loop" and options.devices == "auto" and devices < min(local, members):
+    if (
+        execution != "loop"
+        and options.devices == "auto"
+        and devices < min(local, members)
+    ):
         why += (
             f"; it uses {devices} of {local} devices, because more would be idle or "
             "have no room for the data"
         )
     return CellPlan(
-        cell, name, dataset, program, footprint, mode, chunk, why, min(devices, chunk)
+        cell,
+        name,
+        dataset,
+        program,
+        footprint,
+        execution,
+        chunk,
+        why,
+        min(devices, chunk),
     )
 
 
@@ -209,7 +223,7 @@ def _check_fits(name: str, needed: int, available: int) -> None:
 
 
 def _devices(
-    options: RunOptions, members: int, mode: str, data_bytes: int
+    options: RunOptions, members: int, execution: str, data_bytes: int
 ) -> tuple[int, int]:
     """(devices that share the members, bytes free on them beside the data's copies)."""
     local = jax.local_devices()
@@ -219,7 +233,9 @@ def _devices(
         # A core's copy of the data is taken from memory that all of them share.
         room = _COPIES_SHARE * available_bytes(local, options.deterministic)
         most = min(most, max(1, int(room / max(data_bytes, 1))))
-    devices = choose_devices(options.devices, members, most, local[0].platform, mode)
+    devices = choose_devices(
+        options.devices, members, most, local[0].platform, execution
+    )
     free = available_bytes(local[:devices], options.deterministic)
     free -= devices * data_bytes
     return devices, max(free, 0)

@@ -32,7 +32,7 @@ class Population:
       program: what one member does.
       cell: whose members.
       data: the arrays of the dataset, on the device.
-      mode: ``vmap``, ``map`` or ``loop``.
+      execution: ``vmap``, ``map`` or ``loop``.
       chunk: members on the devices at once, rounded up to a multiple of theirs.
       room: the most steps of one call of `train`.
       devices: what the members are spread over; by default the first device.
@@ -44,7 +44,7 @@ class Population:
         cell: Cell,
         data: dict[str, jax.Array],
         *,
-        mode: str,
+        execution: str,
         chunk: int,
         room: int,
         devices: Sequence[Any] = (),
@@ -57,15 +57,20 @@ class Population:
         place = self._place
         self._init = OverMembers(program.init, (True, True), "vmap", placement=place)
         self._train = OverMembers(
-            program.chunk, (True, True, False, False), mode, (0,), place
+            program.chunk, (True, True, False, False), execution, (0,), place
         )
         self._evaluate = OverMembers(
-            program.evaluate, (True, True, False), mode, placement=place
+            program.evaluate, (True, True, False), execution, placement=place
         )
         measure = program.probe.measure if program.probe else _nothing
-        self._probe = OverMembers(measure, (True, True, False), mode, placement=place)
+        self._probe = OverMembers(
+            measure, (True, True, False), execution, placement=place
+        )
         self._channels = OverMembers(
-            program.channels or _nothing, (True, True, False), mode, placement=place
+            program.channels or _nothing,
+            (True, True, False),
+            execution,
+            placement=place,
         )
         self._states: list[Any] = []
 

@@ -46,7 +46,7 @@ def like():
     """The shapes of the cell's state."""
     plan = small.PLAN
     population = Population(
-        plan.program, plan.cell, {}, mode=plan.mode, chunk=plan.chunk, room=4
+        plan.program, plan.cell, {}, execution=plan.execution, chunk=plan.chunk, room=4
     )
     return population.shapes()
 

@@ -294,15 +294,15 @@ def test_the_length_of_calls_changes_no_bit(
 
 
 @pytest.mark.slow
-def test_it_resumes_in_other_modes_and_member_chunks(often, tmp_path):
+def test_it_resumes_in_other_executions_and_member_chunks(often, tmp_path):
     """SGD: Adam would make steps of size lr out of a zero gradient's rounding."""
     plan = tiny.plan(dataclasses.replace(CELL, config=tiny.cell_config(steps=14)))
     whole, cut = CellPaths(tmp_path / "whole"), CellPaths(tmp_path / "cut")
     run_cell(plan, whole, OPTIONS, tiny.Silent())
-    for mode, chunk in (("vmap", 3), ("map", 2), ("loop", 1)):
-        other = dataclasses.replace(plan, mode=mode, chunk=chunk)
+    for execution, chunk in (("vmap", 3), ("map", 2), ("loop", 1)):
+        other = dataclasses.replace(plan, execution=execution, chunk=chunk)
         with contextlib.suppress(Interrupted):
-            run_cell(other, cut, OPTIONS, StopAfter(2 if mode != "loop" else 99))
+            run_cell(other, cut, OPTIONS, StopAfter(2 if execution != "loop" else 99))
     assert 0 < steps_run(cut) < 14
     pd.testing.assert_frame_equal(
         frame_of(cut), frame_of(whole), check_exact=False, rtol=1e-3, atol=1e-5
@@ -386,10 +386,10 @@ def test_a_cell_too_wide_for_the_device_goes_on_in_halves(
     tmp_path, monkeypatch, caplog, often
 ):
     whole = CellPaths(tmp_path / "whole")
-    run_cell(tiny.plan(CELL, mode="map"), whole, OPTIONS, tiny.Silent())
+    run_cell(tiny.plan(CELL, execution="map"), whole, OPTIONS, tiny.Silent())
     memory = OutOfMemory(monkeypatch, most=1)
     halves = CellPaths(tmp_path / "halves")
-    run_cell(tiny.plan(CELL, mode="map"), halves, OPTIONS, tiny.Silent())
+    run_cell(tiny.plan(CELL, execution="map"), halves, OPTIONS, tiny.Silent())
     assert [chunk for chunk, _ in memory.tried[:3]] == [3, 2, 1]
     assert {chunk for chunk, _ in memory.tried[2:]} == {1}
     assert "now 1 at once" in caplog.text
@@ -405,7 +405,7 @@ def test_out_of_memory_half_way_goes_on_from_the_checkpoint(
     memory = OutOfMemory(monkeypatch, most=2, after=5)
     stream = io.StringIO()
     progress = SweepProgress(CELL.member_steps, 1, stream)
-    plan = tiny.plan(CELL, mode="map")
+    plan = tiny.plan(CELL, execution="map")
     run_cell(plan, CellPaths(tmp_path), OPTIONS, progress)
     halves = [step for chunk, step in memory.tried if chunk == 2]
     assert memory.tried[0] == (3, 0)

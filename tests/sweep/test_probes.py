@@ -218,7 +218,7 @@ def test_stopped_anywhere_the_same_is_measured(measured, tmp_path, monkeypatch):
 def test_chunks_and_devices_measure_the_same(measured, tmp_path, chunk, devices):
     paths = CellPaths(tmp_path / "cell")
     run_cell(
-        tiny.plan(CELL, mode="map", chunk=chunk, devices=devices),
+        tiny.plan(CELL, execution="map", chunk=chunk, devices=devices),
         paths,
         OPTIONS,
         tiny.Silent(),

@@ -20,7 +20,7 @@ def evaluated(**changes) -> tuple[dict, dict, Population, Cell, Program]:
     arrays = data_arrays(data)
     program = tiny.program(cell.config, data)
     population = Population(
-        program, cell, to_device(arrays), mode="vmap", chunk=4, room=STEPS
+        program, cell, to_device(arrays), execution="vmap", chunk=4, room=STEPS
     )
     population.start()
     population.train(0, STEPS)
