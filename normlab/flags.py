@@ -113,7 +113,11 @@ def write(settings: Any) -> list[str]:
 
 
 # Flags that were renamed; flagfiles of earlier versions may still have them.
-RENAMED = {"bn_eval": "eval_statistics", "probes": "quantities"}
+RENAMED = {
+    "bn_eval": "eval_statistics",
+    "chunk_steps": "call_steps",
+    "probes": "quantities",
+}
 
 # The run that a command is about. Where several may be given, the flag is a multi flag.
 _ONE = "run"

@@ -104,7 +104,7 @@ def test_a_wrong_setting_is_named(setting, message):
         ({"member_chunk": "half"}, "give a positive number or auto"),
         ({"member_chunk": "²"}, "give a positive number or auto"),
         ({"member_chunk": ""}, "give a positive number or auto"),
-        ({"chunk_steps": 0}, "--chunk_steps=0: must be 1 or more"),
+        ({"call_steps": 0}, "--call_steps=0: must be 1 or more"),
         ({"keep_checkpoints": 0}, "--keep_checkpoints=0: must be 1 or more"),
         ({"checkpoint_seconds": -1.0}, "--checkpoint_seconds=-1.0: must be 0 or more"),
         ({"checkpoint_seconds": math.nan}, "--checkpoint_seconds=nan: must be 0"),

@@ -149,7 +149,7 @@ def test_a_norm_trains(new_norm):
     @jax.jit
     def train(indices):
         state = program.init(jnp.int32(0), values)
-        return state, program.chunk(state, indices, jnp.int32(2), arrays)
+        return state, program.call(state, indices, jnp.int32(2), arrays)
 
     before, (after, metrics) = train(jnp.arange(10).reshape(2, 5))
     assert int(after.step) == 2 and np.isfinite(metrics["batch_loss"]).all()

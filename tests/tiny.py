@@ -162,7 +162,7 @@ def plan(
     of: Cell,
     *,
     execution: str = "vmap",
-    chunk: int | None = None,
+    member_chunk: int | None = None,
     data: Dataset | None = None,
     devices: int = 1,
 ) -> CellPlan:
@@ -175,8 +175,8 @@ def plan(
         program=program(of.config, data),
         footprint=Footprint(state=0, working=0),
         execution=execution,
-        chunk=len(of.members) if chunk is None else chunk,
-        chunk_why="asked for",
+        member_chunk=len(of.members) if member_chunk is None else member_chunk,
+        member_chunk_why="asked for",
         devices=devices,
     )
 

@@ -122,7 +122,7 @@ def make_task(
         num_seeds=1,
         steps=steps,
     )
-    options = dataclasses.replace(options or RunOptions(), chunk_steps=steps)
+    options = dataclasses.replace(options or RunOptions(), call_steps=steps)
     (plan,) = make_plan(config, options).cells
     return Task(plan, dataset, steps)
 
@@ -135,8 +135,8 @@ def normlab_contender(task: Task) -> Contender:
         plan.cell,
         data,
         execution=plan.execution,
-        chunk=plan.chunk,
-        room=task.steps,
+        member_chunk=plan.member_chunk,
+        call_steps=task.steps,
         devices=task.devices,
     )
     population.start()

@@ -11,7 +11,7 @@ import numpy as np
 
 from normlab.settings.training import AUGMENT, STANDARDIZE
 
-_CHUNK = 1000  # images at a time; 1000 squares of a uint8 fit in a uint32
+_AT_ONCE = 1000  # images at a time; 1000 squares of a uint8 fit in a uint32
 _PAD = 4
 
 
@@ -74,10 +74,10 @@ def _sums(x_NHWC: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Sums of x and of x**2 over the images: two int64 [H, W, C], exact."""
     total = np.zeros(x_NHWC.shape[1:], np.int64)
     squares = np.zeros(x_NHWC.shape[1:], np.int64)
-    for start in range(0, len(x_NHWC), _CHUNK):
-        chunk = np.asarray(x_NHWC[start : start + _CHUNK])
-        total += chunk.sum(0, dtype=np.uint32)
-        squares += np.square(chunk, dtype=np.uint16).sum(0, dtype=np.uint32)
+    for start in range(0, len(x_NHWC), _AT_ONCE):
+        images = np.asarray(x_NHWC[start : start + _AT_ONCE])
+        total += images.sum(0, dtype=np.uint32)
+        squares += np.square(images, dtype=np.uint16).sum(0, dtype=np.uint32)
     return total, squares
 
 

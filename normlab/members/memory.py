@@ -141,7 +141,7 @@ def _container_bytes(whole: bool) -> float:
     return math.inf if limit == "max" else max(int(limit) - used, 0)
 
 
-def choose_chunk(
+def choose_member_chunk(
     asked: str,
     members: int,
     footprint: Footprint,
@@ -151,7 +151,7 @@ def choose_chunk(
 ) -> tuple[int, str]:
     """(members on the devices at once, why).
 
-    The fewest equal chunks that fit, so that the last one is not mostly padding.
+    The fewest equal chunks of members that fit, so that the last is not mostly padding.
 
     Args:
       available: bytes on all ``devices`` together.
@@ -159,8 +159,8 @@ def choose_chunk(
     if asked != "auto":
         size = min(int(asked), members)
         return size, "asked for"
-    room = int(available * _SHARE)
-    most = most_that_fit(members, footprint, execution, room, devices)
+    free_bytes = int(available * _SHARE)
+    most = most_that_fit(members, footprint, execution, free_bytes, devices)
     size = -(-members // -(-members // most))
     fit = "all fit" if most == members else f"{most} of {members} fit"
     source = "as the compiler measured" if footprint.measured else "by an upper bound"
@@ -169,9 +169,13 @@ def choose_chunk(
 
 
 def most_that_fit(
-    members: int, footprint: Footprint, execution: str, room: int, devices: int = 1
+    members: int,
+    footprint: Footprint,
+    execution: str,
+    free_bytes: int,
+    devices: int = 1,
 ) -> int:
-    """The most members, 1 to ``members``, that take at most ``room`` bytes; or 1."""
+    """The most members, 1 to ``members``, that take at most ``free_bytes``; or 1."""
     counts = range(members, 0, -1)
-    fits = (m for m in counts if footprint.total(m, execution, devices) <= room)
+    fits = (m for m in counts if footprint.total(m, execution, devices) <= free_bytes)
     return next(fits, 1)

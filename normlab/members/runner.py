@@ -5,11 +5,11 @@ from typing import Any
 
 import jax
 
-from normlab.members.chunks import Chunks, take
+from normlab.members.chunks import MemberChunks, take
 from normlab.members.memory import (
     Footprint,
     available_bytes,
-    choose_chunk,
+    choose_member_chunk,
     out_of_memory,
     tree_bytes,
     working_bytes,
@@ -95,15 +95,15 @@ class Runner:
                 tree_bytes([shape for shape, mapped in pairs if mapped]),
                 working_bytes(self._function, *shapes),
             )
-            room = self._free - self._copies(
+            free_bytes = self._free - self._copies(
                 [shape for shape, mapped in pairs[:own] if not mapped]
             )
-            size, _ = choose_chunk(
+            size, _ = choose_member_chunk(
                 self._asked,
                 self._most,
                 one,
                 self._execution,
-                max(room, 0),
+                max(free_bytes, 0),
                 self._place.count,
             )
             size = -(-self._count // -(-self._count // size))
@@ -119,16 +119,16 @@ class Runner:
         size = self.size(*args)
         pairs = list(zip(args, self._mapped, strict=False))
         first = next(arg for arg, mapped in pairs if mapped)
-        chunks = Chunks(jax.tree.leaves(first)[0].shape[0], size)
+        member_chunks = MemberChunks(jax.tree.leaves(first)[0].shape[0], size)
         found = []
-        for places in chunks:
+        for places in member_chunks:
             own = [
                 self._place.split(take(arg, places)) if mapped else self.share(arg)
                 for arg, mapped in pairs
             ]
             with out_of_memory(f"out of memory with {size} at once; {self._advice}"):
                 found.append(jax.device_get(self._over(*own, *self._shared)))
-        return chunks.join(found)
+        return member_chunks.join(found)
 
     def _copies(self, tree: Any) -> int:
         """Bytes of a tree, a copy on each device."""

@@ -93,7 +93,9 @@ def run_cell(
                 return _CellRun(plan, paths, options, progress, signals).run()
             except jax.errors.JaxRuntimeError as error:
                 plan = narrower(plan, error)
-                log.warning("%s: out of memory: now %d at once", plan.name, plan.chunk)
+                log.warning(
+                    "%s: out of memory: now %d at once", plan.name, plan.member_chunk
+                )
 
 
 class _CellRun:
@@ -115,8 +117,8 @@ class _CellRun:
             plan.cell,
             to_device(data_arrays(plan.dataset)),
             execution=plan.execution,
-            chunk=plan.chunk,
-            room=options.chunk_steps,
+            member_chunk=plan.member_chunk,
+            call_steps=options.call_steps,
             devices=jax.local_devices()[: plan.devices],
         )
         self._step_seconds = self._saving_seconds = 0.0
@@ -219,7 +221,7 @@ class _CellRun:
 
     def _count(self, step: int) -> int:
         """Steps until something else is due, or the call would last too long."""
-        ends = [self._stops.following(step), step + self._options.chunk_steps]
+        ends = [self._stops.following(step), step + self._options.call_steps]
         if self._step_seconds:
             ends.append(step + max(1, int(_CALL_SECONDS / self._step_seconds)))
         else:

@@ -17,7 +17,7 @@ from normlab.errors import UserError
 from normlab.members.memory import (
     Footprint,
     available_bytes,
-    choose_chunk,
+    choose_member_chunk,
     compiled_bytes,
     tree_bytes,
     working_bytes,
@@ -43,14 +43,14 @@ class CellPlan:
     program: Program
     footprint: Footprint
     execution: str
-    chunk: int
-    chunk_why: str
+    member_chunk: int
+    member_chunk_why: str
     devices: int = 1
 
     @property
     def device_bytes(self) -> int:
         """Bytes on the devices while the cell runs, the copies of its data included."""
-        own = self.footprint.total(self.chunk, self.execution, self.devices)
+        own = self.footprint.total(self.member_chunk, self.execution, self.devices)
         data_bytes = sum(x.nbytes for x in data_arrays(self.dataset).values())
         return own + self.devices * data_bytes
 
@@ -78,9 +78,9 @@ class Plan:
             config = plan.cell.config
             lines.append(
                 f"  {plan.name}: {len(plan.cell.members)} members x {config.steps} "
-                f"steps of {config.batch_size}, {plan.chunk} at once on "
+                f"steps of {config.batch_size}, {plan.member_chunk} at once on "
                 f"{plan.devices} {'device' if plan.devices == 1 else 'devices'} "
-                f"({plan.chunk_why}), up to {plan.device_bytes / 2**20:.0f} MiB"
+                f"({plan.member_chunk_why}), up to {plan.device_bytes / 2**20:.0f} MiB"
             )
         return "\n".join(lines)
 
@@ -162,7 +162,7 @@ def _plan_cell(
     platform = jax.local_devices()[0].platform
     program = build_program(config, dataset, conv=choose_conv(execution, platform))
     try:
-        functions = _functions(program, cell, dataset, options.chunk_steps)
+        functions = _functions(program, cell, dataset, options.call_steps)
         footprint = _footprint(functions, working_bytes)
     except ValueError as error:  # a norm that does not fit the model, say
         raise UserError(f"{name} on {config.model}: {error}") from error
@@ -170,20 +170,20 @@ def _plan_cell(
     devices, available = _devices(options, members, execution, data_bytes)
 
     def chosen(footprint: Footprint) -> tuple[int, str]:
-        return choose_chunk(
+        return choose_member_chunk(
             options.member_chunk, members, footprint, execution, available, devices
         )
 
     _, (_, indices, *_) = functions[0]
     _check_fits(name, footprint.state + tree_bytes(indices), available)
-    chunk, why = chosen(footprint)
+    member_chunk, why = chosen(footprint)
     alone = footprint.total(1, execution)
-    if alone > available or chunk < members and options.member_chunk == "auto":
+    if alone > available or member_chunk < members and options.member_chunk == "auto":
         # The bound counts what the compiler never holds at once: ask it.
         started = time.monotonic()
         footprint = _footprint(functions, compiled_bytes, measured=True)
         _check_fits(name, footprint.total(1, execution), available)
-        chunk, why = chosen(footprint)
+        member_chunk, why = chosen(footprint)
         why = f"{why} in {time.monotonic() - started:.1f} s"
     local = len(jax.local_devices())
     if (
@@ -202,9 +202,9 @@ def _plan_cell(
         program,
         footprint,
         execution,
-        chunk,
+        member_chunk,
         why,
-        min(devices, chunk),
+        min(devices, member_chunk),
     )
 
 
@@ -218,7 +218,7 @@ def _check_fits(name: str, needed: int, available: int) -> None:
         raise UserError(
             f"{name}: one member takes {needed / 2**30:.1f} GiB, and "
             f"{available / 2**30:.1f} GiB are free; a smaller --width, --batch_size, "
-            "--eval_batch_size, --chunk_steps or --probe_... needs less"
+            "--eval_batch_size, --call_steps or --probe_... needs less"
         )
 
 
@@ -231,8 +231,8 @@ def _devices(
     most = len(local)
     if cpu and options.devices == "auto":
         # A core's copy of the data is taken from memory that all of them share.
-        room = _COPIES_SHARE * available_bytes(local, options.deterministic)
-        most = min(most, max(1, int(room / max(data_bytes, 1))))
+        free_bytes = _COPIES_SHARE * available_bytes(local, options.deterministic)
+        most = min(most, max(1, int(free_bytes / max(data_bytes, 1))))
     devices = choose_devices(
         options.devices, members, most, local[0].platform, execution
     )
@@ -246,7 +246,7 @@ _Shaped = tuple[Callable, tuple]
 
 
 def _functions(
-    program: Program, cell: Cell, dataset: Dataset, room: int
+    program: Program, cell: Cell, dataset: Dataset, call_steps: int
 ) -> tuple[_Shaped, ...]:
     """All that a program computes, with the shapes it is called with.
 
@@ -254,7 +254,7 @@ def _functions(
     """
     scalar = jax.ShapeDtypeStruct((), jnp.float32)
     count = jax.ShapeDtypeStruct((), jnp.int32)
-    indices = jax.ShapeDtypeStruct((room, cell.config.batch_size), jnp.int32)
+    indices = jax.ShapeDtypeStruct((call_steps, cell.config.batch_size), jnp.int32)
     seen = jax.ShapeDtypeStruct((cell.config.train_eval_size,), jnp.int32)
     arrays = {
         name: jax.ShapeDtypeStruct(x.shape, x.dtype)
@@ -264,7 +264,7 @@ def _functions(
         program.init, count, {name: scalar for name in HYPERPARAMETERS}
     )
     functions = [
-        (program.chunk, (state, indices, count, arrays)),
+        (program.call, (state, indices, count, arrays)),
         (program.evaluate, (state, seen, arrays)),
     ]
     batch = jax.ShapeDtypeStruct(indices.shape[1:], indices.dtype)

@@ -12,8 +12,8 @@ from normlab.data import Dataset
 from normlab.norms import NORMS
 from normlab.quantities import Site
 from normlab.settings import ProbeSettings
+from normlab.train.call import make_call
 from normlab.train.channels import make_channels
-from normlab.train.chunk import make_chunk
 from normlab.train.evaluations import make_evaluations
 from normlab.train.measure import make_measure, make_probe, site_of
 from normlab.train.network import build_network
@@ -41,8 +41,8 @@ class Program:
 
     Attributes:
       init: ``(seed, hyperparameters) -> state``.
-      chunk: ``(state, indices_KB, count, data) -> (state, metrics)``, see
-        `normlab.train.chunk`.
+      call: ``(state, indices_KB, count, data) -> (state, metrics)``, see
+        `normlab.train.call`.
       evaluate: ``(state, indices_E, data) -> metrics``, see
         `normlab.train.evaluations`.
       probe: of the cell's quantities; None if it has none.
@@ -51,7 +51,7 @@ class Program:
     """
 
     init: Callable[..., TrainState]
-    chunk: Callable
+    call: Callable
     evaluate: Callable
     probe: Probe | None
     channels: Callable | None = None
@@ -94,7 +94,7 @@ def build_program(
         channels = in_precision(make_channels(network))
     return Program(
         init=partial(init_state, network.model, tx, network.image_shape),
-        chunk=in_precision(make_chunk(step, step_metrics(network.task))),
+        call=in_precision(make_call(step, step_metrics(network.task))),
         evaluate=in_precision(evaluate),
         probe=probe,
         channels=channels,

@@ -33,7 +33,7 @@ def test_statistics_against_float64(images, how):
 
 
 def test_the_extremes_do_not_overflow():
-    # One more image than fits in a chunk, all as bright as can be.
+    # One more image than is summed at once, all as bright as can be.
     x = np.full((66_100, 1, 1, 1), 255, np.uint8)
     mean, std = feature_statistics(x, "feature")
     assert (mean.item(), std.item()) == (255, 1)

@@ -37,7 +37,7 @@ CELL = tiny.cell(
     probe_every=4,
 )
 PLAN = tiny.plan(CELL)
-OPTIONS = RunOptions(checkpoint_seconds=0.0, chunk_steps=4)
+OPTIONS = RunOptions(checkpoint_seconds=0.0, call_steps=4)
 CONFIG = SweepConfig(steps=14)
 
 
@@ -124,7 +124,7 @@ SWEEP = {
     "path_every": 2,
     "train_eval_size": 16,
     "eval_batch_size": 50,
-    "chunk_steps": 2,
+    "call_steps": 2,
     "checkpoint_seconds": 0,
     "compilation_cache": "none",
     "devices": 1,

@@ -160,7 +160,7 @@ def test_a_hundred_thousand_steps(tmp_path, tally):
             steps=steps,
             width=0.25,
             eval_every=1000,
-            chunk_steps=1000,
+            call_steps=1000,
             checkpoint_seconds=1,
         )
 

@@ -52,7 +52,7 @@ SETTINGS = (
     flag("augment", ["none", "flip_crop"]),
     flag("execution", ["vmap", "map", "loop"]),
     flag("member_chunk", ["auto", "1", "2"]),
-    flag("chunk_steps", [1, 3]),
+    flag("call_steps", [1, 3]),
 )
 MODELS = ["small_cnn", "deep_linear", "resnet20"]
 

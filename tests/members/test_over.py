@@ -37,8 +37,8 @@ def traces(monkeypatch):
     return found
 
 
-@pytest.mark.parametrize("execution, chunk", [("map", 4), ("loop", 2)])
-def test_a_cell_traces_its_step_once(execution, chunk, traces):
+@pytest.mark.parametrize("execution, member_chunk", [("map", 4), ("loop", 2)])
+def test_a_cell_traces_its_step_once(execution, member_chunk, traces):
     data = tiny.dataset()
     cell = tiny.cell(tiny.members(lrs=(0.1, 0.2, 0.3), seeds=(0, 1), weight_decay=0.1))
     population = Population(
@@ -46,8 +46,8 @@ def test_a_cell_traces_its_step_once(execution, chunk, traces):
         cell,
         to_device(data_arrays(data)),
         execution=execution,
-        chunk=chunk,
-        room=4,
+        member_chunk=member_chunk,
+        call_steps=4,
     )
     assert traces == []
     population.start()
@@ -60,8 +60,8 @@ def test_a_cell_traces_its_step_once(execution, chunk, traces):
 
 def test_running_a_cell_traces_its_step_once(traces, tmp_path):
     cell = tiny.cell(path_every=4)
-    plan = tiny.plan(cell, chunk=3)
-    run_cell(plan, CellPaths(tmp_path), RunOptions(chunk_steps=5), tiny.Silent())
+    plan = tiny.plan(cell, member_chunk=3)
+    run_cell(plan, CellPaths(tmp_path), RunOptions(call_steps=5), tiny.Silent())
     assert len(traces) == 1
 
 

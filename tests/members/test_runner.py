@@ -1,4 +1,4 @@
-"""A function over members without a sweep: in chunks, over devices, by any execution."""
+"""A function over members without a sweep: in chunks, over devices, in any way."""
 
 import jax
 import jax.numpy as jnp

@@ -41,7 +41,7 @@ EVERY = cell_of(*GROUPINGS)
 
 
 def population_of(
-    cell: Cell, execution: str = "vmap", chunk: int = 0, devices: int = 1
+    cell: Cell, execution: str = "vmap", member_chunk: int = 0, devices: int = 1
 ):
     data = tiny.dataset()
     found = Population(
@@ -49,17 +49,19 @@ def population_of(
         cell,
         to_device(data_arrays(data)),
         execution=execution,
-        chunk=chunk or len(cell.members),
-        room=6,
+        member_chunk=member_chunk or len(cell.members),
+        call_steps=6,
         devices=jax.devices()[:devices],
     )
     found.start()
     return found
 
 
-def trained(cell: Cell, execution: str = "vmap", chunk: int = 0, devices: int = 1):
+def trained(
+    cell: Cell, execution: str = "vmap", member_chunk: int = 0, devices: int = 1
+):
     """Grouped at steps 0 and 6 of 12: (final state, losses of each step)."""
-    population = population_of(cell, execution, chunk, devices)
+    population = population_of(cell, execution, member_chunk, devices)
     losses = []
     for step in (0, 6):
         population.regroup(step)
@@ -166,10 +168,10 @@ def test_executions_agree(execution, together):
     close(trained(EVERY, execution), together)
 
 
-@pytest.mark.parametrize("chunk, devices", [(2, 1), (3, 1), (5, 2)])
-def test_member_chunks_and_devices_agree(chunk, devices, together):
+@pytest.mark.parametrize("member_chunk, devices", [(2, 1), (3, 1), (5, 2)])
+def test_member_chunks_and_devices_agree(member_chunk, devices, together):
     """Five members: in chunks of two and three, and on two devices, one is padded."""
-    close(trained(EVERY, chunk=chunk, devices=devices), together)
+    close(trained(EVERY, member_chunk=member_chunk, devices=devices), together)
 
 
 def test_a_diverged_member_keeps_its_groups_and_touches_no_other():
@@ -198,7 +200,7 @@ CELL = cell_of(
     augment="flip",
 )
 PLAN = tiny.plan(CELL)
-OPTIONS = RunOptions(checkpoint_seconds=0.0, chunk_steps=6)
+OPTIONS = RunOptions(checkpoint_seconds=0.0, call_steps=6)
 
 
 def everything(paths: CellPaths):

@@ -16,7 +16,7 @@ from normlab.train.program import data_arrays
 from normlab.train.state import TrainState
 from tests import tiny
 
-ROOM = 6
+CALL_STEPS = 6
 NORMS = ("none", "batch", "group")
 
 
@@ -33,7 +33,7 @@ class Result(NamedTuple):
 def run(
     cell: Cell,
     execution: str = "vmap",
-    chunk: int = 0,
+    member_chunk: int = 0,
     cuts: tuple[int, ...] = (6, 6),
     evaluate: bool = False,
     devices: int = 1,
@@ -45,8 +45,8 @@ def run(
         cell,
         to_device(data_arrays(data)),
         execution=execution,
-        chunk=chunk or len(cell.members),
-        room=ROOM,
+        member_chunk=member_chunk or len(cell.members),
+        call_steps=CALL_STEPS,
         devices=jax.devices()[:devices],
     )
     population.start()
@@ -125,14 +125,15 @@ def test_execution_modes_agree(norm):
 
 
 @pytest.mark.parametrize(
-    "execution, chunk",
+    "execution, member_chunk",
     [pytest.param("vmap", 1, marks=pytest.mark.slow), ("vmap", 3), ("map", 2)],
 )
-def test_member_chunks_agree(execution, chunk):
+def test_member_chunks_agree(execution, member_chunk):
     """Three of four members: the last chunk is padded."""
     cell = tiny.cell()
     close(
-        run(cell, execution, chunk, evaluate=True), run(cell, execution, evaluate=True)
+        run(cell, execution, member_chunk, evaluate=True),
+        run(cell, execution, evaluate=True),
     )
 
 
@@ -226,7 +227,12 @@ def batches_seen(members, steps):
     data = tiny.dataset()
     cell = tiny.cell(members)
     population = Population(
-        tiny.program(cell.config, data), cell, {}, execution="vmap", chunk=3, room=steps
+        tiny.program(cell.config, data),
+        cell,
+        {},
+        execution="vmap",
+        member_chunk=3,
+        call_steps=steps,
     )
     return population._indices(np.arange(3), 0, steps)
 
@@ -255,14 +261,16 @@ def test_augmentation_is_shared_by_a_seed_and_changes_what_is_seen():
 
 
 @pytest.mark.parametrize(
-    "execution, chunk",
+    "execution, member_chunk",
     [("map", 0), pytest.param("vmap", 0, marks=pytest.mark.slow), ("map", 3)],
 )
-def test_devices_change_no_result(execution, chunk):
+def test_devices_change_no_result(execution, member_chunk):
     """Five members on two devices: one is padded; in chunks of three, two are."""
     cell = tiny.cell(tiny.members(lrs=(0.01, 0.1, 0.2, 0.3, 0.4), seeds=(0,)))
     one = run(cell, execution=execution, evaluate=True)
-    two = run(cell, execution=execution, chunk=chunk, evaluate=True, devices=2)
+    two = run(
+        cell, execution=execution, member_chunk=member_chunk, evaluate=True, devices=2
+    )
     close(one, two)
     assert two.metrics["batch_loss"].shape == (5, 12)
 
@@ -274,8 +282,8 @@ def test_members_are_spread_over_the_devices():
         cell,
         to_device(data_arrays(data)),
         execution="map",
-        chunk=4,
-        room=ROOM,
+        member_chunk=4,
+        call_steps=CALL_STEPS,
         devices=jax.devices()[:2],
     )
     population.start()
@@ -318,8 +326,8 @@ def test_measuring_changes_no_bit_of_training():
             cell,
             to_device(data_arrays(data)),
             execution="vmap",
-            chunk=4,
-            room=ROOM,
+            member_chunk=4,
+            call_steps=CALL_STEPS,
         )
         population.start()
         for step in range(0, 12, 3):

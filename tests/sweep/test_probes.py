@@ -46,7 +46,7 @@ CELL = dataclasses.replace(
         path_next=True,
     ),
 )
-OPTIONS = RunOptions(checkpoint_seconds=0.0, chunk_steps=4)
+OPTIONS = RunOptions(checkpoint_seconds=0.0, call_steps=4)
 PLAN = tiny.plan(CELL)
 
 
@@ -213,12 +213,12 @@ def test_stopped_anywhere_the_same_is_measured(measured, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("chunk", "devices"), [pytest.param(3, 1, marks=pytest.mark.slow), (4, 2)]
+    ("member_chunk", "devices"), [pytest.param(3, 1, marks=pytest.mark.slow), (4, 2)]
 )
-def test_chunks_and_devices_measure_the_same(measured, tmp_path, chunk, devices):
+def test_chunks_and_devices_measure_the_same(measured, tmp_path, member_chunk, devices):
     paths = CellPaths(tmp_path / "cell")
     run_cell(
-        tiny.plan(CELL, execution="map", chunk=chunk, devices=devices),
+        tiny.plan(CELL, execution="map", member_chunk=member_chunk, devices=devices),
         paths,
         OPTIONS,
         tiny.Silent(),

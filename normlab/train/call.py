@@ -10,10 +10,11 @@ from normlab.train.state import TrainState
 from normlab.train.step import Step
 
 
-def make_chunk(step: Step, names: Sequence[str] = STEP_METRICS) -> Callable:
-    """``chunk(state, indices_KB, count, data) -> (state, metrics)``.
+def make_call(step: Step, names: Sequence[str] = STEP_METRICS) -> Callable:
+    """``call(state, indices_KB, count, data) -> (state, metrics)``.
 
-    It takes the first ``count`` of K batches; one compiled program serves every
+    K is ``call_steps``, here and wherever an array has the suffix. A call takes the
+    first ``count`` of K batches; one compiled program serves every
     ``count`` up to K, so stops for evaluation cost no compilation.
 
     Args:
@@ -26,10 +27,10 @@ def make_chunk(step: Step, names: Sequence[str] = STEP_METRICS) -> Callable:
       shape (K,); entries from ``count`` on are not measured.
     """
 
-    def chunk(state: TrainState, indices_KB, count, data: dict):
+    def call(state: TrainState, indices_KB, count, data: dict):
         images, targets = data["train_x"], data["train_y"]
-        room = indices_KB.shape[0]
-        empty = {name: jnp.zeros((room,), jnp.float32) for name in names}
+        call_steps = indices_KB.shape[0]
+        empty = {name: jnp.zeros((call_steps,), jnp.float32) for name in names}
 
         def body(k, carry):
             state, metrics = carry
@@ -42,4 +43,4 @@ def make_chunk(step: Step, names: Sequence[str] = STEP_METRICS) -> Callable:
 
         return jax.lax.fori_loop(0, count, body, (state, empty))
 
-    return chunk
+    return call
