@@ -5,6 +5,12 @@ import signal
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
+# Nearly all of the time would go to compiling. With XLA_FLAGS= in the environment, the
+# tests run on programs that are optimized as a user's are.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false",
+)
 
 import jax
 import pytest

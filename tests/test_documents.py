@@ -49,23 +49,17 @@ def broken_pointers(path: Path, root: Path) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize(
-    "path", [*DOCUMENTS, *FLAGFILES], ids=lambda path: str(path.relative_to(ROOT))
-)
-def test_pointers_lead_somewhere(path):
-    assert not broken_pointers(path, ROOT)
+def test_pointers_lead_somewhere():
+    files = [*DOCUMENTS, *FLAGFILES, *SOURCES]
+    broken = {path.name: broken_pointers(path, ROOT) for path in files}
+    assert len(FLAGFILES) > 20 and len(SOURCES) > 100
+    assert {name: pointers for name, pointers in broken.items() if pointers} == {}
 
 
-def test_docstrings_point_to_documents_that_exist():
-    broken = {path.name: broken_pointers(path, ROOT) for path in SOURCES}
-    assert not {name: pointers for name, pointers in broken.items() if pointers}
-
-
-@pytest.mark.parametrize("path", FLAGFILES, ids=lambda path: path.stem)
-def test_a_measured_flagfile_points_to_its_results(path):
-    lines = path.read_text(encoding="utf-8").splitlines()
-    for line in lines:
-        assert "Measured" not in line or re.search(r"docs/\w+\.md#", line), line
+def test_measured_flagfiles_point_to_their_results():
+    for path in FLAGFILES:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            assert "Measured" not in line or re.search(r"docs/\w+\.md#", line), line
 
 
 def test_build_is_short():

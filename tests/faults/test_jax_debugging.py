@@ -40,6 +40,9 @@ SETTINGS = {
     "steps": 3,
     "eval_every": 2,
 }
+# Operation by operation, a program takes a hundred times as long as compiled.
+NO_JIT = ("no jit", "nans")
+BOTH = [("nans", "infs"), pytest.param(NO_JIT, marks=pytest.mark.slow)]
 # Ratios to the distance that a learning rate of 0 moves are not finite.
 PROBED = {
     "quantities": "effective_smoothness,gradient_lipschitz",
@@ -104,8 +107,8 @@ def probed(tmp_path_factory) -> Path:
     [
         (("nans", "infs"), ("none", "batch", "group_correlated")),
         (("leaks",), ("batch",)),
-        (("no jit", "nans"), ("batch",)),
-        (("no jit", "nans"), ("group_correlated",)),
+        pytest.param(NO_JIT, ("batch",), marks=pytest.mark.slow),
+        pytest.param(NO_JIT, ("group_correlated",), marks=pytest.mark.slow),
     ],
 )
 def test_healthy_cells_are_not_stopped(names, norms, plain, tmp_path, tally):
@@ -116,7 +119,7 @@ def test_healthy_cells_are_not_stopped(names, norms, plain, tmp_path, tally):
     same(out, plain, exact="no jit" not in names)
 
 
-@pytest.mark.parametrize("names", [("nans", "infs"), ("no jit", "nans")])
+@pytest.mark.parametrize("names", BOTH)
 def test_what_is_not_defined_stops_no_probe(names, probed, tmp_path, tally):
     tally["cells under JAX's debugging switches"] += 1
     out = tmp_path / "run"
@@ -140,7 +143,7 @@ def test_what_is_not_defined_stops_no_analysis(probed, tmp_path, tally):
     np.testing.assert_allclose(finite["beta_x"], finite["beta_y"], rtol=1e-3)
 
 
-@pytest.mark.parametrize("names", [("nans", "infs"), ("no jit", "nans")])
+@pytest.mark.parametrize("names", BOTH)
 def test_a_landscape(names, probed, tmp_path, tally):
     tally["landscapes under JAX's debugging switches"] += 1
     out = small.copy(RunPaths.at(probed), tmp_path / "run").root
@@ -150,7 +153,7 @@ def test_a_landscape(names, probed, tmp_path, tally):
         assert called(*command) == 0
 
 
-@pytest.mark.parametrize("names", [("nans", "infs"), ("no jit", "nans")])
+@pytest.mark.parametrize("names", BOTH)
 def test_a_regression_which_has_no_accuracy(names, tmp_path, tally):
     tally["cells under JAX's debugging switches"] += 1
     settings = {"dataset": "gaussian", "model": "deep_linear", "width": 0.2}
@@ -167,7 +170,7 @@ def test_a_regression_which_has_no_accuracy(names, tmp_path, tally):
         (("nans",), "map", "in train"),
         (("nans",), "vmap", "in train"),
         (("nans",), "loop", "in train"),
-        (("no jit", "nans"), "map", "normlab/train/"),  # operation by operation
+        (NO_JIT, "map", "normlab/train/"),  # operation by operation
     ],
 )
 def test_a_real_nan_is_the_failure_of_its_cell(
