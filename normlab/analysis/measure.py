@@ -29,7 +29,7 @@ from normlab.store.run import read_cell
 from normlab.train.measure import Snapshot, askable
 from normlab.train.program import build_measure, data_arrays
 
-Found = dict[str, dict[str, np.ndarray]]
+MeasuredMembers = dict[str, dict[str, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class _Group:
 
     names: tuple[str, ...]
     site: Site
-    run: Callable[[Snapshot, np.ndarray], Found]
+    run: Callable[[Snapshot, np.ndarray], MeasuredMembers]
 
     @property
     def needs_next(self) -> bool:

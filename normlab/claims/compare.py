@@ -36,8 +36,8 @@ SHARED = (
 _NOTHING = median_interval([])
 
 
-class Found(NamedTuple):
-    """What was found of a part.
+class PartResult(NamedTuple):
+    """The statistic of a part, and what it is made of.
 
     Attributes:
       interval: of the statistic; of no values where something is missing.
@@ -56,7 +56,7 @@ class Found(NamedTuple):
     diverged: int = 0
 
 
-def find(evidence: Evidence, part: Part) -> Found:
+def find(evidence: Evidence, part: Part) -> PartResult:
     """The statistic of a part over the seeds of the runs.
 
     If several settings cover every side of the part, one with enough seeds is
@@ -71,11 +71,11 @@ def find(evidence: Evidence, part: Part) -> Found:
     ]
     missing = [s for s, t in zip(part.sides, tables, strict=True) if t.empty]
     if missing:
-        return Found(_NOTHING, missing=tuple(missing))
+        return PartResult(_NOTHING, missing=tuple(missing))
     setups = [dict(iter(table.groupby(shared, dropna=False))) for table in tables]
     common = [key for key in setups[0] if all(key in other for other in setups[1:])]
     if not common:
-        return Found(_NOTHING, why=f"no two sides share {_apart(tables, shared)}")
+        return PartResult(_NOTHING, why=f"no two sides share {_apart(tables, shared)}")
     epochs = shared.index("epochs") if "epochs" in shared else None
 
     def rank(key: tuple) -> tuple:
@@ -88,7 +88,7 @@ def find(evidence: Evidence, part: Part) -> Found:
     length = _length(part, dict(zip(shared, best, strict=True)))
     lost = sum(int(setup[best]["lost"].sum()) for setup in setups)
     interval = _interval(part, _sides(part, setups, best))
-    return Found(interval, runs, length=length, diverged=lost)
+    return PartResult(interval, runs, length=length, diverged=lost)
 
 
 def _length(part: Part, common: dict[str, Any]) -> str:

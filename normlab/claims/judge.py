@@ -1,7 +1,7 @@
 """From a claim and what runs measured to its verdicts."""
 
 from normlab.claims.claim import Claim, Part, Verdict
-from normlab.claims.compare import Found, find
+from normlab.claims.compare import PartResult, find
 from normlab.claims.evidence import Evidence
 from normlab.claims.rules import (
     CONTRADICTED,
@@ -54,7 +54,7 @@ def _of_part(claim: Claim, part: Part, name: str, evidence: Evidence) -> Verdict
     )
 
 
-def _lost(found: Found) -> str:
+def _lost(found: PartResult) -> str:
     """How many members diverged, if some did."""
     if not found.diverged:
         return ""
@@ -62,7 +62,7 @@ def _lost(found: Found) -> str:
     return f"{members} diverged and count as worse than any other."
 
 
-def _why(found: Found, verdict: str) -> str:
+def _why(found: PartResult, verdict: str) -> str:
     """Why a part is undecided; nothing if it is not."""
     if verdict != UNDECIDED:
         return ""

@@ -18,7 +18,7 @@ from normlab.train.program import Program
 from normlab.train.state import TrainState
 
 
-class Point(NamedTuple):
+class Variables(NamedTuple):
     """One member at one step: parameters and running statistics ({} without any)."""
 
     params: Any
@@ -64,7 +64,7 @@ class Points:
         """
         return next(read_path(self._paths.path))[0]
 
-    def at(self, step: int, member: int) -> Point:
+    def at(self, step: int, member: int) -> Variables:
         """Where a member stood after ``step`` updates.
 
         Raises:
@@ -130,9 +130,9 @@ class Points:
         return "; ".join(words) or "nothing is stored"
 
 
-def _of_member(variables: dict[str, Any], member: int) -> Point:
+def _of_member(variables: dict[str, Any], member: int) -> Variables:
     def take(leaf):
         return np.array(leaf[member])
 
     params = jax.tree.map(take, variables["params"])
-    return Point(params, jax.tree.map(take, variables["batch_stats"]))
+    return Variables(params, jax.tree.map(take, variables["batch_stats"]))

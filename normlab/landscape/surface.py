@@ -25,7 +25,7 @@ _TILE = 32
 _BATCH = {"cpu": 25}
 _BATCH_ELSEWHERE = 500
 
-Found = dict[tuple[str, str], tuple[np.ndarray, np.ndarray | None]]
+LossesAndAccuracies = dict[tuple[str, str], tuple[np.ndarray, np.ndarray | None]]
 
 
 def statistics_of(norm: str, asked: Sequence[str]) -> tuple[str, ...]:
@@ -104,7 +104,7 @@ class Surface:
         """The slice on every device, for many calls."""
         return self._run.share(along)
 
-    def __call__(self, along: Slice, coordinates_N2: np.ndarray) -> Found:
+    def __call__(self, along: Slice, coordinates_N2: np.ndarray) -> LossesAndAccuracies:
         """Losses and accuracies (N,), None in a regression, by (split, statistics).
 
         Args:

@@ -4,11 +4,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from normlab.quantities.here import Here
 from normlab.quantities.hessian import product, sample_keys, signs
+from normlab.quantities.point import Point
 
 
-def measure(here: Here) -> dict[str, Array]:
+def measure(point: Point) -> dict[str, Array]:
     """``trace`` and ``stderr`` for each of the statistics; (S,).
 
     The mean of <v, H v> over ``probe_samples`` vectors v of random signs, whose
@@ -16,11 +16,11 @@ def measure(here: Here) -> dict[str, Array]:
     `normlab.quantities.hessian_density`, one after another: memory does not grow with
     them.
     """
-    samples = here.site.settings.probe_samples
-    keys = sample_keys(here.key, samples)
+    samples = point.site.settings.probe_samples
+    keys = sample_keys(point.key, samples)
 
     def values(statistics: str) -> Array:
-        times, flat = product(here.fixed[statistics], here.params)
+        times, flat = product(point.fixed[statistics], point.params)
 
         def one(key: Array) -> Array:
             v = signs(key, flat)
@@ -28,7 +28,7 @@ def measure(here: Here) -> dict[str, Array]:
 
         return jax.lax.map(one, keys)
 
-    found = jnp.stack([values(name) for name in here.site.statistics])
+    found = jnp.stack([values(name) for name in point.site.statistics])
     return {
         "trace": found.mean(-1),
         "stderr": found.std(-1, ddof=1) / samples**0.5,

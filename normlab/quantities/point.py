@@ -110,8 +110,10 @@ class Taps(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Here:
-    """A point, while a quantity is traced: arrays of one member, and its losses.
+class Point:
+    """What a quantity is measured at: one member at one point of its path.
+
+    The arrays of the member, and its losses, while a quantity is traced.
 
     All losses are means over a batch, in nats, of the same network; batch norm's
     running averages are read but never written.
