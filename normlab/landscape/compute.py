@@ -141,10 +141,10 @@ class CellLandscapes:
 
     def _settings(self, asked: Asked) -> dict[str, Any]:
         """What the numbers depend on, and nothing else: it names the folder."""
-        config, cell = self._config, self._cell.config
+        config, cell_config = self._config, self._cell.config
         images = config.images
         if config.split == ("train",):  # how many a test set has its arrays say alone
-            images = min(images, cell.train_size)
+            images = min(images, cell_config.train_size)
         settings: dict[str, Any] = {
             "kind": config.kind,
             "member": dataclasses.asdict(self._cell.members[asked.member]),
@@ -152,8 +152,8 @@ class CellLandscapes:
             "points": config.points,
             "split": config.split,
             "images": images,
-            "statistics": statistics_of(cell.norm, config.statistics),
-            "batch": config.batch or cell.batch_size,
+            "statistics": statistics_of(cell_config.norm, config.statistics),
+            "batch": config.batch or cell_config.batch_size,
         }
         settings |= {name: getattr(config, name) for name in _OWN[config.kind]}
         if config.kind == "between":

@@ -41,30 +41,34 @@ class Surface:
     order and not augmented; under batch statistics consecutive images make a batch.
 
     Args:
-      cell: whose network.
+      cell_config: of the network.
       dataset: with the cell's training images, by whose statistics all are scaled.
       config: what is asked for.
       total: points of the whole grid.
     """
 
     def __init__(
-        self, cell: CellConfig, dataset: Dataset, config: LandscapeConfig, total: int
+        self,
+        cell_config: CellConfig,
+        dataset: Dataset,
+        config: LandscapeConfig,
+        total: int,
     ):
         platform = jax.local_devices()[0].platform
         execution, _ = choose_execution(config.execution, platform)
         conv = choose_conv(execution, platform)
         conv = "forward" if conv == "direct" else conv
-        network = build_network(cell, dataset, conv=conv)
+        network = build_network(cell_config, dataset, conv=conv)
         evaluates = {
             statistics: make_evaluate(
                 network.model,
                 network.scale,
-                batch_size=_batch(cell, config, statistics, platform),
+                batch_size=_batch(cell_config, config, statistics, platform),
                 statistics=statistics,
                 task=dataset.task,
-                noise=cell.noise_eval,
+                noise=cell_config.noise_eval,
             )
-            for statistics in statistics_of(cell.norm, config.statistics)
+            for statistics in statistics_of(cell_config.norm, config.statistics)
         }
 
         def at(coordinates_2: jax.Array, along: Slice, images: dict) -> dict:
@@ -87,7 +91,7 @@ class Surface:
             for split in config.split
         }
         self._run = Runner(
-            products_in(cell.precision, at),
+            products_in(cell_config.precision, at),
             (True, False),
             count=total,
             settings=config,
@@ -119,9 +123,9 @@ class Surface:
 
 
 def _batch(
-    cell: CellConfig, config: LandscapeConfig, statistics: str, platform: str
+    cell_config: CellConfig, config: LandscapeConfig, statistics: str, platform: str
 ) -> int:
     """Images at a time; their number matters to batch statistics alone."""
-    if statistics == "batch" and NORMS[cell.norm].running:
-        return config.batch or cell.batch_size
+    if statistics == "batch" and NORMS[cell_config.norm].running:
+        return config.batch or cell_config.batch_size
     return _BATCH.get(platform, _BATCH_ELSEWHERE)

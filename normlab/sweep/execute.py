@@ -23,9 +23,9 @@ from normlab.store.quantities import (
 )
 from normlab.store.run import cell_status, write_cell
 from normlab.sweep.adapt import as_before, how, narrower
+from normlab.sweep.due import Due
 from normlab.sweep.plan import CellPlan
 from normlab.sweep.population import Metrics, Population, to_device
-from normlab.sweep.stops import Stops
 from normlab.train.program import data_arrays
 
 log = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ class _CellRun:
     ):
         self._plan, self._paths, self._signals = plan, paths, signals
         self._options, self._progress = options, progress
-        self._config, self._stops = plan.cell.config, Stops(plan.cell)
+        self._config, self._due = plan.cell.config, Due(plan.cell)
         self._population = Population(
             plan.program,
             plan.cell,
@@ -141,7 +141,7 @@ class _CellRun:
                     self._save(step, recorder, points)
                 where = f"at step {step} of {self._plan.name}"
                 raise Stopped(self._signals.signum, where)
-            self._stop(step, recorder, points)
+            self._measure(step, recorder, points)
             count = self._count(step)
             recorder.steps(self._train(step, count))
             step += count
@@ -152,7 +152,7 @@ class _CellRun:
                 timer.done(begun)
                 recorder, saved = metrics.Recorder(step), step
         if first < step:  # else it was all done before, but for the last word
-            self._stop(step, recorder, points)
+            self._measure(step, recorder, points)
             self._save(step, recorder, points)
         self._progress.end()
         seconds = time.monotonic() - started
@@ -186,7 +186,7 @@ class _CellRun:
             path.drop_from(self._paths.path, step)
         return step
 
-    def _stop(
+    def _measure(
         self, step: int, recorder: metrics.Recorder, points: path.PathRecorder
     ) -> None:
         """Measures and records at the parameters after ``step`` updates.
@@ -195,20 +195,20 @@ class _CellRun:
         ``step`` will use. A checkpoint of this step was written before, so that a
         resumed run groups them again, to the same bits.
         """
-        if self._stops.regroups(step):
+        if self._due.regroups(step):
             compiled = self._population.compile_seconds
             self._population.regroup(step)
             self._note_compile(compiled, "grouping")
-        if self._stops.evaluates(step):
+        if self._due.evaluates(step):
             compiled = self._population.compile_seconds
             recorder.evaluation(step, self._population.evaluate(step))
             self._note_compile(compiled, "evaluation")
         probe = self._plan.program.probe
-        if probe is not None and self._stops.probes(step):
+        if probe is not None and self._due.probes(step):
             compiled = self._population.compile_seconds
             self._probe(step, probe.site)
             self._note_compile(compiled, "probes")
-        if self._stops.on_path(step):
+        if self._due.on_path(step):
             state = self._population.state()
             variables = {"params": state.params, "batch_stats": state.batch_stats}
             points.add(step, variables)
@@ -221,7 +221,7 @@ class _CellRun:
 
     def _count(self, step: int) -> int:
         """Steps until something else is due, or the call would last too long."""
-        ends = [self._stops.following(step), step + self._options.call_steps]
+        ends = [self._due.following(step), step + self._options.call_steps]
         if self._step_seconds:
             ends.append(step + max(1, int(_CALL_SECONDS / self._step_seconds)))
         else:

@@ -44,19 +44,19 @@ def expand(config: SweepConfig, sizes: Mapping[str, int]) -> tuple[Cell, ...]:
     points = math.prod(map(len, axes))
     if points > _MOST_POINTS:
         raise _too_many(points, "combinations of static axes", _MOST_POINTS)
-    cells: dict[CellConfig, None] = {}  # ordered, and each once
+    configs: dict[CellConfig, None] = {}  # ordered, and each once
     for point in itertools.product(*axes):
         static = dict(zip(STATIC_AXES, point, strict=True))
-        cells[_resolve(config, static, sizes[static["dataset"]])] = None
-        if len(cells) > _MOST_CELLS:
+        configs[_resolve(config, static, sizes[static["dataset"]])] = None
+        if len(configs) > _MOST_CELLS:
             raise _too_many(points, "cells", _MOST_CELLS)
-    found, members = [], 0
-    for cell in cells:
-        found.append(Cell(cell, _members(config, cell)))
-        members += len(found[-1].members)
+    cells, members = [], 0
+    for cell_config in configs:
+        cells.append(Cell(cell_config, _members(config, cell_config)))
+        members += len(cells[-1].members)
         if members > _MOST_POINTS:
             raise _too_many(members, "members of all cells", _MOST_POINTS)
-    return tuple(found)
+    return tuple(cells)
 
 
 def _check_layers(config: SweepConfig) -> None:
@@ -140,9 +140,9 @@ def _unread(
     return found
 
 
-def _members(config: SweepConfig, cell: CellConfig) -> tuple[Member, ...]:
+def _members(config: SweepConfig, cell_config: CellConfig) -> tuple[Member, ...]:
     """Seed by seed, so that members with the same batches stand together."""
-    unread = _unread(config, Member, _reads(dataclasses.asdict(cell)))
+    unread = _unread(config, Member, _reads(dataclasses.asdict(cell_config)))
     axes = {
         name: (unread[name],) if name in unread else getattr(config, name)
         for name in MEMBER_AXES
@@ -150,10 +150,10 @@ def _members(config: SweepConfig, cell: CellConfig) -> tuple[Member, ...]:
     if "grouping" not in unread:
         grouping = axes["grouping"]
         check(grouping)
-        if cell.regroup_at >= cell.steps and grouping != ("sequential",):
+        if cell_config.regroup_at >= cell_config.steps and grouping != ("sequential",):
             raise UserError(
-                f"--regroup_at={cell.regroup_at}: channels would never be grouped in "
-                f"{cell.steps} steps"
+                f"--regroup_at={cell_config.regroup_at}: channels would never be "
+                f"grouped in {cell_config.steps} steps"
             )
     seeds = range(config.seed, config.seed + config.num_seeds)
     count = len(seeds) * math.prod(map(len, axes.values()))
