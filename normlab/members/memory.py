@@ -92,12 +92,12 @@ def _jaxpr_bytes(jaxpr) -> int:
     total = 0
     for equation in jaxpr.eqns:
         inner = [_jaxpr_bytes(sub) for sub in jaxprs_in_params(equation.params)]
-        own = sum(
+        output_bytes = sum(
             int(np.prod(v.aval.shape)) * np.dtype(v.aval.dtype).itemsize
             for v in equation.outvars
             if hasattr(v.aval, "shape") and isinstance(v.aval.dtype, np.dtype)
         )
-        total += sum(inner) if inner else own
+        total += sum(inner) if inner else output_bytes
     return total
 
 

@@ -90,13 +90,13 @@ class Runner:
                 for arg, m in zip((*args, *self._shared), self._mapped, strict=True)
             ]
             pairs = list(zip(shapes, self._mapped, strict=True))
-            own = len(args)
+            count_args = len(args)
             one = Footprint(
                 tree_bytes([shape for shape, mapped in pairs if mapped]),
                 working_bytes(self._function, *shapes),
             )
             free_bytes = self._free - self._copies(
-                [shape for shape, mapped in pairs[:own] if not mapped]
+                [shape for shape, mapped in pairs[:count_args] if not mapped]
             )
             size, _ = choose_member_chunk(
                 self._asked,
@@ -120,15 +120,15 @@ class Runner:
         pairs = list(zip(args, self._mapped, strict=False))
         first = next(arg for arg, mapped in pairs if mapped)
         member_chunks = MemberChunks(jax.tree.leaves(first)[0].shape[0], size)
-        found = []
+        results = []
         for places in member_chunks:
-            own = [
+            arguments = [
                 self._place.split(take(arg, places)) if mapped else self.share(arg)
                 for arg, mapped in pairs
             ]
             with out_of_memory(f"out of memory with {size} at once; {self._advice}"):
-                found.append(jax.device_get(self._over(*own, *self._shared)))
-        return member_chunks.join(found)
+                results.append(jax.device_get(self._over(*arguments, *self._shared)))
+        return member_chunks.join(results)
 
     def _copies(self, tree: Any) -> int:
         """Bytes of a tree, a copy on each device."""

@@ -30,9 +30,9 @@ def measure(point: Point) -> dict[str, Array]:
         edges = low + width * jnp.arange(bins + 1)
         return count, edges[:-1], edges[1:]
 
-    found = [[jax.vmap(histogram)(x) for x in pair] for pair in chosen(point)]
+    histograms = [[jax.vmap(histogram)(x) for x in pair] for pair in chosen(point)]
     names = ("count", "left", "right")
     return {
-        name: jnp.stack([jnp.stack([side[k] for side in pair]) for pair in found])
+        name: jnp.stack([jnp.stack([side[k] for side in pair]) for pair in histograms])
         for k, name in enumerate(names)
     }

@@ -42,10 +42,10 @@ def measure(point: Point) -> dict[str, Array]:
     pushed = {n: push_forward(at.layer, at.by_input) for n, at in layers_of.items()}
     scaled = {n: at_unit_scale(at.layer, at.by_input) for n, at in layers_of.items()}
     left, carried, by_theorem = forms(point, along, pushed, scaled)
-    own = [bent(at.layer, at.by_output, at.by_input) for at in layers]
-    added = jnp.stack([b.value.sum() for b in own])
-    size = abs(carried) + jnp.stack([b.size.sum() for b in own])
-    aligned = [(b.alignment > 0).sum() / (abs(b.alignment) > 0).sum() for b in own]
+    bends = [bent(at.layer, at.by_output, at.by_input) for at in layers]
+    added = jnp.stack([b.value.sum() for b in bends])
+    size = abs(carried) + jnp.stack([b.size.sum() for b in bends])
+    aligned = [(b.alignment > 0).sum() / (abs(b.alignment) > 0).sum() for b in bends]
     right = carried + added
     lowered = [last_of_theorem_4_2(x.layer, x.by_output, x.by_input) for x in layers]
     theorem = by_theorem - jnp.stack([term.sum() for term in lowered])
@@ -96,5 +96,5 @@ def forms(
         return dot(moves, product(moves))
 
     # A loop, so that one product is compiled and not three for every layer.
-    found = jax.lax.map(form, jnp.arange(3 * count))
-    return found[:count], found[count : 2 * count], found[2 * count :]
+    values = jax.lax.map(form, jnp.arange(3 * count))
+    return values[:count], values[count : 2 * count], values[2 * count :]

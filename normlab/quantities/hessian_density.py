@@ -35,10 +35,10 @@ def measure(point: Point) -> dict[str, Array]:
 
         return jax.lax.map(one, keys)
 
-    found = [nodes(name) for name in point.site.statistics]
+    ritz_values = [nodes(name) for name in point.site.statistics]
     return {
-        "value": jnp.stack([each.value for each in found]),
-        "weight": jnp.stack([each.weight for each in found]),
+        "value": jnp.stack([each.value for each in ritz_values]),
+        "weight": jnp.stack([each.weight for each in ritz_values]),
     }
 
 

@@ -28,8 +28,8 @@ def measure(point: Point) -> dict[str, Array]:
 
         return jax.lax.map(one, keys)
 
-    found = jnp.stack([values(name) for name in point.site.statistics])
+    quadratic_forms = jnp.stack([values(name) for name in point.site.statistics])
     return {
-        "trace": found.mean(-1),
-        "stderr": found.std(-1, ddof=1) / samples**0.5,
+        "trace": quadratic_forms.mean(-1),
+        "stderr": quadratic_forms.std(-1, ddof=1) / samples**0.5,
     }

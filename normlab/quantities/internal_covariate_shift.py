@@ -33,7 +33,7 @@ def measure(point: Point) -> dict[str, Array]:
             for k, layer in enumerate(layers)
         }
         other = jax.grad(point.loss)(mixed)
-        found = [
+        per_layer = [
             (
                 norm(subtract(gradient[layer], other[layer])),
                 dot(gradient[layer], other[layer]),
@@ -41,7 +41,7 @@ def measure(point: Point) -> dict[str, Array]:
             )
             for layer in layers
         ]
-        a, b, c = (jnp.stack(column)[i] for column in zip(*found, strict=True))
+        a, b, c = (jnp.stack(column)[i] for column in zip(*per_layer, strict=True))
         return a, b, c
 
     difference, inner, size = jax.lax.map(shifted, places)

@@ -179,11 +179,11 @@ class Point:
         Computed once whoever asks, the start vector being the same for all.
         """
         iterations = self.site.settings.probe_iterations
-        found = [
+        each_ritz = [
             ritz_of(self.fixed[name], self.params, self.key, iterations)
             for name in self.site.statistics
         ]
-        return jax.tree.map(lambda *each: jnp.stack(each), *found)
+        return jax.tree.map(lambda *each: jnp.stack(each), *each_ritz)
 
     @cached_property
     def taps(self) -> Taps:

@@ -14,7 +14,7 @@ from normlab.sweep.plan import CellPlan
 log = logging.getLogger(__name__)
 
 
-def how(plan: CellPlan) -> dict[str, Any]:
+def execution_record(plan: CellPlan) -> dict[str, Any]:
     """How the plan's members are executed, for the cell's record."""
     return {
         "execution": plan.execution,

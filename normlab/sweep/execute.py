@@ -22,7 +22,7 @@ from normlab.store.quantities import (
     to_table,
 )
 from normlab.store.run import cell_status, write_cell
-from normlab.sweep.adapt import as_before, how, narrower
+from normlab.sweep.adapt import as_before, execution_record, narrower
 from normlab.sweep.due import Due
 from normlab.sweep.plan import CellPlan
 from normlab.sweep.population import Metrics, Population, to_device
@@ -88,7 +88,7 @@ def run_cell(
         if status in ("running", "failed"):
             plan = as_before(plan, read_json(paths.config), options)
         while True:
-            write_cell(paths, plan.cell, "running", **how(plan))
+            write_cell(paths, plan.cell, "running", **execution_record(plan))
             try:
                 return _CellRun(plan, paths, options, progress, signals).run()
             except jax.errors.JaxRuntimeError as error:
@@ -161,7 +161,7 @@ class _CellRun:
             self._paths,
             self._plan.cell,
             "complete",
-            **how(self._plan),
+            **execution_record(self._plan),
             compile_seconds=round(compiling, 3),
             run_seconds=round(seconds - compiling, 3),
             restore_seconds=round(restoring, 3),
@@ -172,10 +172,10 @@ class _CellRun:
     def _restore(self) -> int:
         """Takes up the newest sound checkpoint; returns its step."""
         like = self._population.shapes()
-        found = checkpoints.load_newest(self._paths.checkpoints, like)
+        checkpoint = checkpoints.load_newest(self._paths.checkpoints, like)
         step = 0
-        if found is not None:
-            step, state = found
+        if checkpoint is not None:
+            step, state = checkpoint
             self._population.restore(state)
         metrics.drop_after(self._paths.metrics, step)
         drop_probes_after(self._paths, step)
@@ -233,13 +233,13 @@ class _CellRun:
     def _train(self, step: int, count: int) -> Metrics:
         compiled = self._population.compile_seconds
         started = time.monotonic()
-        found = self._population.train(step, count)
+        batch_metrics = self._population.train(step, count)
         took = time.monotonic() - started
         spent = self._population.compile_seconds - compiled
         self._note_compile(compiled, "training")
         self._step_seconds = max(took - spent, 1e-9) / count
-        self._progress.advance(count, found["batch_loss"][:, -1])
-        return found
+        self._progress.advance(count, batch_metrics["batch_loss"][:, -1])
+        return batch_metrics
 
     def _note_compile(self, before: float, what: str) -> None:
         spent = self._population.compile_seconds - before

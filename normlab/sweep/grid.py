@@ -131,13 +131,13 @@ def _unread(
     config: SweepConfig, kind: type, reads: Mapping[str, frozenset[str]]
 ) -> dict[str, Any]:
     """The settings of ``kind`` that a cell does not read, at what they are then."""
-    found = {}
+    unread = {}
     for spec, setting in settings_of(kind):
         for registry, value in setting.read_by.items():
             if spec.name not in reads[registry]:
                 first = getattr(config, spec.name)[0] if value is FIRST else value
-                found[spec.name] = first
-    return found
+                unread[spec.name] = first
+    return unread
 
 
 def _members(config: SweepConfig, cell_config: CellConfig) -> tuple[Member, ...]:

@@ -50,9 +50,11 @@ class CellPlan:
     @property
     def device_bytes(self) -> int:
         """Bytes on the devices while the cell runs, the copies of its data included."""
-        own = self.footprint.total(self.member_chunk, self.execution, self.devices)
+        members_bytes = self.footprint.total(
+            self.member_chunk, self.execution, self.devices
+        )
         data_bytes = sum(x.nbytes for x in data_arrays(self.dataset).values())
-        return own + self.devices * data_bytes
+        return members_bytes + self.devices * data_bytes
 
 
 @dataclass(frozen=True)

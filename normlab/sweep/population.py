@@ -129,23 +129,25 @@ class Population:
         Returns:
           The batch metrics, each of shape (members, count).
         """
-        found, states, self._states = [], self._states, []
+        batch_metrics, states, self._states = [], self._states, []
         for places, state in zip(self._member_chunks, states, strict=True):
             indices = self._indices(places, step, count)
             state, indices = self._place.split((state, indices))
             steps = self._place.share(jnp.int32(count))
             state, metrics = self._train(state, indices, steps, self._data)
             self._keep(state)
-            found.append({k: np.asarray(v)[:, :count] for k, v in metrics.items()})
-        return self._member_chunks.join(found)
+            batch_metrics.append(
+                {k: np.asarray(v)[:, :count] for k, v in metrics.items()}
+            )
+        return self._member_chunks.join(batch_metrics)
 
     def evaluate(self, step: int) -> Metrics:
         """Evaluates every member after ``step`` updates; shapes are (members,)."""
-        found = []
+        evaluations = []
         for places, state in zip(self._member_chunks, self._states, strict=True):
             state, rows = self._place.split((state, self._seen(places, step)))
-            found.append(jax.device_get(self._evaluate(state, rows, self._data)))
-        return self._member_chunks.join(found)
+            evaluations.append(jax.device_get(self._evaluate(state, rows, self._data)))
+        return self._member_chunks.join(evaluations)
 
     def probe(self, step: int) -> dict[str, Metrics]:
         """Measures the program's quantities where every member stands.
@@ -153,13 +155,15 @@ class Population:
         Returns:
           Quantity -> field -> array of shape (members, ...).
         """
-        found = []
+        quantities = []
         for places, state in zip(self._member_chunks, self._states, strict=True):
             indices = self._indices(places, step, 1)[:, 0]
             state, indices = self._place.split((state, indices))
             with nan_is_a_result():
-                found.append(jax.device_get(self._probe(state, indices, self._data)))
-        return self._member_chunks.join(found)
+                quantities.append(
+                    jax.device_get(self._probe(state, indices, self._data))
+                )
+        return self._member_chunks.join(quantities)
 
     def regroup(self, step: int) -> None:
         """Groups the channels of every member's norms anew, each by its grouping.
@@ -173,9 +177,11 @@ class Population:
         for places, state in zip(self._member_chunks, states, strict=True):
             indices = self._indices(places, step, 1)[:, 0]
             state, indices = self._place.split((state, indices))
-            found = jax.device_get(self._channels(state, indices, self._data))
+            channel_statistics = jax.device_get(
+                self._channels(state, indices, self._data)
+            )
             members = [self._cell.members[i] for i in places]
-            stats = regrouped(state.batch_stats, found, members, groups)
+            stats = regrouped(state.batch_stats, channel_statistics, members, groups)
             self._keep(replace(state, batch_stats=self._place.split(stats)))
 
     def _seen(self, places: np.ndarray, step: int) -> np.ndarray:

@@ -35,9 +35,10 @@ def make_call(step: Step, names: Sequence[str] = STEP_METRICS) -> Callable:
         def body(k, carry):
             state, metrics = carry
             picked_B = indices_KB[k]
-            state, found = step(state, (images[picked_B], targets[picked_B]))
+            state, step_metrics = step(state, (images[picked_B], targets[picked_B]))
             metrics = {
-                name: values.at[k].set(found[name]) for name, values in metrics.items()
+                name: values.at[k].set(step_metrics[name])
+                for name, values in metrics.items()
             }
             return state, metrics
 

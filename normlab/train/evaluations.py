@@ -49,7 +49,7 @@ def make_evaluations(
     )
 
     def evaluations(state: TrainState, seen_E: jax.Array, data: dict) -> dict:
-        found = {}
+        all_metrics = {}
         splits = {
             "train": (data["train_x"][seen_E], data["train_y"][seen_E]),
             "test": (data["test_x"], data["test_y"]),
@@ -60,11 +60,15 @@ def make_evaluations(
                 stats = precise(state.params, stats, data["train_x"])
             for split, (images, targets) in splits.items():
                 loss, accuracy = evaluate(state.params, stats, images, targets)
-                found[f"{split}_loss_{statistics}"] = loss
+                all_metrics[f"{split}_loss_{statistics}"] = loss
                 if accuracy is not None:
-                    found[f"{split}_accuracy_{statistics}"] = accuracy
+                    all_metrics[f"{split}_accuracy_{statistics}"] = accuracy
         first = f"_{eval_statistics[0]}"
-        main = {k.removesuffix(first): v for k, v in found.items() if k.endswith(first)}
-        return main | (found if len(eval_statistics) > 1 else {})
+        main = {
+            k.removesuffix(first): v
+            for k, v in all_metrics.items()
+            if k.endswith(first)
+        }
+        return main | (all_metrics if len(eval_statistics) > 1 else {})
 
     return evaluations

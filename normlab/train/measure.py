@@ -150,8 +150,8 @@ def make_measure(
             def of(params):
                 variables = {"params": params, "batch_stats": snapshot.batch_stats}
                 outputs: Any = network.model.apply(variables, x, statistics=statistics)
-                own = LOSSES[task]
-                return own.over(own.of_each(outputs, y))
+                task_loss = LOSSES[task]
+                return task_loss.over(task_loss.of_each(outputs, y))
 
             return of
 

@@ -105,12 +105,14 @@ def build_norm(config: CellConfig) -> Norm:
     )
 
 
-def _preparation(dataset: Dataset, how: str, flips: str) -> tuple[Callable, Callable]:
+def _preparation(
+    dataset: Dataset, standardization: str, augmentation: str
+) -> tuple[Callable, Callable]:
     """(images -> x_NHWC standardised, (key, images) -> x_NHWC augmented as well)."""
-    mean, std = feature_statistics(dataset.train_x, how)
+    mean, std = feature_statistics(dataset.train_x, standardization)
     scale = partial(standardize, mean=jnp.asarray(mean), std=jnp.asarray(std))
 
     def prepare(key: jax.Array, x_NHWC: jax.Array) -> jax.Array:
-        return augment(key, scale(x_NHWC), flips)
+        return augment(key, scale(x_NHWC), augmentation)
 
     return scale, prepare

@@ -152,7 +152,7 @@ def test_the_key_alone_decides_and_jit_and_vmap_agree(batch, how):
     alone = [augment(key, batch, how) for key in keys]
     np.testing.assert_array_equal(alone[0], augment(keys[0], batch, how))
     jitted = jax.jit(augment, static_argnames="how")
-    np.testing.assert_array_equal(alone[1], jitted(keys[1], batch, how=how))
+    np.testing.assert_array_equal(alone[1], jitted(keys[1], batch, augmentation=how))
     together = jax.vmap(lambda key: augment(key, batch, how))(keys)
     np.testing.assert_array_equal(together, jnp.stack(alone))
     differ = not np.array_equal(alone[0], alone[1])
