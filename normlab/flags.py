@@ -99,11 +99,11 @@ _LONGEST_NAME = 100
 
 def read(kind: type[T], values: flags.FlagValues) -> T:
     """The dataclass ``kind`` from the flags that `define` made; checks apply."""
-    found = {}
+    settings = {}
     for spec in dataclasses.fields(kind):  # type: ignore[arg-type]
         value = values[spec.name].value
-        found[spec.name] = tuple(value) if isinstance(value, list) else value
-    return kind(**found)
+        settings[spec.name] = tuple(value) if isinstance(value, list) else value
+    return kind(**settings)
 
 
 def write(settings: Any) -> list[str]:

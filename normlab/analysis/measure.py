@@ -62,8 +62,8 @@ def measure_run(
     for cell, norm in zip(cells, norms, strict=True):
         names = askable(options.quantities, norm, norms)
         if names:
-            own = dataclasses.replace(options, quantities=names)
-            measure_cell(cell, own, changes, on_step)
+            cell_options = dataclasses.replace(options, quantities=names)
+            measure_cell(cell, cell_options, changes, on_step)
 
 
 def measure_cell(
@@ -87,10 +87,10 @@ def measure_cell(
         they are needed, or the cell has not what a quantity is about.
     """
     cell = read_cell(paths)
-    own = {
+    run_settings = {
         f.name: getattr(cell.config, f.name) for f in dataclasses.fields(ProbeSettings)
     }
-    settings = ProbeSettings(**own | changes)
+    settings = ProbeSettings(**run_settings | changes)
     dataset = data.load(cell.config.dataset, data.data_dir(options.data_dir or None))
     dataset = data.subset(dataset, cell.config.train_size)
     groups = [
@@ -104,8 +104,8 @@ def measure_cell(
                 continue
             after = following["params"] if group.needs_next and following else {}
             with nan_is_a_result():
-                found = group.run(*_snapshot(cell, step, variables, after))
-            for name, fields in found.items():
+                quantities = group.run(*_snapshot(cell, step, variables, after))
+            for name, fields in quantities.items():
                 axes = QUANTITIES[name].axes
                 labels = {axis: group.site.labels(axis) for axis in axes}
                 tables[name].append(to_table(step, fields, axes, labels))

@@ -92,8 +92,8 @@ def median_intervals(
     groups = rows.groupby(list(keys), sort=False)
     table = groups.size().index.to_frame(index=False)
     number, values = groups.ngroup().to_numpy(), rows[field].to_numpy(float)
-    here = (number >= 0) & ~np.isnan(values)
-    number, values = number[here].astype(int), values[here]
+    counted = (number >= 0) & ~np.isnan(values)
+    number, values = number[counted].astype(int), values[counted]
     x = values[np.lexsort((values, number))]
     n = np.bincount(number, minlength=len(table))
     ranks = [_rank(count) for count in n.tolist()]
@@ -215,8 +215,12 @@ def evaluated_by(frame: pd.DataFrame, statistics: str) -> pd.DataFrame:
     only = (main == statistics) | ~frame["norm"].isin(several)
     columns = {}
     for name in (name for name in EVALUATIONS if name in frame):
-        found, own = frame[name].where(only), f"{name}_{statistics}"
-        columns[name] = frame[own].fillna(found) if own in frame else found
+        main_values, own_column = frame[name].where(only), f"{name}_{statistics}"
+        columns[name] = (
+            frame[own_column].fillna(main_values)
+            if own_column in frame
+            else main_values
+        )
     return frame.assign(**columns)
 
 

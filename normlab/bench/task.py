@@ -84,8 +84,8 @@ class Task:
 @lru_cache(maxsize=1)
 def standardised_NHWC(dataset: Dataset) -> np.ndarray:
     """The dataset's training images as the network sees them, float32."""
-    found = feature_statistics(dataset.train_x, "channel")
-    mean, std = (jnp.asarray(values) for values in found)
+    statistics = feature_statistics(dataset.train_x, "channel")
+    mean, std = (jnp.asarray(values) for values in statistics)
     parts = np.array_split(np.asarray(dataset.train_x), 20)
     ready = [standardize(jnp.asarray(x), mean, std) for x in parts if len(x)]
     return np.concatenate([np.asarray(x) for x in ready])

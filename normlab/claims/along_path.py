@@ -30,9 +30,9 @@ def _median(rows: pd.DataFrame, values: pd.Series) -> pd.Series:
     return finite.groupby(rows["network"]).median()
 
 
-def _of_steps(rows: pd.DataFrame, values: pd.Series, how: str) -> pd.Series:
-    """The median over steps of what ``how`` makes of the rows of a step."""
-    steps = values.groupby([rows["network"], rows["step"]]).agg(how)
+def _of_steps(rows: pd.DataFrame, values: pd.Series, statistic: str) -> pd.Series:
+    """The median over steps of what ``statistic`` makes of the rows of a step."""
+    steps = values.groupby([rows["network"], rows["step"]]).agg(statistic)
     return steps[np.isfinite(steps)].groupby(level="network").median()
 
 
@@ -103,11 +103,13 @@ def _lopsided(rows: pd.DataFrame) -> pd.Series:
     )
 
 
-def _over_layers(quantity: str, field: str, how: str, words: str, unit: str) -> Measure:
+def _over_layers(
+    quantity: str, field: str, statistic: str, words: str, unit: str
+) -> Measure:
     """The largest, least or mean value over layers and steps."""
 
     def value(rows: pd.DataFrame) -> pd.Series:
-        return rows[field].astype(float).groupby(rows["network"]).agg(how)
+        return rows[field].astype(float).groupby(rows["network"]).agg(statistic)
 
     return _measure(words, unit, quantity, value)
 

@@ -147,9 +147,9 @@ class Verdict(NamedTuple):
 
 def difference(measure: Measure, a: Side, b: Side, rule: Rule, place: str = "") -> Part:
     """``a`` minus ``b``, or ``a`` over ``b`` where the measure says so."""
-    how = "over" if measure.ratio else "minus"
+    relation = "over" if measure.ratio else "minus"
     unit = "ratio" if measure.ratio else measure.unit
-    words = _place(f"{measure.words}, {a.name} {how} {b.name}", place)
+    words = _place(f"{measure.words}, {a.name} {relation} {b.name}", place)
     return Part(words, measure, (a, b), rule, unit)
 
 

@@ -66,8 +66,8 @@ def find(evidence: Evidence, part: Part) -> PartResult:
     members = [selected(evidence.members, side) for side in part.sides]
     order = _order(evidence, members)
     tables = [
-        _values(evidence, part, side, own, shared, order)
-        for side, own in zip(part.sides, members, strict=True)
+        _values(evidence, part, side, side_members, shared, order)
+        for side, side_members in zip(part.sides, members, strict=True)
     ]
     missing = [s for s, t in zip(part.sides, tables, strict=True) if t.empty]
     if missing:
@@ -156,7 +156,7 @@ def _values(
         return members
     values = part.measure.of(evidence, members.index, side.statistics)
     keys = [*shared, "seed"]
-    name, how = side.across or (None, None)
+    name, reduction = side.across or (None, None)
     apart = keys if name is None else [*keys, name]
     table = members[[*apart, "run", "lost"]]
     table = table.assign(value=values.reindex(members.index).astype(float))
@@ -166,15 +166,15 @@ def _values(
     if name is None:
         return table
     groups = table.groupby(keys, dropna=False, as_index=False)
-    found = groups.agg(
-        value=("value", how),
+    reduced = groups.agg(
+        value=("value", reduction),
         run=("run", "first"),
         lost=("lost", "sum"),
         count=("value", "size"),
     )
     # The best of one, or the range of two of three, would be of another set.
     wanted = side.where.get(name)
-    return found[found["count"] == len(wanted)] if wanted else found
+    return reduced[reduced["count"] == len(wanted)] if wanted else reduced
 
 
 def _order(evidence: Evidence, sides: list[pd.DataFrame]) -> dict[str, int]:

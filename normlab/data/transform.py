@@ -107,8 +107,8 @@ def augment(key: jax.Array, x_NHWC: jax.Array, augmentation: str) -> jax.Array:
     Args:
       key: a random key; the same key gives the same batch.
       x_NHWC: [N, H, W, C], standardised.
-      augmentation: ``none``; ``flip`` (left-right, half of the images); ``crop`` (pad by
-        4 zeros on each side, cut out a window of the old size); ``flip_crop`` (both).
+      augmentation: ``none``; ``flip`` (left-right, half of the images); ``crop`` (pad
+        by 4 zeros on each side, cut out a window of the old size); ``flip_crop``: both.
 
     Returns:
       An array of the shape and type of ``x_NHWC``.

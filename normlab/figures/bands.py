@@ -76,10 +76,10 @@ def beside(frame: pd.DataFrame, figures: Mapping[str, str]) -> pd.DataFrame:
     """
     tables = []
     for measure, figure in figures.items():
-        found = reference.beside(frame, figure)
-        is_line = bool((found["low"] == found["high"]).all())
+        paper = reference.beside(frame, figure)
+        is_line = bool((paper["low"] == paper["high"]).all())
         for edge in ("high",) if is_line else ("low", "high"):
-            table = published(found, edge)
+            table = published(paper, edge)
             tables.append(table.assign(measure=measure, edge=edge))
     return stack(tables)
 
@@ -102,12 +102,16 @@ def draw(table: pd.DataFrame, measures: Sequence[str]) -> Figure:
     blocks = axes.reshape(len(points), len(measures), len(settings))
     for block, point in zip(blocks, points, strict=True):
         for ax_row, measure in zip(block, measures, strict=True):
-            here = table[(table["point"] == point) & (table["measure"] == measure)]
+            block_rows = table[
+                (table["point"] == point) & (table["measure"] == measure)
+            ]
             for ax, setting in zip(ax_row, settings, strict=True):
-                _panel(ax, here[here["setting"] == setting], styles[setting])
+                _panel(
+                    ax, block_rows[block_rows["setting"] == setting], styles[setting]
+                )
             if measure not in _LINEAR:
                 # The others share it.
-                log_axis([ax_row[0]], here[["median", "low", "high"]])
+                log_axis([ax_row[0]], block_rows[["median", "low", "high"]])
             label = LABELS[measure].format(unit=table["unit"].iloc[0])
             ax_row[0].set_ylabel(label)
         for ax, setting in zip(block[0], settings, strict=True):
@@ -132,8 +136,8 @@ def _of_trial_steps(table: pd.DataFrame) -> str:
 
 
 def _panel(ax: Axes, rows: pd.DataFrame, look: dict) -> None:
-    own, paper = (rows[rows["source"] == kind] for kind in (RUN, PAPER))
-    low, high = _pair(own)
+    ours, paper = (rows[rows["source"] == kind] for kind in (RUN, PAPER))
+    low, high = _pair(ours)
     if len(low):
         for part, shade in _SHADES.items():
             ends = ("median", "median") if part == "inner" else ("low", "high")
@@ -146,15 +150,15 @@ def _panel(ax: Axes, rows: pd.DataFrame, look: dict) -> None:
                 linewidth=0,
             )
     else:
-        band(ax, own["step"], own, look=look | {"marker": ""}, label="_line")
+        band(ax, ours["step"], ours, look=look | {"marker": ""}, label="_line")
     for edge in ("low", "high"):
         line = paper[paper["edge"] == edge]
         if len(line):
             ax.plot(line["step"], line["median"], label=PAPER, **_PAPER_LOOK)
 
 
-def _pair(own: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _pair(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The lower and the upper edge, at the steps that have both."""
-    low, high = (own[own["edge"] == edge] for edge in ("low", "high"))
+    low, high = (rows[rows["edge"] == edge] for edge in ("low", "high"))
     steps = np.intersect1d(low["step"], high["step"])
     return low[low["step"].isin(steps)], high[high["step"].isin(steps)]

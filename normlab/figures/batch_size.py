@@ -40,12 +40,12 @@ def _evaluated(frame: pd.DataFrame) -> list[pd.DataFrame]:
     """The rows evaluated in one way, and those in several once for each of them."""
     statistics = frame["eval_statistics"].str.split(",")
     several = statistics.map(len) > 1
-    found = [frame[~several]]
+    tables = [frame[~several]]
     for by in dict.fromkeys(itertools.chain(*statistics[several])):
         rows = frame[several & statistics.map(lambda names, by=by: by in names)]
         name = rows["setting"] + f", by {by} statistics"
-        found.append(evaluated_by(rows, by).assign(setting=name))
-    return [rows for rows in found if len(rows)]
+        tables.append(evaluated_by(rows, by).assign(setting=name))
+    return [rows for rows in tables if len(rows)]
 
 
 @style()

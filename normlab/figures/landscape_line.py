@@ -44,8 +44,8 @@ def draw(table: pd.DataFrame) -> Figure:
         )
         for ax_row, (metric, name) in zip(axes, metrics.items(), strict=True):
             for ax, by in zip(ax_row, statistics, strict=True):
-                own = ~table["running"] | (table["statistics"] == by)
-                _lines(ax, table[own], metric, styles)
+                drawn = ~table["running"] | (table["statistics"] == by)
+                _lines(ax, table[drawn], metric, styles)
             ax_row[0].set_ylabel(name)
             if metric == "loss":
                 _set_scale(ax_row[0], table["loss"])

@@ -62,15 +62,15 @@ def _draw(table: pd.DataFrame, config: LandscapeConfig) -> None:
 def main(values: flags.FlagValues) -> None:
     config = read(LandscapeConfig, values)
     use_cores(config.devices)
-    found = []
+    landscapes = []
     for paths, cell in selected_cells(config):
         work = CellLandscapes(paths, cell, config)
         for i in selected_members(cell, config):
             member = cell.members[i]
             name = f"{cell.config.label}, seed {member.seed}, lr {member.lr:g}"
             with contextlib.closing(LandscapeProgress(name)) as progress:
-                found.append(work.compute(i, progress))
-    _draw(tabulate(found), config)
+                landscapes.append(work.compute(i, progress))
+    _draw(tabulate(landscapes), config)
 
 
 def flag_values() -> flags.FlagValues:

@@ -39,8 +39,8 @@ class Points:
 
     def name(self, member: int) -> str:
         """What a message calls a member: ``seed 0, lr 0.1``."""
-        own = self._cell.members[member]
-        return f"seed {own.seed}, lr {number(own.lr)}"
+        values = self._cell.members[member]
+        return f"seed {values.seed}, lr {number(values.lr)}"
 
     def last(self) -> int:
         """The last step at which a point is stored.
@@ -70,15 +70,15 @@ class Points:
         Raises:
           UserError: no such point is stored, or what holds it is damaged.
         """
-        found = read_point(self._paths.path, step)
-        if found is None and step in numbered(self._paths.checkpoints):
+        variables = read_point(self._paths.path, step)
+        if variables is None and step in numbered(self._paths.checkpoints):
             state = checkpoints.load(self._paths.checkpoints, step, self._shapes())
-            found = {"params": state.params, "batch_stats": state.batch_stats}
-        if found is None:
+            variables = {"params": state.params, "batch_stats": state.batch_stats}
+        if variables is None:
             raise UserError(
                 f"{self._paths.root} has no point at step {step}: {self._stored()}"
             )
-        return _of_member(found, member)
+        return _of_member(variables, member)
 
     def along(self, member: int, until: int, most: int) -> tuple[list[int], Any]:
         """A member's path: (steps, parameters with a leading axis of as many points).
@@ -101,12 +101,12 @@ class Points:
         places = np.linspace(0, len(steps) - 1, min(most, len(steps))).round()
         chosen = [steps[int(i)] for i in places]
         wanted = set(chosen)
-        found = [
+        params = [
             _of_member(variables, member).params
             for step, variables in read_path(self._paths.path)
             if step in wanted
         ]
-        return chosen, jax.tree.map(lambda *leaves: np.stack(leaves), *found)
+        return chosen, jax.tree.map(lambda *leaves: np.stack(leaves), *params)
 
     def _shapes(self) -> TrainState:
         count = len(self._cell.members)

@@ -118,8 +118,8 @@ class Surface:
         Raises:
           UserError: a device ran out of memory.
         """
-        found = self._run(coordinates_N2.astype(np.float32), along)
-        return {(split, name): found[split][name] for split, name in self._order}
+        values = self._run(coordinates_N2.astype(np.float32), along)
+        return {(split, name): values[split][name] for split, name in self._order}
 
 
 def _batch(

@@ -142,8 +142,8 @@ def axes_of(*kinds: type) -> Any:
             if setting.axis:
                 hint = tuple[without_none(hint), ...]
                 default = setting.values or (default,)
-            own = dataclasses.field(default=default, metadata=spec.metadata)
-            fields.append((spec.name, hint, own))
+            axis_field = dataclasses.field(default=default, metadata=spec.metadata)
+            fields.append((spec.name, hint, axis_field))
     return dataclasses.make_dataclass("Axes", fields, frozen=True)
 
 
