@@ -38,7 +38,7 @@ class Side:
       where: setting -> its value, a tuple of values, or a function that says whether it
         is one. What is not named may be anything, but the same on all sides.
       statistics: those by which norms with running averages are evaluated.
-      across: (setting, how) where a seed's value is made of several members: over
+      across: (setting, reduction) where a seed's value is made of several members: over
         ``lr`` the ``max`` or ``min``, or the range ``np.ptp``. Where ``where`` lists
         values of the setting, seeds without all of them are left out.
     """
