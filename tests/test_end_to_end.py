@@ -28,8 +28,6 @@ FLAGS = """\
 --eval_statistics=running,batch,precise
 --compilation_cache=compiled
 """
-# Compiling takes nearly all the time: less of it.
-QUICK = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 OUT = "out put/résumé"
 # Of a run without probes, and without what some figures are about.
 DRAWN = ("curves", "lr_sensitivity", "gradient_norm")
@@ -39,7 +37,7 @@ def sweep(folder: Path, *words: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "normlab.sweep", *words],
         cwd=folder,
-        env={**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": QUICK},
+        env={**os.environ, "JAX_PLATFORMS": "cpu"},
         capture_output=True,
         text=True,
         timeout=300,

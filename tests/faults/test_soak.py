@@ -19,9 +19,6 @@ from normlab.store.run import cell_status
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
-# What is compiled here runs for a moment.
-ENVIRONMENT = {**os.environ, "XLA_FLAGS": "--xla_backend_optimization_level=0"}
-
 
 class Sample(NamedTuple):
     """A process at work.
@@ -61,7 +58,7 @@ def watched(
     found: list[Sample] = []
     begun = done()
     with subprocess.Popen(
-        words, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as process:
         assert process.stderr is not None
         os.set_blocking(process.stderr.fileno(), False)

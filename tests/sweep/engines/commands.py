@@ -5,12 +5,9 @@ import sys
 from pathlib import Path
 
 CELLS = 12
-# What is compiled is next to nothing, and fast.
-QUICK = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 ENVIRONMENT = {
     **os.environ,
     "JAX_PLATFORMS": "cpu",
-    "XLA_FLAGS": QUICK,
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "RAY_AUTH_MODE": "disabled",
 }
