@@ -23,7 +23,7 @@ Metrics = dict[str, np.ndarray]
 
 
 class Population:
-    """The states of a cell's members, in chunks of members of equal size.
+    """The states of a cell's members, in member chunks of equal size.
 
     A single chunk stays on the device; several take turns, and wait in the host's
     memory.

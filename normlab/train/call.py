@@ -14,8 +14,8 @@ def make_call(step: Step, names: Sequence[str] = STEP_METRICS) -> Callable:
     """``call(state, indices_KB, count, data) -> (state, metrics)``.
 
     K is ``call_steps``, here and wherever an array has the suffix. A call takes the
-    first ``count`` of K batches; one compiled program serves every
-    ``count`` up to K, so stops for evaluation cost no compilation.
+    first ``count`` of K batches. One compiled program serves every ``count`` up to K,
+    so stops for evaluation cost no compilation.
 
     Args:
       step: what `normlab.train.step.make_step` made.

@@ -151,7 +151,7 @@ def test_the_key_alone_decides_and_jit_and_vmap_agree(batch, how):
     keys = jax.random.split(jax.random.key(3), 4)
     alone = [augment(key, batch, how) for key in keys]
     np.testing.assert_array_equal(alone[0], augment(keys[0], batch, how))
-    jitted = jax.jit(augment, static_argnames="how")
+    jitted = jax.jit(augment, static_argnames="augmentation")
     np.testing.assert_array_equal(alone[1], jitted(keys[1], batch, augmentation=how))
     together = jax.vmap(lambda key: augment(key, batch, how))(keys)
     np.testing.assert_array_equal(together, jnp.stack(alone))
