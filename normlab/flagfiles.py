@@ -20,7 +20,9 @@ _MOST_FILES = 100
 _COMMENTS = ("#", "//")
 
 
-def expand(words: Sequence[str], once: Collection[str] = ()) -> list[str]:
+def expand(
+    words: Sequence[str], once: Collection[str] = (), flags: Collection[str] = ()
+) -> list[str]:
     """The words of a command line, with the lines of flagfiles where they are named.
 
     A line is one word; it may name a flagfile, from the working directory. Blank lines
@@ -29,6 +31,7 @@ def expand(words: Sequence[str], once: Collection[str] = ()) -> list[str]:
     Args:
       once: names of flags that have one value. A flagfile's may be replaced on the
         command line.
+      flags: names of all flags.
 
     Raises:
       UserError: a flagfile cannot be read, is no text, includes itself, or they are
@@ -37,7 +40,7 @@ def expand(words: Sequence[str], once: Collection[str] = ()) -> list[str]:
     """
     files = itertools.count(1)
     expanded = []
-    for word in _expand(words, (), files, once):
+    for word in _expand(words, (), files, once, frozenset(flags)):
         expanded.append(word)
         if len(expanded) > _MOST_LINES + len(words):
             raise UserError(f"the flagfiles have more than {_MOST_LINES} lines")
@@ -61,9 +64,11 @@ def _expand(
     inside: tuple[Path, ...],
     files: Iterator[int],
     once: Collection[str],
+    flags: Collection[str],
 ) -> Iterator[str]:
     end = list(words).index("--") if "--" in words else len(words)
-    words = [*map(checked, words[:end]), *words[end:]]  # behind --, there are no flags
+    # Behind --, there are no flags.
+    words = [*(checked(word, flags) for word in words[:end]), *words[end:]]
     check_once(words[:end], once)
     rest = iter(words)
     for word in rest:
@@ -80,7 +85,7 @@ def _expand(
             raise UserError(f"--flagfile={name}: the file includes itself")
         if next(files) > _MOST_FILES:
             raise UserError(f"more than {_MOST_FILES} flagfiles include each other")
-        yield from _expand(_lines(path, name), (*inside, path), files, once)
+        yield from _expand(_lines(path, name), (*inside, path), files, once, flags)
 
 
 def _path(name: str) -> Path:

@@ -7,6 +7,7 @@ as it likes.
 
 import dataclasses
 import io
+import logging
 import os
 import select
 import signal
@@ -21,7 +22,7 @@ from normlab.flagfiles import expand, line
 from normlab.interrupt import Stopped, at_end, raising
 from normlab.serialize import item_type
 from normlab.settings import declared
-from normlab.words import check_text
+from normlab.words import check_path, check_text
 
 
 class ListOf(flags.ListParser):
@@ -107,9 +108,17 @@ def read(kind: type[T], values: flags.FlagValues) -> T:
 
 
 def write(settings: Any) -> list[str]:
-    """The flagfile lines that `read` turns back into ``settings``."""
-    names = [spec.name for spec in dataclasses.fields(settings)]
-    return [line(name, getattr(settings, name)) for name in names]
+    """The flagfile lines that `read` turns back into ``settings``.
+
+    Text that is empty by default has no line: a path that is empty is a mistake.
+    """
+    specs = dataclasses.fields(settings)
+    values = {spec.name: getattr(settings, spec.name) for spec in specs}
+    return [
+        line(spec.name, values[spec.name])
+        for spec in specs
+        if not values[spec.name] == spec.default == ""
+    ]
 
 
 # Flags that were renamed; flagfiles of earlier versions may still have them.
@@ -119,6 +128,8 @@ RENAMED = {
     "probes": "quantities",
 }
 
+# The flags that name files and folders.
+_PATHS = ("run", "out", "archive", "data_dir", "compilation_cache", "name")
 # The run that a command is about. Where several may be given, the flag is a multi flag.
 _ONE = "run"
 
@@ -131,7 +142,7 @@ def _words(argv: Sequence[str], values: flags.FlagValues) -> list[str]:
         names a flag that none can be, or one that was renamed.
     """
     one = _ONE in values and not isinstance(values[_ONE], flags.MultiFlag)
-    words = expand(argv, (_ONE,) if one else ())
+    words = expand(argv, (_ONE,) if one else (), list(values))
     for word in words:
         if "\0" in word:
             raise UserError(f"{ascii(word)} is no text")
@@ -144,6 +155,19 @@ def _words(argv: Sequence[str], values: flags.FlagValues) -> list[str]:
         if name.startswith("-") and renamed in values:
             raise UserError(f"{name} is now --{renamed}")
     return words
+
+
+def _check_paths(values: flags.FlagValues) -> None:
+    """Checks what was given of `_PATHS`.
+
+    Raises:
+      UserError: one is no path (`normlab.words.check_path`).
+    """
+    for name in _PATHS:
+        if name in values and values[name].present:
+            given = values[name].value or ""
+            for path in given if isinstance(given, list) else (given,):
+                check_path(name, path)
 
 
 def _help(program: str, doc: str, values: flags.FlagValues) -> str:
@@ -214,6 +238,8 @@ def run(
     no line and 128 + SIGPIPE.
     """
     _degrade()
+    if argv is None:  # libraries have set up theirs by now
+        logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
     words = list(sys.argv[1:] if argv is None else argv)
     if {"--help", "-h", "-help", "--helpfull"} & set(words):
         words, main = [], lambda values: print(_help(program, doc, values))
@@ -222,6 +248,7 @@ def run(
             rest = values([program, *_words(words, values)])[1:]
         except flags.Error as error:
             raise UserError(one_line(error)) from error
+        _check_paths(values)
         if rest:
             raise UserError(
                 f"unexpected word {rest[0]!r}: every setting is --name=value, one a "
@@ -239,7 +266,7 @@ def run(
         except MemoryError as error:
             raise UserError(f"out of memory: {one_line(error)}") from error
     except Stopped as stop:
-        print(f"{program}: {stop}", file=sys.stderr)
+        print(stop.line(program), file=sys.stderr)
         _leave(128 + stop.signum, at_once=argv is None)
     except UserError as error:
         print(f"{program}: error: {one_line(error)}", file=sys.stderr)

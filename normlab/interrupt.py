@@ -24,6 +24,8 @@ from typing import Any
 _IMPORT = "<frozen importlib._bootstrap>"
 _MOMENT_SECONDS = 0.01
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# Commands that keep what they have computed; any other begins anew.
+_RESUMED = ("normlab.sweep", "normlab.landscape")
 # How many answers the main thread is in: a command's, and in it that of what trains.
 _depth = 0
 
@@ -39,8 +41,13 @@ class Stopped(BaseException):
     def __init__(self, signum: int, where: str = ""):
         name = signal.Signals(signum).name
         middle = f" {where}" if where else ""
-        super().__init__(f"stopped by {name}{middle}; the same command goes on")
+        super().__init__(f"stopped by {name}{middle}")
         self.signum = signum
+
+    def line(self, program: str) -> str:
+        """What the command ``program`` says at its end, on one line."""
+        again = ". Run the same command again to continue." * (program in _RESUMED)
+        return f"{program}: {self}{again}"
 
 
 class Note:
@@ -69,7 +76,7 @@ def at_start(module: str) -> None:
 
     def stop(signum: int, _: object) -> None:
         with contextlib.suppress(OSError):  # standard error may be closed
-            os.write(2, f"{program}: {Stopped(signum)}\n".encode())
+            os.write(2, f"{Stopped(signum).line(program)}\n".encode())
         os._exit(128 + signum)
 
     _handle(stop)

@@ -4,9 +4,11 @@ A flagfile is no shell script. What a shell takes away - quotes, a comment, the 
 between two flags - would become a part of a value there, and the name of a folder.
 """
 
+import functools
 import os
 import re
 import sys
+import unicodedata
 from collections.abc import Collection, Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -14,9 +16,22 @@ from pathlib import Path
 from normlab.errors import UserError
 
 _COMMENT = re.compile(r"\s+(#|//).*", re.DOTALL)
-_NEXT_FLAG = re.compile(r"\s+(?=(?:--|[–—])\w|-\w+=)")
+_NEXT_FLAG = r"--\w|[–—]\w|-\w+="
+_SHELL = re.compile(r"\s+(&&|\|\||&?>>?|\d>|<\s|&$).*", re.DOTALL)
 _VARIABLE = re.compile(r"\$[A-Za-z_({]|`")
+# Of Unicode: control characters, and separators of lines and paragraphs.
+_CONTROLS = ("Cc", "Zl", "Zp")
 _QUOTES = ("''", '""', "“”", "‘’")
+
+
+def plural(number: int, noun: str) -> str:
+    """``member`` if ``number`` is 1, else ``members``."""
+    return noun if number == 1 else f"{noun}s"
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 member``, ``2 members``."""
+    return f"{number} {plural(number, noun)}"
 
 
 def check_text(text: str) -> None:
@@ -47,21 +62,40 @@ def path_of(value: str) -> Path:
         raise UserError(f"cannot use {value!r}: {error}") from None
 
 
-def checked(word: str) -> str:
+def check_path(flag: str, value: str) -> None:
+    """Checks what a flag names as a path.
+
+    Raises:
+      UserError: it is empty, or no name that a person gives to a file.
+    """
+    if not value.strip():
+        raise UserError(f"--{flag}= names nothing; give a path, or leave the flag out")
+    if any(unicodedata.category(letter) in _CONTROLS for letter in value):
+        raise UserError(f"--{flag}={ascii(value)}: a control character is in it")
+
+
+def checked(word: str, flags: Collection[str] = ()) -> str:
     """A word of a command line, or a line of a flagfile, fit to be parsed.
+
+    Args:
+      flags: names of the command's flags.
 
     Returns:
       The word without spaces at its ends and around its equals sign.
 
     Raises:
-      UserError: a comment, another flag, quotes, a variable or a backslash of a shell
-        would be a part of its value; it says what was probably meant.
+      UserError: a comment, another flag, quotes, an operator, a variable or a backslash
+        of a shell would be a part of its value; it says what was probably meant.
     """
     word = word.strip()
     if _COMMENT.search(word):
         raise _slip(word, "a comment needs a line of its own", _COMMENT.sub("", word))
-    if _NEXT_FLAG.search(word):
-        raise _slip(word, "each flag needs a line of its own", *_NEXT_FLAG.split(word))
+    if _SHELL.search(word):
+        raise _slip(word, "this is no line of a shell", _SHELL.sub("", word))
+    first, *more = _next_flag(frozenset(flags)).split(word)
+    if more:
+        more = [flag if flag[0] in "-–—" else f"--{flag}" for flag in more]
+        raise _slip(word, "each flag needs a line of its own", first, *more)
     word = "=".join(part.strip() for part in word.split("=", 1))
     name, value = _split(word)
     if value.endswith("\\"):
@@ -75,6 +109,19 @@ def checked(word: str) -> str:
     if _VARIABLE.search(value):
         raise UserError(f"{word}: variables and commands are not expanded here")
     return word
+
+
+@functools.cache
+def _next_flag(flags: frozenset[str]) -> re.Pattern:
+    """What is in front of a flag behind another: one with dashes, or a known name.
+
+    A list like ``lr=0.1, momentum=0.9`` may be in a name.
+    """
+    if not flags:
+        return re.compile(rf"\s+(?={_NEXT_FLAG})")
+    known = "|".join(map(re.escape, sorted(flags)))
+    bare, dashed = rf"(?:{known})\s*=", rf"-(?:no)?(?:{known})(?!\S)"
+    return re.compile(rf"\s+(?={_NEXT_FLAG}|{dashed})|(?<![,;\s])\s+(?={bare})")
 
 
 def _split(word: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from normlab.bench.block import Block
-from normlab.bench.table import count
+from normlab.words import counted
 
 _THICK = 0.8  # of the distance between contenders
 
@@ -63,7 +63,7 @@ def draw(table: pd.DataFrame) -> Figure:
             for ax, norm in zip(ax_row, norms, strict=True):
                 in_panel = (table["norm"] == norm) & (table["members"] == members)
                 _panel(ax, table[in_panel], contenders, sizes)
-                ax.set_title(f"norm {norm}, {count(members, 'member')}")
+                ax.set_title(f"norm {norm}, {counted(members, 'member')}")
         for ax in axes[-1]:
             ax.set_xlabel("ms per member and step")
         axes[0, 0].set_xscale("log")
@@ -122,7 +122,7 @@ def _limits(table: pd.DataFrame) -> tuple[float, float]:
 def _title(table: pd.DataFrame) -> str:
     first = table.iloc[0]
     sizes = ", ".join(str(size) for size in table["batch_size"].unique())
-    runs = count(first["n"], "run")
+    runs = counted(first["n"], "run")
     return (
         f"{first['dataset']}, batch {sizes}: median and range of {runs}\n"
         f"{first['machine']}"

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from normlab.train.precision import products_in
+from normlab.words import counted
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def machine_name() -> str:
     if device.platform != "cpu":
         return device.device_kind
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-    return f"{_cpu_name()}, {cores or os.cpu_count()} cores"
+    return f"{_cpu_name()}, {counted(cores or os.cpu_count() or 1, 'core')}"
 
 
 def _cpu_name() -> str:

@@ -2,6 +2,7 @@
 
 from normlab.bench.block import Block, Row
 from normlab.bench.machine import Machine
+from normlab.words import counted
 
 LEGEND = """\
 time: milliseconds per member and step, median [min, max] of the timed runs
@@ -39,9 +40,9 @@ def block_text(block: Block) -> str:
     lines = [
         "",
         f"{block.dataset}, norm {block.norm}, batch {block.batch_size}, "
-        f"{count(block.members, 'member')}: {count(repeats, 'run')} of "
-        f"{count(block.steps, 'step')}; {block.gflop:.3g} GFLOP a member and step; "
-        f"normlab on {count(block.devices, 'device')}",
+        f"{counted(block.members, 'member')}: {counted(repeats, 'run')} of "
+        f"{counted(block.steps, 'step')}; {block.gflop:.3g} GFLOP a member and step; "
+        f"normlab on {counted(block.devices, 'device')}",
         _line([name for name, _ in _COLUMNS]),
         *(_line(_cells(row)) for row in block.rows),
     ]
@@ -59,11 +60,6 @@ def block_text(block: Block) -> str:
     if block.best_peer is not None:
         lines.append(f"best peer: {block.best_peer}, ratio {_best(block):.2f}")
     return "\n".join(lines)
-
-
-def count(number: int, noun: str) -> str:
-    """``1 run``, ``2 runs``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _best(block: Block) -> float:

@@ -20,6 +20,7 @@ from normlab.claims.rules import LEAST_SEEDS
 from normlab.claims.shift import shift_interval
 from normlab.data.spec import CIFAR10
 from normlab.settings import settings_of
+from normlab.words import counted
 
 # What sides have in common unless a claim names it: all but the norm and what is of the
 # norm alone.
@@ -98,8 +99,9 @@ def _length(part: Part, common: dict[str, Any]) -> str:
     if settings.get("dataset") != "cifar10" or not isinstance(epochs, float):
         return ""
     words = f"{epochs:g} {'epoch' if epochs == 1 else 'epochs'}"
-    some = isinstance(images, int | np.integer) and images < CIFAR10.train_images
-    return f"{words} of {images} images" if some else words
+    if isinstance(images, int | np.integer) and images < CIFAR10.train_images:
+        words += f" of {counted(int(images), 'image')}"
+    return words
 
 
 def named(part: Part) -> set[str]:

@@ -10,6 +10,7 @@ from normlab.claims.rules import (
     UNDECIDED,
     enough,
 )
+from normlab.words import counted
 
 _WORST_FIRST = (CONTRADICTED, UNDECIDED, SUPPORTED)
 
@@ -58,8 +59,9 @@ def _lost(result: PartResult) -> str:
     """How many members diverged, if some did."""
     if not result.diverged:
         return ""
-    members = "1 member" if result.diverged == 1 else f"{result.diverged} members"
-    return f"{members} diverged and count as worse than any other."
+    verb = "counts" if result.diverged == 1 else "count"
+    members = counted(result.diverged, "member")
+    return f"{members} diverged and {verb} as worse than any other."
 
 
 def _why(result: PartResult, verdict: str) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from normlab.data import fetch, tfds_folder
-from normlab.data.archives import read_archive
+from normlab.data.archives import NoArchive, read_archive
 from normlab.data.spec import Arrays, Spec
 from normlab.errors import UserError
 
@@ -83,7 +83,8 @@ def first_arrays(candidates: Iterator[Source], spec: Spec) -> tuple[str, Arrays]
             return source.name, source.arrays()
         except UserError as error:
             if source.named:
-                advice = "fetch it again, or name another with --archive="
+                again = "" if isinstance(error, NoArchive) else "fetch it again, or "
+                advice = f"{again}name another with --archive="
                 raise UserError(f"{error}; {advice}") from error
             print(f"  not usable: {error}", flush=True)
             refusals.append(str(error))

@@ -9,6 +9,7 @@ figure is what the figure shows.
 import normlab.figures.imported  # noqa: F401  before whatever imports matplotlib
 
 # isort: split
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -47,7 +48,7 @@ from normlab.figures import (
 from normlab.figures.failure import CannotDraw, check_drawn, only
 from normlab.figures.sources import METRICS, Sources
 from normlab.figures.style import draw_into
-from normlab.figures.tables import NotDrawn
+from normlab.figures.tables import Lost, NotDrawn
 
 __all__ = [
     "FIGURES",
@@ -63,6 +64,8 @@ __all__ = [
     "only",
     "plotted",
 ]
+
+_log = logging.getLogger(__name__)
 
 
 class Drawing(NamedTuple):
@@ -192,6 +195,8 @@ def candidates(sources: Sources) -> list[str]:
 def plotted(name: str, sources: Sources, asked: bool = False) -> pd.DataFrame | None:
     """What a figure plots, or None where there is nothing and nobody ``asked`` for it.
 
+    Where it is members that diverged that have left nothing, the log says so.
+
     Raises:
       CannotDraw: its table cannot be made.
       UserError: a file is damaged; or, of what was asked for, there is nothing.
@@ -206,6 +211,8 @@ def plotted(name: str, sources: Sources, asked: bool = False) -> pd.DataFrame | 
     except NotDrawn as error:
         if asked:
             raise NotDrawn(f"--figures={name}: {error}") from error
+        if isinstance(error, Lost):
+            _log.warning("figure %s is left out: %s", name, error)
         return None
     except CannotDraw:
         raise

@@ -14,6 +14,7 @@ from normlab.figures.tables import (
     over_seeds,
     stack,
     with_epochs,
+    with_lost,
     with_origin,
 )
 
@@ -31,26 +32,31 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     The batch loss of each member is first averaged over bins of ``steps_averaged``
     steps, ``epoch`` then being the bin's middle. A member is in the median of the loss
     while its loss is finite (``n`` says how many are), and in the median of the
-    accuracy to the end. Beside the loss stands what the run is judged by.
+    accuracy to the end. Beside the loss stands what the run is judged by. ``diverged``
+    counts the members that diverged next (`with_lost`).
 
     Raises:
       NotDrawn: every curve would be a single point, or nothing is finite.
     """
     frame = with_epochs(frame)
-    losses = binned(frame, "batch_loss", bins=_BINS, x="epoch")
+    bins = binned(frame, "batch_loss", bins=_BINS, x="epoch")
     keys, score = ["setting", "point", "epoch"], main_metric(frame)
-    losses = over_seeds(losses, [*keys, "steps_averaged"], "batch_loss")
+    losses = over_seeds(bins, [*keys, "steps_averaged"], "batch_loss")
+    losses = with_lost(losses, bins, "batch_loss", frame, "epoch")
     check_curves(losses)
-    tables = [
-        losses.assign(metric="batch_loss"),
-        over_seeds(frame, keys, score).assign(metric=score, steps_averaged=1),
-    ]
+    scores = over_seeds(frame, keys, score).assign(steps_averaged=1)
+    healthy = frame[~frame["diverged"]]
+    scores = with_lost(scores, healthy, score, frame, "epoch")
+    tables = [losses.assign(metric="batch_loss"), scores.assign(metric=score)]
     return with_origin(stack(tables), frame)
 
 
 @style()
 def draw(table: pd.DataFrame) -> Figure:
-    """Batch losses above, what the run is judged by below; one line a setting."""
+    """Batch losses above, what the run is judged by below; one line a setting.
+
+    A cross marks where seeds diverged.
+    """
     score = "test_loss" if (table["metric"] == "test_loss").any() else "test_accuracy"
     losses = table[table["metric"] == "batch_loss"]
     unit = table["unit"].iloc[0]

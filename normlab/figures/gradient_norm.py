@@ -15,6 +15,7 @@ from normlab.figures.tables import (
     check_curves,
     over_seeds,
     with_epochs,
+    with_lost,
     with_origin,
 )
 
@@ -32,6 +33,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     bins = binned(frame, "gradient_norm", statistic="median", x="epoch")
     keys = ["setting", "point", "epoch", "steps_averaged"]
     table = over_seeds(bins, keys, "gradient_norm")
+    table = with_lost(table, bins, "gradient_norm", frame, "epoch")
     check_curves(table)
     return with_origin(table.assign(metric="gradient_norm"), frame)
 

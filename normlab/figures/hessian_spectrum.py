@@ -18,6 +18,7 @@ from normlab.figures.panels import GREY, grid, legend, title
 from normlab.figures.style import looks, style
 from normlab.figures.tables import RUN, NotDrawn, few, left_out, of_images, with_names
 from normlab.quantities.hessian_density import density_curve
+from normlab.words import counted
 
 _ROWS = {
     "batch": "density, as trained\n(batch statistics)",
@@ -139,7 +140,7 @@ def draw(table: pd.DataFrame) -> Figure:
         ax.set_xlabel(f"eigenvalue ({table['unit'].iloc[0]}/θ²)")
     steps = " or ".join(number(step) for step in sorted(table["step"].unique()))
     shown = left_out(columns, points)
-    seeds = f"mean over {int(table['n'].max())} seeds, each thin"
+    seeds = f"mean over {counted(int(table['n'].max()), 'seed')}, each thin"
     if table["n"].max() == 1:
         seeds = "one seed"
     smooth = f"smoothed by σ, {_WIDTH:.0%} of a panel's range"

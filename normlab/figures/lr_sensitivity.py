@@ -10,7 +10,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from normlab.analysis.summary import interval_name, main_metric, number, summarize
 from normlab.figures.against import aside, bars
-from normlab.figures.panels import grid, legend, title
+from normlab.figures.panels import crosses, grid, legend, title
 from normlab.figures.style import looks, style, two_parts
 from normlab.figures.tables import NotDrawn, few, left_out, place_of
 
@@ -42,7 +42,8 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 def draw(table: pd.DataFrame) -> Figure:
     """One line a setting; a cross marks where seeds diverged.
 
-    It stands at the edge of the panel where so many did that there is no median.
+    It is thick where all did, and stands at the edge of the panel where so many did
+    that there is no median.
     Where norms and other settings both vary, the others have a panel each.
     """
     table = table.sort_index().replace(np.inf, np.nan)  # infinity has no place on paper
@@ -99,26 +100,19 @@ def _panel(ax: Axes, table: pd.DataFrame, styles: dict, edge: float) -> None:
         if len(rows):
             bars(ax, i, len(styles), rows["lr"], rows, label=line, **look)
     for i, line in enumerate(styles):
-        lost = table[(table["line"] == line) & (table["diverged"] > 0)]
-        ended = lost["median"].notna()
-        at_edge = lost["lr"][~ended], np.full(int((~ended).sum()), edge)
-        for (x, y), base in (
-            ((lost["lr"][ended], lost["median"][ended]), ax.transData),
-            (at_edge, ax.get_xaxis_transform()),
-        ):
-            if len(x):
-                ax.plot(
-                    x,
-                    y,
-                    "x",
-                    color="red",
-                    markersize=10,
-                    zorder=5,
-                    label="some seeds diverged",
-                    transform=aside(ax, i, len(styles), base),
-                )
-                # As for bars: what is shifted does not count for the limits.
-                ax.update_datalim(np.column_stack([x, x]), updatey=False)
+        rows = table[(table["line"] == line) & (table["diverged"] > 0)]
+        for whole, lost in rows.groupby(rows["diverged"] == rows["n"]):
+            ended = lost["median"].notna()
+            at_edge = lost["lr"][~ended], np.full(int((~ended).sum()), edge)
+            for (x, y), base in (
+                ((lost["lr"][ended], lost["median"][ended]), ax.transData),
+                (at_edge, ax.get_xaxis_transform()),
+            ):
+                if len(x):
+                    place = aside(ax, i, len(styles), base)
+                    crosses(ax, x, y, bool(whole), transform=place)
+                    # As for bars: what is shifted does not count for the limits.
+                    ax.update_datalim(np.column_stack([x, x]), updatey=False)
 
 
 def _title(table: pd.DataFrame) -> list[str]:

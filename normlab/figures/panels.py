@@ -90,6 +90,10 @@ def lines(
             for source in PUBLISHED:
                 other = mine[mine["source"] == source]
                 dashed(ax, other[x], other["median"], look["color"], source)
+        if "diverged" in rows:
+            lost = rows[rows["diverged"] > 0]
+            for whole, some in lost.groupby(lost["diverged"] == lost["n"]):
+                crosses(ax, some[x], some["median"], bool(whole))
     for ax, (name, place) in zip(axes.flat, axes_of, strict=True):
         _describe(ax, place, ylabels[name], xlabel)
     caption(figure, table, what, left_out(columns, table[column]))
@@ -122,6 +126,17 @@ def dashed(ax: Axes, x: Any, y: Any, color: str, label: str = PAPER) -> None:
     if len(x):
         # Above the run's own, on which it may lie.
         ax.plot(x, y, "--", color=color, linewidth=0.9, label=label, zorder=3)
+
+
+def crosses(ax: Axes, x: Any, y: Any, whole: bool, **look: Any) -> None:
+    """Marks points that seeds of a line have diverged at, or after.
+
+    Args:
+      whole: whether all have, so that none is left.
+    """
+    marker, seeds = ("X", "all") if whole else ("x", "some")
+    look |= {"color": "red", "markersize": 8, "zorder": 5}
+    ax.plot(x, y, marker, label=f"{seeds} seeds diverged", **look)
 
 
 def caption(

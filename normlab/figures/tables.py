@@ -27,6 +27,7 @@ from normlab.analysis.summary import (
 from normlab.data.spec import CIFAR10
 from normlab.data.tasks import REGRESSIONS
 from normlab.errors import UserError
+from normlab.words import counted, plural
 
 RUN, PAPER, REPORT = "run", "Santurkar et al. 2018", "student report (digitised)"
 PUBLISHED = (PAPER, REPORT)
@@ -36,14 +37,25 @@ class NotDrawn(UserError):
     """A run has nothing that a figure could show; the message says what it lacks."""
 
 
+class Lost(NotDrawn):
+    """Members diverged too early for a figure to show anything of them."""
+
+
 def check_curves(table: pd.DataFrame) -> None:
     """Whether there is a curve among those of ``setting`` and ``point``, or no row.
 
+    Args:
+      table: of `with_lost`.
+
     Raises:
       NotDrawn: each of them is a single point, as of a run of one step, or of a thin
-        copy of one that was evaluated once.
+        copy of one that was evaluated once; or `Lost`.
     """
     if len(table) and not table.duplicated(["setting", "point"]).any():
+        if table["diverged"].any():
+            raise Lost(
+                "it shows curves, and members diverged before their second point"
+            )
         raise NotDrawn("it shows curves, and the run has a single point of each")
 
 
@@ -72,10 +84,11 @@ def with_origin(table: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
     """``table`` with ``where`` and ``unit`` of the run's ``frame``.
 
     Raises:
-      NotDrawn: the table is empty.
+      NotDrawn: the table is empty; `Lost`, if members diverged.
     """
     if table.empty:
-        raise NotDrawn("nothing that it shows is finite in the run")
+        lost = "diverged" in frame and frame["diverged"].any()
+        raise (Lost if lost else NotDrawn)("nothing that it shows is finite in the run")
     units = is_regression(frame).map({True: "squared error", False: "nats"})
     return table.assign(where=place_of(frame), unit=" or ".join(units.unique()))
 
@@ -83,8 +96,9 @@ def with_origin(table: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
 def of_images(table: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
     """`with_origin`, of a quantity of the loss over the first training images."""
     where = place_of(frame.assign(batch_size=0)).removesuffix(", batches of 0")
-    many = ", ".join(str(n) for n in sorted(frame["probe_images"].unique()))
-    words = f"{where}, loss over the first {many} training images"
+    sizes = sorted(frame["probe_images"].unique())
+    images = f"{', '.join(map(str, sizes))} training {plural(max(sizes), 'image')}"
+    words = f"{where}, loss over the first {images}"
     return with_origin(table, frame).assign(where=words)
 
 
@@ -110,7 +124,7 @@ def place_of(frame: pd.DataFrame) -> str:
     if "diverged" in frame:
         lost = frame.groupby(["cell", "member"])["diverged"].any()
         if lost.any():
-            words.append(f"{lost.sum()} of {len(lost)} members diverged")
+            words.append(f"{lost.sum()} of {counted(len(lost), 'member')} diverged")
     return ", ".join(words)
 
 
@@ -121,6 +135,25 @@ def over_seeds(rows: pd.DataFrame, keys: Sequence[str], field: str) -> pd.DataFr
     """
     rows = rows[np.isfinite(rows[field])]
     return median_intervals(rows, keys, field).assign(source=RUN)
+
+
+def with_lost(
+    table: pd.DataFrame, rows: pd.DataFrame, field: str, frame: pd.DataFrame, x: str
+) -> pd.DataFrame:
+    """``table`` with ``diverged``: how many seeds have their last number in a row.
+
+    They are those of the members that diverged.
+
+    Args:
+      table: `over_seeds` of ``field`` in ``rows``, along ``x``.
+      frame: of the run, with ``setting``, ``point`` and ``diverged``.
+    """
+    member, place = ["setting", "point", "member"], ["setting", "point", x]
+    lost = frame.groupby(member)["diverged"].any()
+    last = rows[np.isfinite(rows[field])].groupby(member)[x].max()
+    ends = last[lost[last.index]].reset_index().value_counts(place)
+    counts = ends.reindex(pd.MultiIndex.from_frame(table[place]), fill_value=0)
+    return table.assign(diverged=counts.to_numpy())
 
 
 def published(rows: pd.DataFrame, value: str, source: str = PAPER) -> pd.DataFrame:

@@ -8,11 +8,12 @@ the path to another (between), or the plane in which the path varies most (path)
 and the parameters of norms stay as they are, but for --kind=between.
 
 The points are those that a run stored with --path_every, and its checkpoints. What is
-computed is kept in the run, tile by tile: the same command goes on, or only draws.
+computed is kept in the run, tile by tile: the same command continues, or only draws.
 """
 
 import contextlib
 
+import numpy as np
 import pandas as pd
 from absl import flags
 
@@ -69,7 +70,14 @@ def main(values: flags.FlagValues) -> None:
             member = cell.members[i]
             name = f"{cell.config.label}, seed {member.seed}, lr {member.lr:g}"
             with contextlib.closing(LandscapeProgress(name)) as progress:
-                landscapes.append(work.compute(i, progress))
+                landscape = work.compute(i, progress)
+            if not np.isfinite(landscape.table["loss"]).any():
+                raise UserError(
+                    f"{name}: no loss is finite around step "
+                    f"{landscape.settings['step']}: the member has diverged. Give a "
+                    "--step before that, or another member"
+                )
+            landscapes.append(landscape)
     _draw(tabulate(landscapes), config)
 
 

@@ -16,6 +16,7 @@ from normlab.store.path import read_path, read_point
 from normlab.train.optimizers import HYPERPARAMETERS
 from normlab.train.program import Program
 from normlab.train.state import TrainState
+from normlab.words import counted
 
 
 class Variables(NamedTuple):
@@ -68,7 +69,8 @@ class Points:
         """Where a member stood after ``step`` updates.
 
         Raises:
-          UserError: no such point is stored, or what holds it is damaged.
+          UserError: no such point is stored, what holds it is damaged, or the member
+            has diverged.
         """
         variables = read_point(self._paths.path, step)
         if variables is None and step in numbered(self._paths.checkpoints):
@@ -78,7 +80,7 @@ class Points:
             raise UserError(
                 f"{self._paths.root} has no point at step {step}: {self._stored()}"
             )
-        return _of_member(variables, member)
+        return self._finite(_of_member(variables, member), step, member)
 
     def along(self, member: int, until: int, most: int) -> tuple[list[int], Any]:
         """A member's path: (steps, parameters with a leading axis of as many points).
@@ -88,25 +90,41 @@ class Points:
           most: at most so many points, spread evenly, the ends among them.
 
         Raises:
-          UserError: there is no path, it is damaged, or it has fewer than three points.
+          UserError: there is no path, it is damaged, it has fewer than three points, or
+            the member has diverged on the way.
         """
         steps = [step for step, _ in read_path(self._paths.path) if step <= until]
         if until not in steps:
             raise UserError(f"{self._paths.path} does not go to step {until}")
         if len(steps) < 3:
+            points = counted(len(steps), "point")
             raise UserError(
-                f"{self._paths.path} has {len(steps)} points up to step {until}; a "
-                "plane needs three: run with a smaller --path_every"
+                f"{self._paths.path} has {points} up to step {until}; a plane needs "
+                "three: run with a smaller --path_every"
             )
         places = np.linspace(0, len(steps) - 1, min(most, len(steps))).round()
         chosen = [steps[int(i)] for i in places]
         wanted = set(chosen)
         params = [
-            _of_member(variables, member).params
+            self._finite(_of_member(variables, member), step, member).params
             for step, variables in read_path(self._paths.path)
             if step in wanted
         ]
         return chosen, jax.tree.map(lambda *leaves: np.stack(leaves), *params)
+
+    def _finite(self, point: Variables, step: int, member: int) -> Variables:
+        """``point``, if there is a network.
+
+        Raises:
+          UserError: its parameters are not finite.
+        """
+        if all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(point.params)):
+            return point
+        raise UserError(
+            f"{self._paths.root}: the parameters of {self.name(member)} are not finite "
+            f"at step {step}: it has diverged. Give a --step before that, or another "
+            "member"
+        )
 
     def _shapes(self) -> TrainState:
         count = len(self._cell.members)

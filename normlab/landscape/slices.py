@@ -10,6 +10,7 @@ import numpy as np
 from normlab.errors import UserError
 from normlab.landscape.points import Points
 from normlab.landscape.settings import LandscapeConfig
+from normlab.members.over import nan_is_a_result
 from normlab.quantities.directions import (
     principal_directions,
     project,
@@ -68,8 +69,10 @@ def _zeros(params: Any) -> Any:
 def _random(params: Any, config: LandscapeConfig, count: int) -> list[Any]:
     key = jax.random.key(config.direction_seed)
     draw = jax.jit(random_direction)
+    params = jax.tree.map(jnp.asarray, params)
     keys = [jax.random.fold_in(key, i) for i in range(count)]
-    return [jax.device_get(draw(k, jax.tree.map(jnp.asarray, params))) for k in keys]
+    with nan_is_a_result():  # the length of huge filters
+        return [jax.device_get(draw(k, params)) for k in keys]
 
 
 def _plane(points: Points, asked: Asked, config: LandscapeConfig):
@@ -117,22 +120,9 @@ def _same_groups(begin: Any, end: Any) -> bool:
 
 
 def _path(points: Points, asked: Asked, config: LandscapeConfig):
-    """Around the path's last point; units are those of the parameters.
-
-    Raises:
-      UserError: the member has diverged on the way.
-    """
+    """Around the path's last point; units are those of the parameters."""
     at = points.at(asked.step, asked.member)
     steps, path_T = points.along(asked.member, asked.step, config.path_points)
-    finite_T = np.logical_and.reduce(
-        [_finite(leaf) for leaf in jax.tree.leaves(path_T)]
-    )
-    if not finite_T.all():
-        raise UserError(
-            f"--kind=path: the member of {points.name(asked.member)} has parameters "
-            f"that are not finite at step {steps[int(np.argmin(finite_T))]}; give a "
-            "--step before it, or another member"
-        )
     path_T = jax.tree.map(lambda leaf, end: leaf - end[None], path_T, at.params)
     (first, second), shares = principal_directions(path_T)
     coordinates_T2 = project(path_T, (first, second))
@@ -145,11 +135,6 @@ def _path(points: Points, asked: Asked, config: LandscapeConfig):
     }
     axes = Axes(a, b, tuple(float(x) for x in shares), path)
     return Slice(at.params, first, second, at.stats, at.stats), axes
-
-
-def _finite(leaf_T: np.ndarray) -> np.ndarray:
-    """Whether all is finite, of each of T points."""
-    return np.asarray(np.isfinite(leaf_T).reshape(len(leaf_T), -1).all(1))
 
 
 def _around(

@@ -9,7 +9,7 @@ from normlab.cell import CellConfig
 from normlab.data import Dataset
 from normlab.landscape.settings import LandscapeConfig
 from normlab.landscape.slices import Slice, statistics_at
-from normlab.members.over import choose_conv, choose_execution
+from normlab.members.over import choose_conv, choose_execution, nan_is_a_result
 from normlab.members.runner import Runner
 from normlab.norms import NORMS
 from normlab.quantities.directions import combine
@@ -118,7 +118,8 @@ class Surface:
         Raises:
           UserError: a device ran out of memory.
         """
-        values = self._run(coordinates_N2.astype(np.float32), along)
+        with nan_is_a_result(), np.errstate(over="ignore"):  # far from the point
+            values = self._run(coordinates_N2.astype(np.float32), along)
         return {(split, name): values[split][name] for split, name in self._order}
 
 

@@ -8,6 +8,7 @@ then keep all cores busy, which two members on one stream cannot.
 import contextlib
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,6 +24,10 @@ _AXIS = "members"
 # Where the environment says which devices there are.
 _ASKED = ("JAX_PLATFORMS", "JAX_PLATFORM_NAME", "JAX_DEFAULT_DEVICE")
 _ASKED += ("JAX_NUM_CPU_DEVICES", "CUDA_VISIBLE_DEVICES", "XLA_FLAGS")
+# What JAX says before its reason: the backend and a status. And behind it: reasons of
+# the reason, which are no list, and advice.
+_BEFORE = re.compile(r"^(Unable to initialize backend '[^']*': )?([A-Z_]+: )*")
+_BEHIND = re.compile(r": (?!\[).*| \((set|you may) .*")
 # On a CPU the cores are shared, so members that only fill the last round up cost time.
 _MOST_PADDING = 1.1
 
@@ -64,9 +69,14 @@ def find_devices() -> None:
     except (AssertionError, RuntimeError) as error:
         asked = [f"{k}={os.environ[k]}" for k in _ASKED if os.environ.get(k)]
         where = f" with {', '.join(asked)}" if asked else ""
-        # JAX has no words for a GPU that is not there.
-        reason = one_line(error) if str(error) else "there is none of that kind"
-        raise UserError(f"JAX finds no device{where}: {reason}") from error
+        raise UserError(f"JAX finds no device{where}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """What JAX says, less what it says around it."""
+    text = _BEHIND.sub("", _BEFORE.sub("", one_line(error))) if str(error) else ""
+    # It has no words for a GPU that is not there.
+    return text.rstrip(".") or "there is none of that kind"
 
 
 def cores() -> int:

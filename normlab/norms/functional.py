@@ -40,6 +40,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from normlab.errors import UserError
 from normlab.norms.blocks import Blocks, cut, tame
+from normlab.words import counted
 
 Axes = int | Sequence[int]
 
@@ -223,7 +224,9 @@ def seen(
 def check_groups(num_groups: int, channels: int) -> None:
     """Raises UserError (a ValueError) unless ``num_groups`` divides ``channels``."""
     if num_groups <= 0 or channels % num_groups:
-        raise UserError(f"{num_groups} groups do not divide {channels} channels")
+        raise UserError(
+            f"{num_groups} groups do not divide {counted(channels, 'channel')}"
+        )
 
 
 def _shifted_moments(x: Array, blocks: Blocks) -> tuple[Array, Array, Array, Array]:

@@ -14,6 +14,7 @@ from normlab.norms.entry import AFFINE, Entry
 from normlab.norms.options import NormOptions, Statistics
 from normlab.norms.single import refuse_single_groups
 from normlab.settings import NormSettings
+from normlab.words import counted
 
 
 class GroupNorm(nn.Module):
@@ -79,7 +80,9 @@ class GroupNorm(nn.Module):
             return self.num_groups
         size = self.group_size or 0
         if size <= 0 or channels % size:
-            raise UserError(f"groups of {size} do not divide {channels} channels")
+            raise UserError(
+                f"groups of {size} do not divide {counted(channels, 'channel')}"
+            )
         return channels // size
 
 

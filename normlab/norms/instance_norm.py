@@ -7,6 +7,7 @@ from jax import Array
 from normlab.norms.entry import AFFINE, Entry
 from normlab.norms.group_norm import group
 from normlab.norms.options import NormOptions, Statistics
+from normlab.norms.single import refuse_single_groups
 from normlab.settings import NormSettings
 
 
@@ -19,6 +20,7 @@ def instance(
 ) -> Array:
     """Instance norm of x (N, ..., C): each channel of each example by itself."""
     channels = x.shape[-1]
+    refuse_single_groups(x, channels, fewer=False)
     return group(
         dataclasses.replace(options, groups=channels), name, x, statistics, mask
     )

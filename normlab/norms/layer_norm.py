@@ -7,6 +7,7 @@ from jax import Array
 from normlab.norms.entry import AFFINE, Entry
 from normlab.norms.group_norm import group
 from normlab.norms.options import NormOptions, Statistics
+from normlab.norms.single import refuse_single_groups
 from normlab.settings import NormSettings
 
 
@@ -18,6 +19,7 @@ def layer(
     mask: Array | None,
 ) -> Array:
     """Layer norm of x (N, ..., C) over all axes but N, with scale and bias (C,)."""
+    refuse_single_groups(x, 1, fewer=False)
     return group(dataclasses.replace(options, groups=1), name, x, statistics, mask)
 
 

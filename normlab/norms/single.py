@@ -25,18 +25,22 @@ def refuse_single_batch(layer: nn.Module, x: Array) -> None:
         )
 
 
-def refuse_single_groups(x: Array, groups: int) -> None:
+def refuse_single_groups(x: Array, groups: int, fewer: bool = True) -> None:
     """For a norm of each example's ``groups`` groups of channels, x (N, ..., C).
 
     Raises UserError if a group has one value, or the groups do not divide the channels.
+
+    Args:
+      fewer: whether the norm has a setting for the number of groups.
     """
     functional.check_groups(groups, x.shape[-1])
     if x.size and x.size == x.shape[0] * groups:
         dense = ", or no --norm_dense" if x.ndim == 2 else ""
-        raise _nothing(
-            f"each of the {groups} groups of {x.shape[-1]} channels at one pixel",
-            f"fewer groups, or another norm{dense}",
-        )
+        block, instead = "a channel of one image at one pixel", "another norm"
+        if fewer and groups > 1:
+            block = f"each of the {groups} groups of {groups} channels at one pixel"
+            instead = "fewer groups, or another norm"
+        raise _nothing(block, f"{instead}{dense}")
 
 
 def _nothing(block: str, instead: str) -> UserError:

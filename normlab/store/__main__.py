@@ -13,6 +13,7 @@ from absl import flags as absl_flags
 from normlab import flags
 from normlab.errors import UserError
 from normlab.store.thin import thin
+from normlab.words import counted
 
 
 def flag_values() -> absl_flags.FlagValues:
@@ -46,7 +47,7 @@ def main(values: absl_flags.FlagValues) -> None:
     copy = thin(run, values.out, values.quantities, more)
     files = [path for path in copy.root.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files)
-    print(f"thin copy: {copy.root}, {len(files)} files, {size / 1e6:.2f} MB")
+    print(f"thin copy: {copy.root}, {counted(len(files), 'file')}, {size / 1e6:.2f} MB")
 
 
 if __name__ == "__main__":

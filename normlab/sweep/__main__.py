@@ -8,7 +8,6 @@ its members and run through it together. The same command again resumes, or says
 that all is done; given twice at once, the two share the cells.
 """
 
-import logging
 import sys
 
 import pandas as pd
@@ -33,6 +32,7 @@ from normlab.sweep.grid import describe
 from normlab.sweep.plan import run_folder, sweep_cells
 from normlab.sweep.status import cell_state, run_status, status_text, total
 from normlab.tensorboard import check_installed, export_run
+from normlab.words import counted
 
 PROGRAM = "normlab.sweep"
 
@@ -90,7 +90,8 @@ def main(values: flags.FlagValues) -> int:
     selected = part(cells, *options.part())
     if not selected:
         print(
-            f"--shard={options.shard}: none of the {len(cells)} cells is in this part"
+            f"--shard={options.shard}: this part of {counted(len(cells), 'cell')} has "
+            "none"
         )
         return 0
     with open_engine(Work(config, options, cells, selected)) as engine:
@@ -146,8 +147,8 @@ def _check(outcomes: list[Outcome], cells: tuple[Cell, ...]) -> None:
             f"{', '.join(cell_names)}: {why}" for why, cell_names in names.items()
         )
         raise UserError(
-            f"{count} of {len(cells)} cells failed: {text}. Once that is mended, the "
-            "same command tries them again"
+            f"{count} of {counted(len(cells), 'cell')} failed: {text}. Once that is "
+            "mended, run the same command again"
         )
 
 
@@ -159,6 +160,4 @@ def flag_values() -> flags.FlagValues:
 
 
 if __name__ == "__main__":
-    # Libraries have set up theirs by now.
-    logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
     run(main, flag_values(), program=PROGRAM, doc=__doc__ or "")

@@ -28,6 +28,7 @@ from normlab.run_options import RunOptions
 from normlab.sweep.grid import describe, expand, plan_size
 from normlab.train.optimizers import HYPERPARAMETERS
 from normlab.train.program import Program, build_program, data_arrays
+from normlab.words import counted, plural
 
 # Of a machine's free memory, for the copies of the data that its cores read.
 _COPIES_SHARE = 0.25
@@ -71,17 +72,18 @@ class Plan:
         cells = tuple(plan.cell for plan in self.cells)
         members, steps = plan_size(cells)
         first = self.cells[0]
-        count = f"{len(cells)}" + f" of {self.total}" * (len(cells) < self.total)
+        some = f"{len(cells)} of " * (len(cells) < self.total)
         lines = [
-            f"plan: {count} cells, {members} members, {steps:,} member-steps",
+            f"plan: {some}{counted(self.total, 'cell')}, {counted(members, 'member')}, "
+            f"{steps:,} {plural(steps, 'member-step')}",
             f"execution: {first.execution} ({self.execution_why})",
         ]
         for plan in self.cells:
             config = plan.cell.config
             lines.append(
-                f"  {plan.name}: {len(plan.cell.members)} members x {config.steps} "
-                f"steps of {config.batch_size}, {plan.member_chunk} at once on "
-                f"{plan.devices} {'device' if plan.devices == 1 else 'devices'} "
+                f"  {plan.name}: {counted(len(plan.cell.members), 'member')} x "
+                f"{counted(config.steps, 'step')} of {config.batch_size}, "
+                f"{plan.member_chunk} at once on {counted(plan.devices, 'device')} "
                 f"({plan.member_chunk_why}), up to {plan.device_bytes / 2**20:.0f} MiB"
             )
         return "\n".join(lines)

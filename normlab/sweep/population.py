@@ -1,6 +1,7 @@
 """All members of a cell, on the device as many at once as fit."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from normlab.cell import Cell
 from normlab.data.batches import batch_indices, current_order
+from normlab.errors import one_line
 from normlab.members.chunks import MemberChunks, take
 from normlab.members.over import OverMembers, nan_is_a_result
 from normlab.members.placement import Placement, padded
@@ -134,7 +136,9 @@ class Population:
             indices = self._indices(places, step, count)
             state, indices = self._place.split((state, indices))
             steps = self._place.share(jnp.int32(count))
-            state, metrics = self._train(state, indices, steps, self._data)
+            inputs = state, indices, steps, self._data
+            with self._naming(places, step, self._train, inputs):
+                state, metrics = self._train(*inputs)
             self._keep(state)
             batch_metrics.append(
                 {k: np.asarray(v)[:, :count] for k, v in metrics.items()}
@@ -146,7 +150,9 @@ class Population:
         evaluations = []
         for places, state in zip(self._member_chunks, self._states, strict=True):
             state, rows = self._place.split((state, self._seen(places, step)))
-            evaluations.append(jax.device_get(self._evaluate(state, rows, self._data)))
+            inputs = state, rows, self._data
+            with self._naming(places, step, self._evaluate, inputs):
+                evaluations.append(jax.device_get(self._evaluate(*inputs)))
         return self._member_chunks.join(evaluations)
 
     def probe(self, step: int) -> dict[str, Metrics]:
@@ -184,6 +190,31 @@ class Population:
             stats = regrouped(state.batch_stats, channel_statistics, members, groups)
             self._keep(replace(state, batch_stats=self._place.split(stats)))
 
+    @contextlib.contextmanager
+    def _naming(
+        self, places: np.ndarray, step: int, function: OverMembers, inputs: tuple
+    ) -> Iterator[None]:
+        """Here an error of JAX's switches that look for NaN names the members.
+
+        Raises:
+          FloatingPointError: JAX has found what is not finite in what ``function``
+            returns of ``inputs``.
+        """
+        try:
+            yield
+        except FloatingPointError as error:
+            with nan_is_a_result():
+                results = jax.device_get(function(*inputs))
+            lost = _not_finite(results, len(places))
+            members = [self._cell.members[i] for i in places[lost]]
+            names = "; ".join(f"seed {one.seed}, lr {one.lr:g}" for one in members)
+            said = one_line(error).rstrip(".")
+            raise FloatingPointError(
+                f"{said}, after step {step}, in the network of {names}. "
+                "Without JAX_DEBUG_NANS and JAX_DEBUG_INFS the cell trains on; a "
+                "smaller learning rate may keep it finite"
+            ) from error
+
     def _seen(self, places: np.ndarray, step: int) -> np.ndarray:
         """int32 (members, train_eval_size): the training images to evaluate on."""
         config = self._cell.config
@@ -208,6 +239,18 @@ class Population:
             return np.pad(rows, ((0, self._call_steps - count), (0, 0)))
 
         return np.stack([of_seed(self._cell.members[i].seed) for i in places])
+
+
+def _not_finite(results: Any, count: int) -> np.ndarray:
+    """Which of ``count`` members have a NaN in their results; if none, an infinity."""
+    leaves = [
+        x for x in jax.tree.leaves(results) if np.issubdtype(x.dtype, np.floating)
+    ]
+    for check in (np.isnan, np.isinf):
+        rows = [check(leaf).reshape(len(leaf), -1).any(1)[:count] for leaf in leaves]
+        if (bad := np.logical_or.reduce(rows)).any():
+            return np.flatnonzero(bad)
+    return np.arange(count)
 
 
 def _nothing(state: TrainState, indices: jax.Array, data: Any) -> dict:

@@ -13,6 +13,7 @@ from normlab.store.load import cell_ids
 from normlab.store.lock import is_held
 from normlab.store.run import cell_of, read_record
 from normlab.sweep.progress import clock
+from normlab.words import counted
 
 STATES = ("complete", "running", "interrupted", "failed", "damaged", "waiting")
 # A process on another host is taken for dead when it was not heard of for so long.
@@ -136,7 +137,7 @@ def describe_cell(cell: CellStatus) -> str:
     where = f"step {cell.step} of {cell.steps}" if cell.steps else ""
     words = []
     if cell.state == "complete":
-        words = [f"{cell.members} members, {cell.steps} steps"]
+        words = [f"{counted(cell.members, 'member')}, {counted(cell.steps, 'step')}"]
     elif cell.state == "running":
         words = [where or "starting", *_pace(cell.pace, cell.left), cell.reason]
     elif cell.state == "interrupted":
@@ -156,7 +157,7 @@ def _pace(pace: float, left: float) -> list[str]:
 def total(cells: Sequence[CellStatus]) -> str:
     """One line on all cells; of what is not begun it takes the others' average."""
     counts = {state: [c.state for c in cells].count(state) for state in STATES}
-    words = [f"{counts['complete']} of {len(cells)} cells complete"]
+    words = [f"{counts['complete']} of {counted(len(cells), 'cell')} complete"]
     words += [f"{n} {state}" for state, n in counts.items() if n and state != STATES[0]]
     known = [cell for cell in cells if cell.steps]
     if known and counts["complete"] < len(cells):

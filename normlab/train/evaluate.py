@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from normlab.errors import UserError
 from normlab.train.losses import LOSSES, accuracy
+from normlab.words import counted
 
 
 def in_batches(values: jax.Array, batch_size: int) -> tuple[jax.Array, jax.Array]:
@@ -38,7 +39,8 @@ def check_last(
         )
     except UserError as error:
         raise UserError(
-            f"the last of {len(images)} images is alone in its batch of {size}: {error}"
+            f"the last of {counted(len(images), 'image')} is alone in its batch of "
+            f"{size}: {error}"
         ) from error
 
 

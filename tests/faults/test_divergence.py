@@ -42,3 +42,15 @@ def test_it_is_recorded_and_touches_no_other(lr, least, most, calm, tmp_path, ta
     assert len(summary) == 3
     for name in ("curves", "lr_sensitivity", "gradient_norm"):
         assert (out / "figures" / f"{name}.png").stat().st_size > 1000
+        table = pd.read_csv(out / "figures" / f"{name}.csv")
+        assert table["diverged"].sum() == (2 if name == "curves" else 1)  # of 2 metrics
+
+
+def test_a_figure_that_divergence_left_nothing_of_says_so(tmp_path, caplog, tally):
+    tally["members that diverged"] += 1
+    out = tmp_path / "run"
+    assert small.sweep(out, **SETTINGS | {"lr": "1e38"}) == 0
+    why = "it shows curves, and members diverged before their second point"
+    names = ("curves", "gradient_norm")
+    assert caplog.messages == [f"figure {name} is left out: {why}" for name in names]
+    assert not any((out / "figures" / f"{name}.png").exists() for name in names)

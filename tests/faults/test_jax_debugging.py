@@ -178,7 +178,7 @@ def test_a_real_nan_is_the_failure_of_its_cell(
 ):
     tally["members that diverged"] += 1
     out = tmp_path / "run"
-    wild = {"norm": "none", "lr": "1e38", "steps": 4, "execution": execution}
+    wild = {"norm": "none", "lr": "1e-2,1e38", "steps": 4, "execution": execution}
     with switched(*names):
         assert small.sweep(out, **wild) == 1
     small.one_line(capsys.readouterr().err)
@@ -186,6 +186,8 @@ def test_a_real_nan_is_the_failure_of_its_cell(
     record = read_record(RunPaths.at(out).cell(cell.name))
     assert record["status"] == "failed"
     assert "FloatingPointError: " in record["reason"] and "\n" not in record["reason"]
+    said = "in the network of seed 0, lr 1e+38. Without JAX_DEBUG_NANS"
+    assert said in record["reason"] and "lr 0.01" not in record["reason"]
     error = (cell / "error.txt").read_text()
     assert error.startswith("Traceback") and where in error
     # Without the switch the same command goes on, and says that it diverged.

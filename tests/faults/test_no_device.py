@@ -102,6 +102,11 @@ def test_a_device_that_is_not_there_is_one_line(tmp_path, tally):
         start = f"normlab.{name}: error: JAX finds no device with {variable}={value}"
         assert status == 1 and said.startswith(start), (name, variable, value, said)
         assert said.count("\n") == 1 and said.endswith("\n")
+        # JAX's reason alone: what it says around it names the value again.
+        reason = said.removeprefix(start).strip(": \n")
+        assert len(reason) < 90, said
+        for words in ("Unable to initialize", "INTERNAL", "(set", "(you may"):
+            assert words not in reason, said
 
 
 def test_devices_that_are_there_are_used(tmp_path):

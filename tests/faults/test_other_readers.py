@@ -78,6 +78,28 @@ def test_all_parts_of_a_kind_have_one_schema(folder, tally):
         assert all(schema.equals(first) for schema in others), kind
 
 
+KEPT = Path(__file__).parents[2] / "experiments" / "results"
+
+
+@pytest.mark.parametrize("name", sorted(p.parent.name for p in KEPT.glob("*/cells")))
+def test_kept_runs_are_one_table(name, tally):
+    """Those of an earlier revision, too, of every kind of part that they have."""
+    found = (KEPT / name).glob("cells/*/*/*.parquet")
+    kinds = {
+        f.parent.name if f.parent.name == "metrics" else f"*/{f.name}" for f in found
+    }
+    assert "metrics" in kinds
+    for kind in kinds:
+        glob = f"{KEPT / name}/cells/*/{kind}" + "/*.parquet" * (kind == "metrics")
+        files = parts(glob)
+        tally["parts whose schemas were compared"] += len(files)
+        rows = sum(pq.read_metadata(file).num_rows for file in files)
+        duck: Any = duckdb.sql(f"select count(*) from read_parquet('{glob}')")
+        arrow = pads.dataset([str(file) for file in files]).to_table()
+        assert len(pl.read_parquet(glob)) == len(arrow) == rows, kind
+        assert duck.fetchall() == [(rows,)], kind
+
+
 def test_most_parts_have_no_evaluation(run):
     """Else the tests here would not see what they are about."""
     files = parts(globs(run)["metrics"])

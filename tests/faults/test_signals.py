@@ -21,6 +21,7 @@ from tests.called import called
 from tests.faults import small
 from tests.landscape import made
 
+AGAIN = ". Run the same command again to continue."
 pytestmark = pytest.mark.faults
 BOTH = [signal.SIGTERM, signal.SIGINT]
 
@@ -56,7 +57,7 @@ def test_it_goes_on_from_the_step_where_it_stood(
 ):
     tally["signals"] += 1
     paths = small.begin(tmp_path / "run")
-    text = f"stopped by {signal.Signals(signum).name} at step {step} of batch; the same"
+    text = f"stopped by {signal.Signals(signum).name} at step {step} of batch$"
     before = [signal.getsignal(other) for other in BOTH]
     with pytest.raises(Stopped, match=text) as caught:
         small.go_on(paths, Signalled(signum, calls))
@@ -96,7 +97,7 @@ def test_a_signal_in_the_last_call_finishes_the_cell(whole, tmp_path, tally):
         def end(self):
             os.kill(os.getpid(), signal.SIGTERM)
 
-    with pytest.raises(Stopped, match="stopped by SIGTERM; the same command goes on"):
+    with pytest.raises(Stopped, match="stopped by SIGTERM"):
         small.go_on(paths, AtTheEnd())
     assert cell_status(small.own(paths)) == "complete"
     small.same_run(paths, whole)
@@ -116,7 +117,7 @@ def test_a_command_ends_in_one_line(signum, tmp_path, monkeypatch, capsys, tally
         patch.setattr(inline.SweepProgress, "advance", stop)
         assert small.sweep(out) == 128 + signum
     name = signal.Signals(signum).name
-    said = f"normlab.sweep: stopped by {name} at step 1 of batch; the same command goes"
+    said = f"normlab.sweep: stopped by {name} at step 1 of batch. Run the same command"
     assert capsys.readouterr().err.splitlines()[-1].startswith(said)
     assert small.sweep(out) == 0
     assert "goes on from step 1 of 6" in capsys.readouterr().err
@@ -132,7 +133,7 @@ def test_so_does_any_other(signum, capsys, tally):
 
     assert called(main, FlagValues(), [], "normlab.analysis") == 128 + signum
     name = signal.Signals(signum).name
-    said = f"normlab.analysis: stopped by {name}; the same command goes on\n"
+    said = f"normlab.analysis: stopped by {name}\n"
     assert capsys.readouterr().err == said
 
 
@@ -156,7 +157,7 @@ def test_a_landscape_keeps_its_tiles(tmp_path, monkeypatch, capsys, tally):
         patch.setattr(landscape.LandscapeProgress, "__call__", stop)
         assert call() == 143
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last == "normlab.landscape: stopped by SIGTERM; the same command goes on"
+    assert last == f"normlab.landscape: stopped by SIGTERM{AGAIN}"
     assert call() == 0
     assert re.search(r"goes on from point \d+ of 25", capsys.readouterr().err)
 

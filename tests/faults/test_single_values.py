@@ -104,8 +104,8 @@ def test_the_network_that_did_not_learn(capsys, tmp_path):
     more = f"--steps=150 --num_seeds=1 --out={tmp_path / 'run'}"
     said = says(capsys, sweep, *argv.split(), *more.split())
     assert said == (
-        "instance on vgg11: layer norm5 (instance): each of the 64 groups of 64 "
-        f"channels at one pixel has {NOTHING}; use fewer groups, or another norm"
+        "instance on vgg11: layer norm5 (instance): a channel of one image at "
+        f"one pixel has {NOTHING}; use another norm"
     )
     assert not (tmp_path / "run").exists()
 
@@ -166,8 +166,11 @@ def test_groups_of_one_channel_at_one_pixel(changes, capsys, tmp_path, tally):
     said = says(capsys, sweep, *words(tmp_path / "run", **changes), "--dry_run")
     norm = changes["norm"].removeprefix("none,")
     assert "\n" not in said and said.count(" on tiny: ") == 1
-    assert f"on tiny: layer norm1 ({norm}): each of the " in said
-    assert NOTHING in said and "use fewer groups, or another norm" in said
+    has_groups = norm.startswith("group")
+    block = "each of the " if has_groups else "a channel of one image at one pixel"
+    assert f"on tiny: layer norm1 ({norm}): {block}" in said
+    use = "use fewer groups, or another norm" if has_groups else "use another norm"
+    assert NOTHING in said and said.endswith(use)
     tally["commands with single values"] += 1
 
 
@@ -179,9 +182,8 @@ def test_groups_behind_a_dense_layer(capsys, tmp_path):
     for more in ([], ["--quantities=activation_moments"]):
         said = says(capsys, sweep, *argv, "--norm=instance", *more, "--dry_run")
         assert said == (
-            "instance on small_cnn: layer norm3 (instance): each of the 128 groups of "
-            f"128 channels at one pixel has {NOTHING}; use fewer groups, or another "
-            "norm, or no --norm_dense"
+            "instance on small_cnn: layer norm3 (instance): a channel of one image "
+            f"at one pixel has {NOTHING}; use another norm, or no --norm_dense"
         )
 
 

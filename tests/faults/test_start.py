@@ -10,6 +10,7 @@ import pytest
 
 from tests.faults.commands import commands
 
+RESUMED = ("normlab.sweep", "normlab.landscape")
 pytestmark = pytest.mark.faults
 BOTH = [signal.SIGTERM, signal.SIGINT]
 
@@ -63,7 +64,8 @@ def test_a_signal_while_a_command_imports(name, tmp_path, tally):
     tally["signals"] += 1
     code = FIRST_IMPORT.format(signum=int(signum))
     done = end(tmp_path, code, ["-m", name, "--help"])
-    said = f"{name}: stopped by {signum.name}; the same command goes on\n"
+    again = ". Run the same command again to continue." * (name in RESUMED)
+    said = f"{name}: stopped by {signum.name}{again}\n"
     assert (done.returncode, done.stdout, done.stderr) == (128 + signum, "", said)
 
 

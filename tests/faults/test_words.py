@@ -1,5 +1,6 @@
 """What a shell would take away from a word, and names that folders may have."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from normlab.errors import UserError
 from normlab.flagfiles import expand
-from normlab.words import check_once, check_text, checked, path_of
+from normlab.words import check_once, check_path, check_text, checked, path_of
 from tests.faults.commands import call, commands
 
 pytestmark = pytest.mark.faults
@@ -48,6 +49,28 @@ SLIPS = {
     "--out=a b --steps=3": "was --out=a b and --steps=3 meant?",
     "--out=a \\": "a line needs no backslash at its end; was --out=a meant?",
     "--out=a\\": "was --out=a meant?",
+    "--out=a && x": "this is no line of a shell; was --out=a meant?",
+    "--out=a || x": "this is no line of a shell; was --out=a meant?",
+    "--out=a &&x": "was --out=a meant?",
+    "--out=a &": "was --out=a meant?",
+    "--out=a > log": "this is no line of a shell; was --out=a meant?",
+    "--out=a >log": "was --out=a meant?",
+    "--out=a >> log": "was --out=a meant?",
+    "--out=a 2>&1": "was --out=a meant?",
+    "--out=a 2> log": "was --out=a meant?",
+    "--out=a &> log": "was --out=a meant?",
+    "--out=a < b": "was --out=a meant?",
+    "--out=a b > log": "was --out=a b meant?",
+    "--out=a > log 2>&1 &": "was --out=a meant?",
+    "--lr=0.1 > log": "was --lr=0.1 meant?",
+    "--out=a num_seeds=2": "each flag needs a line of its own; "
+    "was --out=a and --num_seeds=2 meant?",
+    "--out=a num_seeds = 2": "was --out=a and --num_seeds = 2 meant?",
+    "--out=a  lr=0.1 momentum=0.9": "--out=a and --lr=0.1 and --momentum=0.9 meant?",
+    "--out=a -dry_run": "was --out=a and -dry_run meant?",
+    "--out=a -num_seeds 2": "was --out=a and -num_seeds 2 meant?",
+    "--out=a -nodry_run": "was --out=a and -nodry_run meant?",
+    "--lr=0.1 momentum=0.9": "was --lr=0.1 and --momentum=0.9 meant?",
     "--out=$HOME/runs": "variables and commands are not expanded here",
     "--out=runs/${USER}": "variables and commands are not expanded here",
     "--out=runs/$(date)": "variables and commands are not expanded here",
@@ -76,21 +99,34 @@ NAMES = [
     "a\\b",
     "«a»",
     "a & b; c | d (e) [f] {g} !*?",
+    "a -> b",
+    "a&&b",
+    "a>b",
+    "R&D",
+    "I <3 norms",
+    "a n=2",
+    "num_seeds=2",
+    "a -dry",
+    "a num_seeds 2",
+    "全角　空白",
 ]
+FLAGS = list(COMMANDS["normlab.sweep"].values())
 
 
 @pytest.mark.parametrize("word", SLIPS)
 def test_a_slip_is_said_with_what_was_meant(word):
     with pytest.raises(UserError) as caught:
-        checked(word)
+        checked(word, FLAGS)
     assert str(caught.value).startswith(word[:6])
     assert str(caught.value).endswith(SLIPS[word])
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_folder_may_have_any_other_name(name):
-    assert checked(name) == name
-    assert checked(f"--out={name}") == f"--out={name}"
+    for flags in ((), FLAGS):
+        assert checked(name, flags) == name
+        assert checked(f"--out={name}", flags) == f"--out={name}"
+    check_path("out", name)
 
 
 def test_spaces_around_a_value_are_no_part_of_it():
@@ -105,7 +141,9 @@ WRITES += ("bench.conv", "bench.whole", "bench.torch_script")
 READS = ("figures", "analysis", "landscape", "tensorboard", "claims", "page", "store")
 
 
-@pytest.mark.parametrize("slip", ["x # note", "'a b'", "a --run=b", "a \\", "$HOME/a"])
+@pytest.mark.parametrize(
+    "slip", ["x # note", "'a b'", "a --run=b", "a \\", "$HOME/a", "a && x"]
+)
 def test_no_command_makes_such_a_folder(slip, tmp_path, monkeypatch, tally):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "f").write_text(f"--out={slip}\n", encoding="utf-8")
@@ -121,6 +159,54 @@ def test_no_command_makes_such_a_folder(slip, tmp_path, monkeypatch, tally):
         assert ended.status == 1 and ended.err.count("\n") == 1
         assert "meant?" in ended.err or "not expanded" in ended.err, (name, ended.err)
     assert [path.name for path in tmp_path.iterdir()] == ["f"]
+
+
+PATHS = ("run", "out", "archive", "data_dir", "compilation_cache", "name")
+GIVEN = [
+    (command, flag)
+    for command, made in COMMANDS.items()
+    for flag in PATHS
+    if flag in made.values()
+]
+
+
+@pytest.mark.parametrize(
+    "value, said",
+    {
+        "": "names nothing; give a path, or leave the flag out",
+        " ": "names nothing; give a path, or leave the flag out",
+        "a\nb": "'a\\nb': a control character is in it",
+        "a\tb": "'a\\tb': a control character is in it",
+        "a\x1b[31mb": "a control character is in it",
+        "a\x7fb": "a control character is in it",
+        "a\x85b": "a control character is in it",
+        "a\u2028b": "a control character is in it",
+    }.items(),
+)
+def test_what_names_no_path(value, said, tmp_path, monkeypatch, tally):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "f").mkdir()
+    for command, flag in GIVEN:
+        tries = [[f"--{flag}={value}"], [f"--{flag}", value]]
+        if value.isprintable():
+            (tmp_path / "f" / flag).write_text(f"--{flag}={value}\n", "utf-8")
+            tries.append([f"--flagfile=f/{flag}"])
+        for words in tries:
+            tally["paths that name nothing"] += 1
+            ended = call(command, COMMANDS[command], words)
+            assert (ended.status, ended.err.count("\n")) == (1, 1), words
+            assert f"error: --{flag}=" in ended.err and said in ended.err, ended.err
+    assert [path.name for path in tmp_path.iterdir()] == ["f"]
+
+
+def test_no_flag_that_names_a_path_is_forgotten():
+    """The help of a flag that names a path speaks of a file or a folder."""
+    told = re.compile(r"folder|director|\.json|CSV|archive", re.IGNORECASE)
+    no_path = {"info"}
+    for command, made in COMMANDS.items():
+        values = made.values()
+        named = {name for name in values if told.search(values[name].help or "")}
+        assert named - no_path <= set(PATHS), command
 
 
 ONE = ("figures", "analysis", "landscape", "tensorboard")

@@ -27,15 +27,25 @@ def error_bars(ax: Axes) -> list[ErrorbarContainer]:
 
 
 def lines_of(ax: Axes) -> dict[str, list[tuple[float, float]]]:
-    """Label -> points of the lines that are part of the legend."""
+    """Label -> points of the lines that are part of the legend, but for crosses."""
     named = [(line.get_label(), line) for line in ax.get_lines()]
     named += [(bars.get_label(), bars.lines[0]) for bars in error_bars(ax)]
     found = {}
     for label, line in named:
         label = str(label)
-        if not label.startswith("_"):
+        if not label.startswith("_") and not label.endswith("diverged"):
             x, y = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
             found[label] = list(zip(x.tolist(), y.tolist(), strict=True))
+    return found
+
+
+def crosses_of(ax: Axes) -> dict[str, set[tuple[float, float]]]:
+    """Label -> points of the crosses where seeds diverged."""
+    found: dict[str, set] = {}
+    for line in ax.get_lines():
+        if (label := str(line.get_label())).endswith("diverged"):
+            rows = np.asarray(line.get_xydata()).tolist()
+            found.setdefault(label, set()).update((x, y) for x, y in rows)
     return found
 
 

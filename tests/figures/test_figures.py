@@ -18,7 +18,7 @@ from normlab.figures import FIGURES, METRICS, Sources, draw_all
 from normlab.figures.style import PALETTE, looks, save
 from normlab.figures.tables import NotDrawn
 from normlab.store import load
-from tests.figures.seen import drawn, error_bars, lines_of, norms, words
+from tests.figures.seen import crosses_of, drawn, error_bars, lines_of, norms, words
 from tests.store.handmade import make_cell, write_run
 
 NAN, INF = math.nan, math.inf
@@ -238,7 +238,6 @@ def test_a_regression_is_drawn_by_its_losses(frames):
 def test_the_sensitivity_is_the_table(run, frames):
     table, figure = drawn("lr_sensitivity", frames(run))
     found = lines_of(figure.axes[0])
-    found.pop("some seeds diverged", None)
     assert set(found) == set(table["line"])
     for line, rows in found.items():
         wanted = table[table["line"] == line]
@@ -385,18 +384,48 @@ def test_one_diverging_rate_does_not_hide_the_others(tmp_path):
     assert figure.axes[0].get_ylim()[1] < 10
 
 
+@pytest.mark.faults
+@pytest.mark.parametrize("lost", [NAN, INF])
+def test_a_cross_where_a_curve_ends(lost, tmp_path):
+    """One of three seeds diverges at step 8, and at the highest rate all do at 13."""
+
+    def loss(member, step: int) -> float:
+        first = 13 if member.lr == 0.1 else 8 if member.seed == 1 else 99
+        return lost if step >= first else 2.0
+
+    write_run(tmp_path, norms(lrs=(1e-3, 0.1)), loss=loss)
+    frame = load(tmp_path)
+    table, figure = drawn("curves", frame)
+    losses = table[table["metric"] == "batch_loss"]
+    assert list(losses.groupby("point")["diverged"].sum()) == [2, 6]  # two norms
+    found = [crosses_of(ax) for ax in figure.axes]
+    labels = [["some seeds diverged"], ["all seeds diverged"]] * 2
+    assert [list(points) for points in found] == labels
+    # Losses are of every step, and accuracies of every tenth.
+    epoch = frame["batch_size"].iloc[0] / frame["train_size"].iloc[0]
+    for points, step in zip(found, (7, 12, 0, 10), strict=True):
+        ((x, _),) = {(x, y) for (some,) in [points.values()] for x, y in some}
+        assert x == pytest.approx(step * epoch)
+    assert words(figure).count("some seeds diverged") == 1
+    assert "diverged" not in words(drawn("curves", frame[~frame["diverged"]])[1])
+
+
 def test_a_cross_where_seeds_diverged(frames):
     table, figure = drawn("lr_sensitivity", frames("some diverge"))
     ax = figure.axes[0]
-    crosses = [line for line in ax.get_lines() if line.get_marker() == "x"]
-    rows = [row for line in crosses for row in np.asarray(line.get_xydata()).tolist()]
-    points = {(x, y) for x, y in rows}
+    found = crosses_of(ax)
+    points = set().union(*found.values())
     lost = table[table["diverged"] > 0]
     assert lost["median"].isna().all()  # of three seeds two are lost, or three
     assert points == {(lr, 0.03) for lr in lost["lr"]} and points  # at the panel's edge
+    for label, whole in (("all", True), ("some", False)):
+        rows = lost[(lost["diverged"] == lost["n"]) == whole]
+        assert found.get(f"{label} seeds diverged", set()) == {
+            (lr, 0.03) for lr in rows["lr"]
+        }
     low, high = ax.get_xlim()
     assert low < min(points)[0] and max(points)[0] < high
-    assert "some seeds diverged" in words(figure)
+    assert "seeds diverged" in words(figure)
     assert "diverged" not in words(drawn("lr_sensitivity", frames("plain"))[1])
 
 

@@ -221,22 +221,6 @@ def test_the_plane_of_a_path(run):
     )
 
 
-def test_the_path_of_a_member_that_diverged_is_one_line(copy, monkeypatch):
-    at_along = Points.along
-
-    def diverging(self, member, until, most):
-        steps, path_T = at_along(self, member, until, most)
-        path_T["conv1"]["bias"][2:] = np.inf  # of steps 8 and 12
-        path_T["conv1"]["kernel"][3:] = np.nan
-        return steps, path_T
-
-    monkeypatch.setattr(Points, "along", diverging)
-    line = "seed 0, lr 0.1 has parameters that are not finite at step 8; give a --step"
-    with pytest.raises(UserError, match=line):
-        landscape(copy, kind="path")
-    assert not copy.cell(CELLS["batch"].id).landscapes.exists()
-
-
 def test_a_path_thinned(run):
     found = landscape(run, kind="path", path_points=3, step=8)
     assert found.axes.path is not None and found.axes.path["step"] == [0, 4, 8]

@@ -22,7 +22,7 @@ from normlab.flags import define, read, run
 from normlab.members.placement import find_devices
 from normlab.store.layout import write_json
 from normlab.store.provenance import session
-from normlab.words import path_of
+from normlab.words import counted, path_of
 
 PROGRAM = "normlab.bench.whole"
 
@@ -65,7 +65,8 @@ def main(values: flags.FlagValues) -> int:
         write_json(path_of(config.out), {**stamp, "results": {}})
     print(
         f"{config.dataset}, norm {config.norm}, batch {config.batch_size}, "
-        f"{config.members} learning rates, {config.epochs} epochs; {machine_name()}",
+        f"{counted(config.members, 'learning rate')}, "
+        f"{counted(config.epochs, 'epoch')}; {machine_name()}",
         flush=True,
     )
     results = race(racers(config), config.repeats, lambda line: print(line, flush=True))

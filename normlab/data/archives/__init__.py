@@ -6,11 +6,11 @@ To add a kind: a file with a `Kind`, and a line in KINDS.
 from pathlib import Path
 
 from normlab.data.archives import binary, folder, pickled, sheets, tar
-from normlab.data.archives.kind import Kind
+from normlab.data.archives.kind import Kind, NoArchive
 from normlab.data.spec import Arrays, Spec
 from normlab.errors import UserError
 
-__all__ = ["KINDS", "Kind", "read_archive"]
+__all__ = ["KINDS", "Kind", "NoArchive", "read_archive"]
 
 KINDS: tuple[Kind, ...] = (binary.KIND, pickled.KIND, sheets.KIND)
 
@@ -29,7 +29,18 @@ def read_archive(path: Path, spec: Spec) -> Arrays:
     try:
         return _read(path, spec)
     except UserError as error:
-        raise UserError(f"{path} is refused: {error}") from error
+        said = f"{path} is refused: {error}{_size(path)}"
+        raise type(error)(said) from error
+
+
+def _size(path: Path) -> str:
+    """How many bytes a file has, if its name is that of an archive that has others."""
+    for kind in KINDS:
+        if path.name == kind.archive and kind.size and path.is_file():
+            size = path.stat().st_size
+            if size != kind.size:
+                return f"; it has {size} bytes, and the published archive {kind.size}"
+    return ""
 
 
 def _read(path: Path, spec: Spec) -> Arrays:
@@ -37,14 +48,14 @@ def _read(path: Path, spec: Spec) -> Arrays:
     try:
         is_folder = path.is_dir()
     except OSError as error:
-        raise UserError(f"it cannot be read ({error.strerror})") from error
+        raise NoArchive(f"it cannot be read ({error.strerror})") from error
     read_members = folder.read_members if is_folder else tar.read_members
     members = read_members(path, frozenset(kinds), spec)
     found_kinds = {kinds[member] for member in members}
     if not found_kinds:
         names = ", ".join(kind.archive for kind in KINDS)
         what = "a folder with the files of none" if is_folder else "none"
-        raise UserError(f"it is {what} of the known archives ({names})")
+        raise NoArchive(f"it is {what} of the known archives ({names})")
     if len(found_kinds) > 1:
         raise UserError("it mixes the files of several archives")
     kind = found_kinds.pop()

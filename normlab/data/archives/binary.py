@@ -25,11 +25,12 @@ def decode(contents: Mapping[str, bytes], spec: Spec) -> Arrays:
     for name in members(spec):
         row_bytes = 1 + spec.image_bytes
         if len(contents[name]) != spec.rows * row_bytes:
-            raise UserError(f"{name} in it has {len(contents[name])} bytes")
+            size, wanted = len(contents[name]), spec.rows * row_bytes
+            raise UserError(f"{name} in it has {size} bytes, not {wanted}")
         rows = np.frombuffer(contents[name], np.uint8).reshape(spec.rows, row_bytes)
         labels.append(rows[:, 0])
         images.append(images_from_planes(rows[:, 1:], spec))
     return split_arrays(images, labels)
 
 
-KIND = Kind("cifar-10-binary.tar.gz", members, decode)
+KIND = Kind("cifar-10-binary.tar.gz", members, decode, 170_052_171)

@@ -48,5 +48,5 @@ def _content(path: Path, inside: PurePosixPath, most: int) -> bytes | None:
         reason = error.strerror or error
         raise UserError(f"{inside} in it cannot be read ({reason})") from error
     if len(content) > most:
-        raise UserError(f"{inside} in it is far too large")
+        raise UserError(f"{inside} in it is far too large: more than {most} bytes")
     return content

@@ -6,6 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from normlab.data.spec import Arrays, Spec
+from normlab.errors import UserError
+
+
+class NoArchive(UserError):
+    """What is named is no archive, or cannot be read; to fetch it again is no help."""
 
 
 @dataclass(frozen=True)
@@ -16,11 +21,13 @@ class Kind:
       archive: the name under which it is published, for messages.
       members: the paths it must contain, for a spec.
       decode: contents by path -> arrays; raises UserError on anything unexpected.
+      size: bytes of the published archive, where they are known.
     """
 
     archive: str
     members: Callable[[Spec], tuple[str, ...]]
     decode: Callable[[Mapping[str, bytes], Spec], Arrays]
+    size: int | None = None
 
 
 def file_names(spec: Spec) -> tuple[str, ...]:

@@ -158,4 +158,4 @@ def _labels(name: str, classes: object, spec: Spec) -> np.ndarray:
     return np.array(classes, np.uint8)
 
 
-KIND = Kind("cifar-10-python.tar.gz", members, decode)
+KIND = Kind("cifar-10-python.tar.gz", members, decode, 170_498_071)

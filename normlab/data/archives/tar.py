@@ -6,6 +6,7 @@ import tarfile
 import zlib
 from pathlib import Path, PurePosixPath
 
+from normlab.data.archives.kind import NoArchive
 from normlab.data.spec import Spec
 from normlab.errors import UserError
 
@@ -62,12 +63,14 @@ def read_members(path: Path, wanted: frozenset[str], spec: Spec) -> dict[str, by
       UserError: the file is not there or no gzip file, it is cut short or altered, or
         a member, wanted or not, has no business in a data archive.
     """
+    if not path.exists():
+        raise NoArchive("there is no such file")
     if not path.is_file():
-        raise UserError("there is no such file")
+        raise NoArchive("it is neither a file nor a folder")
     try:
         file = path.open("rb")
     except OSError as error:
-        raise UserError(f"it cannot be read ({error.strerror})") from error
+        raise NoArchive(f"it cannot be read ({error.strerror})") from error
     with file, gzip.open(file) as unzipped:
         try:
             return _read(_Capped(unzipped, _cap(spec)), wanted, spec)
@@ -99,7 +102,11 @@ def _check(member: tarfile.TarInfo, spec: Spec) -> None:
     if not (member.isdir() or member.isreg()) or member.issparse():
         raise UserError(f"its member {member.name!r} is no plain file")
     if member.size > largest_member(spec):
-        raise UserError(f"its member {member.name!r} is far too large")
+        most = largest_member(spec)
+        raise UserError(
+            f"its member {member.name!r} is far too large: it has {member.size} bytes, "
+            f"and none has more than {most}"
+        )
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

@@ -148,7 +148,9 @@ def test_a_driver_that_is_stopped_has_its_cells_save(signum, tmp_path, cache):
         said = process.stderr.read()
     assert process.returncode == 128 + signum, said
     name = signal.Signals(signum).name
-    wanted = f"normlab.sweep: stopped by {name}; the same command goes on"
+    wanted = (
+        f"normlab.sweep: stopped by {name}. Run the same command again to continue."
+    )
     assert said.splitlines()[-1] == wanted, said
     states = [cell.state for cell in run_status(RunPaths.at(out))]
     assert states.count("interrupted") == 1 and states.count("waiting") == CELLS - 1
