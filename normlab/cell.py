@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from normlab.settings import (
     MemberSettings,
@@ -13,6 +13,7 @@ from normlab.settings import (
     TrainingSettings,
     earlier,
     settings_of,
+    stored,
 )
 
 
@@ -36,7 +37,7 @@ class CellConfig(
         earlier runs had without it, so that their cells keep their folders.
         """
         before = earlier(self).items()
-        values = {k: v for k, v in asdict(self).items() if (k, v) not in before}
+        values = {k: v for k, v in stored(self).items() if (k, v) not in before}
         text = json.dumps(values, indent=2)
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         which = self.norm_p if self.norm == "batch_lp" else self.groups or ""

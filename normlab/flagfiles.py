@@ -39,12 +39,12 @@ def expand(
         ``once`` has two values in one flagfile, or on the command line itself.
     """
     files = itertools.count(1)
-    found = []
+    expanded = []
     for word in _expand(words, (), files, once, frozenset(flags)):
-        found.append(word)
-        if len(found) > _MOST_LINES + len(words):
+        expanded.append(word)
+        if len(expanded) > _MOST_LINES + len(words):
             raise UserError(f"the flagfiles have more than {_MOST_LINES} lines")
-    return found
+    return expanded
 
 
 def flagfile_of(words: Sequence[str]) -> str | None:

@@ -100,11 +100,11 @@ _LONGEST_NAME = 100
 
 def read(kind: type[T], values: flags.FlagValues) -> T:
     """The dataclass ``kind`` from the flags that `define` made; checks apply."""
-    found = {}
+    settings = {}
     for spec in dataclasses.fields(kind):  # type: ignore[arg-type]
         value = values[spec.name].value
-        found[spec.name] = tuple(value) if isinstance(value, list) else value
-    return kind(**found)
+        settings[spec.name] = tuple(value) if isinstance(value, list) else value
+    return kind(**settings)
 
 
 def write(settings: Any) -> list[str]:
@@ -121,6 +121,13 @@ def write(settings: Any) -> list[str]:
     ]
 
 
+# Flags that were renamed; flagfiles of earlier versions may still have them.
+RENAMED = {
+    "bn_eval": "eval_statistics",
+    "chunk_steps": "call_steps",
+    "probes": "quantities",
+}
+
 # The flags that name files and folders.
 _PATHS = ("run", "out", "archive", "data_dir", "compilation_cache", "name")
 # The run that a command is about. Where several may be given, the flag is a multi flag.
@@ -131,8 +138,8 @@ def _words(argv: Sequence[str], values: flags.FlagValues) -> list[str]:
     """The words of a command line with its flagfiles, all of them fit to be parsed.
 
     Raises:
-      UserError: of a flagfile (`normlab.flagfiles.expand`), or a word is no text or
-        names a flag that none can be.
+      UserError: of a flagfile (`normlab.flagfiles.expand`), or a word is no text,
+        names a flag that none can be, or one that was renamed.
     """
     one = _ONE in values and not isinstance(values[_ONE], flags.MultiFlag)
     words = expand(argv, (_ONE,) if one else (), list(values))
@@ -144,6 +151,9 @@ def _words(argv: Sequence[str], values: flags.FlagValues) -> list[str]:
         name = word.partition("=")[0]
         if name.startswith("-") and len(name) > _LONGEST_NAME:
             raise UserError(f"unknown flag {name}")
+        renamed = RENAMED.get(name.lstrip("-"), "")
+        if name.startswith("-") and renamed in values:
+            raise UserError(f"{name} is now --{renamed}")
     return words
 
 

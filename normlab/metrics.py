@@ -5,8 +5,8 @@ from normlab.settings.recording import STATISTICS
 # Of every update, on its batch.
 STEP_METRICS = ("batch_loss", "batch_accuracy", "gradient_norm")
 EVALUATIONS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
-# Each of the evaluations by one kind of statistics, where a cell has several.
-BY_STATISTICS = tuple(f"{name}_{kind}" for kind in STATISTICS for name in EVALUATIONS)
+# Each of the evaluations by each of the statistics, if a cell has several.
+BY_STATISTICS = tuple(f"{name}_{by}" for by in STATISTICS for name in EVALUATIONS)
 METRICS = (*STEP_METRICS, *EVALUATIONS, *BY_STATISTICS)
 
 

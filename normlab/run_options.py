@@ -18,7 +18,7 @@ class RunOptions(DeviceSettings):
         "The same bits at every start on the same machine, on a GPU too (slower "
         "there); memory is shared out as if no other program used any.",
     )
-    chunk_steps: int = flag(100, "Steps under one jitted call.", low=1)
+    call_steps: int = flag(100, "Steps under one jitted call.", low=1)
     checkpoint_seconds: float = flag(
         60.0, "Least time between checkpoints, in seconds.", low=0
     )

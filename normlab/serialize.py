@@ -1,18 +1,17 @@
 """Frozen dataclasses as JSON and back, refusing what does not fit."""
 
-import dataclasses
 import json
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from normlab.errors import UserError
-from normlab.settings import earlier, without_none
+from normlab.settings import earlier, stored, stored_names, without_none
 
 T = TypeVar("T")
 
 
 def to_json(config: Any) -> str:
-    """A dataclass as JSON: keys in the order of its fields."""
-    return json.dumps(dataclasses.asdict(config), indent=2)
+    """A dataclass of settings as JSON: stored names in the order of its fields."""
+    return json.dumps(stored(config), indent=2)
 
 
 def from_dict(kind: type[T], values: dict[str, Any]) -> T:
@@ -26,12 +25,13 @@ def from_dict(kind: type[T], values: dict[str, Any]) -> T:
     """
     values = {**earlier(kind), **values}
     hints = get_type_hints(kind)
-    names = {spec.name for spec in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    if names != set(values):
-        odd = ", ".join(sorted(names ^ set(values)))
+    names = stored_names(kind)
+    if set(names.values()) != set(values):
+        odd = ", ".join(sorted(set(names.values()) ^ set(values)))
         raise UserError(
             f"not a {kind.__name__} of this version of normlab: fields {odd}"
         )
+    values = {field: values[name] for field, name in names.items()}
     for name, value in values.items():
         if not _is_a(value, hints[name]):
             raise UserError(f"not a {kind.__name__}: {name} is {value!r}")

@@ -40,12 +40,12 @@ _BASE = CellConfig(
     eval_every=10,
     path_every=0,
     path_next=False,
-    probes=(),
+    quantities=(),
     probe_every=0,
     train_eval_size=100,
     train_eval="fixed",
     eval_batch_size=50,
-    bn_eval=("running",),
+    eval_statistics=("running",),
 )
 
 

@@ -11,7 +11,7 @@ from normlab.config import SweepConfig
 from normlab.errors import UserError
 from normlab.run_options import RunOptions
 from normlab.serialize import from_dict, to_json
-from normlab.settings import earlier
+from normlab.settings import earlier, stored_names
 from tests.cells import cell_config
 from tests.declared import another
 
@@ -82,7 +82,10 @@ def changed(value):
         ({"norm": ("none", "batch", "none")}, "--norm names none twice"),
         ({"standardize": ("pixel",)}, "pixel: unknown; known: channel, feature, none"),
         ({"augment": ("spin",)}, "spin: unknown; known: none, flip, crop, flip_crop"),
-        ({"bn_eval": ("test",)}, "test: unknown; known: running, batch, precise"),
+        (
+            {"eval_statistics": ("test",)},
+            "test: unknown; known: running, batch, precise",
+        ),
     ],
 )
 def test_a_wrong_setting_is_named(setting, message):
@@ -101,7 +104,7 @@ def test_a_wrong_setting_is_named(setting, message):
         ({"member_chunk": "half"}, "give a positive number or auto"),
         ({"member_chunk": "²"}, "give a positive number or auto"),
         ({"member_chunk": ""}, "give a positive number or auto"),
-        ({"chunk_steps": 0}, "--chunk_steps=0: must be 1 or more"),
+        ({"call_steps": 0}, "--call_steps=0: must be 1 or more"),
         ({"keep_checkpoints": 0}, "--keep_checkpoints=0: must be 1 or more"),
         ({"checkpoint_seconds": -1.0}, "--checkpoint_seconds=-1.0: must be 0 or more"),
         ({"checkpoint_seconds": math.nan}, "--checkpoint_seconds=nan: must be 0"),
@@ -132,7 +135,7 @@ def test_the_edges_are_allowed():
         SweepConfig(steps=5),
         SweepConfig(epochs=0.1, lr=(1e-5, 0.1 + 0.2), norm_scale=(False, True)),
         CELL,
-        dataclasses.replace(CELL, groups=None, bn_eval=("batch", "running")),
+        dataclasses.replace(CELL, groups=None, eval_statistics=("batch", "running")),
         Member(seed=3, lr=1e-3, momentum=0.0, weight_decay=5e-4),
         Member(0, 1e-3, 0.0, 0.0, grouping="random"),
     ],
@@ -144,7 +147,12 @@ def test_json_and_back(value):
     names = [spec.name for spec in dataclasses.fields(value)]
     for name in names:
         assert type(getattr(again, name)) is type(getattr(value, name)), name
-    assert list(json.loads(text)) == names
+    assert list(json.loads(text)) == list(stored_names(value).values())
+
+
+def test_a_renamed_setting_is_stored_under_its_old_name():
+    fields = json.loads(to_json(CELL))
+    assert fields["bn_eval"] == ["running"] and "eval_statistics" not in fields
 
 
 @pytest.mark.parametrize("kind", [SweepConfig, CellConfig, Member])

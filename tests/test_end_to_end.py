@@ -25,7 +25,7 @@ FLAGS = """\
 --eval_every=3
 --path_every=3
 --train_eval_size=32
---bn_eval=running,batch,precise
+--eval_statistics=running,batch,precise
 --compilation_cache=compiled
 """
 # Compiling takes nearly all the time: less of it.

@@ -54,7 +54,7 @@ def test_no_norm_is_refused(path):
     seen = set()
     for config in (cell.config for cell in cells_of(path)):
         sizes = [config.batch_size, config.eval_batch_size]
-        size = sizes[0] if config.bn_eval == ("running",) else min(sizes)
+        size = sizes[0] if config.eval_statistics == ("running",) else min(sizes)
         shape = (size, *SHAPES.get(config.dataset, (1, 1, 10)))
         model: Any = build_model(config, 10)
         if (model, shape) in seen:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from normlab.config import SweepConfig
 from normlab.errors import UserError
 from normlab.flagfiles import flagfile_of
-from normlab.flags import define, read, run, write
+from normlab.flags import RENAMED, define, read, run, write
 from normlab.run_options import RunOptions
 from tests.declared import LARGEST, WORD, strategy
 
@@ -240,6 +240,13 @@ def valid_configs(draw) -> SweepConfig:
     keys = [s.name for s in dataclasses.fields(SweepConfig) if s.name not in fields]
     drawn = {name: draw(strategy(SweepConfig, name)) for name in keys}
     return SweepConfig(**drawn, **fields)
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_a_renamed_flag_names_its_new_name(old, new):
+    assert new in NAMES and old not in NAMES
+    for words in ([f"--{old}=1"], [f"--{old}", "1"]):
+        assert f"error: --{old} is now --{new}\n" in error(*words, "--steps=5")
 
 
 @given(valid_configs())

@@ -127,16 +127,16 @@ def test_a_norm_has_a_label_and_reads_what_it_says(new_norm):
         epsilon=(1e-5, 1e-3),
         norm_momentum=(0.9, 0.99),
         norm_scale=(True, False),
-        bn_eval=("running", "batch"),
-        probes=("gradient_norm", "identities"),
+        eval_statistics=("running", "batch"),
+        quantities=("gradient_norm", "identities"),
     )
     cells = [cell.config for cell in expand(config, {"digits": 100})]
     found = [cell for cell in cells if cell.norm == new_norm]
     assert [(c.label, c.groups, c.epsilon, c.norm_momentum) for c in found] == [
         (new_norm, None, epsilon, 0.9) for epsilon in (1e-5, 1e-3)
     ]
-    assert {c.probes for c in found} == {("gradient_norm",)}
-    assert {c.bn_eval for c in found} == {("running",)}
+    assert {c.quantities for c in found} == {("gradient_norm",)}
+    assert {c.eval_statistics for c in found} == {("running",)}
     assert len(cells) == 2 + 8
 
 
@@ -149,7 +149,7 @@ def test_a_norm_trains(new_norm):
     @jax.jit
     def train(indices):
         state = program.init(jnp.int32(0), values)
-        return state, program.chunk(state, indices, jnp.int32(2), arrays)
+        return state, program.call(state, indices, jnp.int32(2), arrays)
 
     before, (after, metrics) = train(jnp.arange(10).reshape(2, 5))
     assert int(after.step) == 2 and np.isfinite(metrics["batch_loss"]).all()
@@ -187,7 +187,7 @@ def test_a_norm_that_says_too_much_of_itself_is_found_out(new_norm):
 
 def test_a_quantity_without_an_oracle_fails():
     test_oracles.test_every_quantity_has_an_oracle()
-    entry = Quantity(lambda here: {"one": here.lr})
+    entry = Quantity(lambda point: {"one": point.lr})
     with mock.patch.dict(QUANTITIES, made_up=entry):
         assert test_oracles.missing() == {"made_up"}
         with pytest.raises(AssertionError):

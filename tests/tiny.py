@@ -161,8 +161,8 @@ def network(config: CellConfig) -> Network:
 def plan(
     of: Cell,
     *,
-    mode: str = "vmap",
-    chunk: int | None = None,
+    execution: str = "vmap",
+    member_chunk: int | None = None,
     data: Dataset | None = None,
     devices: int = 1,
 ) -> CellPlan:
@@ -174,9 +174,9 @@ def plan(
         dataset=data,
         program=program(of.config, data),
         footprint=Footprint(state=0, working=0),
-        mode=mode,
-        chunk=len(of.members) if chunk is None else chunk,
-        chunk_why="asked for",
+        execution=execution,
+        member_chunk=len(of.members) if member_chunk is None else member_chunk,
+        member_chunk_why="asked for",
         devices=devices,
     )
 

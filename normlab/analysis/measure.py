@@ -15,7 +15,7 @@ from normlab.cell import Cell
 from normlab.data import Dataset
 from normlab.data.batches import batch_indices
 from normlab.errors import UserError
-from normlab.members.over import choose_conv, choose_mode, nan_is_a_result
+from normlab.members.over import choose_conv, choose_execution, nan_is_a_result
 from normlab.members.runner import Runner
 from normlab.quantities import QUANTITIES, Site, needs
 from normlab.registry import unknown
@@ -29,7 +29,7 @@ from normlab.store.run import read_cell
 from normlab.train.measure import Snapshot, askable
 from normlab.train.program import build_measure, data_arrays
 
-Found = dict[str, dict[str, np.ndarray]]
+MeasuredMembers = dict[str, dict[str, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class _Group:
 
     names: tuple[str, ...]
     site: Site
-    run: Callable[[Snapshot, np.ndarray], Found]
+    run: Callable[[Snapshot, np.ndarray], MeasuredMembers]
 
     @property
     def needs_next(self) -> bool:
@@ -62,8 +62,8 @@ def measure_run(
     for cell, norm in zip(cells, norms, strict=True):
         names = askable(options.quantities, norm, norms)
         if names:
-            own = dataclasses.replace(options, quantities=names)
-            measure_cell(cell, own, changes, on_step)
+            cell_options = dataclasses.replace(options, quantities=names)
+            measure_cell(cell, cell_options, changes, on_step)
 
 
 def measure_cell(
@@ -87,10 +87,10 @@ def measure_cell(
         they are needed, or the cell has not what a quantity is about.
     """
     cell = read_cell(paths)
-    own = {
+    run_settings = {
         f.name: getattr(cell.config, f.name) for f in dataclasses.fields(ProbeSettings)
     }
-    settings = ProbeSettings(**own | changes)
+    settings = ProbeSettings(**run_settings | changes)
     dataset = data.load(cell.config.dataset, data.data_dir(options.data_dir or None))
     dataset = data.subset(dataset, cell.config.train_size)
     groups = [
@@ -104,8 +104,8 @@ def measure_cell(
                 continue
             after = following["params"] if group.needs_next and following else {}
             with nan_is_a_result():
-                found = group.run(*_snapshot(cell, step, variables, after))
-            for name, fields in found.items():
+                quantities = group.run(*_snapshot(cell, step, variables, after))
+            for name, fields in quantities.items():
                 axes = QUANTITIES[name].axes
                 labels = {axis: group.site.labels(axis) for axis in axes}
                 tables[name].append(to_table(step, fields, axes, labels))
@@ -176,8 +176,8 @@ def _group(
 ) -> _Group:
     """The program of some quantities over the members of a cell."""
     platform = jax.local_devices()[0].platform
-    mode, _ = choose_mode(options.execution, platform)
-    conv = choose_conv(mode, platform)
+    execution, _ = choose_execution(options.execution, platform)
+    conv = choose_conv(execution, platform)
     site, measured = build_measure(cell.config, dataset, names, settings, conv=conv)
     run = Runner(
         measured,

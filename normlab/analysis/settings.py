@@ -12,7 +12,7 @@ class AnalysisOptions(DeviceSettings):
     """Which run, which quantities, how."""
 
     run: str = flag("", "The run directory.")
-    quantities: tuple[str, ...] = flag((), "What to measure.", choices="probes")
+    quantities: tuple[str, ...] = flag((), "What to measure.", choices="quantities")
     every: int = flag(
         0,
         "Measure at steps that this divides, and the last; 0 is all stored ones.",

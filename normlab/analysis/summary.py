@@ -92,8 +92,8 @@ def median_intervals(
     groups = rows.groupby(list(keys), sort=False)
     table = groups.size().index.to_frame(index=False)
     number, values = groups.ngroup().to_numpy(), rows[field].to_numpy(float)
-    here = (number >= 0) & ~np.isnan(values)
-    number, values = number[here].astype(int), values[here]
+    counted = (number >= 0) & ~np.isnan(values)
+    number, values = number[counted].astype(int), values[counted]
     x = values[np.lexsort((values, number))]
     n = np.bincount(number, minlength=len(table))
     ranks = [_rank(count) for count in n.tolist()]
@@ -203,20 +203,24 @@ def worst_if_lost(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     return rows.assign(**{metric: rows[metric].mask(lost, worst)})
 
 
-def evaluated_by(frame: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """``frame`` with the `EVALUATIONS` by one kind of statistics.
+def evaluated_by(frame: pd.DataFrame, statistics: str) -> pd.DataFrame:
+    """``frame`` with the `EVALUATIONS` by some statistics.
 
     Args:
-      kind: running, batch or precise; NaN where a norm with running averages was not
-        evaluated by it. Any other norm is evaluated in one way only.
+      statistics: running, batch or precise; NaN where a norm with running averages
+        was not evaluated by them. Any other norm is evaluated in one way only.
     """
-    main = frame["bn_eval"].astype(str).str.split(",").str[0]
+    main = frame["eval_statistics"].astype(str).str.split(",").str[0]
     several = [name for name, entry in NORMS.items() if entry.running]
-    only = (main == kind) | ~frame["norm"].isin(several)
+    only = (main == statistics) | ~frame["norm"].isin(several)
     columns = {}
     for name in (name for name in EVALUATIONS if name in frame):
-        found, own = frame[name].where(only), f"{name}_{kind}"
-        columns[name] = frame[own].fillna(found) if own in frame else found
+        main_values, own_column = frame[name].where(only), f"{name}_{statistics}"
+        columns[name] = (
+            frame[own_column].fillna(main_values)
+            if own_column in frame
+            else main_values
+        )
     return frame.assign(**columns)
 
 

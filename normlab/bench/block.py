@@ -91,20 +91,20 @@ def measure_block(
     Raises:
       UserError: a contender's losses differ from normlab's by more than ``tolerance``.
     """
-    contenders = {f"normlab ({task.plan.mode})": normlab_contender(task)}
-    warm = {name: warm_up(found, task.steps) for name, found in contenders.items()}
+    contenders = {f"normlab ({task.plan.execution})": normlab_contender(task)}
+    warm = {name: warm_up(timed, task.steps) for name, timed in contenders.items()}
     left_out: dict[str, str] = {}
     for name, peer in peers.items():
         _add_peer(name, peer, task, contenders, warm, left_out)
     config = task.config
     try:
-        gaps = loss_gaps({k: found.losses for k, found in warm.items()}, tolerance)
+        gaps = loss_gaps({k: timed.losses for k, timed in warm.items()}, tolerance)
     except UserError as error:
         where = f"norm {config.norm}, batch size {config.batch_size}"
         raise UserError(f"{where}: {error}") from None
-    steps = steps_a_run({k: found.ms for k, found in warm.items()}, task.steps)
+    steps = steps_a_run({k: timed.ms for k, timed in warm.items()}, task.steps)
     times = time_in_turns(contenders, steps, repeats)
-    medians = {name: statistics.median(found) for name, found in times.items()}
+    medians = {name: statistics.median(timed) for name, timed in times.items()}
     mine, *others = medians.values()
     shape = task.dataset.image_shape
     gflop = step_gflop(shape, len(task.dataset.classes), config.batch_size)
@@ -165,11 +165,11 @@ def _add_peer(
         label = f"{name} ({variant})" if variant else name
         try:
             contender = make(task)
-            found = warm_up(contender, task.steps)
+            timed = warm_up(contender, task.steps)
         except Exception as error:  # a compiler that is missing, memory that ran out
             left_out[label] = _reason(error)
             continue
-        contenders[label], warm[label] = contender, found
+        contenders[label], warm[label] = contender, timed
 
 
 def _reason(error: Exception) -> str:

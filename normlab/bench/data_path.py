@@ -42,7 +42,9 @@ def data_path_ms(task: Task, repeats: int) -> float:
     """
     placement = Placement(task.devices)
     mapped = (True, False, False)
-    over = OverMembers(make_gather(task), mapped, task.plan.mode, placement=placement)
+    over = OverMembers(
+        make_gather(task), mapped, task.plan.execution, placement=placement
+    )
     members = len(task.cell.members)
     slots = padded(members, placement.count)
     count, images = placement.share((jnp.int32(task.steps), task.dataset.train_x))

@@ -61,8 +61,8 @@ def draw(table: pd.DataFrame) -> Figure:
         )
         for ax_row, members in zip(axes, counts, strict=True):
             for ax, norm in zip(ax_row, norms, strict=True):
-                here = (table["norm"] == norm) & (table["members"] == members)
-                _panel(ax, table[here], contenders, sizes)
+                in_panel = (table["norm"] == norm) & (table["members"] == members)
+                _panel(ax, table[in_panel], contenders, sizes)
                 ax.set_title(f"norm {norm}, {counted(members, 'member')}")
         for ax in axes[-1]:
             ax.set_xlabel("ms per member and step")

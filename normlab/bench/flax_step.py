@@ -105,8 +105,10 @@ def initial_state(task: Task, lr: float) -> State:
     shapes = jax.eval_shape(_model(task).init, jax.random.key(0), images)
     # Linen starts running means at zero and running variances at one.
     stats = {
-        norm: {k: np.full(v.shape, k == "var", np.float32) for k, v in found.items()}
-        for norm, found in shapes.get("batch_stats", {}).items()
+        norm: {
+            k: np.full(v.shape, k == "var", np.float32) for k, v in variables.items()
+        }
+        for norm, variables in shapes.get("batch_stats", {}).items()
     }
     opt_state: Any = _adam().init(task.initial_params)
     hyperparams = {**opt_state.hyperparams, "learning_rate": np.float32(lr)}

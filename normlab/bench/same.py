@@ -24,10 +24,10 @@ def loss_gaps(losses: Mapping[str, np.ndarray], tolerance: float) -> dict[str, f
     """
     (first, reference), *others = losses.items()
     gaps = {first: 0.0}
-    for name, found in others:
+    for name, contender_losses in others:
         gaps[name] = 0.0
         for step in sorted({min(step, reference.shape[1] - 1) for step in _AFTER}):
-            gap = np.abs(found[:, step] / reference[:, step] - 1).max()
+            gap = np.abs(contender_losses[:, step] / reference[:, step] - 1).max()
             if not gap <= tolerance:
                 raise UserError(
                     f"{name} and {first} do not compute the same: after {step} updates "

@@ -84,8 +84,8 @@ class Task:
 @lru_cache(maxsize=1)
 def standardised_NHWC(dataset: Dataset) -> np.ndarray:
     """The dataset's training images as the network sees them, float32."""
-    found = feature_statistics(dataset.train_x, "channel")
-    mean, std = (jnp.asarray(values) for values in found)
+    statistics = feature_statistics(dataset.train_x, "channel")
+    mean, std = (jnp.asarray(values) for values in statistics)
     parts = np.array_split(np.asarray(dataset.train_x), 20)
     ready = [standardize(jnp.asarray(x), mean, std) for x in parts if len(x)]
     return np.concatenate([np.asarray(x) for x in ready])
@@ -122,7 +122,7 @@ def make_task(
         num_seeds=1,
         steps=steps,
     )
-    options = dataclasses.replace(options or RunOptions(), chunk_steps=steps)
+    options = dataclasses.replace(options or RunOptions(), call_steps=steps)
     (plan,) = make_plan(config, options).cells
     return Task(plan, dataset, steps)
 
@@ -134,9 +134,9 @@ def normlab_contender(task: Task) -> Contender:
         plan.program,
         plan.cell,
         data,
-        mode=plan.mode,
-        chunk=plan.chunk,
-        room=task.steps,
+        execution=plan.execution,
+        member_chunk=plan.member_chunk,
+        call_steps=task.steps,
         devices=task.devices,
     )
     population.start()

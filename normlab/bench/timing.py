@@ -73,12 +73,12 @@ def steps_a_run(ms: Mapping[str, float], steps: int) -> dict[str, int]:
     """
     limit = _PATIENCE * min(ms.values())
 
-    def fitting(own: float) -> int:
-        if own <= limit:
+    def fitting(step_ms: float) -> int:
+        if step_ms <= limit:
             return steps
-        return min(max(int(steps * limit / own), _LEAST_STEPS), steps)
+        return min(max(int(steps * limit / step_ms), _LEAST_STEPS), steps)
 
-    return {name: fitting(own) for name, own in ms.items()}
+    return {name: fitting(step_ms) for name, step_ms in ms.items()}
 
 
 def time_in_turns(

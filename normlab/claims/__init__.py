@@ -47,12 +47,12 @@ _FAMILIES = (
 
 
 def _by_id(claims: Sequence[Claim]) -> dict[str, Claim]:
-    found: dict[str, Claim] = {}
+    by_id: dict[str, Claim] = {}
     for claim in claims:
-        if claim.id in found:
+        if claim.id in by_id:
             raise ValueError(f"two claims are called {claim.id}")
-        found[claim.id] = claim
-    return found
+        by_id[claim.id] = claim
+    return by_id
 
 
 CLAIMS: dict[str, Claim] = _by_id([c for family in _FAMILIES for c in family.CLAIMS])

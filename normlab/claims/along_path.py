@@ -17,7 +17,7 @@ _LAST_NORM = "norm2"  # behind the small network's second convolution
 def _measure(
     words: str, unit: str, quantity: str, value: Rows, ratio: bool = False
 ) -> Measure:
-    def of(evidence: Evidence, networks: pd.Index, evaluated: str) -> pd.Series:
+    def of(evidence: Evidence, networks: pd.Index, statistics: str) -> pd.Series:
         rows = evidence.quantity(quantity, networks)
         return value(rows) if len(rows) else pd.Series(dtype=float)
 
@@ -30,9 +30,9 @@ def _median(rows: pd.DataFrame, values: pd.Series) -> pd.Series:
     return finite.groupby(rows["network"]).median()
 
 
-def _of_steps(rows: pd.DataFrame, values: pd.Series, how: str) -> pd.Series:
-    """The median over steps of what ``how`` makes of the rows of a step."""
-    steps = values.groupby([rows["network"], rows["step"]]).agg(how)
+def _of_steps(rows: pd.DataFrame, values: pd.Series, statistic: str) -> pd.Series:
+    """The median over steps of what ``statistic`` makes of the rows of a step."""
+    steps = values.groupby([rows["network"], rows["step"]]).agg(statistic)
     return steps[np.isfinite(steps)].groupby(level="network").median()
 
 
@@ -40,7 +40,7 @@ def _largest_beta(rows: pd.DataFrame) -> pd.Series:
     return _of_steps(rows, rows["beta"].astype(float), "max")
 
 
-def _largest_beta_of_long_probes(rows: pd.DataFrame) -> pd.Series:
+def _largest_beta_of_long_steps(rows: pd.DataFrame) -> pd.Series:
     return _largest_beta(rows[rows["eta"] >= _LEAST_ETA])
 
 
@@ -103,11 +103,13 @@ def _lopsided(rows: pd.DataFrame) -> pd.Series:
     )
 
 
-def _over_layers(quantity: str, field: str, how: str, words: str, unit: str) -> Measure:
+def _over_layers(
+    quantity: str, field: str, statistic: str, words: str, unit: str
+) -> Measure:
     """The largest, least or mean value over layers and steps."""
 
     def value(rows: pd.DataFrame) -> pd.Series:
-        return rows[field].astype(float).groupby(rows["network"]).agg(how)
+        return rows[field].astype(float).groupby(rows["network"]).agg(statistic)
 
     return _measure(words, unit, quantity, value)
 
@@ -127,15 +129,15 @@ PREDICTIVENESS = _measure(
     ratio=True,
 )
 SMOOTHNESS = _measure(
-    "effective smoothness, the greatest over probes from half a learning rate on, "
+    "effective smoothness, the greatest over trial steps from half a learning rate on, "
     "median over steps",
     "nats/θ²",
     "effective_smoothness",
-    _largest_beta_of_long_probes,
+    _largest_beta_of_long_steps,
     ratio=True,
 )
 SMOOTHNESS_OF_ALL = _measure(
-    "effective smoothness, the greatest over all probes, median over steps",
+    "effective smoothness, the greatest over all trial steps, median over steps",
     "nats/θ²",
     "effective_smoothness",
     _largest_beta,

@@ -15,10 +15,10 @@ _READ = "read from the report's program, {}"
 
 
 def _started(groups: int, init: str, norm_init: str) -> Side:
-    own = group(groups, norm_init=norm_init, init=init)
+    norm_settings = group(groups, norm_init=norm_init, init=init)
     name = f"group (G={groups}) with the {norm_init} scale and bias"
     settings = {k: v for k, v in PROPER.items() if k != "batch_order"}
-    return side(name, "postmortem_init", settings, own, _PLACE)
+    return side(name, "postmortem_init", settings, norm_settings, _PLACE)
 
 
 def _init(measure: Measure, rule: Rule) -> tuple[Part, ...]:
@@ -35,9 +35,11 @@ def _init(measure: Measure, rule: Rule) -> tuple[Part, ...]:
     )
 
 
-def _evaluated(batch_size: int, how: str) -> Side:
-    found = proper_bn("batch", batch_size, evaluated=how, eval_batch_size=10000)
-    return dataclasses.replace(found, name=f"by {how} statistics")
+def _evaluated(batch_size: int, statistics: str) -> Side:
+    batch_side = proper_bn(
+        "batch", batch_size, statistics=statistics, eval_batch_size=10000
+    )
+    return dataclasses.replace(batch_side, name=f"by {statistics} statistics")
 
 
 def _gains_most(run: Protocol) -> tuple[Part, ...]:
@@ -54,15 +56,15 @@ def _gains_most(run: Protocol) -> tuple[Part, ...]:
 
 
 def _scaled(scale: bool, epsilon: float) -> Side:
-    own = BATCH | {"norm_scale": scale, "epsilon": epsilon}
+    norm_settings = BATCH | {"norm_scale": scale, "epsilon": epsilon}
     name = f"batch {'with' if scale else 'without'} scale, epsilon {epsilon:g}"
-    return side(name, "postmortem_scale", PROPER, own, _PLACE)
+    return side(name, "postmortem_scale", PROPER, norm_settings, _PLACE)
 
 
 def _behind(norm: str, dense: bool) -> Side:
-    own = {"batch": BATCH, "group": group(4)}[norm] | {"norm_dense": dense}
+    norm_settings = {"batch": BATCH, "group": group(4)}[norm] | {"norm_dense": dense}
     name = f"{norm} behind {'all three layers' if dense else 'the convolutions'}"
-    return side(name, "postmortem_dense", PROPER, own, _PLACE)
+    return side(name, "postmortem_dense", PROPER, norm_settings, _PLACE)
 
 
 CLAIMS = (
@@ -90,12 +92,12 @@ CLAIMS = (
             difference(
                 m.FINAL_TEST,
                 _evaluated(size, "batch"),
-                _evaluated(size, how),
+                _evaluated(size, statistics),
                 above(0),
                 f"batch norm, batch size {size}",
             )
             for size in (10, 50, 100)
-            for how in ("running", "precise")
+            for statistics in ("running", "precise")
         ),
     ),
     *in_both(

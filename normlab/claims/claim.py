@@ -17,7 +17,7 @@ class Measure:
     Attributes:
       words: what it is.
       unit: ``points`` (of 100 for an accuracy), ``nats``, ...
-      of: (evidence, members' numbers, kind of evaluation) -> a value each, by number;
+      of: (evidence, members' numbers, statistics) -> a value each, by number;
         members it was not measured for may be left out.
       ratio: whether two sides are compared by their ratio and not their difference.
     """
@@ -37,8 +37,8 @@ class Side:
       flagfile: which experiment gives them.
       where: setting -> its value, a tuple of values, or a function that says whether it
         is one. What is not named may be anything, but the same on all sides.
-      evaluated: kind of evaluation, for norms with running averages.
-      across: (setting, how) where a seed's value is made of several members: over
+      statistics: those by which norms with running averages are evaluated.
+      across: (setting, reduction) where a seed's value is made of several members: over
         ``lr`` the ``max`` or ``min``, or the range ``np.ptp``. Where ``where`` lists
         values of the setting, seeds without all of them are left out.
     """
@@ -46,7 +46,7 @@ class Side:
     name: str
     flagfile: str
     where: Mapping[str, Any]
-    evaluated: str = "running"
+    statistics: str = "running"
     across: tuple[str, Any] | None = None
 
 
@@ -147,9 +147,9 @@ class Verdict(NamedTuple):
 
 def difference(measure: Measure, a: Side, b: Side, rule: Rule, place: str = "") -> Part:
     """``a`` minus ``b``, or ``a`` over ``b`` where the measure says so."""
-    how = "over" if measure.ratio else "minus"
+    relation = "over" if measure.ratio else "minus"
     unit = "ratio" if measure.ratio else measure.unit
-    words = _place(f"{measure.words}, {a.name} {how} {b.name}", place)
+    words = _place(f"{measure.words}, {a.name} {relation} {b.name}", place)
     return Part(words, measure, (a, b), rule, unit)
 
 

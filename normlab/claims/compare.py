@@ -37,8 +37,8 @@ SHARED = (
 _NOTHING = median_interval([])
 
 
-class Found(NamedTuple):
-    """What was found of a part.
+class PartResult(NamedTuple):
+    """The statistic of a part, and what it is made of.
 
     Attributes:
       interval: of the statistic; of no values where something is missing.
@@ -57,7 +57,7 @@ class Found(NamedTuple):
     diverged: int = 0
 
 
-def find(evidence: Evidence, part: Part) -> Found:
+def find(evidence: Evidence, part: Part) -> PartResult:
     """The statistic of a part over the seeds of the runs.
 
     If several settings cover every side of the part, one with enough seeds is
@@ -67,16 +67,16 @@ def find(evidence: Evidence, part: Part) -> Found:
     members = [selected(evidence.members, side) for side in part.sides]
     order = _order(evidence, members)
     tables = [
-        _values(evidence, part, side, own, shared, order)
-        for side, own in zip(part.sides, members, strict=True)
+        _values(evidence, part, side, side_members, shared, order)
+        for side, side_members in zip(part.sides, members, strict=True)
     ]
     missing = [s for s, t in zip(part.sides, tables, strict=True) if t.empty]
     if missing:
-        return Found(_NOTHING, missing=tuple(missing))
+        return PartResult(_NOTHING, missing=tuple(missing))
     setups = [dict(iter(table.groupby(shared, dropna=False))) for table in tables]
     common = [key for key in setups[0] if all(key in other for other in setups[1:])]
     if not common:
-        return Found(_NOTHING, why=f"no two sides share {_apart(tables, shared)}")
+        return PartResult(_NOTHING, why=f"no two sides share {_apart(tables, shared)}")
     epochs = shared.index("epochs") if "epochs" in shared else None
 
     def rank(key: tuple) -> tuple:
@@ -89,7 +89,7 @@ def find(evidence: Evidence, part: Part) -> Found:
     length = _length(part, dict(zip(shared, best, strict=True)))
     lost = sum(int(setup[best]["lost"].sum()) for setup in setups)
     interval = _interval(part, _sides(part, setups, best))
-    return Found(interval, runs, length=length, diverged=lost)
+    return PartResult(interval, runs, length=length, diverged=lost)
 
 
 def _length(part: Part, common: dict[str, Any]) -> str:
@@ -156,9 +156,9 @@ def _values(
     """
     if members.empty:
         return members
-    values = part.measure.of(evidence, members.index, side.evaluated)
+    values = part.measure.of(evidence, members.index, side.statistics)
     keys = [*shared, "seed"]
-    name, how = side.across or (None, None)
+    name, reduction = side.across or (None, None)
     apart = keys if name is None else [*keys, name]
     table = members[[*apart, "run", "lost"]]
     table = table.assign(value=values.reindex(members.index).astype(float))
@@ -168,15 +168,15 @@ def _values(
     if name is None:
         return table
     groups = table.groupby(keys, dropna=False, as_index=False)
-    found = groups.agg(
-        value=("value", how),
+    reduced = groups.agg(
+        value=("value", reduction),
         run=("run", "first"),
         lost=("lost", "sum"),
         count=("value", "size"),
     )
     # The best of one, or the range of two of three, would be of another set.
     wanted = side.where.get(name)
-    return found[found["count"] == len(wanted)] if wanted else found
+    return reduced[reduced["count"] == len(wanted)] if wanted else reduced
 
 
 def _order(evidence: Evidence, sides: list[pd.DataFrame]) -> dict[str, int]:

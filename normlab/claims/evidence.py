@@ -16,7 +16,14 @@ _CURVES = ("step", "diverged", *STEP_METRICS, *EVALUATIONS)
 # lost, the difference is not a number, and the seed says nothing.
 _WORST = {"loss": np.inf, "accuracy": -np.inf}
 # Settings that a row of a curve needs beside its numbers.
-_OF_ROWS = ["network", "norm", "bn_eval", "steps", "train_size", "batch_size"]
+_OF_ROWS = [
+    "network",
+    "norm",
+    "eval_statistics",
+    "steps",
+    "train_size",
+    "batch_size",
+]
 
 
 class Evidence:
@@ -45,7 +52,7 @@ class Evidence:
         self.members = _members(rows)
         # Only the settings that rows need: every `rows` copies them.
         self._rows = rows[[c for c in rows if c in _OF_ROWS or _is_curve(str(c))]]
-        self._evaluated: dict[str, pd.DataFrame] = {}
+        self._by_statistics: dict[str, pd.DataFrame] = {}
         self._quantities: dict[str, pd.DataFrame] = {}
 
     @classmethod
@@ -58,25 +65,25 @@ class Evidence:
         """
         return cls({str(run): load(run) for run in runs})
 
-    def rows(self, networks: pd.Index, evaluated: str) -> pd.DataFrame:
+    def rows(self, networks: pd.Index, statistics: str) -> pd.DataFrame:
         """The rows of members at their evaluations.
 
         Args:
-          evaluated: by which statistics norms with running averages are: running,
-            batch or precise. `EVALUATIONS` are by those, and NaN where there are none.
+          statistics: running, batch or precise: those by which norms with running
+            averages are evaluated. `EVALUATIONS` that lack them are NaN.
 
         Returns:
           Also ``gap``, the steps since the row before, and ``epoch``, the steps of one.
           What is of batches is the mean over that gap. A network that gives no numbers
           is worse than any: its loss is infinite, its accuracy minus infinity.
         """
-        if evaluated not in self._evaluated:
-            self._evaluated[evaluated] = self._by(evaluated)
-        rows = self._evaluated[evaluated]
+        if statistics not in self._by_statistics:
+            self._by_statistics[statistics] = self._by(statistics)
+        rows = self._by_statistics[statistics]
         return rows[rows["network"].isin(networks)]
 
-    def _by(self, evaluated: str) -> pd.DataFrame:
-        rows = evaluated_by(self._rows, evaluated)
+    def _by(self, statistics: str) -> pd.DataFrame:
+        rows = evaluated_by(self._rows, statistics)
         for name in (n for n in _CURVES if n in rows and n.endswith(tuple(_WORST))):
             values = rows[name].astype(float)
             measured = values.groupby(rows["network"]).transform("count") > 0
@@ -145,5 +152,5 @@ def _members(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _is_curve(column: str) -> bool:
     """Whether a column changes along training; also ``test_accuracy_precise``."""
-    kinds = tuple(f"{name}_" for name in EVALUATIONS)
-    return column in _CURVES or column.startswith(kinds)
+    by_statistics = tuple(f"{name}_" for name in EVALUATIONS)
+    return column in _CURVES or column.startswith(by_statistics)

@@ -1,7 +1,7 @@
 """From a claim and what runs measured to its verdicts."""
 
 from normlab.claims.claim import Claim, Part, Verdict
-from normlab.claims.compare import Found, find
+from normlab.claims.compare import PartResult, find
 from normlab.claims.evidence import Evidence
 from normlab.claims.rules import (
     CONTRADICTED,
@@ -36,45 +36,45 @@ def judge(claim: Claim, evidence: Evidence) -> list[Verdict]:
 
 
 def _of_part(claim: Claim, part: Part, name: str, evidence: Evidence) -> Verdict:
-    found = find(evidence, part)
-    verdict = part.rule.verdict(found.interval)
+    result = find(evidence, part)
+    verdict = part.rule.verdict(result.interval)
     return Verdict(
         id=name,
         sentence=claim.sentence,
         source=claim.source,
         verdict=verdict,
-        statistic="; ".join(filter(None, [part.statistic, found.length])),
+        statistic="; ".join(filter(None, [part.statistic, result.length])),
         unit=part.unit,
-        **found.interval._asdict(),
+        **result.interval._asdict(),
         rule=part.rule.words,
         needs=part.needs,
-        missing=tuple(dict.fromkeys(side.flagfile for side in found.missing)),
-        runs=found.runs,
-        note=" ".join(filter(None, [_why(found, verdict), _lost(found)])),
+        missing=tuple(dict.fromkeys(side.flagfile for side in result.missing)),
+        runs=result.runs,
+        note=" ".join(filter(None, [_why(result, verdict), _lost(result)])),
         claim=claim.id,
     )
 
 
-def _lost(found: Found) -> str:
+def _lost(result: PartResult) -> str:
     """How many members diverged, if some did."""
-    if not found.diverged:
+    if not result.diverged:
         return ""
-    verb = "counts" if found.diverged == 1 else "count"
-    members = counted(found.diverged, "member")
+    verb = "counts" if result.diverged == 1 else "count"
+    members = counted(result.diverged, "member")
     return f"{members} diverged and {verb} as worse than any other."
 
 
-def _why(found: Found, verdict: str) -> str:
+def _why(result: PartResult, verdict: str) -> str:
     """Why a part is undecided; nothing if it is not."""
     if verdict != UNDECIDED:
         return ""
-    if found.missing:
-        names = "; ".join(dict.fromkeys(side.name for side in found.missing))
+    if result.missing:
+        names = "; ".join(dict.fromkeys(side.name for side in result.missing))
         return f"No run given has: {names}."
-    if found.why:
-        return f"Not compared: {found.why}."
-    n, coverage = found.interval.n, found.interval.coverage
-    if not enough(found.interval):
+    if result.why:
+        return f"Not compared: {result.why}."
+    n, coverage = result.interval.n, result.interval.coverage
+    if not enough(result.interval):
         seeds = "1 seed gives" if n == 1 else f"{n} seeds give"
         return (
             f"{seeds} an interval of {coverage:.0%}; at least {LEAST_SEEDS} seeds are "

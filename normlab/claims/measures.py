@@ -26,8 +26,8 @@ def _measure(words: str, name: str, curve: Curve, ratio: bool = False) -> Measur
     what, unit = _CURVES[name]
     scale = _POINTS if unit == "points" else 1.0
 
-    def of(evidence: Evidence, networks: pd.Index, evaluated: str) -> pd.Series:
-        return scale * curve(evidence.rows(networks, evaluated), name)
+    def of(evidence: Evidence, networks: pd.Index, statistics: str) -> pd.Series:
+        return scale * curve(evidence.rows(networks, statistics), name)
 
     return Measure(words.format(what), unit, of, ratio)
 
@@ -72,9 +72,9 @@ def epochs_to(name: str, bound: float) -> Measure:
     """`steps_to` in epochs, and no ratio."""
     measure = steps_to(name, bound)
 
-    def of(evidence: Evidence, networks: pd.Index, evaluated: str) -> pd.Series:
-        epoch = evidence.rows(networks, evaluated).groupby("network")["epoch"].first()
-        return measure.of(evidence, networks, evaluated) / epoch
+    def of(evidence: Evidence, networks: pd.Index, statistics: str) -> pd.Series:
+        epoch = evidence.rows(networks, statistics).groupby("network")["epoch"].first()
+        return measure.of(evidence, networks, statistics) / epoch
 
     return Measure(measure.words.replace("steps", "epochs", 1), "epochs", of)
 
@@ -98,8 +98,8 @@ def steps_to(name: str, bound: float) -> Measure:
         share = (bound - values[k - 1]) / (values[k] - values[k - 1])
         return steps[k - 1] + share * (steps[k] - steps[k - 1])
 
-    def of(evidence: Evidence, networks: pd.Index, evaluated: str) -> pd.Series:
-        rows = evidence.rows(networks, evaluated)
+    def of(evidence: Evidence, networks: pd.Index, statistics: str) -> pd.Series:
+        rows = evidence.rows(networks, statistics)
         return pd.Series(
             {number: first(curve) for number, curve in rows.groupby("network")}
         )
@@ -111,8 +111,8 @@ def steps_to(name: str, bound: float) -> Measure:
 def gap() -> Measure:
     """Training accuracy less test accuracy, at the end."""
 
-    def of(evidence: Evidence, networks: pd.Index, evaluated: str) -> pd.Series:
-        rows = evidence.rows(networks, evaluated)
+    def of(evidence: Evidence, networks: pd.Index, statistics: str) -> pd.Series:
+        rows = evidence.rows(networks, statistics)
         last = rows[rows["step"] == rows["steps"]].set_index("network")
         return _POINTS * (last["train_accuracy"] - last["test_accuracy"]).astype(float)
 

@@ -41,10 +41,10 @@ class Protocol(NamedTuple):
 
     def looked_at(self, norm: str) -> Side:
         """A network of E8 to E10, whose activations and gradients were looked at."""
-        own: dict[str, Any] = {"norm": norm, "init": self.init}
+        norm_settings: dict[str, Any] = {"norm": norm, "init": self.init}
         if norm != "none":
-            own["norm_init"] = self.init
-        return side(norm, self.seen, SMALL, own)
+            norm_settings["norm_init"] = self.init
+        return side(norm, self.seen, SMALL, norm_settings)
 
 
 BY_PRECISE = "Batch norm is evaluated by precise statistics."
@@ -72,7 +72,7 @@ def in_both(
       more: parts of the second alone: of runs that the report did not make.
     """
     proper = parts(AS_IT_SHOULD) + more
-    if any(one.evaluated == "precise" for part in proper for one in part.sides):
+    if any(one.statistics == "precise" for part in proper for one in part.sides):
         precise = f"{remark} {BY_PRECISE}".strip()
     else:
         precise = remark

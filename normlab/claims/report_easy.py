@@ -18,9 +18,10 @@ _RATES = (3e-4, 1e-3, 3e-3)
 
 def _at_worst(name: str, size: int) -> tuple[Part, ...]:
     """By the seed's worst learning rate."""
-    own = {"dataset": "digits", "batch_size": size, "lr": _RATES, **_NORMS[name]}
+    settings = {"dataset": "digits", "batch_size": size, "lr": _RATES, **_NORMS[name]}
     least, longest = (
-        side(name, "digits_easy", own, across=("lr", how)) for how in ("min", "max")
+        side(name, "digits_easy", settings, across=("lr", reduction))
+        for reduction in ("min", "max")
     )
     place = f"batch size {size}, at its worst lr"
     quick = m.epochs_to("test_accuracy", _HIGH / 100)

@@ -32,9 +32,11 @@ _GROUPS = (1, 4, 16)
 
 def _at_width(norm: str, width: float) -> Side:
     """Group norm (G=4) or none in a network of some width."""
-    own = group(4) if norm == "group" else NONE
+    norm_settings = group(4) if norm == "group" else NONE
     place = {"batch_size": 50, "lr": 1e-3, "width": width}
-    return side(f"{norm} at width {width:g}", "postmortem_width", PROPER, own, place)
+    return side(
+        f"{norm} at width {width:g}", "postmortem_width", PROPER, norm_settings, place
+    )
 
 
 def _wider() -> Part:
@@ -43,15 +45,15 @@ def _wider() -> Part:
     return interaction(m.FINAL_TEST, first, second, above(0), AS_IT_SHOULD.words)
 
 
-def _grouped(how: str, often: bool) -> Side:
+def _grouped(grouping: str, often: bool) -> Side:
     """Group norm whose groups were chosen in some way, every epoch or once."""
-    own: dict[str, Any] = {"norm": "group_correlated", "grouping": how}
+    settings: dict[str, Any] = {"norm": "group_correlated", "grouping": grouping}
     flags, every = ("grouping_small_cnn", 1000) if often else ("grouping_once", 0)
-    name = f"{how.replace('_', '-')} groups"
-    return side(name, flags, {"dataset": "cifar10", "regroup_every": every}, own)
+    name = f"{grouping.replace('_', '-')} groups"
+    return side(name, flags, {"dataset": "cifar10", "regroup_every": every}, settings)
 
 
-def _better(how: str, others: tuple[str, ...]) -> tuple[Part, ...]:
+def _better(grouping: str, others: tuple[str, ...]) -> tuple[Part, ...]:
     """By test accuracies at the end and, where groups stay, by the losses of batches.
 
     Groups that change cost something each time, whatever they are: there the losses are
@@ -60,7 +62,7 @@ def _better(how: str, others: tuple[str, ...]) -> tuple[Part, ...]:
 
     def than(other: str, often: bool, measure: Measure, rule: Rule) -> Part:
         when = "grouped again every epoch" if often else "grouped once, after an epoch"
-        sides = _grouped(how, often), _grouped(other, often)
+        sides = _grouped(grouping, often), _grouped(other, often)
         return difference(measure, *sides, rule, when)
 
     return (

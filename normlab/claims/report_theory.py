@@ -30,26 +30,28 @@ _HIGH_RATES = (1e-2, 3e-2)
 
 
 def _over_rates(norm: str) -> Side:
-    own = BATCH if norm == "batch" else NONE
+    norm_settings = BATCH if norm == "batch" else NONE
     place = {"batch_size": 50, "lr": (3e-4, 1e-3, 3e-3, 1e-2)}
-    return side(norm, "postmortem_lr", PROPER, own, place, across=("lr", np.ptp))
+    return side(
+        norm, "postmortem_lr", PROPER, norm_settings, place, across=("lr", np.ptp)
+    )
 
 
 def _over_starts(norm: str) -> Side:
     """By the initialisation of weights and biases alone."""
-    own = BATCH if norm == "batch" else NONE
+    norm_settings = BATCH if norm == "batch" else NONE
     place = {"init": ("standard", "report"), "batch_size": 50, "lr": 1e-3}
     across = ("init", np.ptp)
-    return side(norm, "postmortem_weights", PROPER, own, place, across=across)
+    return side(norm, "postmortem_weights", PROPER, norm_settings, place, across=across)
 
 
 def _decayed(norm: str, decay: float) -> Side:
-    found = vgg(norm)
+    vgg_side = vgg(norm)
     # As many images as so small a network fits: who fits nothing needs no penalty.
-    where = {**found.where, "weight_decay": decay, "train_size": 5000}
+    where = {**vgg_side.where, "weight_decay": decay, "train_size": 5000}
     name = f"{norm} with weight decay {decay:g}"
     flags = flagfile("santurkar_decay_cpu")
-    return dataclasses.replace(found, name=name, flagfile=flags, where=where)
+    return dataclasses.replace(vgg_side, name=name, flagfile=flags, where=where)
 
 
 CLAIMS = (

@@ -46,10 +46,10 @@ def _claim(number: int, experiment: str, sides: tuple[Side, Side]) -> Claim:
 
 
 def _behind_convolutions(batch_size: int) -> Side:
-    found = report_bn("batch", batch_size)
+    report_side = report_bn("batch", batch_size)
     name = f"batch behind convolutions alone, batch size {batch_size}"
-    where = {**found.where, "norm_dense": False}
-    return dataclasses.replace(found, name=name, where=where)
+    where = {**report_side.where, "norm_dense": False}
+    return dataclasses.replace(report_side, name=name, where=where)
 
 
 CLAIMS = (

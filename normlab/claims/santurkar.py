@@ -22,9 +22,11 @@ _LINEAR: dict[str, Any] = {"dataset": "gaussian_uniform", "model": "deep_linear"
 
 def linear(norm: str, p: str | None = None) -> Side:
     """A deep linear network."""
-    own: dict[str, Any] = {"norm": norm} | ({} if p is None else {"norm_p": p})
+    norm_settings: dict[str, Any] = {"norm": norm} | (
+        {} if p is None else {"norm_p": p}
+    )
     name = norm if p is None else f"l{p}"
-    return side(name, "santurkar_dln", _LINEAR, own, evaluated="batch")
+    return side(name, "santurkar_dln", _LINEAR, norm_settings, statistics="batch")
 
 
 def _beside(
@@ -135,8 +137,8 @@ _FIGURES = (
                 path.SMOOTHNESS_OF_ALL,
             )
         ),
-        remark="Parts are (a), (b) and (c); probes as theirs, from a hundredth of a "
-        "learning rate to thirty of them.",
+        remark="Parts are (a), (b) and (c); trial steps as theirs, from a hundredth "
+        "of a learning rate to thirty of them.",
     ),
     Claim(
         "SF5",

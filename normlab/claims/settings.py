@@ -49,13 +49,13 @@ def side(
     name: str,
     flags: str,
     *settings: dict[str, Any],
-    evaluated: str = "running",
+    statistics: str = "running",
     across: tuple[str, Any] | None = None,
     **more: Any,
 ) -> Side:
     """A `Side`; later settings replace earlier ones, ``flags`` names the flagfile."""
     where = {k: v for group in (*settings, more) for k, v in group.items()}
-    return Side(name, flagfile(flags), where, evaluated, across)
+    return Side(name, flagfile(flags), where, statistics, across)
 
 
 def group(groups: int, **more: Any) -> dict[str, Any]:
@@ -74,10 +74,10 @@ def sized(
     across: tuple[str, Any] | None = None,
 ) -> Side:
     """A norm of `postmortem_batch_size.flags`, group norm with 4 groups."""
-    own = {"none": NONE, "batch": BATCH, "group": group(4)}[norm]
+    norm_settings = {"none": NONE, "batch": BATCH, "group": group(4)}[norm]
     place: dict[str, Any] = {"batch_size": batch_size, "lr": lr}
     name, flags = f"{norm} at batch size {batch_size}", "postmortem_batch_size"
-    return side(name, flags, _BATCH_SIZES, own, place, across=across)
+    return side(name, flags, _BATCH_SIZES, norm_settings, place, across=across)
 
 
 def report_bn(norm: str, batch_size: int = 50, lr: float = 1e-3) -> Side:
@@ -85,21 +85,21 @@ def report_bn(norm: str, batch_size: int = 50, lr: float = 1e-3) -> Side:
 
     As its curves say, a norm stood behind the hidden dense layer, too (B10).
     """
-    own: dict[str, Any] = {"norm": norm}
+    norm_settings: dict[str, Any] = {"norm": norm}
     if norm == "batch":
-        own |= {"norm_scale": False, "epsilon": 1e-3, "norm_dense": True}
+        norm_settings |= {"norm_scale": False, "epsilon": 1e-3, "norm_dense": True}
     flags = "report_bn" if lr == 1e-3 else "report_bn_lr"
     place = {"batch_size": batch_size, "lr": lr}
     name = "batch behind all three layers" if norm == "batch" else norm
-    return side(name, flags, REPORT, own, place, evaluated="batch")
+    return side(name, flags, REPORT, norm_settings, place, statistics="batch")
 
 
 def report_gn(groups: int | None) -> Side:
     """Group norm in the report's experiments E5 to E7; None is without a norm."""
-    own = NONE if groups is None else group(groups, norm_init="report")
+    norm_settings = NONE if groups is None else group(groups, norm_init="report")
     name = "none" if groups is None else f"group (G={groups})"
     place = {"batch_size": 50, "lr": 1e-3}
-    return side(name, "report_gn", REPORT, own, place, evaluated="batch")
+    return side(name, "report_gn", REPORT, norm_settings, place, statistics="batch")
 
 
 def proper_bn(norm: str, batch_size: int = 50, lr: float = 1e-3, **more: Any) -> Side:
@@ -108,38 +108,45 @@ def proper_bn(norm: str, batch_size: int = 50, lr: float = 1e-3, **more: Any) ->
     By precise statistics: running averages lag behind the weights, which makes single
     evaluations of one network noisier than of the other (B2).
     """
-    own = BATCH if norm == "batch" else NONE
+    norm_settings = BATCH if norm == "batch" else NONE
     flags = "proper_bn" if lr == 1e-3 else "proper_bn_lr"
-    how: dict[str, Any] = {"evaluated": "precise", "batch_size": batch_size, "lr": lr}
+    settings: dict[str, Any] = {"batch_size": batch_size, "lr": lr}
+    settings["statistics"] = "precise"
     name = "batch behind the convolutions" if norm == "batch" else norm
-    return side(name, flags, PROPER, own, **(how | more))
+    return side(name, flags, PROPER, norm_settings, **(settings | more))
 
 
 def proper_gn(groups: int | None) -> Side:
     """Group norm as it should have been run; None is without a norm."""
-    own = NONE if groups is None else group(groups)
+    norm_settings = NONE if groups is None else group(groups)
     name = "none" if groups is None else f"group (G={groups})"
-    return side(name, "proper_gn", PROPER, own, {"batch_size": 50, "lr": 1e-3})
+    return side(
+        name, "proper_gn", PROPER, norm_settings, {"batch_size": 50, "lr": 1e-3}
+    )
 
 
 def at_rate(norm: str, lr: float | None) -> Side:
     """A norm of `postmortem_lr.flags`; without a rate the best of all of them."""
-    own = {"none": NONE, "batch": BATCH, "group": group(4)}[norm]
+    norm_settings = {"none": NONE, "batch": BATCH, "group": group(4)}[norm]
     sizes: dict[str, Any] = {"batch_size": 50}
     if lr is None:
         sizes["lr"] = _RATES
         name = f"{norm} at its best lr"
-        return side(name, "postmortem_lr", PROPER, own, sizes, across=("lr", "max"))
-    return side(f"{norm} at lr {lr:g}", "postmortem_lr", PROPER, own, sizes, lr=lr)
+        return side(
+            name, "postmortem_lr", PROPER, norm_settings, sizes, across=("lr", "max")
+        )
+    return side(
+        f"{norm} at lr {lr:g}", "postmortem_lr", PROPER, norm_settings, sizes, lr=lr
+    )
 
 
 def vgg(
     norm: str, lr: float = 0.1, flags: str = "santurkar_vgg_cpu", **more: Any
 ) -> Side:
     """A VGG trained by plain SGD."""
-    own = NONE if norm == "none" else {"norm": norm, **AFFINE}
+    norm_settings = NONE if norm == "none" else {"norm": norm, **AFFINE}
     name = norm.replace("_", ", ")
-    return side(name, flags, _VGG, own, lr=lr, weight_decay=0.0, **more)
+    return side(name, flags, _VGG, norm_settings, lr=lr, weight_decay=0.0, **more)
 
 
 def layers_of(norm: str) -> Side:

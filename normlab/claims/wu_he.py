@@ -37,10 +37,12 @@ def _small(norm: str, batch_size: int) -> Side:
 
 def _residual(norm: str, batch_size: int) -> Side:
     """A ResNet at the best of its learning rates."""
-    own = {"norm": norm}
+    norm_settings = {"norm": norm}
     name = f"{norm} at batch size {batch_size}"
     place = {"batch_size": batch_size, "lr": (0.0125, 0.1)}
-    return side(name, "resnet_batch_size", _RESNET, own, place, across=("lr", "max"))
+    return side(
+        name, "resnet_batch_size", _RESNET, norm_settings, place, across=("lr", "max")
+    )
 
 
 _NETWORKS = (("the report's network", _small), ("a ResNet", _residual))
@@ -81,15 +83,15 @@ def _net_of(
 
 
 def _small_groups(groups: int) -> Side:
-    own = {"norm": "group", "groups": groups}
+    norm_settings = {"norm": "group", "groups": groups}
     place = {"batch_size": 50, "lr": 1e-3, "epochs": 5.0}
     name = f"group (G={groups})"
-    return side(name, "postmortem_groups", PROPER | AFFINE, own, place)
+    return side(name, "postmortem_groups", PROPER | AFFINE, norm_settings, place)
 
 
-def _residual_groups(name: str, **own: Any) -> Side:
-    own["lr"] = (0.05, 0.2)
-    return side(name, "resnet_groups", _RESNET, own, across=("lr", "max"))
+def _residual_groups(name: str, **norm_settings: Any) -> Side:
+    norm_settings["lr"] = (0.05, 0.2)
+    return side(name, "resnet_groups", _RESNET, norm_settings, across=("lr", "max"))
 
 
 def _some_groups() -> tuple[Part, ...]:

@@ -66,6 +66,6 @@ def batch_indices(
     epochs, offsets = np.divmod(positions, n)
     indices = np.empty(positions.shape, np.int32)
     for epoch in np.unique(epochs):
-        here = epochs == epoch
-        indices[here] = epoch_order(seed, int(epoch), n, order)[offsets[here]]
+        in_epoch = epochs == epoch
+        indices[in_epoch] = epoch_order(seed, int(epoch), n, order)[offsets[in_epoch]]
     return indices.reshape(count, batch_size)

@@ -58,9 +58,9 @@ class Spec:
                     f"{name} is {array.dtype} {array.shape}, "
                     f"not uint8 {self.shape(name)}"
                 )
-            found = sha256(array)
-            if found != digest:
-                return f"{name} has sha256 {found[:16]}..., not {digest[:16]}..."
+            actual = sha256(array)
+            if actual != digest:
+                return f"{name} has sha256 {actual[:16]}..., not {digest[:16]}..."
         return None
 
 

@@ -11,18 +11,20 @@ import numpy as np
 
 from normlab.settings.training import AUGMENT, STANDARDIZE
 
-_CHUNK = 1000  # images at a time; 1000 squares of a uint8 fit in a uint32
+_AT_ONCE = 1000  # images at a time; 1000 squares of a uint8 fit in a uint32
 _PAD = 4
 
 
-def feature_statistics(train_x: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
+def feature_statistics(
+    train_x: np.ndarray, standardization: str
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of the training images.
 
     Args:
       train_x: uint8 or float32 [N, H, W, C], N at least 1.
-      how: ``feature`` (each pixel of each channel), ``channel`` (each channel, over
-        all pixels), or ``none``: mean 0 and, for uint8, deviation 255, so that images
-        are in [0, 1]; for floats 1, which leaves them as they are.
+      standardization: ``feature`` (each pixel of each channel), ``channel`` (each
+        channel, over all pixels), or ``none``: mean 0 and, for uint8, deviation 255,
+        so that images are in [0, 1]; for floats 1, which leaves them as they are.
 
     Returns:
       (mean, std), float32, broadcastable to [H, W, C]: of that shape for
@@ -30,37 +32,44 @@ def feature_statistics(train_x: np.ndarray, how: str) -> tuple[np.ndarray, np.nd
       is the population's (divided by N).
 
     Raises:
-      ValueError: unknown ``how``.
+      ValueError: unknown ``standardization``.
     """
-    if how not in STANDARDIZE:
+    if standardization not in STANDARDIZE:
         known = ", ".join(STANDARDIZE)
-        raise ValueError(f"unknown standardization {how!r}: the known ones are {known}")
-    if how == "none":
+        raise ValueError(
+            f"unknown standardization {standardization!r}: the known ones are {known}"
+        )
+    if standardization == "none":
         one = np.ones((1, 1, 1), np.float32)
         return 0 * one, (255 if train_x.dtype == np.uint8 else 1) * one
     moments = _exact_moments if train_x.dtype == np.uint8 else _moments
-    mean, variance = moments(train_x, how)
+    mean, variance = moments(train_x, standardization)
     std = np.sqrt(variance)
     # A constant pixel (digits has some) carries nothing: 1 leaves it at 0, not NaN.
     std[std == 0] = 1
     return mean.astype(np.float32), std.astype(np.float32)
 
 
-def _moments(x_NHWC: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance of float32 inputs, over what ``how`` says.
+def _moments(x_NHWC: np.ndarray, standardization: str) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of float32 inputs, over what ``standardization`` says.
 
     In float64, which adds equal float32 numbers up without rounding: the variance of a
     constant is exactly 0.
     """
-    x, axes = x_NHWC.astype(np.float64), 0 if how == "feature" else (0, 1, 2)
+    x, axes = (
+        x_NHWC.astype(np.float64),
+        0 if standardization == "feature" else (0, 1, 2),
+    )
     return x.mean(axes, keepdims=True)[0], x.var(axes, keepdims=True)[0]
 
 
-def _exact_moments(x_NHWC: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
+def _exact_moments(
+    x_NHWC: np.ndarray, standardization: str
+) -> tuple[np.ndarray, np.ndarray]:
     """The same of uint8 images, from sums without rounding."""
     total, squares = _sums(x_NHWC)
     count = len(x_NHWC)
-    if how == "channel":
+    if standardization == "channel":
         total = total.sum((0, 1), keepdims=True)
         squares = squares.sum((0, 1), keepdims=True)
         count *= x_NHWC.shape[1] * x_NHWC.shape[2]
@@ -74,10 +83,10 @@ def _sums(x_NHWC: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Sums of x and of x**2 over the images: two int64 [H, W, C], exact."""
     total = np.zeros(x_NHWC.shape[1:], np.int64)
     squares = np.zeros(x_NHWC.shape[1:], np.int64)
-    for start in range(0, len(x_NHWC), _CHUNK):
-        chunk = np.asarray(x_NHWC[start : start + _CHUNK])
-        total += chunk.sum(0, dtype=np.uint32)
-        squares += np.square(chunk, dtype=np.uint16).sum(0, dtype=np.uint32)
+    for start in range(0, len(x_NHWC), _AT_ONCE):
+        images = np.asarray(x_NHWC[start : start + _AT_ONCE])
+        total += images.sum(0, dtype=np.uint32)
+        squares += np.square(images, dtype=np.uint16).sum(0, dtype=np.uint32)
     return total, squares
 
 
@@ -92,28 +101,30 @@ def standardize(x_NHWC: jax.Array, mean: jax.Array, std: jax.Array) -> jax.Array
     return (x_NHWC.astype(jnp.float32) - mean[None]) / std[None]
 
 
-def augment(key: jax.Array, x_NHWC: jax.Array, how: str) -> jax.Array:
+def augment(key: jax.Array, x_NHWC: jax.Array, augmentation: str) -> jax.Array:
     """Random changes, drawn for each image alone from one key.
 
     Args:
       key: a random key; the same key gives the same batch.
       x_NHWC: [N, H, W, C], standardised.
-      how: ``none``; ``flip`` (left-right, half of the images); ``crop`` (pad by 4
-        zeros on each side, cut out a window of the old size); ``flip_crop`` (both).
+      augmentation: ``none``; ``flip`` (left-right, half of the images); ``crop`` (pad
+        by 4 zeros on each side, cut out a window of the old size); ``flip_crop``: both.
 
     Returns:
       An array of the shape and type of ``x_NHWC``.
 
     Raises:
-      ValueError: unknown ``how``.
+      ValueError: unknown ``augmentation``.
     """
-    if how not in AUGMENT:
+    if augmentation not in AUGMENT:
         known = ", ".join(AUGMENT)
-        raise ValueError(f"unknown augmentation {how!r}: the known ones are {known}")
+        raise ValueError(
+            f"unknown augmentation {augmentation!r}: the known ones are {known}"
+        )
     flip_key, crop_key = jax.random.split(key)
-    if how in ("flip", "flip_crop"):
+    if augmentation in ("flip", "flip_crop"):
         x_NHWC = _flip(flip_key, x_NHWC)
-    if how in ("crop", "flip_crop"):
+    if augmentation in ("crop", "flip_crop"):
         x_NHWC = _crop(crop_key, x_NHWC)
     return x_NHWC
 

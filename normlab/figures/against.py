@@ -107,9 +107,12 @@ def draw(
             mine = table["metric"].eq(metric) & table["setting"].eq(label)
             rows = table[mine & np.isfinite(table["median"])]
             whole = rows[x].map(joined)
-            for part, own in ((rows[whole], {"label": label}), (rows[~whole], _ALONE)):
+            for part, bar_look in (
+                (rows[whole], {"label": label}),
+                (rows[~whole], _ALONE),
+            ):
                 at = part[x].map(places)
-                bars(ax, i, len(styles), at, part, **look | own)
+                bars(ax, i, len(styles), at, part, **look | bar_look)
         ax.autoscale_view()
         ax.set_xticks(range(len(places)), [str(value) for value in places])
         ax.set_xlim(-0.5, len(places) - 0.5)

@@ -22,10 +22,10 @@ LABELS = {
     "difference": "|g - g'|\nalong it\n({unit}/θ)",
     "beta": "effective\nsmoothness\n({unit}/θ²)",
 }
-_PROBES = ("eta_from", "eta_to")
+_ETAS = ("eta_from", "eta_to")
 _LINEAR = ("batch_accuracy",)
 _MOST_SETTINGS, _MOST_ROWS = 6, 9
-_SLACK = 1.01  # the paper's largest probe is 31.6 learning rates long, and 30 in words
+_SLACK = 1.01  # the paper's longest step is 31.6 learning rates, and 30 in words
 _PAPERS_ETAS = {True: (0.01, 10**1.5), False: (0.5, 4.0)}
 # Published edges lie on bands of every colour; this is like none of them.
 _PAPER_LOOK = {"color": "#7A0177", "linewidth": 0.7}
@@ -33,12 +33,12 @@ _SHADES = {"inner": 0.45, "outer": 0.15}
 
 
 def edges(smoothness: pd.DataFrame, regression: bool) -> pd.DataFrame:
-    """The range over probes, and over seeds the median of either edge.
+    """The range over trial steps, and over seeds the median of either edge.
 
-    Of the probes those within the paper's range count, eta in [0.5, 4] learning rates
-    for VGG and in [0.01, 31.6] for the linear network; all, where none is. A member
-    with a probe that is NaN there has no range, as in `loss_range`: the rest of its
-    probes would give a narrower one.
+    Only trial steps within the paper's range count: eta in [0.5, 4] learning rates for
+    VGG and in [0.01, 31.6] for the linear network. If none is in it, all count. A
+    member with a trial step that is NaN there has no range, as in `loss_range`: the
+    rest of its steps would give a narrower one.
 
     Args:
       smoothness: the quantity of that name, with ``setting`` and ``point``.
@@ -46,25 +46,25 @@ def edges(smoothness: pd.DataFrame, regression: bool) -> pd.DataFrame:
     Returns:
       A row a (measure, edge, setting, point, step). ``loss`` and ``difference`` have
       the edges ``low`` and ``high``; ``beta``, the effective smoothness, is the
-      largest. ``eta_from`` and ``eta_to`` are the ends of the probes that count.
+      largest. ``eta_from`` and ``eta_to`` are the ends of the steps that count.
     """
     low, high = _PAPERS_ETAS[regression]
     inside = smoothness["eta"].between(low / _SLACK, high * _SLACK)
-    probes = smoothness[inside] if inside.any() else smoothness
-    groups = probes.groupby(["setting", "point", "member", "step"], sort=False)
+    trial_steps = smoothness[inside] if inside.any() else smoothness
+    groups = trial_steps.groupby(["setting", "point", "member", "step"], sort=False)
     tables = []
     for measure in ("loss", "difference", "beta"):
         values = groups.agg(
             low=(measure, "min"),
             high=(measure, "max"),
             numbers=(measure, "count"),
-            probes=(measure, "size"),
+            trial_steps=(measure, "size"),
         ).reset_index()
-        values = values[values["numbers"] == values["probes"]]
+        values = values[values["numbers"] == values["trial_steps"]]
         for edge in ("low", "high") if measure != "beta" else ("high",):
             table = over_seeds(values, ["setting", "point", "step"], edge)
             tables.append(table.assign(measure=measure, edge=edge))
-    longest, shortest = probes["eta"].max(), probes["eta"].min()
+    longest, shortest = trial_steps["eta"].max(), trial_steps["eta"].min()
     return stack(tables).assign(eta_from=shortest, eta_to=longest)
 
 
@@ -76,10 +76,10 @@ def beside(frame: pd.DataFrame, figures: Mapping[str, str]) -> pd.DataFrame:
     """
     tables = []
     for measure, figure in figures.items():
-        found = reference.beside(frame, figure)
-        is_line = bool((found["low"] == found["high"]).all())
+        paper = reference.beside(frame, figure)
+        is_line = bool((paper["low"] == paper["high"]).all())
         for edge in ("high",) if is_line else ("low", "high"):
-            table = published(found, edge)
+            table = published(paper, edge)
             tables.append(table.assign(measure=measure, edge=edge))
     return stack(tables)
 
@@ -102,12 +102,16 @@ def draw(table: pd.DataFrame, measures: Sequence[str]) -> Figure:
     blocks = axes.reshape(len(points), len(measures), len(settings))
     for block, point in zip(blocks, points, strict=True):
         for ax_row, measure in zip(block, measures, strict=True):
-            here = table[(table["point"] == point) & (table["measure"] == measure)]
+            block_rows = table[
+                (table["point"] == point) & (table["measure"] == measure)
+            ]
             for ax, setting in zip(ax_row, settings, strict=True):
-                _panel(ax, here[here["setting"] == setting], styles[setting])
+                _panel(
+                    ax, block_rows[block_rows["setting"] == setting], styles[setting]
+                )
             if measure not in _LINEAR:
                 # The others share it.
-                log_axis([ax_row[0]], here[["median", "low", "high"]])
+                log_axis([ax_row[0]], block_rows[["median", "low", "high"]])
             label = LABELS[measure].format(unit=table["unit"].iloc[0])
             ax_row[0].set_ylabel(label)
         for ax, setting in zip(block[0], settings, strict=True):
@@ -118,22 +122,22 @@ def draw(table: pd.DataFrame, measures: Sequence[str]) -> Figure:
     notes = [points[0]] if len(all_points) == 1 else []
     notes.append(left_out(settings, all_settings, "norms"))
     notes.append(left_out(points, all_points, "points"))
-    caption(figure, table, _of_probes(table), "; ".join(filter(None, notes)))
+    caption(figure, table, _of_trial_steps(table), "; ".join(filter(None, notes)))
     legend(figure)
     return figure
 
 
-def _of_probes(table: pd.DataFrame) -> str:
-    """What the dark bands are over; nothing where no probe has been finite."""
-    if not set(_PROBES) <= set(table):
+def _of_trial_steps(table: pd.DataFrame) -> str:
+    """What the dark bands are over; nothing where no trial step has been finite."""
+    if not set(_ETAS) <= set(table):
         return ""
-    low, high = (table[end].dropna().iloc[0] for end in _PROBES)
-    return f"dark: the range over probes of {low:.3g} to {high:.3g} learning rates"
+    low, high = (table[end].dropna().iloc[0] for end in _ETAS)
+    return f"dark: the range over trial steps of {low:.3g} to {high:.3g} learning rates"
 
 
 def _panel(ax: Axes, rows: pd.DataFrame, look: dict) -> None:
-    own, paper = (rows[rows["source"] == kind] for kind in (RUN, PAPER))
-    low, high = _pair(own)
+    ours, paper = (rows[rows["source"] == kind] for kind in (RUN, PAPER))
+    low, high = _pair(ours)
     if len(low):
         for part, shade in _SHADES.items():
             ends = ("median", "median") if part == "inner" else ("low", "high")
@@ -146,15 +150,15 @@ def _panel(ax: Axes, rows: pd.DataFrame, look: dict) -> None:
                 linewidth=0,
             )
     else:
-        band(ax, own["step"], own, look=look | {"marker": ""}, label="_line")
+        band(ax, ours["step"], ours, look=look | {"marker": ""}, label="_line")
     for edge in ("low", "high"):
         line = paper[paper["edge"] == edge]
         if len(line):
             ax.plot(line["step"], line["median"], label=PAPER, **_PAPER_LOOK)
 
 
-def _pair(own: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _pair(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The lower and the upper edge, at the steps that have both."""
-    low, high = (own[own["edge"] == edge] for edge in ("low", "high"))
+    low, high = (rows[rows["edge"] == edge] for edge in ("low", "high"))
     steps = np.intersect1d(low["step"], high["step"])
     return low[low["step"].isin(steps)], high[high["step"].isin(steps)]

@@ -1,5 +1,7 @@
 """Final accuracies against the batch size (Wu & He 2018, Figure 1), for every norm."""
 
+import itertools
+
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -36,14 +38,14 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _evaluated(frame: pd.DataFrame) -> list[pd.DataFrame]:
     """The rows evaluated in one way, and those in several once for each of them."""
-    kinds = frame["bn_eval"].str.split(",")
-    several = kinds.map(len) > 1
-    found = [frame[~several]]
-    for kind in dict.fromkeys(kind for own in kinds[several] for kind in own):
-        rows = frame[several & kinds.map(lambda own, kind=kind: kind in own)]
-        name = rows["setting"] + f", by {kind} statistics"
-        found.append(evaluated_by(rows, kind).assign(setting=name))
-    return [rows for rows in found if len(rows)]
+    statistics = frame["eval_statistics"].str.split(",")
+    several = statistics.map(len) > 1
+    tables = [frame[~several]]
+    for by in dict.fromkeys(itertools.chain(*statistics[several])):
+        rows = frame[several & statistics.map(lambda names, by=by: by in names)]
+        name = rows["setting"] + f", by {by} statistics"
+        tables.append(evaluated_by(rows, by).assign(setting=name))
+    return [rows for rows in tables if len(rows)]
 
 
 @style()

@@ -30,7 +30,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
       NotDrawn: every curve would be a single point, or nothing is finite.
     """
     frame = with_epochs(frame)
-    bins = binned(frame, "gradient_norm", how="median", x="epoch")
+    bins = binned(frame, "gradient_norm", statistic="median", x="epoch")
     keys = ["setting", "point", "epoch", "steps_averaged"]
     table = over_seeds(bins, keys, "gradient_norm")
     table = with_lost(table, bins, "gradient_norm", frame, "epoch")

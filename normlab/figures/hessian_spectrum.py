@@ -69,18 +69,18 @@ class _Spectrum(NamedTuple):
 
 def _panel(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """The members' densities, of all settings on one grid and of one width."""
-    found = {
+    spectra_of = {
         setting: spectra
-        for setting, own in rows.groupby("setting", sort=False)
-        if (spectra := list(_spectra(own)))
+        for setting, setting_rows in rows.groupby("setting", sort=False)
+        if (spectra := list(_spectra(setting_rows)))
     }
-    if not found:
+    if not spectra_of:
         return
-    every = [np.ravel(one.values) for spectra in found.values() for one in spectra]
+    every = [np.ravel(one.values) for spectra in spectra_of.values() for one in spectra]
     low, high = np.nanmin(np.concatenate(every)), np.nanmax(np.concatenate(every))
     width = _WIDTH * max(high - low, 0.1 * abs(high), 1e-12)
     at = np.linspace(low - _MARGIN * width, high + _MARGIN * width, _POINTS)
-    for setting, spectra in found.items():
+    for setting, spectra in spectra_of.items():
         curves = [density_curve(x.values, x.weights, at, width) for x in spectra]
         mean = np.mean(curves, axis=0)
         for one, curve in zip(spectra, curves, strict=True):
@@ -96,9 +96,11 @@ def _panel(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
 
 def _spectra(rows: pd.DataFrame) -> Iterator[_Spectrum]:
     """Of the members of a setting; those that have diverged are left out."""
-    for which, own in rows.groupby(["seed", "step"], sort=False):
+    for which, spectrum in rows.groupby(["seed", "step"], sort=False):
         seed, step = cast(tuple[int, int], which)
-        nodes = own.pivot(index="sample", columns="node", values=["value", "weight"])
+        nodes = spectrum.pivot(
+            index="sample", columns="node", values=["value", "weight"]
+        )
         values, weights = (nodes[x].to_numpy() for x in ("value", "weight"))
         if np.isfinite(weights).all():
             yield _Spectrum(int(seed), int(step), values, weights)
@@ -106,25 +108,28 @@ def _spectra(rows: pd.DataFrame) -> Iterator[_Spectrum]:
 
 @style()
 def draw(table: pd.DataFrame) -> Figure:
-    """A column a learning rate, a row a kind of statistics: means, and seeds thin."""
-    kinds = [kind for kind in _ROWS if kind in set(table["statistics"])]
+    """A column for each learning rate, a row for each of the statistics.
+
+    Means are thick lines, seeds are thin.
+    """
+    statistics = [name for name in _ROWS if name in set(table["statistics"])]
     points = list(dict.fromkeys(table["point"]))
     columns = few(points, _MOST_COLUMNS)
-    figure, axes = grid(len(kinds), len(columns), sharex="col", sharey=True)
+    figure, axes = grid(len(statistics), len(columns), sharex="col", sharey=True)
     styles = looks(table["setting"])
-    for ax_row, kind in zip(axes, kinds, strict=True):
-        ax_row[0].set_ylabel(_ROWS[kind])
+    for ax_row, by in zip(axes, statistics, strict=True):
+        ax_row[0].set_ylabel(_ROWS[by])
         for ax, point in zip(ax_row, columns, strict=True):
-            here = table[(table["statistics"] == kind) & (table["point"] == point)]
+            panel_rows = table[(table["statistics"] == by) & (table["point"] == point)]
             for setting, look in styles.items():
-                mine = here[here["setting"] == setting]
+                mine = panel_rows[panel_rows["setting"] == setting]
                 color = look["color"]
                 for _, one in mine.groupby("seed", sort=False):
                     thin = {"linewidth": 0.5, "alpha": 0.5}
                     ax.plot(one["eigenvalue"], one["density"], color=color, **thin)
                 first = mine[mine["seed"] == mine["seed"].min()]
                 ax.plot(first["eigenvalue"], first["mean"], color=color, label=setting)
-            for width in here["width"].head(1):
+            for width in panel_rows["width"].head(1):
                 _say_width(ax, width)
     top = float(table["density"].max())
     axes[0, 0].set_yscale("log")

@@ -33,9 +33,9 @@ def draw(table: pd.DataFrame) -> Figure:
       table: what `normlab.landscape.table.tabulate` made of planes. A path, where
         there is one, is drawn over its plane.
     """
-    found = panels(table)
-    rows, columns = shape(len(found))
-    steps = levels(found)
+    shown = panels(table)
+    rows, columns = shape(len(shown))
+    steps = levels(shown)
     with style():
         figure = Figure(
             figsize=(1.2 + 2.7 * columns, 0.5 + 2.5 * rows), layout="constrained"
@@ -43,9 +43,9 @@ def draw(table: pd.DataFrame) -> Figure:
         axes = figure.subplots(rows, columns, squeeze=False)
         filled = [
             _draw_panel(ax, panel, steps)
-            for ax, panel in zip(axes.flat, found, strict=False)
+            for ax, panel in zip(axes.flat, shown, strict=False)
         ]
-        for ax in axes.flat[len(found) :]:
+        for ax in axes.flat[len(shown) :]:
             ax.set_axis_off()
         bar = figure.colorbar(filled[0], ax=axes, label=loss_name(table), shrink=0.9)
         set_ticks(bar, steps)

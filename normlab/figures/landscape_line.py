@@ -1,4 +1,4 @@
-"""Loss and accuracy along a line, a column a kind of statistics, a line a setting.
+"""Loss and accuracy along a line: a column for each of the statistics.
 
 Li, Xu, Taylor, Studer & Goldstein 2018 (arXiv 1712.09913), figures 2 and 3.
 """
@@ -27,28 +27,30 @@ def draw(table: pd.DataFrame) -> Figure:
     Args:
       table: what `normlab.landscape.table.tabulate` made of lines or interpolations.
     """
-    kinds = list(dict.fromkeys(table.loc[table["running"], "statistics"])) or ["batch"]
+    statistics = list(dict.fromkeys(table.loc[table["running"], "statistics"])) or [
+        "batch"
+    ]
     metrics = {"loss": loss_name(table), "accuracy": "accuracy"}
     if table["accuracy"].isna().all():
         del metrics["accuracy"]
     styles = looks(table["setting"])
     with style():
         figure = Figure(
-            figsize=(1.6 + 3.2 * len(kinds), 1.0 + 2.2 * len(metrics)),
+            figsize=(1.6 + 3.2 * len(statistics), 1.0 + 2.2 * len(metrics)),
             layout="constrained",
         )
         axes = figure.subplots(
-            len(metrics), len(kinds), sharex=True, sharey="row", squeeze=False
+            len(metrics), len(statistics), sharex=True, sharey="row", squeeze=False
         )
         for ax_row, (metric, name) in zip(axes, metrics.items(), strict=True):
-            for ax, kind in zip(ax_row, kinds, strict=True):
-                own = ~table["running"] | (table["statistics"] == kind)
-                _lines(ax, table[own], metric, styles)
+            for ax, by in zip(ax_row, statistics, strict=True):
+                drawn = ~table["running"] | (table["statistics"] == by)
+                _lines(ax, table[drawn], metric, styles)
             ax_row[0].set_ylabel(name)
             if metric == "loss":
                 _set_scale(ax_row[0], table["loss"])
-        for ax, kind in zip(axes[0], kinds, strict=True):
-            ax.set_title(f"{kind} statistics" if table["running"].any() else "")
+        for ax, by in zip(axes[0], statistics, strict=True):
+            ax.set_title(f"{by} statistics" if table["running"].any() else "")
         for ax in axes[-1]:
             ax.set_xlabel(_XLABEL[str(table["kind"].iloc[0])])
         title(figure, caption(table).split("; "))

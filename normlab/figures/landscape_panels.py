@@ -38,8 +38,8 @@ class Panel(NamedTuple):
 
 
 def panels(table: pd.DataFrame) -> list[Panel]:
-    """One panel for every setting, split and kind of statistics, in order."""
-    found = []
+    """One panel for every setting, split and statistics, in order."""
+    all_panels = []
     for _, rows in table.groupby(["setting", "split", "statistics"], sort=False):
         first = rows.iloc[0]
         words = [str(first["setting"])]
@@ -50,7 +50,7 @@ def panels(table: pd.DataFrame) -> list[Panel]:
         on_path = rows["path_step"].notna()
         grid = rows[~on_path].pivot(index="b", columns="a", values="loss")
         shares = (float(first.get(f"share_{x}", math.nan)) for x in "ab")
-        found.append(
+        all_panels.append(
             Panel(
                 ", ".join(words),
                 grid.columns.to_numpy(float),
@@ -60,7 +60,7 @@ def panels(table: pd.DataFrame) -> list[Panel]:
                 (next(shares), next(shares)),
             )
         )
-    return found
+    return all_panels
 
 
 def shape(count: int) -> tuple[int, int]:
@@ -69,13 +69,13 @@ def shape(count: int) -> tuple[int, int]:
     return rows, math.ceil(count / rows)
 
 
-def levels(found: list[Panel]) -> np.ndarray:
+def levels(shown: list[Panel]) -> np.ndarray:
     """Losses in equal ratios that all panels share.
 
     From the lowest loss of all to the highest of a panel that is neither among the
     wilder half: one landscape that explodes cannot flatten the others.
     """
-    finite = [p.loss[np.isfinite(p.loss) & (p.loss > 0)] for p in found]
+    finite = [p.loss[np.isfinite(p.loss) & (p.loss > 0)] for p in shown]
     finite = [values for values in finite if values.size]
     if not finite:
         return np.geomspace(0.1, 1.0, _LEVELS)

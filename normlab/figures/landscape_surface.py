@@ -32,9 +32,9 @@ def draw(table: pd.DataFrame) -> Figure:
       table: what `normlab.landscape.table.tabulate` made of planes. Where a loss is
         not finite the surface is grey, and as high as the cut.
     """
-    found = panels(table)
-    rows, columns = shape(len(found))
-    steps = levels(found)
+    shown = panels(table)
+    rows, columns = shape(len(shown))
+    steps = levels(shown)
     top = float(steps[-1])
     with style():
         figure = Figure(
@@ -43,11 +43,11 @@ def draw(table: pd.DataFrame) -> Figure:
         axes = figure.subplots(
             rows, columns, squeeze=False, subplot_kw={"projection": "3d"}
         )
-        for ax, panel in zip(axes.flat, found, strict=False):
+        for ax, panel in zip(axes.flat, shown, strict=False):
             _draw_panel(ax, panel, steps)
-        for ax in axes.flat[len(found) :]:
+        for ax in axes.flat[len(shown) :]:
             ax.set_axis_off()
-        cut = any((panel.loss > top).any() for panel in found)
+        cut = any((panel.loss > top).any() for panel in shown)
         name = loss_name(table) + (f", cut at {top:.2g}" if cut else "")
         colours = ScalarMappable(scale(steps), MAP)
         set_ticks(figure.colorbar(colours, ax=axes, label=name, shrink=0.8), steps)

@@ -136,9 +136,9 @@ def _set_scale(ax: Axes, rates: pd.Series) -> None:
 def _ticks(ax: Axes, rates: pd.Series) -> None:
     """At the rates, and room at both ends for what stands aside of them."""
     ax.margins(x=_ROOM)
-    found = sorted(set(rates))
-    if 0 < len(found) <= _MOST_TICKS:
-        ax.xaxis.set_major_locator(FixedLocator(found))
+    ticks = sorted(set(rates))
+    if 0 < len(ticks) <= _MOST_TICKS:
+        ax.xaxis.set_major_locator(FixedLocator(ticks))
         ax.xaxis.set_minor_locator(NullLocator())
         ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: number(x)))
-        ax.tick_params(axis="x", labelrotation=30 if len(found) > 4 else 0)
+        ax.tick_params(axis="x", labelrotation=30 if len(ticks) > 4 else 0)

@@ -54,8 +54,8 @@ def draw(table: pd.DataFrame) -> Figure:
     for (measure, layer), ax in axes.items():
         if measure == "removed":
             for setting, look in styles.items():
-                own = (random["setting"] == setting) & (random["norm_layer"] == layer)
-                for share in random.loc[own, "median"].head(1):
+                drawn = (random["setting"] == setting) & (random["norm_layer"] == layer)
+                for share in random.loc[drawn, "median"].head(1):
                     ax.axhline(share, color=look["color"], linestyle=":", linewidth=0.9)
     for measure in _ROWS:
         kept = {measure, _RANDOM} if measure == "removed" else {measure}

@@ -70,23 +70,23 @@ def lines(
     """
     columns = shown(table, column, _MOST_COLUMNS)
     figure, axes = grid(len(ylabels), len(columns), sharex=True, sharey=sharey)
-    found: dict[tuple[str, str], Axes] = {}
+    axes_of: dict[tuple[str, str], Axes] = {}
     styles = looks(table["setting"])
     places = itertools.product(ylabels, columns)
     for ax, (name, place) in zip(axes.flat, places, strict=True):
-        found[name, place] = ax
+        axes_of[name, place] = ax
         rows = table[(table[row] == name) & (table[column] == place)]
         for label, look in styles.items():
             mine = rows[rows["setting"] == label]
-            own = mine[mine["source"] == RUN]
-            alone = len(own) == 1  # a line, and a band, that are none to see
-            few = name in marked and len(own) <= _MOST_MARKERS
+            ours = mine[mine["source"] == RUN]
+            alone = len(ours) == 1  # a line, and a band, that are none to see
+            few = name in marked and len(ours) <= _MOST_MARKERS
             marker = look["marker"] if alone or few else ""
             if alone:
                 ax.vlines(
-                    own[x], own["low"], own["high"], color=look["color"], alpha=0.4
+                    ours[x], ours["low"], ours["high"], color=look["color"], alpha=0.4
                 )
-            band(ax, own[x], own, look=look | {"marker": marker}, label=label)
+            band(ax, ours[x], ours, look=look | {"marker": marker}, label=label)
             for source in PUBLISHED:
                 other = mine[mine["source"] == source]
                 dashed(ax, other[x], other["median"], look["color"], source)
@@ -94,10 +94,10 @@ def lines(
             lost = rows[rows["diverged"] > 0]
             for whole, some in lost.groupby(lost["diverged"] == lost["n"]):
                 crosses(ax, some[x], some["median"], bool(whole))
-    for ax, (name, place) in zip(axes.flat, found, strict=True):
+    for ax, (name, place) in zip(axes.flat, axes_of, strict=True):
         _describe(ax, place, ylabels[name], xlabel)
     caption(figure, table, what, left_out(columns, table[column]))
-    return figure, found
+    return figure, axes_of
 
 
 def _describe(ax: Axes, title: str, ylabel: str, xlabel: str) -> None:
@@ -143,8 +143,8 @@ def caption(
     figure: Figure, table: pd.DataFrame, what: str = "", note: str = ""
 ) -> None:
     """Above all panels: where the numbers are from, what they are, and how many."""
-    own = table[table["source"] == RUN]
-    n = int(own["n"].max()) if len(own) else 0
+    ours = table[table["source"] == RUN]
+    n = int(ours["n"].max()) if len(ours) else 0
     seeds = f"median over seeds, band: {interval_name(n)}"
     title(figure, [table["where"].iloc[0], what, seeds, note])
 

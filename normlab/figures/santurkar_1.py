@@ -40,15 +40,15 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
         over_seeds(bins, [*keys, "steps_averaged"], "batch_accuracy"),
         over_seeds(frame, keys, "test_accuracy"),
     ]
-    found = [
+    with_paper = [
         table.assign(metric=metric)
-        for metric, own in zip(_ROWS, tables, strict=True)
+        for metric, ours in zip(_ROWS, tables, strict=True)
         for table in (
-            own,
+            ours,
             published(reference.beside(frame, _PUBLISHED[metric]), "low"),
         )
     ]
-    return with_origin(stack(found), frame)
+    return with_origin(stack(with_paper), frame)
 
 
 @style()

@@ -50,9 +50,9 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     frame = frame[frame["point"] == point]
     steps = few(np.unique(frame["step"]), _MOST_STEPS)
     keys = ["setting", "point", "step", "length"]
-    own = over_seeds(frame[frame["step"].isin(steps)], keys, "difference")
-    own = own.assign(time=own["step"] / max(1, frame["step"].max()))
-    tables = [own.sort_values(["step", "length"], kind="stable")]
+    ours = over_seeds(frame[frame["step"].isin(steps)], keys, "difference")
+    ours = ours.assign(time=ours["step"] / max(1, frame["step"].max()))
+    tables = [ours.sort_values(["step", "length"], kind="stable")]
     if not paper.empty:
         tables.append(_published(paper[paper["point"] == point]))
     return with_origin(stack(tables), frame)
@@ -94,15 +94,15 @@ def draw(table: pd.DataFrame) -> Figure:
     for ax, setting in zip(axes[0], settings, strict=True):
         ax.set_title(setting)
     for ax in axes[-1]:
-        ax.set_xlabel("probe's length η")
+        ax.set_xlabel("trial step's length η")
     bar = figure.colorbar(
         ScalarMappable(Normalize(0, 1), colormaps[_COLOURS]), ax=axes, shrink=0.8
     )
     bar.set_label("share of training")
-    own: Any = table[table["source"] == RUN]
-    n, last = int(own["n"].max()), int(own["step"].max())
+    ours: Any = table[table["source"] == RUN]
+    n, last = int(ours["n"].max()), int(ours["step"].max())
     seeds = "one seed" if n == 1 else f"median over {n} seeds"
-    words = [own["point"].iloc[0], f"step 0 to {last}", seeds]
+    words = [ours["point"].iloc[0], f"step 0 to {last}", seeds]
     note = left_out(settings, table["setting"], "norms")
     title(figure, [table["where"].iloc[0], *words, note])
     return figure

@@ -24,11 +24,11 @@ _MEASURES = {"batch_accuracy": "5a", "loss": "4a", "difference": "4b", "beta": "
 
 def tabulate(metrics: pd.DataFrame, smoothness: pd.DataFrame) -> pd.DataFrame:
     """What `draw` draws: accuracies of batches over bins, and `bands.edges`."""
-    found = [of_the_norms(frame) for frame in (metrics, smoothness)]
-    found = [frame[~is_regression(frame)] for frame in found]
-    if any(frame.empty for frame in found):
+    frames = [of_the_norms(frame) for frame in (metrics, smoothness)]
+    frames = [frame[~is_regression(frame)] for frame in frames]
+    if any(frame.empty for frame in frames):
         raise NotDrawn("it is of classifiers; santurkar_13 is of regressions")
-    return with_first(found[0], found[1], _MEASURES)
+    return with_first(frames[0], frames[1], _MEASURES)
 
 
 def with_first(

@@ -13,11 +13,11 @@ _MEASURES = {"batch_loss": "5b", "loss": "10a", "difference": "10b", "beta": "10
 
 def tabulate(metrics: pd.DataFrame, smoothness: pd.DataFrame) -> pd.DataFrame:
     """What `draw` draws: losses of batches over bins, and `bands.edges`."""
-    found = [of_the_norms(frame) for frame in (metrics, smoothness)]
-    found = [frame[is_regression(frame)] for frame in found]
-    if any(frame.empty for frame in found):
+    frames = [of_the_norms(frame) for frame in (metrics, smoothness)]
+    frames = [frame[is_regression(frame)] for frame in frames]
+    if any(frame.empty for frame in frames):
         raise NotDrawn("it is of --dataset=gaussian or gaussian_uniform")
-    return with_first(found[0], found[1], _MEASURES)
+    return with_first(frames[0], frames[1], _MEASURES)
 
 
 def draw(table: pd.DataFrame) -> Figure:

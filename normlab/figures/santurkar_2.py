@@ -40,9 +40,9 @@ def draw(table: pd.DataFrame) -> Figure:
     steps = np.unique(table["step"])
     figure, axes = grid(len(rows), len(settings), height=1.5, width=1.8)
     for ax_row, (layer, side) in zip(axes, rows, strict=True):
-        here = table[(table["norm_layer"] == layer) & (table["side"] == side)]
+        place_rows = table[(table["norm_layer"] == layer) & (table["side"] == side)]
         for ax, setting in zip(ax_row, settings, strict=True):
-            _ridges(ax, here[here["setting"] == setting], steps)
+            _ridges(ax, place_rows[place_rows["setting"] == setting], steps)
             ax.set_yticks([])
         ax_row[0].set_yticks([0, len(steps) - 1], [f"step {t}" for t in steps[[0, -1]]])
         ax_row[0].set_ylabel(f"{side} {layer}")

@@ -21,7 +21,7 @@ _MEASURES = {"loss": "4a", "difference": "4b", "beta": "4c"}
 def tabulate(smoothness: pd.DataFrame) -> pd.DataFrame:
     """What `draw` draws: `bands.edges`, and the paper's where it has such a network.
 
-    All three measures are over the same probes. Norms by other moments are left to
+    All three measures are over the same trial steps. Norms by other moments are left to
     `santurkar_12`.
     """
     frame = smoothness[smoothness["norm"] != "batch_lp"]

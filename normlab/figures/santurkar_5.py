@@ -41,15 +41,15 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     tables = []
     if not kinds.all():
         some = with_names(frame[~kinds])
-        own = over_seeds(binned(some, "batch_accuracy"), keys, "batch_accuracy")
+        ours = over_seeds(binned(some, "batch_accuracy"), keys, "batch_accuracy")
         paper = published(reference.beside(some, "5a"), "low")
-        tables += [table.assign(metric="batch_accuracy") for table in (own, paper)]
+        tables += [table.assign(metric="batch_accuracy") for table in (ours, paper)]
     if kinds.any():
         some = with_names(frame[kinds])
-        own = over_seeds(_sparse(some), keys, "batch_loss")
+        ours = over_seeds(_sparse(some), keys, "batch_loss")
         paper = published(reference.beside(some, "5b"), "low")
         paper = paper[paper["step"] > 0]
-        tables += [table.assign(metric="batch_loss") for table in (own, paper)]
+        tables += [table.assign(metric="batch_loss") for table in (ours, paper)]
     return with_origin(stack(tables), frame)
 
 

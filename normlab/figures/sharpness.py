@@ -44,12 +44,12 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 
 @style()
 def draw(table: pd.DataFrame) -> Figure:
-    """A column a learning rate, a row a kind of statistics; one axis for all.
+    """A column a learning rate, a row for each of the statistics; one axis for all.
 
     The edge is marked in the row of the loss that training descends.
     """
-    unit, kinds = table["unit"].iloc[0], set(table["statistics"])
-    rows = {k: text.format(unit=unit) for k, text in _ROWS.items() if k in kinds}
+    unit, statistics = table["unit"].iloc[0], set(table["statistics"])
+    rows = {k: text.format(unit=unit) for k, text in _ROWS.items() if k in statistics}
     figure, axes = lines(
         table,
         row="statistics",
@@ -58,8 +58,8 @@ def draw(table: pd.DataFrame) -> Figure:
         what="largest eigenvalue of the Hessian",
         sharey=True,
     )
-    for (kind, point), ax in axes.items():
-        if kind == "batch":
+    for (by, point), ax in axes.items():
+        if by == "batch":
             _edges(ax, table[(table["point"] == point) & np.isfinite(table["edge"])])
     log_axis(list(axes.values()), table[["median", "low", "high", "edge"]])
     legend(figure)

@@ -1,10 +1,10 @@
-"""The effective smoothness of every probe, against the length of the probe.
+"""The effective smoothness of every trial step, against its length.
 
-Santurkar et al. 2018 plot the largest over their probes (Figure 4c), which lies at
+Santurkar et al. 2018 plot the largest over their steps (Figure 4c), which lies at
 20 = 2/lr = 1/eta_min in their runs. The two lines here tell the readings apart.
-Where g', the gradient at the end of a probe, is small, |g - g'| is |g| and the
+Where g', the gradient at the end of a step, is small, |g - g'| is |g| and the
 smoothness 1/eta whatever the loss: it falls along the slanted line, and its largest is
-that of the shortest probe. Curvature at the edge of stability, 2/lr (Cohen et al.
+that of the shortest step. Curvature at the edge of stability, 2/lr (Cohen et al.
 2021), is level.
 """
 
@@ -52,7 +52,7 @@ def draw(table: pd.DataFrame) -> Figure:
         row="metric",
         ylabels=rows,
         x="length",
-        xlabel="probe's length η\n(times the gradient)",
+        xlabel="trial step's length η\n(times the gradient)",
         marked=list(rows),
         what="medians over the later half of training",
     )

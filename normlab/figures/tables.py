@@ -176,7 +176,7 @@ def stack(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 def binned(
     frame: pd.DataFrame,
     field: str,
-    how: str = "mean",
+    statistic: str = "mean",
     bins: int = 100,
     x: str = "step",
 ) -> pd.DataFrame:
@@ -196,7 +196,7 @@ def binned(
     width = np.maximum(np.ceil(rows["steps"] / bins), longest).astype(int)
     rows = rows.assign(bin=rows["step"] // width, steps_averaged=width)
     keys = ["setting", "point", "member", "bin", "steps_averaged"]
-    return averaged(rows, field, keys, x, how).drop(columns="count")
+    return averaged(rows, field, keys, x, statistic).drop(columns="count")
 
 
 def trained(frame: pd.DataFrame, x: str = "step") -> pd.DataFrame:
@@ -208,12 +208,12 @@ def trained(frame: pd.DataFrame, x: str = "step") -> pd.DataFrame:
     count = frame.groupby(["cell", "member"])["step"].diff().fillna(1).astype(int)
     middle = 1 - (count - 1) / 2 / frame["step"].clip(lower=1)
     moved = {name: frame[name] * middle for name in ("step", x)}
-    here = (frame["step"] < frame["steps"]) | (count > 1)
-    return frame.assign(count=count, **moved)[here]
+    is_trained = (frame["step"] < frame["steps"]) | (count > 1)
+    return frame.assign(count=count, **moved)[is_trained]
 
 
 def averaged(
-    rows: pd.DataFrame, field: str, keys: Sequence[str], x: str, how: str = "mean"
+    rows: pd.DataFrame, field: str, keys: Sequence[str], x: str, statistic: str = "mean"
 ) -> pd.DataFrame:
     """For every combination of ``keys`` the mean over steps of what `trained` returned.
 
@@ -232,7 +232,7 @@ def averaged(
     groups = rows.assign(**parts).groupby(list(keys), sort=False)
     sums = groups[list(parts)].sum()
     values = sums[field] / sums["measured"].replace(0, np.nan)
-    if how == "median":
+    if statistic == "median":
         values = (
             rows.assign(**{field: finite})
             .groupby(list(keys), sort=False)[field]
@@ -259,11 +259,11 @@ T = TypeVar("T")
 
 def few(items: Iterable[T], most: int) -> list[T]:
     """At most ``most`` of the items, evenly, the first and the last among them."""
-    found = list(items)
-    if len(found) <= most:
-        return found
-    picked = np.linspace(0, len(found) - 1, most).round().astype(int)
-    return [found[i] for i in picked]
+    values = list(items)
+    if len(values) <= most:
+        return values
+    picked = np.linspace(0, len(values) - 1, most).round().astype(int)
+    return [values[i] for i in picked]
 
 
 def left_out(chosen: Sized, items: Iterable, what: str = "") -> str:
@@ -275,5 +275,5 @@ def left_out(chosen: Sized, items: Iterable, what: str = "") -> str:
 
 def middle(items: Iterable[T]) -> T:
     """The item in the middle: of learning rates in order neither extreme."""
-    found = list(items)
-    return found[len(found) // 2]
+    values = list(items)
+    return values[len(values) // 2]

@@ -40,8 +40,8 @@ def exchange(likeness_CC: np.ndarray, assignment: np.ndarray) -> np.ndarray:
     to_group = likeness @ member  # (C, G): the likeness of a channel to all of a group
     while True:
         there = to_group[:, group]  # of channel i to the group of channel j
-        own = np.diagonal(there)
-        gain = there + there.T - own[:, None] - own[None, :] - 2 * likeness
+        now = np.diagonal(there)
+        gain = there + there.T - now[:, None] - now[None, :] - 2 * likeness
         gain[group[:, None] == group[None, :]] = 0  # nothing is exchanged
         i, j = np.unravel_index(np.argmax(gain), gain.shape)
         if gain[i, j] <= least:

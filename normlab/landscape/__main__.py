@@ -63,7 +63,7 @@ def _draw(table: pd.DataFrame, config: LandscapeConfig) -> None:
 def main(values: flags.FlagValues) -> None:
     config = read(LandscapeConfig, values)
     use_cores(config.devices)
-    found = []
+    landscapes = []
     for paths, cell in selected_cells(config):
         work = CellLandscapes(paths, cell, config)
         for i in selected_members(cell, config):
@@ -77,8 +77,8 @@ def main(values: flags.FlagValues) -> None:
                     f"{landscape.settings['step']}: the member has diverged. Give a "
                     "--step before that, or another member"
                 )
-            found.append(landscape)
-    _draw(tabulate(found), config)
+            landscapes.append(landscape)
+    _draw(tabulate(landscapes), config)
 
 
 def flag_values() -> flags.FlagValues:

@@ -14,7 +14,7 @@ from normlab.landscape.points import Points
 from normlab.landscape.select import origin_member
 from normlab.landscape.settings import LandscapeConfig
 from normlab.landscape.slices import SLICES, Asked
-from normlab.landscape.surface import Surface, kinds_of
+from normlab.landscape.surface import Surface, statistics_of
 from normlab.store.landscapes import (
     Axes,
     drop_tiles_after,
@@ -141,10 +141,10 @@ class CellLandscapes:
 
     def _settings(self, asked: Asked) -> dict[str, Any]:
         """What the numbers depend on, and nothing else: it names the folder."""
-        config, cell = self._config, self._cell.config
+        config, cell_config = self._config, self._cell.config
         images = config.images
         if config.split == ("train",):  # how many a test set has its arrays say alone
-            images = min(images, cell.train_size)
+            images = min(images, cell_config.train_size)
         settings: dict[str, Any] = {
             "kind": config.kind,
             "member": dataclasses.asdict(self._cell.members[asked.member]),
@@ -152,8 +152,8 @@ class CellLandscapes:
             "points": config.points,
             "split": config.split,
             "images": images,
-            "statistics": kinds_of(cell.norm, config.statistics),
-            "batch": config.batch or cell.batch_size,
+            "statistics": statistics_of(cell_config.norm, config.statistics),
+            "batch": config.batch or cell_config.batch_size,
         }
         settings |= {name: getattr(config, name) for name in _OWN[config.kind]}
         if config.kind == "between":

@@ -19,7 +19,7 @@ from normlab.train.state import TrainState
 from normlab.words import counted
 
 
-class Point(NamedTuple):
+class Variables(NamedTuple):
     """One member at one step: parameters and running statistics ({} without any)."""
 
     params: Any
@@ -40,8 +40,8 @@ class Points:
 
     def name(self, member: int) -> str:
         """What a message calls a member: ``seed 0, lr 0.1``."""
-        own = self._cell.members[member]
-        return f"seed {own.seed}, lr {number(own.lr)}"
+        values = self._cell.members[member]
+        return f"seed {values.seed}, lr {number(values.lr)}"
 
     def last(self) -> int:
         """The last step at which a point is stored.
@@ -65,22 +65,22 @@ class Points:
         """
         return next(read_path(self._paths.path))[0]
 
-    def at(self, step: int, member: int) -> Point:
+    def at(self, step: int, member: int) -> Variables:
         """Where a member stood after ``step`` updates.
 
         Raises:
           UserError: no such point is stored, what holds it is damaged, or the member
             has diverged.
         """
-        found = read_point(self._paths.path, step)
-        if found is None and step in numbered(self._paths.checkpoints):
+        variables = read_point(self._paths.path, step)
+        if variables is None and step in numbered(self._paths.checkpoints):
             state = checkpoints.load(self._paths.checkpoints, step, self._shapes())
-            found = {"params": state.params, "batch_stats": state.batch_stats}
-        if found is None:
+            variables = {"params": state.params, "batch_stats": state.batch_stats}
+        if variables is None:
             raise UserError(
                 f"{self._paths.root} has no point at step {step}: {self._stored()}"
             )
-        return self._finite(_of_member(found, member), step, member)
+        return self._finite(_of_member(variables, member), step, member)
 
     def along(self, member: int, until: int, most: int) -> tuple[list[int], Any]:
         """A member's path: (steps, parameters with a leading axis of as many points).
@@ -97,22 +97,22 @@ class Points:
         if until not in steps:
             raise UserError(f"{self._paths.path} does not go to step {until}")
         if len(steps) < 3:
-            found = counted(len(steps), "point")
+            points = counted(len(steps), "point")
             raise UserError(
-                f"{self._paths.path} has {found} up to step {until}; a plane needs "
+                f"{self._paths.path} has {points} up to step {until}; a plane needs "
                 "three: run with a smaller --path_every"
             )
         places = np.linspace(0, len(steps) - 1, min(most, len(steps))).round()
         chosen = [steps[int(i)] for i in places]
         wanted = set(chosen)
-        found = [
+        params = [
             self._finite(_of_member(variables, member), step, member).params
             for step, variables in read_path(self._paths.path)
             if step in wanted
         ]
-        return chosen, jax.tree.map(lambda *leaves: np.stack(leaves), *found)
+        return chosen, jax.tree.map(lambda *leaves: np.stack(leaves), *params)
 
-    def _finite(self, point: Point, step: int, member: int) -> Point:
+    def _finite(self, point: Variables, step: int, member: int) -> Variables:
         """``point``, if there is a network.
 
         Raises:
@@ -148,9 +148,9 @@ class Points:
         return "; ".join(words) or "nothing is stored"
 
 
-def _of_member(variables: dict[str, Any], member: int) -> Point:
+def _of_member(variables: dict[str, Any], member: int) -> Variables:
     def take(leaf):
         return np.array(leaf[member])
 
     params = jax.tree.map(take, variables["params"])
-    return Point(params, jax.tree.map(take, variables["batch_stats"]))
+    return Variables(params, jax.tree.map(take, variables["batch_stats"]))

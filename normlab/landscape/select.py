@@ -21,20 +21,20 @@ def selected_cells(config: LandscapeConfig) -> list[tuple[CellPaths, Cell]]:
     """
     paths = RunPaths.at(config.run)
     check_links(paths)  # what is computed is kept in the run
-    found = [(own, read_cell(own)) for own in begun_cells(paths)]
-    if not found:
+    cells = [(cell_paths, read_cell(cell_paths)) for cell_paths in begun_cells(paths)]
+    if not cells:
         raise UserError(f"nothing is stored in {paths.root} yet")
     for norm in config.norm:
-        known = list(dict.fromkeys(cell.config.norm for _, cell in found))
+        known = list(dict.fromkeys(cell.config.norm for _, cell in cells))
         if norm not in known:
             raise UserError(f"--norm={norm}: the run has {', '.join(known)}")
     for name in config.cell:
-        if not any(cell.id.startswith(name) for _, cell in found):
-            known = ", ".join(cell.id for _, cell in found)
+        if not any(cell.id.startswith(name) for _, cell in cells):
+            known = ", ".join(cell.id for _, cell in cells)
             raise UserError(f"--cell={name}: no cell begins so; the run has {known}")
     return [
-        (own, cell)
-        for own, cell in found
+        (cell_paths, cell)
+        for cell_paths, cell in cells
         if (not config.norm or cell.config.norm in config.norm)
         and (not config.cell or cell.id.startswith(config.cell))
     ]

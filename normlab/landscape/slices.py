@@ -85,8 +85,8 @@ def _plane(points: Points, asked: Asked, config: LandscapeConfig):
 def _line(points: Points, asked: Asked, config: LandscapeConfig):
     at = points.at(asked.step, asked.member)
     (first,) = _random(at.params, config, 1)
-    found = Slice(at.params, first, _zeros(at.params), at.stats, at.stats)
-    return found, Axes(_both_sides(config))
+    line = Slice(at.params, first, _zeros(at.params), at.stats, at.stats)
+    return line, Axes(_both_sides(config))
 
 
 def _between(points: Points, asked: Asked, config: LandscapeConfig):
@@ -107,8 +107,8 @@ def _between(points: Points, asked: Asked, config: LandscapeConfig):
             "interpolate between points of the same groups"
         )
     way = jax.tree.map(np.subtract, end.params, begin.params)
-    found = Slice(begin.params, way, _zeros(way), begin.stats, end.stats)
-    return found, Axes(_both_sides(config, middle=0.5))
+    line = Slice(begin.params, way, _zeros(way), begin.stats, end.stats)
+    return line, Axes(_both_sides(config, middle=0.5))
 
 
 def _same_groups(begin: Any, end: Any) -> bool:

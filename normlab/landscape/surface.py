@@ -9,7 +9,7 @@ from normlab.cell import CellConfig
 from normlab.data import Dataset
 from normlab.landscape.settings import LandscapeConfig
 from normlab.landscape.slices import Slice, statistics_at
-from normlab.members.over import choose_conv, choose_mode, nan_is_a_result
+from normlab.members.over import choose_conv, choose_execution, nan_is_a_result
 from normlab.members.runner import Runner
 from normlab.norms import NORMS
 from normlab.quantities.directions import combine
@@ -25,11 +25,11 @@ _TILE = 32
 _BATCH = {"cpu": 25}
 _BATCH_ELSEWHERE = 500
 
-Found = dict[tuple[str, str], tuple[np.ndarray, np.ndarray | None]]
+LossesAndAccuracies = dict[tuple[str, str], tuple[np.ndarray, np.ndarray | None]]
 
 
-def kinds_of(norm: str, asked: Sequence[str]) -> tuple[str, ...]:
-    """The kinds of statistics to look at; without running averages all are one."""
+def statistics_of(norm: str, asked: Sequence[str]) -> tuple[str, ...]:
+    """The statistics to look at; without running averages all are one."""
     return tuple(asked) if NORMS[norm].running else ("batch",)
 
 
@@ -41,30 +41,34 @@ class Surface:
     order and not augmented; under batch statistics consecutive images make a batch.
 
     Args:
-      cell: whose network.
+      cell_config: of the network.
       dataset: with the cell's training images, by whose statistics all are scaled.
       config: what is asked for.
       total: points of the whole grid.
     """
 
     def __init__(
-        self, cell: CellConfig, dataset: Dataset, config: LandscapeConfig, total: int
+        self,
+        cell_config: CellConfig,
+        dataset: Dataset,
+        config: LandscapeConfig,
+        total: int,
     ):
         platform = jax.local_devices()[0].platform
-        mode, _ = choose_mode(config.execution, platform)
-        conv = choose_conv(mode, platform)
+        execution, _ = choose_execution(config.execution, platform)
+        conv = choose_conv(execution, platform)
         conv = "forward" if conv == "direct" else conv
-        network = build_network(cell, dataset, conv=conv)
+        network = build_network(cell_config, dataset, conv=conv)
         evaluates = {
-            kind: make_evaluate(
+            statistics: make_evaluate(
                 network.model,
                 network.scale,
-                batch_size=_batch(cell, config, kind, platform),
-                statistics=kind,
+                batch_size=_batch(cell_config, config, statistics, platform),
+                statistics=statistics,
                 task=dataset.task,
-                noise=cell.noise_eval,
+                noise=cell_config.noise_eval,
             )
-            for kind in kinds_of(cell.norm, config.statistics)
+            for statistics in statistics_of(cell_config.norm, config.statistics)
         }
 
         def at(coordinates_2: jax.Array, along: Slice, images: dict) -> dict:
@@ -73,21 +77,21 @@ class Surface:
             stats = statistics_at(along, a)
             return {
                 split: {
-                    kind: evaluate(params, stats, *images[split])
-                    for kind, evaluate in evaluates.items()
+                    statistics: evaluate(params, stats, *images[split])
+                    for statistics, evaluate in evaluates.items()
                 }
                 for split in config.split
             }
 
         # As asked for: a tree that went through jit has its names in another order.
-        self._order = [(split, kind) for split in config.split for kind in evaluates]
+        self._order = [(split, name) for split in config.split for name in evaluates]
         arrays = data_arrays(dataset)
         images = {
             split: tuple(arrays[f"{split}_{xy}"][: config.images] for xy in "xy")
             for split in config.split
         }
         self._run = Runner(
-            products_in(cell.precision, at),
+            products_in(cell_config.precision, at),
             (True, False),
             count=total,
             settings=config,
@@ -104,7 +108,7 @@ class Surface:
         """The slice on every device, for many calls."""
         return self._run.share(along)
 
-    def __call__(self, along: Slice, coordinates_N2: np.ndarray) -> Found:
+    def __call__(self, along: Slice, coordinates_N2: np.ndarray) -> LossesAndAccuracies:
         """Losses and accuracies (N,), None in a regression, by (split, statistics).
 
         Args:
@@ -115,12 +119,14 @@ class Surface:
           UserError: a device ran out of memory.
         """
         with nan_is_a_result(), np.errstate(over="ignore"):  # far from the point
-            found = self._run(coordinates_N2.astype(np.float32), along)
-        return {(split, kind): found[split][kind] for split, kind in self._order}
+            values = self._run(coordinates_N2.astype(np.float32), along)
+        return {(split, name): values[split][name] for split, name in self._order}
 
 
-def _batch(cell: CellConfig, config: LandscapeConfig, kind: str, platform: str) -> int:
+def _batch(
+    cell_config: CellConfig, config: LandscapeConfig, statistics: str, platform: str
+) -> int:
     """Images at a time; their number matters to batch statistics alone."""
-    if kind == "batch" and NORMS[cell.norm].running:
-        return config.batch or cell.batch_size
+    if statistics == "batch" and NORMS[cell_config.norm].running:
+        return config.batch or cell_config.batch_size
     return _BATCH.get(platform, _BATCH_ELSEWHERE)

@@ -31,34 +31,34 @@ def tabulate(landscapes: Sequence[Landscape]) -> pd.DataFrame:
     step in ``path_step`` and no loss, and in ``share_a`` and ``share_b`` the share of
     its variance along each direction.
     """
-    configs = tuple(dict.fromkeys(found.cell.config for found in landscapes))
-    members = [found.settings["member"] for found in landscapes]
+    configs = tuple(dict.fromkeys(landscape.cell.config for landscape in landscapes))
+    members = [landscape.settings["member"] for landscape in landscapes]
     varied = [name for name in members[0] if len({m[name] for m in members}) > 1]
     frames = []
-    for found, member in zip(landscapes, members, strict=True):
-        words = [describe(found.cell.config, configs)]
+    for landscape, member in zip(landscapes, members, strict=True):
+        words = [describe(landscape.cell.config, configs)]
         words += [f"{name} {number(member[name])}" for name in varied]
-        frames.append(_rows(found).assign(setting=", ".join(words)))
+        frames.append(_rows(landscape).assign(setting=", ".join(words)))
     frame = pd.concat(frames, ignore_index=True)
     last = ["point", "a", "b", "loss", "accuracy", "path_step"]
     first = ["setting", *(c for c in frame if c not in ("setting", *last))]
     return frame[[*first, *last]]
 
 
-def _rows(found: Landscape) -> pd.DataFrame:
-    settings, axes = found.settings, found.axes
+def _rows(landscape: Landscape) -> pd.DataFrame:
+    settings, axes = landscape.settings, landscape.axes
     told = {name: settings[name] for name in _TOLD}
     told |= {name: settings[name] for name in _SOMETIMES if name in settings}
-    parts = [found.table.assign(path_step=float("nan"))]
+    parts = [landscape.table.assign(path_step=float("nan"))]
     if axes.path is not None:
         path = pd.DataFrame({"a": axes.path["a"], "b": axes.path["b"]})
         path = path.assign(path_step=axes.path["step"])
-        kinds = found.table[["split", "statistics"]].drop_duplicates()
-        parts.append(kinds.merge(path, how="cross"))
+        curves = landscape.table[["split", "statistics"]].drop_duplicates()
+        parts.append(curves.merge(path, how="cross"))
         told |= {"share_a": axes.shares[0], "share_b": axes.shares[1]}
-    config = found.cell.config
+    config = landscape.cell.config
     columns: dict[str, Any] = {
-        "cell": found.cell.id,
+        "cell": landscape.cell.id,
         "dataset": config.dataset,
         "running": NORMS[config.norm].running,
         **settings["member"],
@@ -75,15 +75,15 @@ def load_landscapes(run: str | Path, kind: str) -> pd.DataFrame:
     Raises:
       UserError: ``run`` is no run directory, none is stored in it, or one is damaged.
     """
-    found = []
+    landscapes = []
     for paths in begun_cells(RunPaths.at(run)):
         for folder in stored_landscapes(paths):
             begun, (_, table) = read_axes(folder), read_tiles(folder)
             if begun is not None and table is not None and begun[0]["kind"] == kind:
-                found.append(Landscape(read_cell(paths), *begun, table))
-    if not found:
+                landscapes.append(Landscape(read_cell(paths), *begun, table))
+    if not landscapes:
         raise UserError(
             f"no {kind} is stored in {run}: python -m normlab.landscape --run={run} "
             f"--kind={kind}"
         )
-    return tabulate(found)
+    return tabulate(landscapes)

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 
-class Chunks:
+class MemberChunks:
     """``count`` members, ``size`` at a time.
 
     The last chunk is padded by repeating its last member; `join` drops the padding.

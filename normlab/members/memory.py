@@ -34,10 +34,10 @@ class Footprint:
     working: int
     measured: bool = False
 
-    def total(self, members: int, mode: str, devices: int = 1) -> int:
+    def total(self, members: int, execution: str, devices: int = 1) -> int:
         """Bytes on all ``devices`` together for ``members`` at once."""
         members = padded(members, devices)
-        at_work = members if mode == "vmap" else devices
+        at_work = members if execution == "vmap" else devices
         # Twice the state: the old one and the new one.
         return 2 * self.state * members + self.working * at_work
 
@@ -92,12 +92,12 @@ def _jaxpr_bytes(jaxpr) -> int:
     total = 0
     for equation in jaxpr.eqns:
         inner = [_jaxpr_bytes(sub) for sub in jaxprs_in_params(equation.params)]
-        own = sum(
+        output_bytes = sum(
             int(np.prod(v.aval.shape)) * np.dtype(v.aval.dtype).itemsize
             for v in equation.outvars
             if hasattr(v.aval, "shape") and isinstance(v.aval.dtype, np.dtype)
         )
-        total += sum(inner) if inner else own
+        total += sum(inner) if inner else output_bytes
     return total
 
 
@@ -141,17 +141,17 @@ def _container_bytes(whole: bool) -> float:
     return math.inf if limit == "max" else max(int(limit) - used, 0)
 
 
-def choose_chunk(
+def choose_member_chunk(
     asked: str,
     members: int,
     footprint: Footprint,
-    mode: str,
+    execution: str,
     available: int,
     devices: int = 1,
 ) -> tuple[int, str]:
     """(members on the devices at once, why).
 
-    The fewest equal chunks that fit, so that the last one is not mostly padding.
+    The fewest equal chunks of members that fit, so that the last is not mostly padding.
 
     Args:
       available: bytes on all ``devices`` together.
@@ -159,8 +159,8 @@ def choose_chunk(
     if asked != "auto":
         size = min(int(asked), members)
         return size, "asked for"
-    room = int(available * _SHARE)
-    most = most_that_fit(members, footprint, mode, room, devices)
+    free_bytes = int(available * _SHARE)
+    most = most_that_fit(members, footprint, execution, free_bytes, devices)
     size = -(-members // -(-members // most))
     fit = "all fit" if most == members else f"{most} of {members} fit"
     source = "as the compiler measured" if footprint.measured else "by an upper bound"
@@ -169,9 +169,13 @@ def choose_chunk(
 
 
 def most_that_fit(
-    members: int, footprint: Footprint, mode: str, room: int, devices: int = 1
+    members: int,
+    footprint: Footprint,
+    execution: str,
+    free_bytes: int,
+    devices: int = 1,
 ) -> int:
-    """The most members, 1 to ``members``, that take at most ``room`` bytes; or 1."""
+    """The most members, 1 to ``members``, that take at most ``free_bytes``; or 1."""
     counts = range(members, 0, -1)
-    fits = (m for m in counts if footprint.total(m, mode, devices) <= room)
+    fits = (m for m in counts if footprint.total(m, execution, devices) <= free_bytes)
     return next(fits, 1)

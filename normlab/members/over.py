@@ -1,7 +1,7 @@
 """One member's function, run over all members: by vmap, by map, or by a loop.
 
-The three modes give the same numbers up to rounding. Which is fastest depends on
-the machine: vmap turns matrix products into batched ones, which suits a GPU; map
+The three executions give the same numbers up to rounding. Which is fastest depends
+on the machine: vmap turns matrix products into batched ones, which suits a GPU; map
 keeps one member's parameters and activations in a CPU's cache.
 """
 
@@ -14,13 +14,11 @@ import jax
 import jax.numpy as jnp
 
 from normlab.members.placement import Placement
-from normlab.settings.devices import EXECUTION
-
-MODES = EXECUTION[1:]  # all but auto
+from normlab.settings.devices import EXECUTIONS
 
 
-def choose_mode(asked: str, platform: str) -> tuple[str, str]:
-    """(mode, why): ``asked``, or for ``auto`` what suits ``platform``."""
+def choose_execution(asked: str, platform: str) -> tuple[str, str]:
+    """(execution, why): ``asked``, or for ``auto`` what suits ``platform``."""
     if asked != "auto":
         return asked, "asked for"
     if platform == "cpu":
@@ -28,12 +26,12 @@ def choose_mode(asked: str, platform: str) -> tuple[str, str]:
     return "vmap", f"auto: on a {platform} one batched program fills the device"
 
 
-def choose_conv(mode: str, platform: str) -> str:
-    """The form of convolutions (`normlab.models.CONVS`) that suits a mode.
+def choose_conv(execution: str, platform: str) -> str:
+    """The form of convolutions (`normlab.models.CONVS`) that suits an execution.
 
     Kernels mapped over members would make the primitive a grouped convolution.
     """
-    if mode == "vmap":
+    if execution == "vmap":
         return "patches"
     return "direct" if platform == "cpu" else "lax"
 
@@ -75,7 +73,7 @@ class OverMembers:
     Args:
       function: pure.
       mapped: for each argument, whether it has the member axis (else it is shared).
-      mode: ``vmap``, ``map`` or ``loop``.
+      execution: ``vmap``, ``map`` or ``loop``.
       donate: positions of arguments whose buffers the results may reuse.
       placement: where the arguments are; by default on one device. A ``loop`` knows
         but one.
@@ -90,19 +88,25 @@ class OverMembers:
         self,
         function: Callable,
         mapped: Sequence[bool],
-        mode: str,
+        execution: str,
         donate: Sequence[int] = (),
         placement: Placement | None = None,
     ):
-        if mode not in MODES:
-            raise ValueError(f"mode must be one of {MODES}, not {mode!r}")
-        self._function, self._mapped, self._mode = function, tuple(mapped), mode
+        if execution not in EXECUTIONS:
+            raise ValueError(
+                f"execution must be one of {EXECUTIONS}, not {execution!r}"
+            )
+        self._function, self._mapped, self._execution = (
+            function,
+            tuple(mapped),
+            execution,
+        )
         self._donate, self._placement = tuple(donate), placement
         self.compiled: Any = None
         self.compile_seconds = 0.0
 
     def __call__(self, *args):
-        if self._mode == "loop":
+        if self._execution == "loop":
             return self._loop(args)
         return self._compile(args)(*args)
 
@@ -110,7 +114,7 @@ class OverMembers:
         if self.compiled is None:
             start = time.perf_counter()
             function = self._batched()
-            if self._placement is not None and self._mode != "loop":
+            if self._placement is not None and self._execution != "loop":
                 function = self._placement.over_devices(function, self._mapped)
             if debugging():
                 self.compiled = _watched(jax.jit(function))
@@ -121,9 +125,9 @@ class OverMembers:
         return self.compiled
 
     def _batched(self) -> Callable:
-        if self._mode == "loop":
+        if self._execution == "loop":
             return self._function
-        if self._mode == "vmap":
+        if self._execution == "vmap":
             axes = tuple(0 if mapped else None for mapped in self._mapped)
             return jax.vmap(self._function, in_axes=axes)
 

@@ -98,14 +98,14 @@ def _quota(path: Path) -> int:
 
 
 def choose_devices(
-    asked: str, members: int, available: int, platform: str, mode: str
+    asked: str, members: int, available: int, platform: str, execution: str
 ) -> int:
     """How many of ``available`` devices share ``members`` members.
 
     As many as asked for, or as there are; on a CPU, unless asked, the most that leave
     hardly any of them idle in the last round. A ``loop`` knows but one.
     """
-    if mode == "loop":
+    if execution == "loop":
         return 1
     most = min(available if asked == "auto" else int(asked), available, members)
     if platform != "cpu" or asked != "auto":

@@ -5,16 +5,16 @@ from typing import Any
 
 import jax
 
-from normlab.members.chunks import Chunks, take
+from normlab.members.chunks import MemberChunks, take
 from normlab.members.memory import (
     Footprint,
     available_bytes,
-    choose_chunk,
+    choose_member_chunk,
     out_of_memory,
     tree_bytes,
     working_bytes,
 )
-from normlab.members.over import OverMembers, choose_mode
+from normlab.members.over import OverMembers, choose_execution
 from normlab.members.placement import Placement, choose_devices, padded
 from normlab.settings import DeviceSettings
 
@@ -55,17 +55,17 @@ class Runner:
         self._function, self._mapped = function, (*mapped, *(False for _ in shared))
         self._count, self._asked, self._advice = count, settings.member_chunk, advice
         self._most = min(count, at_once or count) if self._asked == "auto" else count
-        self._mode, _ = choose_mode(settings.execution, platform)
+        self._execution, _ = choose_execution(settings.execution, platform)
         self._devices = local[
             : choose_devices(
-                settings.devices, self._most, len(local), platform, self._mode
+                settings.devices, self._most, len(local), platform, self._execution
             )
         ]
         self._place = Placement(self._devices)
         self._free = available_bytes(self._devices) - self._copies(shared)
         self._shared = tuple(self._place.share(tree) for tree in shared)
         self._over = OverMembers(
-            function, self._mapped, self._mode, placement=self._place
+            function, self._mapped, self._execution, placement=self._place
         )
         self._size = 0
 
@@ -90,20 +90,20 @@ class Runner:
                 for arg, m in zip((*args, *self._shared), self._mapped, strict=True)
             ]
             pairs = list(zip(shapes, self._mapped, strict=True))
-            own = len(args)
+            count_args = len(args)
             one = Footprint(
                 tree_bytes([shape for shape, mapped in pairs if mapped]),
                 working_bytes(self._function, *shapes),
             )
-            room = self._free - self._copies(
-                [shape for shape, mapped in pairs[:own] if not mapped]
+            free_bytes = self._free - self._copies(
+                [shape for shape, mapped in pairs[:count_args] if not mapped]
             )
-            size, _ = choose_chunk(
+            size, _ = choose_member_chunk(
                 self._asked,
                 self._most,
                 one,
-                self._mode,
-                max(room, 0),
+                self._execution,
+                max(free_bytes, 0),
                 self._place.count,
             )
             size = -(-self._count // -(-self._count // size))
@@ -119,16 +119,16 @@ class Runner:
         size = self.size(*args)
         pairs = list(zip(args, self._mapped, strict=False))
         first = next(arg for arg, mapped in pairs if mapped)
-        chunks = Chunks(jax.tree.leaves(first)[0].shape[0], size)
-        found = []
-        for places in chunks:
-            own = [
+        member_chunks = MemberChunks(jax.tree.leaves(first)[0].shape[0], size)
+        results = []
+        for places in member_chunks:
+            arguments = [
                 self._place.split(take(arg, places)) if mapped else self.share(arg)
                 for arg, mapped in pairs
             ]
             with out_of_memory(f"out of memory with {size} at once; {self._advice}"):
-                found.append(jax.device_get(self._over(*own, *self._shared)))
-        return chunks.join(found)
+                results.append(jax.device_get(self._over(*arguments, *self._shared)))
+        return member_chunks.join(results)
 
     def _copies(self, tree: Any) -> int:
         """Bytes of a tree, a copy on each device."""

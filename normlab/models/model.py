@@ -37,12 +37,18 @@ class Model(nn.Module):
     dtype: Any
 
     def convolved(
-        self, x: jax.Array, number: int, features: int, *, stride: int = 1, **how: Any
+        self,
+        x: jax.Array,
+        number: int,
+        features: int,
+        *,
+        stride: int = 1,
+        **options: Any,
     ) -> jax.Array:
         """A 3x3 convolution to ``width * features`` channels, called ``conv<number>``.
 
         Args:
-          how: more arguments of ``flax.linen.Conv``.
+          options: more arguments of ``flax.linen.Conv``.
         """
         return nn.Conv(
             channels(features, self.width),
@@ -53,7 +59,7 @@ class Model(nn.Module):
             conv_general_dilated=self.conv,
             dtype=self.dtype,
             name=f"conv{number}",
-            **how,
+            **options,
         )(x)
 
     def normed(
@@ -75,7 +81,7 @@ class Model(nn.Module):
         # Norms compute in float32.
         return x if self.dtype is None else x.astype(self.dtype)
 
-    def outputs(self, x_NC: jax.Array, number: int, **how: Any) -> jax.Array:
+    def outputs(self, x_NC: jax.Array, number: int, **options: Any) -> jax.Array:
         """The last dense layer, called ``dense<number>``."""
         outputs_NK = nn.Dense(
             self.classes,
@@ -83,6 +89,6 @@ class Model(nn.Module):
             bias_init=self.initializers.bias,
             dtype=self.dtype,
             name=f"dense{number}",
-            **how,
+            **options,
         )(x_NC)
         return outputs_NK.astype(jnp.promote_types(outputs_NK.dtype, jnp.float32))

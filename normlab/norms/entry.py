@@ -49,7 +49,7 @@ class Entry(NamedTuple):
 
     @property
     def running(self) -> bool:
-        """Whether it has running averages, and so more than one kind of statistics."""
+        """Whether it has running averages, so that several statistics evaluate it."""
         return self.reads >= RUNNING
 
     @property

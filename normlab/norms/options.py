@@ -9,7 +9,7 @@ from normlab.norms.inits import NORM_INITS
 from normlab.settings import NormSettings
 
 # Which statistics batch norm normalizes by: those of the batch at hand, or the running
-# averages. The other norms have the first kind only, per example.
+# averages. The other norms have the first only, per example.
 Statistics = Literal["batch", "running"]
 
 

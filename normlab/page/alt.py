@@ -56,12 +56,12 @@ def _ends(run: pd.DataFrame) -> list[str]:
         best = rows.groupby("setting", sort=False)["median"].agg(
             "max" if higher else "min"
         )
-        found = [f"{name} {value:.3g}" for name, value in best.dropna().items()]
-        if found:
+        ends = [f"{name} {value:.3g}" for name, value in best.dropna().items()]
+        if ends:
             word = "highest" if higher else "lowest"
             end = "final " if across else ""
             sentences.append(
                 f"{word.capitalize()} {end}{str(metric).replace('_', ' ')}: "
-                + ", ".join(found[:_MOST_NAMES])
+                + ", ".join(ends[:_MOST_NAMES])
             )
     return sentences

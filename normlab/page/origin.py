@@ -1,6 +1,5 @@
 """Where a run's numbers are from: its question, flags, revision, versions, cells."""
 
-import dataclasses
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ import pandas as pd
 import normlab
 from normlab.config import SweepConfig
 from normlab.flagfiles import line
+from normlab.settings import settings_of
 from normlab.store.layout import CellPaths, RunPaths, exists, read_json
 from normlab.store.load import begun_cells, cell_ids
 from normlab.store.run import cell_status, read_cell
@@ -126,8 +126,8 @@ def _state(paths: CellPaths, reached: pd.Series) -> CellState:
 
 def _changed(config: dict[str, Any]) -> list[str]:
     lines = []
-    for field in dataclasses.fields(SweepConfig):
-        value = config.get(field.name, field.default)
+    for field, setting in settings_of(SweepConfig):
+        value = config.get(setting.stored_as or field.name, field.default)
         default = field.default
         default = list(default) if isinstance(default, tuple) else default
         if value != default:

@@ -134,7 +134,7 @@ def _values(cell: pd.DataFrame, name: str, bins: int) -> pd.DataFrame | None:
     if name not in cell:
         return None
     if name in _BINNED:
-        table = binned(cell, name, how=_BINNED[name], bins=bins)
+        table = binned(cell, name, statistic=_BINNED[name], bins=bins)
     else:
         table = cell[cell[name].notna() | (cell["step"] % _every(cell) == 0)]
         steps = set(few(np.unique(table["step"]), bins))

@@ -1,8 +1,9 @@
 """What can be measured at a point of a path, by name.
 
-A quantity is a pure function of a `Here`: one member's parameters, its losses and the
-gradient, which all quantities share. To add one: a file here with ``measure(here) ->
-{field: array}``, and a line in `QUANTITIES` that names the axes of those arrays.
+A quantity is a pure function of a `Point`: one member's parameters, its losses and the
+gradient, which all quantities share. To add one: a file here with
+``measure(point) -> {field: array}``, and a line in `QUANTITIES` that names the axes of
+those arrays.
 """
 
 import importlib.util
@@ -30,10 +31,10 @@ from normlab.quantities import (
     optimum_distance,
     parameter_norm,
 )
-from normlab.quantities.here import Here, Site
+from normlab.quantities.point import Point, Site
 from normlab.registry import Registry
 
-__all__ = ["QUANTITIES", "Here", "Quantity", "Site", "check", "measure"]
+__all__ = ["QUANTITIES", "Point", "Quantity", "Site", "check", "measure"]
 
 
 class Quantity(NamedTuple):
@@ -46,7 +47,7 @@ class Quantity(NamedTuple):
         identities are known) and ``matfree`` (that package).
     """
 
-    measure: Callable[[Here], dict[str, Array]]
+    measure: Callable[[Point], dict[str, Array]]
     axes: tuple[str, ...] = ()
     needs: frozenset[str] = frozenset()
 
@@ -58,7 +59,7 @@ _MATFREE = frozenset({"matfree"})
 _NODES = ("statistics", "sample", "node")
 
 QUANTITIES = Registry(
-    "probes",
+    "quantities",
     {
         "gradient_norm": Quantity(gradient_norm.measure, ("part",)),
         "parameter_norm": Quantity(parameter_norm.measure, ("part",)),
@@ -123,6 +124,6 @@ def check(names: Iterable[str], site: Site) -> None:
                 )
 
 
-def measure(names: Iterable[str], here: Here) -> dict[str, dict[str, Array]]:
+def measure(names: Iterable[str], point: Point) -> dict[str, dict[str, Array]]:
     """Quantity -> field -> array, at one point of one member."""
-    return {name: QUANTITIES[name].measure(here) for name in names}
+    return {name: QUANTITIES[name].measure(point) for name in names}

@@ -5,17 +5,17 @@ import jax.numpy as jnp
 from jax import Array
 
 from normlab.quantities.channels import chosen
-from normlab.quantities.here import Here
+from normlab.quantities.point import Point
 
 
-def measure(here: Here) -> dict[str, Array]:
+def measure(point: Point) -> dict[str, Array]:
     """``count`` of values in each bin and its edges ``left``, ``right``.
 
     Shape (norm layers, 2, channels, bins): before and after each layer, the chosen
     channels; equal bins from the least value of the batch to the greatest. A channel
     that a layer does not have has NaN edges and counts 0.
     """
-    bins = here.site.settings.probe_bins
+    bins = point.site.settings.probe_bins
 
     def histogram(values: Array) -> tuple[Array, Array, Array]:
         # bfloat16 has no number between 256 and 258: neither a count nor an edge.
@@ -30,9 +30,9 @@ def measure(here: Here) -> dict[str, Array]:
         edges = low + width * jnp.arange(bins + 1)
         return count, edges[:-1], edges[1:]
 
-    found = [[jax.vmap(histogram)(x) for x in pair] for pair in chosen(here)]
+    histograms = [[jax.vmap(histogram)(x) for x in pair] for pair in chosen(point)]
     names = ("count", "left", "right")
     return {
-        name: jnp.stack([jnp.stack([side[k] for side in pair]) for pair in found])
+        name: jnp.stack([jnp.stack([side[k] for side in pair]) for pair in histograms])
         for k, name in enumerate(names)
     }

@@ -4,17 +4,17 @@ import jax.numpy as jnp
 from jax import Array
 
 from normlab.quantities.channels import chosen
-from normlab.quantities.here import Here
+from normlab.quantities.point import Point
 
 
-def measure(here: Here) -> dict[str, Array]:
+def measure(point: Point) -> dict[str, Array]:
     """``mean``, ``std`` and ``skewness`` (population) over batch and positions.
 
     Shape (norm layers, 2, channels): before and after each layer, the chosen channels.
     ``after`` is behind the norm's own scale and bias. NaN for a channel that a layer
     does not have; a channel of one value alone has no skewness.
     """
-    values = chosen(here)
+    values = chosen(point)
     moments = {"mean": jnp.mean, "std": jnp.std, "skewness": _skewness}
     return {
         name: jnp.stack([jnp.stack([of(x, axis=-1) for x in pair]) for pair in values])

@@ -3,20 +3,20 @@
 import jax.numpy as jnp
 from jax import Array
 
-from normlab.quantities.here import Here
+from normlab.quantities.point import Point
 
 
-def chosen(here: Here) -> list[tuple[Array, Array]]:
+def chosen(point: Point) -> list[tuple[Array, Array]]:
     """(before, after) of every norm layer: (channels, N x positions) each.
 
     A channel that a layer does not have is NaN.
     """
     none = ({}, {})
-    _, (before, after) = here.tapped(here.params, none)
+    _, (before, after) = point.tapped(point.params, none)
 
     def pick(x: Array) -> Array:
         flat = x.reshape(-1, x.shape[-1])
-        channels = jnp.array(here.site.settings.probe_channels)
+        channels = jnp.array(point.site.settings.probe_channels)
         return flat.at[:, channels].get(mode="fill", fill_value=jnp.nan).T
 
-    return [(pick(before[name]), pick(after[name])) for name in here.site.norms]
+    return [(pick(before[name]), pick(after[name])) for name in point.site.norms]

@@ -10,12 +10,12 @@ from jax import Array
 
 from normlab.quantities.bounds import bent, push_forward
 from normlab.quantities.bounds_printed import at_unit_scale, last_of_theorem_4_2
-from normlab.quantities.here import Here
 from normlab.quantities.norm_layers import norm_layers
+from normlab.quantities.point import Point
 from normlab.quantities.trees import dot
 
 
-def measure(here: Here) -> dict[str, Array]:
+def measure(point: Point) -> dict[str, Array]:
     """At every norm layer, arrays of shape (norm layers,); on the batch of the step.
 
     v = dL/dy is the gradient by the layer's whole input, and Hess and H the Hessians of
@@ -36,16 +36,16 @@ def measure(here: Here) -> dict[str, Array]:
     The errors and the share are NaN where a layer has no gradient. Costs three Hessian
     products a layer.
     """
-    layers = norm_layers(here)
-    layers_of = dict(zip(here.site.norms, layers, strict=True))
+    layers = norm_layers(point)
+    layers_of = dict(zip(point.site.norms, layers, strict=True))
     along = {n: at.by_input for n, at in layers_of.items()}
     pushed = {n: push_forward(at.layer, at.by_input) for n, at in layers_of.items()}
     scaled = {n: at_unit_scale(at.layer, at.by_input) for n, at in layers_of.items()}
-    left, carried, by_theorem = forms(here, along, pushed, scaled)
-    own = [bent(at.layer, at.by_output, at.by_input) for at in layers]
-    added = jnp.stack([b.value.sum() for b in own])
-    size = abs(carried) + jnp.stack([b.size.sum() for b in own])
-    aligned = [(b.alignment > 0).sum() / (abs(b.alignment) > 0).sum() for b in own]
+    left, carried, by_theorem = forms(point, along, pushed, scaled)
+    bends = [bent(at.layer, at.by_output, at.by_input) for at in layers]
+    added = jnp.stack([b.value.sum() for b in bends])
+    size = abs(carried) + jnp.stack([b.size.sum() for b in bends])
+    aligned = [(b.alignment > 0).sum() / (abs(b.alignment) > 0).sum() for b in bends]
     right = carried + added
     lowered = [last_of_theorem_4_2(x.layer, x.by_output, x.by_input) for x in layers]
     theorem = by_theorem - jnp.stack([term.sum() for term in lowered])
@@ -62,7 +62,7 @@ def measure(here: Here) -> dict[str, Array]:
 
 
 def forms(
-    here: Here,
+    point: Point,
     before: dict[str, Array],
     after: dict[str, Array],
     other: dict[str, Array],
@@ -75,9 +75,9 @@ def forms(
     Returns:
       Three arrays of shape (norm layers,).
     """
-    names, taps = here.site.norms, here.taps
+    names, taps = point.site.norms, point.taps
     still = jax.tree.map(jnp.zeros_like, (taps.before, taps.after))
-    gradient = jax.grad(lambda moves: here.tapped(here.params, moves)[0])
+    gradient = jax.grad(lambda moves: point.tapped(point.params, moves)[0])
     _, product = jax.linearize(gradient, still)
     count = len(names)
 
@@ -96,5 +96,5 @@ def forms(
         return dot(moves, product(moves))
 
     # A loop, so that one product is compiled and not three for every layer.
-    found = jax.lax.map(form, jnp.arange(3 * count))
-    return found[:count], found[count : 2 * count], found[2 * count :]
+    values = jax.lax.map(form, jnp.arange(3 * count))
+    return values[:count], values[count : 2 * count], values[2 * count :]

@@ -3,11 +3,11 @@
 import jax
 from jax import Array
 
-from normlab.quantities.here import Here
+from normlab.quantities.point import Point
 from normlab.quantities.trees import norm, subtract
 
 
-def measure(here: Here) -> dict[str, Array]:
+def measure(point: Point) -> dict[str, Array]:
     """A local estimate of the gradient's Lipschitz constant, from one step; scalars.
 
     ``lipschitz``: |g(theta') - g(theta)| / |theta' - theta| for successive points
@@ -15,9 +15,9 @@ def measure(here: Here) -> dict[str, Array]:
     ``distance`` are its numerator and denominator. Of a quadratic loss it is the
     curvature along the step, at most the top eigenvalue. NaN where nothing moved.
     """
-    there = jax.grad(here.loss)(here.next_params)
-    difference = norm(subtract(there, here.gradient))
-    distance = norm(subtract(here.next_params, here.params))
+    there = jax.grad(point.loss)(point.next_params)
+    difference = norm(subtract(there, point.gradient))
+    distance = norm(subtract(point.next_params, point.params))
     return {
         "lipschitz": difference / distance,
         "difference": difference,

@@ -3,12 +3,12 @@
 import jax.numpy as jnp
 from jax import Array
 
-from normlab.quantities.here import Here
+from normlab.quantities.point import Point
 from normlab.quantities.trees import norm
 
 
-def measure(here: Here) -> dict[str, Array]:
+def measure(point: Point) -> dict[str, Array]:
     """``l2``: |g| over all parameters, then over those of each layer; (1 + L,)."""
-    gradient = here.gradient
-    parts = [norm(gradient[layer]) for layer in here.site.layers]
+    gradient = point.gradient
+    parts = [norm(gradient[layer]) for layer in point.site.layers]
     return {"l2": jnp.stack([norm(gradient), *parts])}

@@ -2,10 +2,10 @@
 
 from jax import Array
 
-from normlab.quantities.here import Here
+from normlab.quantities.point import Point
 
 
-def measure(here: Here) -> dict[str, Array]:
+def measure(point: Point) -> dict[str, Array]:
     """``low``, ``high``: the range of |g - g(theta - eta lr g)| over etas; scalars."""
-    along = here.line.difference
+    along = point.line.difference
     return {"low": along.min(), "high": along.max()}

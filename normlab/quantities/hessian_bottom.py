@@ -2,10 +2,10 @@
 
 from jax import Array
 
-from normlab.quantities.here import RANKS, Here
 from normlab.quantities.lanczos import extreme
+from normlab.quantities.point import RANKS, Point
 
 
-def measure(here: Here) -> dict[str, Array]:
+def measure(point: Point) -> dict[str, Array]:
     """As `normlab.quantities.hessian_top`'s, from the same steps: (S, 3), ascending."""
-    return extreme(here.ritz, RANKS, largest=False)
+    return extreme(point.ritz, RANKS, largest=False)

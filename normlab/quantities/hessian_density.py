@@ -11,12 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from normlab.quantities.here import Here
 from normlab.quantities.hessian import product, sample_keys, signs
 from normlab.quantities.lanczos import Ritz, ritz
+from normlab.quantities.point import Point
 
 
-def measure(here: Here) -> dict[str, Array]:
+def measure(point: Point) -> dict[str, Array]:
     """Nodes ``value`` and their ``weight`` by statistics and sample; (S, samples, k).
 
     ``probe_samples`` vectors of random signs, one after another, of
@@ -24,21 +24,21 @@ def measure(here: Here) -> dict[str, Array]:
     estimate of trace / P, and with P parameters an eigenvalue weighs about 1 / P. A
     node that is not there (`normlab.quantities.lanczos.Ritz`) is NaN, of weight 0.
     """
-    settings = here.site.settings
-    keys = sample_keys(here.key, settings.probe_samples)
+    settings = point.site.settings
+    keys = sample_keys(point.key, settings.probe_samples)
 
-    def nodes(kind: str) -> Ritz:
-        times, flat = product(here.fixed[kind], here.params)
+    def nodes(statistics: str) -> Ritz:
+        times, flat = product(point.fixed[statistics], point.params)
 
         def one(key: Array) -> Ritz:
             return ritz(times, signs(key, flat), settings.probe_iterations)
 
         return jax.lax.map(one, keys)
 
-    found = [nodes(kind) for kind in here.site.statistics]
+    ritz_values = [nodes(name) for name in point.site.statistics]
     return {
-        "value": jnp.stack([each.value for each in found]),
-        "weight": jnp.stack([each.weight for each in found]),
+        "value": jnp.stack([each.value for each in ritz_values]),
+        "weight": jnp.stack([each.weight for each in ritz_values]),
     }
 
 

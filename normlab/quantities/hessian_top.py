@@ -6,16 +6,16 @@ would begin to diverge (Cohen et al. 2021, arXiv 2103.00065: the edge of stabili
 
 from jax import Array
 
-from normlab.quantities.here import RANKS, Here
 from normlab.quantities.lanczos import extreme
+from normlab.quantities.point import RANKS, Point
 
 
-def measure(here: Here) -> dict[str, Array]:
-    """``eigenvalue`` and ``residual`` for every kind of statistics; (S, 3).
+def measure(point: Point) -> dict[str, Array]:
+    """``eigenvalue`` and ``residual`` for each of the statistics; (S, 3).
 
     The three largest, descending, of the Hessian over all parameters of the loss over
-    the probe's images, by ``probe_iterations`` steps of Lanczos' method. An eigenvalue
-    is within ``residual`` of each: a residual that is not small beside the eigenvalue
-    asks for more iterations. NaN where the Hessian has fewer.
+    the ``probe_images``, by ``probe_iterations`` steps of Lanczos' method. An
+    eigenvalue is within ``residual`` of each: a residual that is not small beside the
+    eigenvalue asks for more iterations. NaN where the Hessian has fewer.
     """
-    return extreme(here.ritz, RANKS, largest=True)
+    return extreme(point.ritz, RANKS, largest=True)

@@ -4,23 +4,23 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from normlab.quantities.here import Here
 from normlab.quantities.hessian import product, sample_keys, signs
+from normlab.quantities.point import Point
 
 
-def measure(here: Here) -> dict[str, Array]:
-    """``trace`` and ``stderr`` for every kind of statistics; (S,).
+def measure(point: Point) -> dict[str, Array]:
+    """``trace`` and ``stderr`` for each of the statistics; (S,).
 
     The mean of <v, H v> over ``probe_samples`` vectors v of random signs, whose
     expectation it is, and its standard error. The vectors are those of
     `normlab.quantities.hessian_density`, one after another: memory does not grow with
     them.
     """
-    samples = here.site.settings.probe_samples
-    keys = sample_keys(here.key, samples)
+    samples = point.site.settings.probe_samples
+    keys = sample_keys(point.key, samples)
 
-    def values(kind: str) -> Array:
-        times, flat = product(here.fixed[kind], here.params)
+    def values(statistics: str) -> Array:
+        times, flat = product(point.fixed[statistics], point.params)
 
         def one(key: Array) -> Array:
             v = signs(key, flat)
@@ -28,8 +28,8 @@ def measure(here: Here) -> dict[str, Array]:
 
         return jax.lax.map(one, keys)
 
-    found = jnp.stack([values(kind) for kind in here.site.statistics])
+    quadratic_forms = jnp.stack([values(name) for name in point.site.statistics])
     return {
-        "trace": found.mean(-1),
-        "stderr": found.std(-1, ddof=1) / samples**0.5,
+        "trace": quadratic_forms.mean(-1),
+        "stderr": quadratic_forms.std(-1, ddof=1) / samples**0.5,
     }

@@ -14,14 +14,14 @@ from normlab.quantities.bounds_consequences import (
     removed,
 )
 from normlab.quantities.bounds_printed import theorem_4_4
-from normlab.quantities.here import Here
 from normlab.quantities.norm_layers import NormLayer, norm_layers
+from normlab.quantities.point import Point
 
 # Differences below this many units of rounding of the largest term say nothing.
 _UNITS = 100
 
 
-def measure(here: Here) -> dict[str, Array]:
+def measure(point: Point) -> dict[str, Array]:
     """At every norm layer, arrays of shape (norm layers,); on the batch of the step.
 
     y and z are the layer's input and output, q = scale * dL/dz, and a block is what
@@ -56,7 +56,7 @@ def measure(here: Here) -> dict[str, Array]:
 
     All but ``left``, ``right`` and the gains are NaN where a layer has no gradient.
     """
-    rows = [_of(layer) for layer in norm_layers(here)]
+    rows = [_of(layer) for layer in norm_layers(point)]
     return {field: jnp.stack([row[field] for row in rows]) for field in rows[0]}
 
 

@@ -4,11 +4,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from normlab.quantities.here import Here
+from normlab.quantities.point import Point
 from normlab.quantities.trees import dot, norm, subtract
 
 
-def measure(here: Here) -> dict[str, Array]:
+def measure(point: Point) -> dict[str, Array]:
     """For every layer i, arrays of shape (L,).
 
     G is the gradient by the parameters of layer i at theta_t; G' the same after all
@@ -18,22 +18,22 @@ def measure(here: Here) -> dict[str, Array]:
     so a norm's scale and bias are a layer of their own. The first layer has nothing
     before it: its difference is 0.
     """
-    layers, after = here.site.layers, here.next_params
+    layers, after = point.site.layers, point.next_params
     assert after is not None  # the quantity is registered as one that needs it
     places = jnp.arange(len(layers))
-    gradient = here.gradient  # outside of the loop: others share it
+    gradient = point.gradient  # outside of the loop: others share it
 
     def shifted(i: Array) -> tuple[Array, Array, Array]:
         mixed = {
             layer: jax.tree.map(
                 lambda new, old, k=k: jnp.where(k < i, new, old),
                 after[layer],
-                here.params[layer],
+                point.params[layer],
             )
             for k, layer in enumerate(layers)
         }
-        other = jax.grad(here.loss)(mixed)
-        found = [
+        other = jax.grad(point.loss)(mixed)
+        per_layer = [
             (
                 norm(subtract(gradient[layer], other[layer])),
                 dot(gradient[layer], other[layer]),
@@ -41,7 +41,7 @@ def measure(here: Here) -> dict[str, Array]:
             )
             for layer in layers
         ]
-        a, b, c = (jnp.stack(column)[i] for column in zip(*found, strict=True))
+        a, b, c = (jnp.stack(column)[i] for column in zip(*per_layer, strict=True))
         return a, b, c
 
     difference, inner, size = jax.lax.map(shifted, places)

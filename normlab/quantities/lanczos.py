@@ -83,17 +83,17 @@ def ritz(times: Product, start: Array, iterations: int) -> Ritz:
     )
 
 
-def extreme(found: Ritz, count: int, *, largest: bool) -> dict[str, Array]:
+def extreme(ritz: Ritz, count: int, *, largest: bool) -> dict[str, Array]:
     """``eigenvalue`` and ``residual`` of ``count`` Ritz values, the outermost first.
 
     Args:
-      found: arrays of shape (..., k).
+      ritz: arrays of shape (..., k).
       largest: whether they are the largest, or else the smallest.
 
     Returns:
       Arrays of shape (..., count); NaN where there are fewer values.
     """
-    order = jnp.argsort(-found.value if largest else found.value, axis=-1)  # NaN: last
+    order = jnp.argsort(-ritz.value if largest else ritz.value, axis=-1)  # NaN: last
     order = order[..., :count]
     missing = [(0, 0)] * (order.ndim - 1) + [(0, count - order.shape[-1])]
 
@@ -101,4 +101,4 @@ def extreme(found: Ritz, count: int, *, largest: bool) -> dict[str, Array]:
         picked = jnp.take_along_axis(x, order, -1)
         return jnp.pad(picked, missing, constant_values=jnp.nan)
 
-    return {"eigenvalue": take(found.value), "residual": take(found.residual)}
+    return {"eigenvalue": take(ritz.value), "residual": take(ritz.residual)}

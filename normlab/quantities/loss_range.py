@@ -2,15 +2,15 @@
 
 from jax import Array
 
-from normlab.quantities.here import Here
+from normlab.quantities.point import Point
 
 
-def measure(here: Here) -> dict[str, Array]:
-    """``here``: L(theta); ``low``, ``high``: its range over the probes; scalars.
+def measure(point: Point) -> dict[str, Array]:
+    """``here``: L(theta); ``low``, ``high``: its range over the trial steps.
 
     The range is of L(theta - eta lr g) over the etas, as the paper defines it, so it
     need not hold L(theta) itself. All on one batch, under its own statistics.
     """
-    loss, _ = here.loss_and_gradient
-    along = here.line.loss
+    loss, _ = point.loss_and_gradient
+    along = point.line.loss
     return {"here": loss, "low": along.min(), "high": along.max()}

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from normlab.quantities.bounds import Layer
-from normlab.quantities.here import Here
+from normlab.quantities.point import Point
 
 
 class NormLayer(NamedTuple):
@@ -23,13 +23,13 @@ class NormLayer(NamedTuple):
     by_input: Array
 
 
-def norm_layers(here: Here) -> list[NormLayer]:
+def norm_layers(point: Point) -> list[NormLayer]:
     """The network's norm layers in the order of the forward pass, float32 or wider.
 
     Raises:
       ValueError: the norm is not one whose identities are known.
     """
-    site, taps = here.site, here.taps
+    site, taps = point.site, point.taps
     if site.groups is None:
         raise ValueError("no batch, group, layer or instance norm to look at")
 
@@ -41,7 +41,7 @@ def norm_layers(here: Here) -> list[NormLayer]:
             Layer(
                 wide(taps.before[name]),
                 # Without a learned scale a norm may have no parameters at all.
-                here.params.get(name, {}).get("scale"),
+                point.params.get(name, {}).get("scale"),
                 site.epsilon,
                 site.groups[name],
             ),

@@ -8,13 +8,13 @@ import jax.numpy as jnp
 from jax import Array
 
 from normlab.quantities.bounds_printed import lemma_4_5
-from normlab.quantities.here import Here
+from normlab.quantities.point import Point
 
 
-def measure(here: Here) -> dict[str, Array]:
+def measure(point: Point) -> dict[str, Array]:
     """At every norm layer, arrays of shape (norm layers,).
 
-    W0 are the weights in front of the layer at initialisation and W* those here, taken
+    W0 are the weights in front of the layer at initialisation and W* those point, taken
     for an optimum. What is multiplied as one is the weights of a channel, or with group
     and layer norm those of a group with their biases, which do not drop out there (24).
 
@@ -27,18 +27,18 @@ def measure(here: Here) -> dict[str, Array]:
     Without a norm the optimum at W* is ``distance`` away; the lemma says that with one
     there is another at ``left``, which is no more.
     """
-    start = here.initial()
+    start = point.initial()
     rows = [
-        _of(_rays(start[name], groups), _rays(here.params[name], groups))
-        for name, groups in zip(here.site.weights, _groups(here), strict=True)
+        _of(_rays(start[name], groups), _rays(point.params[name], groups))
+        for name, groups in zip(point.site.weights, _groups(point), strict=True)
     ]
     return {field: jnp.stack([row[field] for row in rows]) for field in rows[0]}
 
 
-def _groups(here: Here) -> list[int | None]:
+def _groups(point: Point) -> list[int | None]:
     """The groups of every norm layer."""
-    assert here.site.groups is not None  # `normlab.quantities.check` saw to it
-    return [here.site.groups[name] for name in here.site.norms]
+    assert point.site.groups is not None  # `normlab.quantities.check` saw to it
+    return [point.site.groups[name] for name in point.site.norms]
 
 
 def _rays(layer: dict[str, Array], groups: int | None) -> Array:

@@ -3,15 +3,15 @@
 import jax.numpy as jnp
 from jax import Array
 
-from normlab.quantities.here import Here
+from normlab.quantities.point import Point
 from normlab.quantities.trees import norm
 
 
-def measure(here: Here) -> dict[str, Array]:
+def measure(point: Point) -> dict[str, Array]:
     """``l2``: |theta|, then that of each layer; (1 + L,).
 
     With weight decay w the loss that training descends is L + w |theta|^2 / 2.
     """
-    params = here.params
-    parts = [norm(params[layer]) for layer in here.site.layers]
+    params = point.params
+    parts = [norm(params[layer]) for layer in point.site.layers]
     return {"l2": jnp.stack([norm(params), *parts])}

@@ -14,6 +14,8 @@ from normlab.settings.declare import (
     flag,
     named,
     settings_of,
+    stored,
+    stored_names,
     without_none,
 )
 from normlab.settings.devices import DeviceSettings
@@ -39,5 +41,7 @@ __all__ = [
     "flag",
     "named",
     "settings_of",
+    "stored",
+    "stored_names",
     "without_none",
 ]

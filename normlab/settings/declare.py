@@ -30,6 +30,7 @@ class Setting:
       float32: whether networks compute with it, in float32, which must then tell its
         values apart.
       before: its value in runs that were stored before the setting came.
+      stored_as: its name in stored runs and in the ids of cells, if it was renamed.
       read_by: the registries (``norm``, ``model``, ``optimizer``) whose entries say
         whether they read it, each with the value that the setting has in a cell whose
         entry does not; all cells read a setting without any.
@@ -46,6 +47,7 @@ class Setting:
     below: float | None = None
     float32: bool = False
     before: Any = ALWAYS
+    stored_as: str = ""
     read_by: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     in_label: bool = False
 
@@ -103,11 +105,26 @@ def named(kind: Any, **wanted: Any) -> tuple[str, ...]:
     )
 
 
+def stored_names(kind: Any) -> dict[str, str]:
+    """Field -> its name in stored runs, for every field of a dataclass, in order."""
+    return {
+        spec.name: declared(spec).stored_as or spec.name
+        for spec in dataclasses.fields(kind)
+    }
+
+
+def stored(settings: Any) -> dict[str, Any]:
+    """The values of a dataclass by the names that stored runs have for its fields."""
+    return {
+        name: getattr(settings, field) for field, name in stored_names(settings).items()
+    }
+
+
 def earlier(kind: Any) -> dict[str, Any]:
     """What the settings that came later are in a ``kind`` stored before, as in JSON."""
     hints = get_type_hints(kind if isinstance(kind, type) else type(kind))
     return {
-        spec.name: [setting.before]
+        setting.stored_as or spec.name: [setting.before]
         if get_origin(hints[spec.name]) is tuple
         else setting.before
         for spec, setting in settings_of(kind)
@@ -125,8 +142,8 @@ def axes_of(*kinds: type) -> Any:
             if setting.axis:
                 hint = tuple[without_none(hint), ...]
                 default = setting.values or (default,)
-            own = dataclasses.field(default=default, metadata=spec.metadata)
-            fields.append((spec.name, hint, own))
+            axis_field = dataclasses.field(default=default, metadata=spec.metadata)
+            fields.append((spec.name, hint, axis_field))
     return dataclasses.make_dataclass("Axes", fields, frozen=True)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from normlab.settings.declare import flag
 
-EXECUTION = ("auto", "vmap", "map", "loop")
+EXECUTIONS = ("vmap", "map", "loop")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +17,7 @@ class DeviceSettings:
     execution: str = flag(
         "auto",
         "How members (or points of a landscape) are executed.",
-        choices=EXECUTION,
+        choices=("auto", *EXECUTIONS),
     )
     devices: str = flag(
         "auto",

@@ -14,7 +14,7 @@ class ProbeSettings:
 
     probe_etas: tuple[float, ...] = flag(
         (0.5, 1.0, 2.0, 4.0),
-        "Lengths of the probes along the gradient, in learning rates.",
+        "Lengths of the trial steps along the gradient, in learning rates.",
         above=0,
         float32=True,
     )

@@ -35,8 +35,11 @@ class RecordingSettings:
         "Store the point one step after each, too: what differences along the path "
         "are measured from.",
     )
-    probes: tuple[str, ...] = flag(
-        (), "Quantities to measure while training.", choices="probes"
+    quantities: tuple[str, ...] = flag(
+        (),
+        "Quantities to measure while training.",
+        choices="quantities",
+        stored_as="probes",
     )
     probe_every: int = flag(
         0,
@@ -57,15 +60,16 @@ class RecordingSettings:
     )
     eval_batch_size: int = flag(
         500,
-        "Images an evaluation batch; with --bn_eval=batch its statistics are over "
-        "these.",
+        "Images an evaluation batch; with --eval_statistics=batch its statistics are "
+        "over these.",
         low=1,
     )
-    bn_eval: tuple[str, ...] = flag(
+    eval_statistics: tuple[str, ...] = flag(
         ("running",),
         "Statistics batch norm is evaluated with: running averages, those of the "
         "evaluation batch, or precise ones recomputed over the training set. Of "
         "several the first gives test_accuracy, and each its own "
         "test_accuracy_<name>.",
         choices=STATISTICS,
+        stored_as="bn_eval",
     )

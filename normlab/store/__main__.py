@@ -44,12 +44,10 @@ def main(values: absl_flags.FlagValues) -> None:
     if not (values.run and values.out):
         raise UserError("give --run=RUN and --out=FOLDER")
     run, *more = values.run
-    found = thin(run, values.out, values.quantities, more)
-    files = [path for path in found.root.rglob("*") if path.is_file()]
+    copy = thin(run, values.out, values.quantities, more)
+    files = [path for path in copy.root.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files)
-    print(
-        f"thin copy: {found.root}, {counted(len(files), 'file')}, {size / 1e6:.2f} MB"
-    )
+    print(f"thin copy: {copy.root}, {counted(len(files), 'file')}, {size / 1e6:.2f} MB")
 
 
 if __name__ == "__main__":

@@ -106,11 +106,11 @@ def load(folder: Path, step: int, like: Any) -> Any:
     options = ocp.CheckpointManagerOptions(read_only=True)
     with _reading(folder / str(step)):
         with ocp.CheckpointManager(folder, options=options) as manager:
-            found = manager.restore(step, args=ocp.args.StandardRestore(target))
-        found = jax.tree.map(np.asarray, found)
-    if not np.array_equal(_digest(found["tree"]), found["digest"]):
+            restored = manager.restore(step, args=ocp.args.StandardRestore(target))
+        restored = jax.tree.map(np.asarray, restored)
+    if not np.array_equal(_digest(restored["tree"]), restored["digest"]):
         raise Unreadable(f"{folder / str(step)} is damaged: its digest differs")
-    return found["tree"]
+    return restored["tree"]
 
 
 def _kinds(tree: Any) -> list[tuple]:

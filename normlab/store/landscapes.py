@@ -84,26 +84,26 @@ def read_axes(folder: Path) -> tuple[dict[str, Any], Axes] | None:
     file = folder / "landscape.json"
     if not exists(file):
         return None
-    found = read_json(file)
-    if found.get("format") != FORMAT or not found.keys() >= _NAMES:
+    record = read_json(file)
+    if record.get("format") != FORMAT or not record.keys() >= _NAMES:
         raise UserError(
             f"{file} is damaged, or of another version of normlab; remove {folder}, "
             "and the same command computes it again"
         )
-    a, b, shares = (tuple(found[name]) for name in ("a", "b", "shares"))
-    return found["settings"], Axes(a, b, shares, found["path"])
+    a, b, shares = (tuple(record[name]) for name in ("a", "b", "shares"))
+    return record["settings"], Axes(a, b, shares, record["path"])
 
 
 def write_tile(
     folder: Path,
     start: int,
     coordinates_N2: np.ndarray,
-    found: Mapping[tuple[str, str], tuple[np.ndarray, np.ndarray | None]],
+    losses: Mapping[tuple[str, str], tuple[np.ndarray, np.ndarray | None]],
 ) -> None:
     """Writes the rows of the points from number ``start`` on, whole or not at all.
 
     Args:
-      found: (split, statistics) -> losses_N and accuracies_N, None in a regression.
+      losses: (split, statistics) -> losses_N and accuracies_N, None in a regression.
     """
     count = len(coordinates_N2)
     tables = [
@@ -120,7 +120,7 @@ def write_tile(
                 else np.asarray(accuracy, np.float32),
             }
         )
-        for (split, statistics), (loss, accuracy) in found.items()
+        for (split, statistics), (loss, accuracy) in losses.items()
     ]
     write_part(folder, start + count, pa.concat_tables(tables))
 

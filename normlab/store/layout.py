@@ -141,12 +141,12 @@ def each_once(runs: Iterable[str | Path]) -> list[RunPaths]:
     Raises:
       UserError: one is given twice.
     """
-    found = [RunPaths.at(run) for run in runs]
-    roots = [paths.root for paths in found]
+    run_paths = [RunPaths.at(run) for run in runs]
+    roots = [paths.root for paths in run_paths]
     twice = [root for root in roots if roots.count(root) > 1]
     if twice:
         raise UserError(f"--run={twice[0]} is given twice")
-    return found
+    return run_paths
 
 
 def exists(path: Path) -> bool:
@@ -243,12 +243,12 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def numbered(folder: Path, prefix: str = "", suffix: str = "") -> dict[int, Path]:
     """Step -> entry of ``folder`` named ``<prefix><step><suffix>``, by step."""
-    found = {}
+    by_number = {}
     if folder.is_dir():
         for entry in folder.iterdir():
             name = entry.name
             middle = name[len(prefix) : len(name) - len(suffix)]
             whole = name == f"{prefix}{middle}{suffix}"
             if whole and middle.isascii() and middle.isdigit():
-                found[int(middle)] = entry
-    return dict(sorted(found.items()))
+                by_number[int(middle)] = entry
+    return dict(sorted(by_number.items()))

@@ -59,11 +59,11 @@ def load_quantity(
     """
     frames, absent = [], []
     for paths in begun_cells(RunPaths.at(run)):
-        found, cell = read_quantity(paths, name), read_cell(paths)
-        if found is not None:
-            found = found if part is None else part(found).reset_index(drop=True)
-            frames.append(_with_settings(cell, found))
-        elif name in cell.config.probes and cell_status(paths) == "complete":
+        table, cell = read_quantity(paths, name), read_cell(paths)
+        if table is not None:
+            table = table if part is None else part(table).reset_index(drop=True)
+            frames.append(_with_settings(cell, table))
+        elif name in cell.config.quantities and cell_status(paths) == "complete":
             absent.append(paths.root)
     if frames and absent:
         raise UserError(
@@ -130,14 +130,14 @@ def cell_ids(paths: RunPaths) -> list[str]:
     Raises:
       UserError: it is no run directory, or names what can be no folder of its own.
     """
-    found = read_json(paths.sweep).get("cells", [])
-    if not isinstance(found, list):
+    names = read_json(paths.sweep).get("cells", [])
+    if not isinstance(names, list):
         raise UserError(f"{paths.sweep} is damaged: its cells are no list")
-    for name in found:
+    for name in names:
         plain = isinstance(name, str) and name.isprintable() and "/" not in name
         if not plain or name.startswith(".") or not name:
             raise UserError(f"{paths.sweep} is damaged: no cell is called {name!r}")
-    return found
+    return names
 
 
 def read_metrics(paths: CellPaths) -> tuple[Cell, pa.Table | None]:
@@ -166,5 +166,5 @@ def _with_settings(cell: Cell, frame: pd.DataFrame) -> pd.DataFrame:
     groups = cell.config.groups
     settings["groups"] = float("nan") if groups is None else groups
     head = pd.DataFrame(settings, index=frame.index)
-    own = members.loc[frame["member"]].reset_index(drop=True)
-    return pd.concat([head, own, frame], axis=1)
+    of_members = members.loc[frame["member"]].reset_index(drop=True)
+    return pd.concat([head, of_members, frame], axis=1)

@@ -62,7 +62,9 @@ class Recorder:
             values = np.concatenate([block[name] for block in self._blocks], axis=1)
             columns[name] = _column(values, trained)
         for name in dict.fromkeys(k for e in self._evaluations.values() for k in e):
-            at = sorted(s for s, found in self._evaluations.items() if name in found)
+            at = sorted(
+                s for s, evaluation in self._evaluations.items() if name in evaluation
+            )
             values = np.stack([self._evaluations[s][name] for s in at], axis=1)
             columns[name] = _column(values, np.isin(order, at))
         return pa.table(columns)

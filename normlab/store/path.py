@@ -64,9 +64,9 @@ def read_path(folder: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     if not stacks:
         raise UserError(f"no path is stored in {folder}: run with --path_every")
     for end in stacks:
-        found = checkpoints.load(folder, end, checkpoints.shapes(folder, end))
-        for i, step in enumerate(found["steps"]):
-            yield int(step), jax.tree.map(lambda leaf, i=i: leaf[i], found["variables"])
+        stack = checkpoints.load(folder, end, checkpoints.shapes(folder, end))
+        for i, step in enumerate(stack["steps"]):
+            yield int(step), jax.tree.map(lambda leaf, i=i: leaf[i], stack["variables"])
 
 
 def read_point(folder: Path, step: int) -> dict[str, Any] | None:
@@ -80,8 +80,8 @@ def read_point(folder: Path, step: int) -> dict[str, Any] | None:
     end = next((end for end in numbered(folder) if end >= step), None)
     if end is None:
         return None
-    found = checkpoints.load(folder, end, checkpoints.shapes(folder, end))
-    places = found["steps"].tolist()
+    stack = checkpoints.load(folder, end, checkpoints.shapes(folder, end))
+    places = stack["steps"].tolist()
     if step not in places:
         return None
-    return jax.tree.map(lambda leaf: leaf[places.index(step)], found["variables"])
+    return jax.tree.map(lambda leaf: leaf[places.index(step)], stack["variables"])

@@ -21,8 +21,11 @@ def now() -> str:
 
 def versions() -> dict[str, str]:
     """Versions of normlab, Python and the packages that make the numbers."""
-    found = {"normlab": normlab.__version__, "python": platform.python_version()}
-    return found | {name: metadata.version(name) for name in _PACKAGES}
+    code_versions = {
+        "normlab": normlab.__version__,
+        "python": platform.python_version(),
+    }
+    return code_versions | {name: metadata.version(name) for name in _PACKAGES}
 
 
 def revision() -> str | None:

@@ -75,7 +75,7 @@ def drop_probes_after(paths: CellPaths, step: int) -> None:
 
 def probed_at(config: CellConfig, step: int) -> bool:
     """Whether a cell's probes measure at the parameters after ``step`` updates."""
-    if not config.probes:
+    if not config.quantities:
         return False
     return step % config.probe_every == 0 or step == config.steps
 
@@ -86,23 +86,23 @@ def check_probes(paths: CellPaths, config: CellConfig, stop: int) -> None:
     Raises:
       UserError: a part is missing or damaged.
     """
-    for name in config.probes:
-        found = [
+    for name in config.quantities:
+        steps = [
             read_table(part, made_again(paths.root), ["step"])["step"].to_numpy()
             for part in numbered(paths.probes / name, PREFIX, SUFFIX).values()
         ]
-        _check_steps(paths, name, config, found, stop)
+        _check_steps(paths, name, config, steps, stop)
 
 
 def _check_steps(
     paths: CellPaths,
     name: str,
     config: CellConfig,
-    found: Iterable[np.ndarray],
+    measured: Iterable[np.ndarray],
     stop: int,
 ) -> None:
     due = {step for step in range(stop) if probed_at(config, step)}
-    lost = due.difference(*(steps.tolist() for steps in found))
+    lost = due.difference(*(steps.tolist() for steps in measured))
     if lost:
         raise UserError(
             f"{paths.probes / name} has lost step {min(lost)}; {made_again(paths.root)}"
@@ -132,10 +132,10 @@ def read_quantity(paths: CellPaths, name: str) -> pd.DataFrame | None:
     probed = bool(frames)
     if exists(later):
         again = "remove it, and measure again with python -m normlab.analysis"
-        found = read_table(later, again).to_pandas()
-        newer = found["step"].unique()
+        analysis = read_table(later, again).to_pandas()
+        newer = analysis["step"].unique()
         frames = [frame[~frame["step"].isin(newer)] for frame in frames]
-        frames.append(found)
+        frames.append(analysis)
     if not frames:
         return None
     if probed and exists(paths.config):
@@ -143,7 +143,7 @@ def read_quantity(paths: CellPaths, name: str) -> pd.DataFrame | None:
         stop = max(parts)
         if cell_status(paths) == "complete":
             stop = config.steps + 1
-        if name in config.probes:
+        if name in config.quantities:
             steps = [frame["step"].to_numpy() for frame in frames]
             _check_steps(paths, name, config, steps, stop)
     frame = pd.concat(frames, ignore_index=True)
@@ -152,11 +152,11 @@ def read_quantity(paths: CellPaths, name: str) -> pd.DataFrame | None:
 
 def measured_names(paths: CellPaths) -> tuple[str, ...]:
     """The quantities that were measured in a cell."""
-    found = set()
+    names = set()
     if paths.probes.is_dir():
         for folder in paths.probes.iterdir():
             if numbered(folder, PREFIX, SUFFIX):  # else a kill left it empty
-                found.add(folder.name)
+                names.add(folder.name)
     if paths.analysis.is_dir():
-        found |= {file.stem for file in paths.analysis.glob(f"*{SUFFIX}")}
-    return tuple(sorted(name for name in found if not name.startswith(".")))
+        names |= {file.stem for file in paths.analysis.glob(f"*{SUFFIX}")}
+    return tuple(sorted(name for name in names if not name.startswith(".")))

@@ -9,7 +9,7 @@ from normlab.cell import Cell, CellConfig, Member
 from normlab.config import SweepConfig
 from normlab.errors import UserError
 from normlab.serialize import from_dict, to_json
-from normlab.settings import earlier
+from normlab.settings import earlier, stored, stored_names
 from normlab.store.layout import (
     CellPaths,
     RunPaths,
@@ -75,14 +75,14 @@ def _reopened(paths: RunPaths, new: dict[str, Any]) -> dict[str, Any] | None:
     if not exists(paths.sweep):
         return None
     check_links(paths)
-    found = read_json(paths.sweep)
-    if found.get("thin"):
+    record = read_json(paths.sweep)
+    if record.get("thin"):
         raise UserError(
             f"--out={paths.root} is a thin copy of a run, which cannot be gone on "
             "with; choose another --out"
         )
-    _check_same(paths, found, new)
-    return found
+    _check_same(paths, record, new)
+    return record
 
 
 def _check_lost(paths: RunPaths, cells: list[str]) -> None:
@@ -91,12 +91,12 @@ def _check_lost(paths: RunPaths, cells: list[str]) -> None:
     Raises:
       UserError: they are not.
     """
-    found = {x.name for x in paths.cells.iterdir()} if paths.cells.is_dir() else set()
-    if not found:
+    ids = {x.name for x in paths.cells.iterdir()} if paths.cells.is_dir() else set()
+    if not ids:
         raise UserError(
             f"--out={paths.root} holds files that are not a run's; choose another --out"
         )
-    if not found <= set(cells):
+    if not ids <= set(cells):
         raise UserError(
             f"{paths.sweep} is missing, and the cells beside it are those of another "
             "configuration; choose another --out"
@@ -114,36 +114,38 @@ def _has_files(paths: RunPaths) -> bool:
         raise UserError(f"cannot use --out={paths.root}: {error.strerror}") from error
 
 
-def _check_same(paths: RunPaths, found: dict, wanted: dict) -> None:
-    if found.get("format") != FORMAT:
+def _check_same(paths: RunPaths, record: dict, wanted: dict) -> None:
+    if record.get("format") != FORMAT:
         raise UserError(
-            f"{paths.sweep} has format {found.get('format')}; this normlab reads "
+            f"{paths.sweep} has format {record.get('format')}; this normlab reads "
             f"{FORMAT}"
         )
-    old, new = found.get("config"), wanted["config"]
-    if not isinstance(old, dict) or not isinstance(found.get("sessions"), list):
+    old, new = record.get("config"), wanted["config"]
+    if not isinstance(old, dict) or not isinstance(record.get("sessions"), list):
         raise UserError(f"{paths.sweep} is damaged: it has no config or no sessions")
     # What a run does not name it was begun without: a flag that came later.
     old = {**earlier(SweepConfig), **old}
     odd = [k for k in {**old, **new} if old.get(k) != new.get(k)]
-    if not odd and found.get("cells") != wanted["cells"]:
+    if not odd and record.get("cells") != wanted["cells"]:
         raise UserError(
             f"--out={paths.root} was begun by another version of normlab, whose cells "
             "differ; choose another --out"
         )
     if odd:
         name = odd[0]
+        flags = {stored: flag for flag, stored in stored_names(SweepConfig).items()}
         raise UserError(
-            f"--out={paths.root} holds another configuration (--{name}: "
-            f"{old.get(name)} there, {new.get(name)} asked for); choose another --out"
+            f"--out={paths.root} holds another configuration "
+            f"(--{flags.get(name, name)}: {old.get(name)} there, {new.get(name)} asked "
+            "for); choose another --out"
         )
 
 
 def write_cell(paths: CellPaths, cell: Cell, status: str, **notes: Any) -> None:
     """Writes cell.json: configuration, members, status, and notes on the run."""
     value = {
-        "config": dataclasses.asdict(cell.config),
-        "members": [dataclasses.asdict(member) for member in cell.members],
+        "config": stored(cell.config),
+        "members": [stored(member) for member in cell.members],
         "status": status,
         **notes,
     }
@@ -168,16 +170,16 @@ def write_failure(paths: CellPaths, cell: Cell, reason: str, details: str = "") 
       Unwritable (a UserError): it could not be written.
     """
     with only_writer(paths.lock):
-        found: dict[str, Any] = {}
+        record: dict[str, Any] = {}
         if exists(paths.config):
             try:
-                found = read_json(paths.config)
+                record = read_json(paths.config)
             except UserError:
                 return True
-        if found.get("status") == "complete":
+        if record.get("status") == "complete":
             return False
-        own = ("config", "members", "status", "reason", "failed")
-        notes = {name: value for name, value in found.items() if name not in own}
+        written = ("config", "members", "status", "reason", "failed")
+        notes = {name: value for name, value in record.items() if name not in written}
         if details:
             write_text(paths.error, details)
         else:
@@ -235,8 +237,8 @@ def _check_values(path: Path, cell: Cell) -> None:
     if not cell.members or cell.config.steps < 1:
         raise UserError(f"{path} is damaged: it has no members or no steps")
     for part in (cell.config, *cell.members):
-        for name, found in dataclasses.asdict(part).items():
-            for value in found if isinstance(found, tuple) else (found,):
+        for name, setting in dataclasses.asdict(part).items():
+            for value in setting if isinstance(setting, tuple) else (setting,):
                 if isinstance(value, str):
                     odd = not value.isprintable() or set(value) & set("/\\$")
                     odd = odd or value.startswith(".") or len(value) > 100

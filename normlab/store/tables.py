@@ -29,10 +29,10 @@ def write_table(
     Raises:
       UserError: the disk is full, or the folder cannot be written.
     """
-    own = {**(notes or {}), _DIGEST: _digest(table)}
+    metadata = {**(notes or {}), _DIGEST: _digest(table)}
     with replacing(path) as temporary:
         pq.write_table(
-            table.replace_schema_metadata(own),
+            table.replace_schema_metadata(metadata),
             temporary,
             compression="zstd",
             write_page_checksum=True,

@@ -72,8 +72,13 @@ def thin(
         lines = source.flags.read_text(encoding="utf-8", errors="replace")
         write_text(target.flags, _elsewhere(lines))
     sweeps = [read_json(each.sweep) for each in sources]
-    stamps = [sweep.get("sessions") for sweep in sweeps]
-    sessions = [one for own in stamps if isinstance(own, list) for one in own]
+    session_lists = [sweep.get("sessions") for sweep in sweeps]
+    sessions = [
+        session
+        for several in session_lists
+        if isinstance(several, list)
+        for session in several
+    ]
     # Last: a folder with it is whole.
     write_json(target.sweep, sweeps[0] | {"sessions": sessions, "thin": True})
     return target
@@ -106,14 +111,16 @@ def _members(run: RunPaths) -> dict[str, Any]:
 
 def _furthest(sources: Sequence[RunPaths]) -> dict[str, CellPaths]:
     """Cell -> where it came furthest, in the order of the first run."""
-    found: dict[str, list[CellPaths]] = {name: [] for name in cell_ids(sources[0])}
+    begun: dict[str, list[CellPaths]] = {name: [] for name in cell_ids(sources[0])}
     for source in sources:
         for paths in begun_cells(source):
-            found[paths.root.name].append(paths)
+            begun[paths.root.name].append(paths)
     return {
-        cell_id: own[0] if len(own) == 1 else max(own, key=_reached)
-        for cell_id, own in found.items()
-        if own
+        cell_id: candidates[0]
+        if len(candidates) == 1
+        else max(candidates, key=_reached)
+        for cell_id, candidates in begun.items()
+        if candidates
     }
 
 
@@ -141,10 +148,10 @@ def _thin_cell(
         write_metrics(target.metrics, _last(table), thin_metrics(table))
     for name in measured_names(source):
         if quantities is None or name in quantities:
-            found = pa.Table.from_pandas(
+            rows = pa.Table.from_pandas(
                 read_quantity(source, name), preserve_index=False
             )
-            write_analysis(target, name, found, {})
+            write_analysis(target, name, rows, {})
     write_json(target.config, read_json(source.config))
 
 

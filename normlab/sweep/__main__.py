@@ -87,21 +87,21 @@ def main(values: flags.FlagValues) -> int:
     if options.tensorboard:
         check_installed()  # before the run, not after it
     cells = sweep_cells(config, options)
-    own = part(cells, *options.part())
-    if not own:
+    selected = part(cells, *options.part())
+    if not selected:
         print(
             f"--shard={options.shard}: this part of {counted(len(cells), 'cell')} has "
             "none"
         )
         return 0
-    with open_engine(Work(config, options, cells, own)) as engine:
+    with open_engine(Work(config, options, cells, selected)) as engine:
         paths = RunPaths.at(folder)
         print(engine.plan)
         print(f"out: {paths.root}", flush=True)
         if options.dry_run:
             return 0
         lines = [*write(config), f"--out={paths.root}"]
-        left = _incomplete(paths, own)
+        left = _incomplete(paths, selected)
         open_run(paths, config, cells, lines, session(engine.device) if left else None)
         if _incomplete(paths, cells):
             with only_writer(paths.summary_lock, wait=True):
@@ -143,7 +143,9 @@ def _check(outcomes: list[Outcome], cells: tuple[Cell, ...]) -> None:
             names.setdefault(outcome.reason, []).append(name)
     if names:
         count = sum(map(len, names.values()))
-        text = "; ".join(f"{', '.join(who)}: {why}" for why, who in names.items())
+        text = "; ".join(
+            f"{', '.join(cell_names)}: {why}" for why, cell_names in names.items()
+        )
         raise UserError(
             f"{count} of {counted(len(cells), 'cell')} failed: {text}. Once that is "
             "mended, run the same command again"

@@ -14,11 +14,11 @@ from normlab.sweep.plan import CellPlan
 log = logging.getLogger(__name__)
 
 
-def how(plan: CellPlan) -> dict[str, Any]:
+def execution_record(plan: CellPlan) -> dict[str, Any]:
     """How the plan's members are executed, for the cell's record."""
     return {
-        "execution": plan.mode,
-        "member_chunk": plan.chunk,
+        "execution": plan.execution,
+        "member_chunk": plan.member_chunk,
         "devices": plan.devices,
     }
 
@@ -26,38 +26,38 @@ def how(plan: CellPlan) -> dict[str, Any]:
 def as_before(plan: CellPlan, record: dict, options: RunOptions) -> CellPlan:
     """The plan, executed as at the earlier start unless the options say otherwise.
 
-    Chunk and devices depend on the memory and the devices that are free at the start.
-    Another choice would change the rest of the run by rounding. If the devices used
-    before are not available, the plan is not changed, and the log says so.
+    The member chunk and the devices depend on the memory and the devices that are free
+    at the start. Another choice would change the rest of the run by rounding. If the
+    devices used before are not available, the plan is not changed, and the log says so.
     """
-    if record.get("execution") != plan.mode:
+    if record.get("execution") != plan.execution:
         return plan
     changes = {}
     limits = {
-        "chunk": (options.member_chunk, "member_chunk", len(plan.cell.members)),
-        "devices": (options.devices, "devices", len(jax.local_devices())),
+        "member_chunk": (options.member_chunk, len(plan.cell.members)),
+        "devices": (options.devices, len(jax.local_devices())),
     }
-    for name, (asked, key, most) in limits.items():
-        value = record.get(key)
+    for name, (asked, most) in limits.items():
+        value = record.get(name)
         if asked == "auto" and isinstance(value, int) and value != getattr(plan, name):
             if 1 <= value <= most:
                 changes[name] = value
             else:
                 text = "%s: began with --%s=%s, which is not available; goes on with %s"
-                log.warning(text, plan.name, key, value, getattr(plan, name))
+                log.warning(text, plan.name, name, value, getattr(plan, name))
     before = dataclasses.replace(plan, **changes)
     local = jax.local_devices()[: before.devices]
     free = available_bytes(local, options.deterministic)
-    if before.chunk > plan.chunk and before.device_bytes > free:
+    if before.member_chunk > plan.member_chunk and before.device_bytes > free:
         # A CPU's memory has no error to fall back on: the system kills who takes it.
         log.warning(
             "%s: began with %d members at once, which need %d MiB where %d are free; "
             "goes on with %d, the same numbers up to rounding",
             plan.name,
-            before.chunk,
+            before.member_chunk,
             before.device_bytes // 2**20,
             free // 2**20,
-            plan.chunk,
+            plan.member_chunk,
         )
         return plan
     return before
@@ -72,13 +72,13 @@ def narrower(plan: CellPlan, error: Exception) -> CellPlan:
     """
     if not is_out_of_memory(error):
         raise error
-    devices, each = plan.devices, -(-plan.chunk // plan.devices)
+    devices, each = plan.devices, -(-plan.member_chunk // plan.devices)
     if each > 1:
-        return dataclasses.replace(plan, chunk=devices * -(-each // 2))
+        return dataclasses.replace(plan, member_chunk=devices * -(-each // 2))
     if devices > 1 and jax.local_devices()[0].platform == "cpu":
         # The cores of a CPU share its memory; fewer GPUs would leave each as full.
         devices = -(-devices // 2)
-        return dataclasses.replace(plan, chunk=devices, devices=devices)
+        return dataclasses.replace(plan, member_chunk=devices, devices=devices)
     raise UserError(
         f"{plan.name}: out of memory with one member at a time; a smaller "
         "--batch_size or --eval_batch_size needs less"

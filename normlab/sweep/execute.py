@@ -22,10 +22,10 @@ from normlab.store.quantities import (
     to_table,
 )
 from normlab.store.run import cell_status, write_cell
-from normlab.sweep.adapt import as_before, how, narrower
+from normlab.sweep.adapt import as_before, execution_record, narrower
+from normlab.sweep.due import Due
 from normlab.sweep.plan import CellPlan
 from normlab.sweep.population import Metrics, Population, to_device
-from normlab.sweep.stops import Stops
 from normlab.train.program import data_arrays
 
 log = logging.getLogger(__name__)
@@ -88,12 +88,14 @@ def run_cell(
         if status in ("running", "failed"):
             plan = as_before(plan, read_json(paths.config), options)
         while True:
-            write_cell(paths, plan.cell, "running", **how(plan))
+            write_cell(paths, plan.cell, "running", **execution_record(plan))
             try:
                 return _CellRun(plan, paths, options, progress, signals).run()
             except jax.errors.JaxRuntimeError as error:
                 plan = narrower(plan, error)
-                log.warning("%s: out of memory: now %d at once", plan.name, plan.chunk)
+                log.warning(
+                    "%s: out of memory: now %d at once", plan.name, plan.member_chunk
+                )
 
 
 class _CellRun:
@@ -109,14 +111,14 @@ class _CellRun:
     ):
         self._plan, self._paths, self._signals = plan, paths, signals
         self._options, self._progress = options, progress
-        self._config, self._stops = plan.cell.config, Stops(plan.cell)
+        self._config, self._due = plan.cell.config, Due(plan.cell)
         self._population = Population(
             plan.program,
             plan.cell,
             to_device(data_arrays(plan.dataset)),
-            mode=plan.mode,
-            chunk=plan.chunk,
-            room=options.chunk_steps,
+            execution=plan.execution,
+            member_chunk=plan.member_chunk,
+            call_steps=options.call_steps,
             devices=jax.local_devices()[: plan.devices],
         )
         self._step_seconds = self._saving_seconds = 0.0
@@ -139,7 +141,7 @@ class _CellRun:
                     self._save(step, recorder, points)
                 where = f"at step {step} of {self._plan.name}"
                 raise Stopped(self._signals.signum, where)
-            self._stop(step, recorder, points)
+            self._measure(step, recorder, points)
             count = self._count(step)
             recorder.steps(self._train(step, count))
             step += count
@@ -150,7 +152,7 @@ class _CellRun:
                 timer.done(begun)
                 recorder, saved = metrics.Recorder(step), step
         if first < step:  # else it was all done before, but for the last word
-            self._stop(step, recorder, points)
+            self._measure(step, recorder, points)
             self._save(step, recorder, points)
         self._progress.end()
         seconds = time.monotonic() - started
@@ -159,7 +161,7 @@ class _CellRun:
             self._paths,
             self._plan.cell,
             "complete",
-            **how(self._plan),
+            **execution_record(self._plan),
             compile_seconds=round(compiling, 3),
             run_seconds=round(seconds - compiling, 3),
             restore_seconds=round(restoring, 3),
@@ -170,10 +172,10 @@ class _CellRun:
     def _restore(self) -> int:
         """Takes up the newest sound checkpoint; returns its step."""
         like = self._population.shapes()
-        found = checkpoints.load_newest(self._paths.checkpoints, like)
+        checkpoint = checkpoints.load_newest(self._paths.checkpoints, like)
         step = 0
-        if found is not None:
-            step, state = found
+        if checkpoint is not None:
+            step, state = checkpoint
             self._population.restore(state)
         metrics.drop_after(self._paths.metrics, step)
         drop_probes_after(self._paths, step)
@@ -184,7 +186,7 @@ class _CellRun:
             path.drop_from(self._paths.path, step)
         return step
 
-    def _stop(
+    def _measure(
         self, step: int, recorder: metrics.Recorder, points: path.PathRecorder
     ) -> None:
         """Measures and records at the parameters after ``step`` updates.
@@ -193,20 +195,20 @@ class _CellRun:
         ``step`` will use. A checkpoint of this step was written before, so that a
         resumed run groups them again, to the same bits.
         """
-        if self._stops.regroups(step):
+        if self._due.regroups(step):
             compiled = self._population.compile_seconds
             self._population.regroup(step)
             self._note_compile(compiled, "grouping")
-        if self._stops.evaluates(step):
+        if self._due.evaluates(step):
             compiled = self._population.compile_seconds
             recorder.evaluation(step, self._population.evaluate(step))
             self._note_compile(compiled, "evaluation")
         probe = self._plan.program.probe
-        if probe is not None and self._stops.probes(step):
+        if probe is not None and self._due.probes(step):
             compiled = self._population.compile_seconds
             self._probe(step, probe.site)
             self._note_compile(compiled, "probes")
-        if self._stops.on_path(step):
+        if self._due.on_path(step):
             state = self._population.state()
             variables = {"params": state.params, "batch_stats": state.batch_stats}
             points.add(step, variables)
@@ -219,7 +221,7 @@ class _CellRun:
 
     def _count(self, step: int) -> int:
         """Steps until something else is due, or the call would last too long."""
-        ends = [self._stops.following(step), step + self._options.chunk_steps]
+        ends = [self._due.following(step), step + self._options.call_steps]
         if self._step_seconds:
             ends.append(step + max(1, int(_CALL_SECONDS / self._step_seconds)))
         else:
@@ -231,13 +233,13 @@ class _CellRun:
     def _train(self, step: int, count: int) -> Metrics:
         compiled = self._population.compile_seconds
         started = time.monotonic()
-        found = self._population.train(step, count)
+        batch_metrics = self._population.train(step, count)
         took = time.monotonic() - started
         spent = self._population.compile_seconds - compiled
         self._note_compile(compiled, "training")
         self._step_seconds = max(took - spent, 1e-9) / count
-        self._progress.advance(count, found["batch_loss"][:, -1])
-        return found
+        self._progress.advance(count, batch_metrics["batch_loss"][:, -1])
+        return batch_metrics
 
     def _note_compile(self, before: float, what: str) -> None:
         spent = self._population.compile_seconds - before

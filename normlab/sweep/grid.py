@@ -44,19 +44,19 @@ def expand(config: SweepConfig, sizes: Mapping[str, int]) -> tuple[Cell, ...]:
     points = math.prod(map(len, axes))
     if points > _MOST_POINTS:
         raise _too_many(points, "combinations of static axes", _MOST_POINTS)
-    cells: dict[CellConfig, None] = {}  # ordered, and each once
+    configs: dict[CellConfig, None] = {}  # ordered, and each once
     for point in itertools.product(*axes):
         static = dict(zip(STATIC_AXES, point, strict=True))
-        cells[_resolve(config, static, sizes[static["dataset"]])] = None
-        if len(cells) > _MOST_CELLS:
+        configs[_resolve(config, static, sizes[static["dataset"]])] = None
+        if len(configs) > _MOST_CELLS:
             raise _too_many(points, "cells", _MOST_CELLS)
-    found, members = [], 0
-    for cell in cells:
-        found.append(Cell(cell, _members(config, cell)))
-        members += len(found[-1].members)
+    cells, members = [], 0
+    for cell_config in configs:
+        cells.append(Cell(cell_config, _members(config, cell_config)))
+        members += len(cells[-1].members)
         if members > _MOST_POINTS:
             raise _too_many(members, "members of all cells", _MOST_POINTS)
-    return tuple(found)
+    return tuple(cells)
 
 
 def _check_layers(config: SweepConfig) -> None:
@@ -95,20 +95,20 @@ def _resolve(config: SweepConfig, static: dict, available: int) -> CellConfig:
     steps = config.steps or max(length, 1)
     if steps >= 2**31:  # steps are 32-bit numbers in the store
         raise UserError(f"--epochs={config.epochs}: {steps} steps are too many")
-    # Only a norm with running averages has more than one kind of statistics.
+    # Only a norm with running averages can be evaluated by several statistics.
     running = NORMS[norm].running
-    bn_eval = config.bn_eval if running else config.bn_eval[:1]
+    statistics = config.eval_statistics if running else config.eval_statistics[:1]
     often = min(config.eval_epochs * train_size / batch_size, _NEVER)
     eval_every = config.eval_every or max(math.ceil(round(often, 6)), 1)
-    probes = askable(config.probes, norm, config.norm)
+    quantities = askable(config.quantities, norm, config.norm)
     same = {name: getattr(config, name) for name in named(CellConfig, axis=None)}
     resolved = {
         "steps": steps,
         "eval_every": eval_every,
-        "probes": probes,
-        "probe_every": (config.probe_every or eval_every) if probes else 0,
+        "quantities": quantities,
+        "probe_every": (config.probe_every or eval_every) if quantities else 0,
         "train_eval_size": min(config.train_eval_size, train_size),
-        "bn_eval": bn_eval,
+        "eval_statistics": statistics,
     }
     return CellConfig(**static, **(same | resolved))
 
@@ -131,18 +131,18 @@ def _unread(
     config: SweepConfig, kind: type, reads: Mapping[str, frozenset[str]]
 ) -> dict[str, Any]:
     """The settings of ``kind`` that a cell does not read, at what they are then."""
-    found = {}
+    unread = {}
     for spec, setting in settings_of(kind):
         for registry, value in setting.read_by.items():
             if spec.name not in reads[registry]:
                 first = getattr(config, spec.name)[0] if value is FIRST else value
-                found[spec.name] = first
-    return found
+                unread[spec.name] = first
+    return unread
 
 
-def _members(config: SweepConfig, cell: CellConfig) -> tuple[Member, ...]:
+def _members(config: SweepConfig, cell_config: CellConfig) -> tuple[Member, ...]:
     """Seed by seed, so that members with the same batches stand together."""
-    unread = _unread(config, Member, _reads(dataclasses.asdict(cell)))
+    unread = _unread(config, Member, _reads(dataclasses.asdict(cell_config)))
     axes = {
         name: (unread[name],) if name in unread else getattr(config, name)
         for name in MEMBER_AXES
@@ -150,10 +150,10 @@ def _members(config: SweepConfig, cell: CellConfig) -> tuple[Member, ...]:
     if "grouping" not in unread:
         grouping = axes["grouping"]
         check(grouping)
-        if cell.regroup_at >= cell.steps and grouping != ("sequential",):
+        if cell_config.regroup_at >= cell_config.steps and grouping != ("sequential",):
             raise UserError(
-                f"--regroup_at={cell.regroup_at}: channels would never be grouped in "
-                f"{cell.steps} steps"
+                f"--regroup_at={cell_config.regroup_at}: channels would never be "
+                f"grouped in {cell_config.steps} steps"
             )
     seeds = range(config.seed, config.seed + config.num_seeds)
     count = len(seeds) * math.prod(map(len, axes.values()))

@@ -17,12 +17,12 @@ from normlab.errors import UserError
 from normlab.members.memory import (
     Footprint,
     available_bytes,
-    choose_chunk,
+    choose_member_chunk,
     compiled_bytes,
     tree_bytes,
     working_bytes,
 )
-from normlab.members.over import choose_conv, choose_mode
+from normlab.members.over import choose_conv, choose_execution
 from normlab.members.placement import choose_devices
 from normlab.run_options import RunOptions
 from normlab.sweep.grid import describe, expand, plan_size
@@ -43,17 +43,19 @@ class CellPlan:
     dataset: Dataset
     program: Program
     footprint: Footprint
-    mode: str
-    chunk: int
-    chunk_why: str
+    execution: str
+    member_chunk: int
+    member_chunk_why: str
     devices: int = 1
 
     @property
     def device_bytes(self) -> int:
         """Bytes on the devices while the cell runs, the copies of its data included."""
-        own = self.footprint.total(self.chunk, self.mode, self.devices)
+        members_bytes = self.footprint.total(
+            self.member_chunk, self.execution, self.devices
+        )
         data_bytes = sum(x.nbytes for x in data_arrays(self.dataset).values())
-        return own + self.devices * data_bytes
+        return members_bytes + self.devices * data_bytes
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Plan:
     """Cells of a sweep, ``total`` with those that were left out."""
 
     cells: tuple[CellPlan, ...]
-    mode_why: str
+    execution_why: str
     total: int
 
     @property
@@ -74,15 +76,15 @@ class Plan:
         lines = [
             f"plan: {some}{counted(self.total, 'cell')}, {counted(members, 'member')}, "
             f"{steps:,} {plural(steps, 'member-step')}",
-            f"execution: {first.mode} ({self.mode_why})",
+            f"execution: {first.execution} ({self.execution_why})",
         ]
         for plan in self.cells:
             config = plan.cell.config
             lines.append(
                 f"  {plan.name}: {counted(len(plan.cell.members), 'member')} x "
-                f"{counted(config.steps, 'step')} of {config.batch_size}, {plan.chunk} "
-                f"at once on {counted(plan.devices, 'device')} "
-                f"({plan.chunk_why}), up to {plan.device_bytes / 2**20:.0f} MiB"
+                f"{counted(config.steps, 'step')} of {config.batch_size}, "
+                f"{plan.member_chunk} at once on {counted(plan.devices, 'device')} "
+                f"({plan.member_chunk_why}), up to {plan.device_bytes / 2**20:.0f} MiB"
             )
         return "\n".join(lines)
 
@@ -112,14 +114,16 @@ def make_plan(
     """
     datasets = _datasets(config, options)
     cells = _expand(config, datasets)
-    mode, mode_why = choose_mode(options.execution, jax.local_devices()[0].platform)
+    execution, execution_why = choose_execution(
+        options.execution, jax.local_devices()[0].platform
+    )
     plans = [
-        _plan_cell(cell, cells, datasets, options, mode)
+        _plan_cell(cell, cells, datasets, options, execution)
         for cell in cells
         if only is None or cell.id in only
     ]
     _check_widths(plans)
-    return Plan(tuple(plans), mode_why, len(cells))
+    return Plan(tuple(plans), execution_why, len(cells))
 
 
 def _check_widths(plans: Sequence[CellPlan]) -> None:
@@ -154,45 +158,57 @@ def _plan_cell(
     cells: tuple[Cell, ...],
     datasets: Mapping[str, Dataset],
     options: RunOptions,
-    mode: str,
+    execution: str,
 ) -> CellPlan:
     config, members = cell.config, len(cell.members)
     dataset = data.subset(datasets[config.dataset], config.train_size)
     name = describe(config, tuple(other.config for other in cells))
     platform = jax.local_devices()[0].platform
-    program = build_program(config, dataset, conv=choose_conv(mode, platform))
+    program = build_program(config, dataset, conv=choose_conv(execution, platform))
     try:
-        functions = _functions(program, cell, dataset, options.chunk_steps)
+        functions = _functions(program, cell, dataset, options.call_steps)
         footprint = _footprint(functions, working_bytes)
     except ValueError as error:  # a norm that does not fit the model, say
         raise UserError(f"{name} on {config.model}: {error}") from error
     data_bytes = sum(x.nbytes for x in data_arrays(dataset).values())
-    devices, available = _devices(options, members, mode, data_bytes)
+    devices, available = _devices(options, members, execution, data_bytes)
 
     def chosen(footprint: Footprint) -> tuple[int, str]:
-        return choose_chunk(
-            options.member_chunk, members, footprint, mode, available, devices
+        return choose_member_chunk(
+            options.member_chunk, members, footprint, execution, available, devices
         )
 
     _, (_, indices, *_) = functions[0]
     _check_fits(name, footprint.state + tree_bytes(indices), available)
-    chunk, why = chosen(footprint)
-    alone = footprint.total(1, mode)
-    if alone > available or chunk < members and options.member_chunk == "auto":
+    member_chunk, why = chosen(footprint)
+    alone = footprint.total(1, execution)
+    if alone > available or member_chunk < members and options.member_chunk == "auto":
         # The bound counts what the compiler never holds at once: ask it.
         started = time.monotonic()
         footprint = _footprint(functions, compiled_bytes, measured=True)
-        _check_fits(name, footprint.total(1, mode), available)
-        chunk, why = chosen(footprint)
+        _check_fits(name, footprint.total(1, execution), available)
+        member_chunk, why = chosen(footprint)
         why = f"{why} in {time.monotonic() - started:.1f} s"
     local = len(jax.local_devices())
-    if mode != "loop" and options.devices == "auto" and devices < min(local, members):
+    if (
+        execution != "loop"
+        and options.devices == "auto"
+        and devices < min(local, members)
+    ):
         why += (
             f"; it uses {devices} of {local} devices, because more would be idle or "
             "have no room for the data"
         )
     return CellPlan(
-        cell, name, dataset, program, footprint, mode, chunk, why, min(devices, chunk)
+        cell,
+        name,
+        dataset,
+        program,
+        footprint,
+        execution,
+        member_chunk,
+        why,
+        min(devices, member_chunk),
     )
 
 
@@ -206,12 +222,12 @@ def _check_fits(name: str, needed: int, available: int) -> None:
         raise UserError(
             f"{name}: one member takes {needed / 2**30:.1f} GiB, and "
             f"{available / 2**30:.1f} GiB are free; a smaller --width, --batch_size, "
-            "--eval_batch_size, --chunk_steps or --probe_... needs less"
+            "--eval_batch_size, --call_steps or --probe_... needs less"
         )
 
 
 def _devices(
-    options: RunOptions, members: int, mode: str, data_bytes: int
+    options: RunOptions, members: int, execution: str, data_bytes: int
 ) -> tuple[int, int]:
     """(devices that share the members, bytes free on them beside the data's copies)."""
     local = jax.local_devices()
@@ -219,9 +235,11 @@ def _devices(
     most = len(local)
     if cpu and options.devices == "auto":
         # A core's copy of the data is taken from memory that all of them share.
-        room = _COPIES_SHARE * available_bytes(local, options.deterministic)
-        most = min(most, max(1, int(room / max(data_bytes, 1))))
-    devices = choose_devices(options.devices, members, most, local[0].platform, mode)
+        free_bytes = _COPIES_SHARE * available_bytes(local, options.deterministic)
+        most = min(most, max(1, int(free_bytes / max(data_bytes, 1))))
+    devices = choose_devices(
+        options.devices, members, most, local[0].platform, execution
+    )
     free = available_bytes(local[:devices], options.deterministic)
     free -= devices * data_bytes
     return devices, max(free, 0)
@@ -232,7 +250,7 @@ _Shaped = tuple[Callable, tuple]
 
 
 def _functions(
-    program: Program, cell: Cell, dataset: Dataset, room: int
+    program: Program, cell: Cell, dataset: Dataset, call_steps: int
 ) -> tuple[_Shaped, ...]:
     """All that a program computes, with the shapes it is called with.
 
@@ -240,7 +258,7 @@ def _functions(
     """
     scalar = jax.ShapeDtypeStruct((), jnp.float32)
     count = jax.ShapeDtypeStruct((), jnp.int32)
-    indices = jax.ShapeDtypeStruct((room, cell.config.batch_size), jnp.int32)
+    indices = jax.ShapeDtypeStruct((call_steps, cell.config.batch_size), jnp.int32)
     seen = jax.ShapeDtypeStruct((cell.config.train_eval_size,), jnp.int32)
     arrays = {
         name: jax.ShapeDtypeStruct(x.shape, x.dtype)
@@ -250,7 +268,7 @@ def _functions(
         program.init, count, {name: scalar for name in HYPERPARAMETERS}
     )
     functions = [
-        (program.chunk, (state, indices, count, arrays)),
+        (program.call, (state, indices, count, arrays)),
         (program.evaluate, (state, seen, arrays)),
     ]
     batch = jax.ShapeDtypeStruct(indices.shape[1:], indices.dtype)

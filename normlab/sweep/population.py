@@ -13,7 +13,7 @@ import numpy as np
 from normlab.cell import Cell
 from normlab.data.batches import batch_indices, current_order
 from normlab.errors import one_line
-from normlab.members.chunks import Chunks, take
+from normlab.members.chunks import MemberChunks, take
 from normlab.members.over import OverMembers, nan_is_a_result
 from normlab.members.placement import Placement, padded
 from normlab.sweep.regroup import regrouped
@@ -25,7 +25,7 @@ Metrics = dict[str, np.ndarray]
 
 
 class Population:
-    """The states of a cell's members, in chunks of equal size.
+    """The states of a cell's members, in member chunks of equal size.
 
     A single chunk stays on the device; several take turns, and wait in the host's
     memory.
@@ -34,9 +34,9 @@ class Population:
       program: what one member does.
       cell: whose members.
       data: the arrays of the dataset, on the device.
-      mode: ``vmap``, ``map`` or ``loop``.
-      chunk: members on the devices at once, rounded up to a multiple of theirs.
-      room: the most steps of one call of `train`.
+      execution: ``vmap``, ``map`` or ``loop``.
+      member_chunk: members on the devices at once, rounded up to a multiple of theirs.
+      call_steps: the most steps of one call of `train`.
       devices: what the members are spread over; by default the first device.
     """
 
@@ -46,28 +46,33 @@ class Population:
         cell: Cell,
         data: dict[str, jax.Array],
         *,
-        mode: str,
-        chunk: int,
-        room: int,
+        execution: str,
+        member_chunk: int,
+        call_steps: int,
         devices: Sequence[Any] = (),
     ):
-        self._cell, self._room = cell, room
+        self._cell, self._call_steps = cell, call_steps
         self._place = Placement(devices or jax.local_devices()[:1])
         self._data = self._place.share(data)
-        chunk = padded(chunk, self._place.count)
-        self._chunks = Chunks(len(cell.members), chunk)
+        member_chunk = padded(member_chunk, self._place.count)
+        self._member_chunks = MemberChunks(len(cell.members), member_chunk)
         place = self._place
         self._init = OverMembers(program.init, (True, True), "vmap", placement=place)
         self._train = OverMembers(
-            program.chunk, (True, True, False, False), mode, (0,), place
+            program.call, (True, True, False, False), execution, (0,), place
         )
         self._evaluate = OverMembers(
-            program.evaluate, (True, True, False), mode, placement=place
+            program.evaluate, (True, True, False), execution, placement=place
         )
         measure = program.probe.measure if program.probe else _nothing
-        self._probe = OverMembers(measure, (True, True, False), mode, placement=place)
+        self._probe = OverMembers(
+            measure, (True, True, False), execution, placement=place
+        )
         self._channels = OverMembers(
-            program.channels or _nothing, (True, True, False), mode, placement=place
+            program.channels or _nothing,
+            (True, True, False),
+            execution,
+            placement=place,
         )
         self._states: list[Any] = []
 
@@ -84,8 +89,8 @@ class Population:
 
     def start(self) -> None:
         """Initialises every member."""
-        for chunk in self._chunks:
-            members = [self._cell.members[i] for i in chunk]
+        for places in self._member_chunks:
+            members = [self._cell.members[i] for i in places]
             seeds = jnp.array([member.seed for member in members], jnp.int32)
             values = {
                 name: jnp.array([getattr(m, name) for m in members], jnp.float32)
@@ -94,7 +99,7 @@ class Population:
             self._keep(self._init(*self._place.split((seeds, values))))
 
     def _keep(self, state: TrainState) -> None:
-        alone = len(self._chunks) == 1
+        alone = len(self._member_chunks) == 1
         self._states.append(state if alone else jax.device_get(state))
 
     def shapes(self) -> TrainState:
@@ -110,41 +115,45 @@ class Population:
 
     def state(self) -> TrainState:
         """The whole cell's state as numpy arrays with a leading member axis."""
-        return self._chunks.join([jax.device_get(state) for state in self._states])
+        return self._member_chunks.join(
+            [jax.device_get(state) for state in self._states]
+        )
 
     def restore(self, state: TrainState) -> None:
         """Replaces every member's state by what `state` once returned."""
         self._states = []
-        for chunk in self._chunks:
-            self._keep(self._place.split(take(state, chunk)))
+        for places in self._member_chunks:
+            self._keep(self._place.split(take(state, places)))
 
     def train(self, step: int, count: int) -> Metrics:
-        """Takes ``count`` steps, at most ``room``, from ``step`` on.
+        """Takes ``count`` steps, at most ``call_steps``, from ``step`` on.
 
         Returns:
           The batch metrics, each of shape (members, count).
         """
-        found, states, self._states = [], self._states, []
-        for chunk, state in zip(self._chunks, states, strict=True):
-            indices = self._indices(chunk, step, count)
+        batch_metrics, states, self._states = [], self._states, []
+        for places, state in zip(self._member_chunks, states, strict=True):
+            indices = self._indices(places, step, count)
             state, indices = self._place.split((state, indices))
             steps = self._place.share(jnp.int32(count))
             inputs = state, indices, steps, self._data
-            with self._naming(chunk, step, self._train, inputs):
+            with self._naming(places, step, self._train, inputs):
                 state, metrics = self._train(*inputs)
             self._keep(state)
-            found.append({k: np.asarray(v)[:, :count] for k, v in metrics.items()})
-        return self._chunks.join(found)
+            batch_metrics.append(
+                {k: np.asarray(v)[:, :count] for k, v in metrics.items()}
+            )
+        return self._member_chunks.join(batch_metrics)
 
     def evaluate(self, step: int) -> Metrics:
         """Evaluates every member after ``step`` updates; shapes are (members,)."""
-        found = []
-        for chunk, state in zip(self._chunks, self._states, strict=True):
-            state, rows = self._place.split((state, self._seen(chunk, step)))
+        evaluations = []
+        for places, state in zip(self._member_chunks, self._states, strict=True):
+            state, rows = self._place.split((state, self._seen(places, step)))
             inputs = state, rows, self._data
-            with self._naming(chunk, step, self._evaluate, inputs):
-                found.append(jax.device_get(self._evaluate(*inputs)))
-        return self._chunks.join(found)
+            with self._naming(places, step, self._evaluate, inputs):
+                evaluations.append(jax.device_get(self._evaluate(*inputs)))
+        return self._member_chunks.join(evaluations)
 
     def probe(self, step: int) -> dict[str, Metrics]:
         """Measures the program's quantities where every member stands.
@@ -152,13 +161,15 @@ class Population:
         Returns:
           Quantity -> field -> array of shape (members, ...).
         """
-        found = []
-        for chunk, state in zip(self._chunks, self._states, strict=True):
-            indices = self._indices(chunk, step, 1)[:, 0]
+        quantities = []
+        for places, state in zip(self._member_chunks, self._states, strict=True):
+            indices = self._indices(places, step, 1)[:, 0]
             state, indices = self._place.split((state, indices))
             with nan_is_a_result():
-                found.append(jax.device_get(self._probe(state, indices, self._data)))
-        return self._chunks.join(found)
+                quantities.append(
+                    jax.device_get(self._probe(state, indices, self._data))
+                )
+        return self._member_chunks.join(quantities)
 
     def regroup(self, step: int) -> None:
         """Groups the channels of every member's norms anew, each by its grouping.
@@ -169,17 +180,19 @@ class Population:
         groups = self._cell.config.groups
         assert groups is not None
         states, self._states = self._states, []
-        for chunk, state in zip(self._chunks, states, strict=True):
-            indices = self._indices(chunk, step, 1)[:, 0]
+        for places, state in zip(self._member_chunks, states, strict=True):
+            indices = self._indices(places, step, 1)[:, 0]
             state, indices = self._place.split((state, indices))
-            found = jax.device_get(self._channels(state, indices, self._data))
-            members = [self._cell.members[i] for i in chunk]
-            stats = regrouped(state.batch_stats, found, members, groups)
+            channel_statistics = jax.device_get(
+                self._channels(state, indices, self._data)
+            )
+            members = [self._cell.members[i] for i in places]
+            stats = regrouped(state.batch_stats, channel_statistics, members, groups)
             self._keep(replace(state, batch_stats=self._place.split(stats)))
 
     @contextlib.contextmanager
     def _naming(
-        self, chunk: np.ndarray, step: int, function: OverMembers, inputs: tuple
+        self, places: np.ndarray, step: int, function: OverMembers, inputs: tuple
     ) -> Iterator[None]:
         """Here an error of JAX's switches that look for NaN names the members.
 
@@ -191,9 +204,9 @@ class Population:
             yield
         except FloatingPointError as error:
             with nan_is_a_result():
-                found = jax.device_get(function(*inputs))
-            places = _not_finite(found, len(chunk))
-            members = [self._cell.members[i] for i in chunk[places]]
+                results = jax.device_get(function(*inputs))
+            lost = _not_finite(results, len(places))
+            members = [self._cell.members[i] for i in places[lost]]
             names = "; ".join(f"seed {one.seed}, lr {one.lr:g}" for one in members)
             said = one_line(error).rstrip(".")
             raise FloatingPointError(
@@ -202,11 +215,11 @@ class Population:
                 "smaller learning rate may keep it finite"
             ) from error
 
-    def _seen(self, chunk: np.ndarray, step: int) -> np.ndarray:
+    def _seen(self, places: np.ndarray, step: int) -> np.ndarray:
         """int32 (members, train_eval_size): the training images to evaluate on."""
         config = self._cell.config
         count, size = config.train_eval_size, config.train_size
-        seeds = [self._cell.members[i].seed for i in chunk]
+        seeds = [self._cell.members[i].seed for i in places]
         if config.train_eval == "fixed":
             return np.broadcast_to(
                 np.arange(count, dtype=np.int32), (len(seeds), count)
@@ -215,22 +228,24 @@ class Population:
         now = [current_order(s, step, config.batch_size, size, order) for s in seeds]
         return np.stack(now)[:, :count]
 
-    def _indices(self, chunk: np.ndarray, step: int, count: int) -> np.ndarray:
-        """int32 (members, room, batch size); rows from ``count`` on are not read."""
+    def _indices(self, places: np.ndarray, step: int, count: int) -> np.ndarray:
+        """int32 (members, call_steps, batch size); rows after ``count`` are unread."""
         config = self._cell.config
         size, order = config.train_size, config.batch_order
 
         @lru_cache
         def of_seed(seed: int) -> np.ndarray:
             rows = batch_indices(seed, step, count, config.batch_size, size, order)
-            return np.pad(rows, ((0, self._room - count), (0, 0)))
+            return np.pad(rows, ((0, self._call_steps - count), (0, 0)))
 
-        return np.stack([of_seed(self._cell.members[i].seed) for i in chunk])
+        return np.stack([of_seed(self._cell.members[i].seed) for i in places])
 
 
-def _not_finite(found: Any, count: int) -> np.ndarray:
+def _not_finite(results: Any, count: int) -> np.ndarray:
     """Which of ``count`` members have a NaN in their results; if none, an infinity."""
-    leaves = [x for x in jax.tree.leaves(found) if np.issubdtype(x.dtype, np.floating)]
+    leaves = [
+        x for x in jax.tree.leaves(results) if np.issubdtype(x.dtype, np.floating)
+    ]
     for check in (np.isnan, np.isinf):
         rows = [check(leaf).reshape(len(leaf), -1).any(1)[:count] for leaf in leaves]
         if (bad := np.logical_or.reduce(rows)).any():

@@ -11,7 +11,7 @@ from normlab.grouping import Channels, assign
 
 def regrouped(
     stats: dict[str, Any],
-    found: dict[str, Channels],
+    channel_statistics: dict[str, Channels],
     members: Sequence[Member],
     groups: int,
 ) -> dict[str, Any]:
@@ -21,7 +21,8 @@ def regrouped(
 
     Args:
       stats: norm layer -> ``assignment`` (M, C).
-      found: norm layer -> statistics of its channels, with a leading member axis.
+      channel_statistics: norm layer -> statistics of its channels, with a leading
+        member axis.
       members: M of them.
       groups: the number of groups.
     """
@@ -29,9 +30,9 @@ def regrouped(
     for number, layer in enumerate(sorted(stats)):
         assignments = np.array(stats[layer]["assignment"])
         for i, member in enumerate(members):
-            own = Channels(*(np.asarray(x)[i] for x in found[layer]))
-            if all(np.isfinite(x).all() for x in own):
+            channels = Channels(*(np.asarray(x)[i] for x in channel_statistics[layer]))
+            if all(np.isfinite(x).all() for x in channels):
                 key = (member.seed, number)
-                assignments[i] = assign(member.grouping, own, groups, key)
+                assignments[i] = assign(member.grouping, channels, groups, key)
         new[layer] = {"assignment": assignments}
     return new

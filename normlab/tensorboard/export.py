@@ -42,9 +42,9 @@ def export_run(run: str | Path, out: str | Path | None = None) -> Path:
     names = run_names(members(paths.root))
     written = 0
     with _replacing_folder(folder) as temporary:
-        for cell, own in names.groupby(level="cell", sort=False):
+        for cell, member_names in names.groupby(level="cell", sort=False):
             for member, series in series_of(paths.cell(str(cell))).items():
-                write_events(temporary / own[cell, member], series)
+                write_events(temporary / member_names[cell, member], series)
                 written += 1
         if not written:
             raise UserError(f"nothing is stored in {paths.root} yet")

@@ -54,10 +54,10 @@ def series_of(paths: CellPaths) -> dict[int, list[Series]]:
     for name in measured_names(paths):
         if name not in _NO_SERIES:
             parts.append(_quantity(paths, name))
-    found = defaultdict(list)
+    by_member = defaultdict(list)
     for member, series in chain.from_iterable(parts):
-        found[member].append(series)
-    return dict(found)
+        by_member[member].append(series)
+    return dict(by_member)
 
 
 def _metrics(paths: CellPaths) -> Iterator[tuple[int, Series]]:
@@ -104,11 +104,11 @@ def _histograms(
         # What was measured at another time may have another number of bins.
         starts = np.flatnonzero(rows["bin"] == 0)
         columns = [np.split(rows[key].to_numpy(), starts[1:]) for key in Bins._fields]
-        found = [Bins(*each) for each in zip(*columns, strict=True)]
-        whole = [bool(np.isfinite([b.left, b.right]).all()) for b in found]
+        histograms = [Bins(*each) for each in zip(*columns, strict=True)]
+        whole = [bool(np.isfinite([b.left, b.right]).all()) for b in histograms]
         if any(whole):
             steps = rows["step"].to_numpy()[starts][whole]
-            kept = [bins for bins, fine in zip(found, whole, strict=True) if fine]
+            kept = [bins for bins, fine in zip(histograms, whole, strict=True) if fine]
             yield member, Series("/".join([name, *where]), steps, kept)
 
 

@@ -1,1 +1,1 @@
-"""One member of a sweep, as pure functions: start, step, chunk of steps, evaluate."""
+"""One member of a sweep, as pure functions: start, step, call, evaluate."""

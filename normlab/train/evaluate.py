@@ -71,7 +71,7 @@ def make_evaluate(
       task: of the dataset, a key of `normlab.train.losses.LOSSES`.
       noise: whether norms with noise add it here, too: the same at every evaluation.
     """
-    own = LOSSES[task]
+    task_loss = LOSSES[task]
 
     def evaluate(params, batch_stats, images, targets):
         n = images.shape[0]
@@ -90,23 +90,23 @@ def make_evaluate(
                 mask=mask_N[:, None, None, None] if n % size else None,
                 rngs=noise_rngs(noise, number),
             )
-            found_N = {"loss": own.of_each(outputs_NK, targets)}
-            if own.right is not None:
-                right_N = own.right(outputs_NK, targets)
-                found_N["right"] = right_N.astype(jnp.float32)
+            per_image = {"loss": task_loss.of_each(outputs_NK, targets)}
+            if task_loss.right is not None:
+                right_N = task_loss.right(outputs_NK, targets)
+                per_image["right"] = right_N.astype(jnp.float32)
             # where, not a product: 0 x inf of a padded row would be NaN.
             return {
                 name: sums[name] + jnp.where(mask_N, values_N, 0).sum()
-                for name, values_N in found_N.items()
+                for name, values_N in per_image.items()
             }, None
 
         x, mask = in_batches(images, size)
         y, _ = in_batches(targets, size)
         numbers = jnp.arange(len(x))
-        names = ("loss",) if own.right is None else ("loss", "right")
+        names = ("loss",) if task_loss.right is None else ("loss", "right")
         start = {name: jnp.zeros((), jnp.float32) for name in names}
         sums, _ = jax.lax.scan(body, start, (x, y, mask, numbers))
-        loss = own.of_total(sums["loss"], n)
+        loss = task_loss.of_total(sums["loss"], n)
         return loss, accuracy(sums["right"] / n, loss) if "right" in sums else None
 
     return evaluate

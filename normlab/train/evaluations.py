@@ -1,4 +1,4 @@
-"""A member's evaluation: both splits, by each kind of statistics asked for."""
+"""A member's evaluation: both splits, by each of the statistics asked for."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,17 +12,17 @@ from normlab.train.state import TrainState
 
 
 def make_evaluations(
-    network: Network, kinds: Sequence[str], batch_size: int
+    network: Network, eval_statistics: Sequence[str], batch_size: int
 ) -> Callable[..., dict[str, jax.Array]]:
     """``evaluations(state, indices_E, data) -> metrics``, of one member.
 
     ``train_loss`` and ``train_accuracy`` over the training images of those indices,
-    ``test_loss`` and ``test_accuracy`` over all test images, by the first of ``kinds``;
-    and, where there are several, the same with ``_<kind>`` appended for each. A
-    regression has no accuracies.
+    ``test_loss`` and ``test_accuracy`` over all test images, by the first of
+    ``eval_statistics``; and, where there are several, the same with ``_<statistics>``
+    appended for each. A regression has no accuracies.
 
     Args:
-      kinds: of running, batch and precise; norms without running averages are
+      eval_statistics: of running, batch and precise; norms without running averages are
         evaluated in one way.
       batch_size: images at a time.
     """
@@ -40,28 +40,35 @@ def make_evaluations(
         )
 
     # Precise statistics take the place of running averages.
-    evaluates = {k: evaluate_by("batch" if k == "batch" else "running") for k in kinds}
+    evaluates = {
+        name: evaluate_by("batch" if name == "batch" else "running")
+        for name in eval_statistics
+    }
     precise = make_precise_statistics(
         network.without_memory(), network.scale, batch_size=batch_size, noise=noise
     )
 
     def evaluations(state: TrainState, seen_E: jax.Array, data: dict) -> dict:
-        found = {}
+        all_metrics = {}
         splits = {
             "train": (data["train_x"][seen_E], data["train_y"][seen_E]),
             "test": (data["test_x"], data["test_y"]),
         }
-        for kind, evaluate in evaluates.items():
+        for statistics, evaluate in evaluates.items():
             stats = state.batch_stats
-            if kind == "precise" and running:
+            if statistics == "precise" and running:
                 stats = precise(state.params, stats, data["train_x"])
             for split, (images, targets) in splits.items():
                 loss, accuracy = evaluate(state.params, stats, images, targets)
-                found[f"{split}_loss_{kind}"] = loss
+                all_metrics[f"{split}_loss_{statistics}"] = loss
                 if accuracy is not None:
-                    found[f"{split}_accuracy_{kind}"] = accuracy
-        first = f"_{kinds[0]}"
-        main = {k.removesuffix(first): v for k, v in found.items() if k.endswith(first)}
-        return main | (found if len(kinds) > 1 else {})
+                    all_metrics[f"{split}_accuracy_{statistics}"] = accuracy
+        first = f"_{eval_statistics[0]}"
+        main = {
+            k.removesuffix(first): v
+            for k, v in all_metrics.items()
+            if k.endswith(first)
+        }
+        return main | (all_metrics if len(eval_statistics) > 1 else {})
 
     return evaluations

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from normlab.errors import UserError
 from normlab.norms import NORMS
-from normlab.quantities import QUANTITIES, Here, Site, check, measure, needs
+from normlab.quantities import QUANTITIES, Point, Site, check, measure, needs
 from normlab.settings import ProbeSettings
 from normlab.train.losses import LOSSES
 from normlab.train.network import Network
@@ -18,7 +18,7 @@ from normlab.train.state import TrainState, augment_key, noise_key, probe_key
 from normlab.train.step import make_loss
 from normlab.train.taps import TappedNorm
 
-Found = dict[str, dict[str, jax.Array]]
+Measured = dict[str, dict[str, jax.Array]]
 Rate = Callable[[jax.Array, jax.Array], jax.Array]
 
 
@@ -108,7 +108,7 @@ def _the_members(lr: jax.Array, step: jax.Array) -> jax.Array:
 
 def make_measure(
     names: Sequence[str], site: Site, network: Network, rate: Rate = _the_members
-) -> Callable[..., Found]:
+) -> Callable[..., Measured]:
     """``measure(snapshot, indices_B, data) -> {quantity: {field: array}}``, one member.
 
     Gradient and loss are on the batch ``indices_B`` of the snapshot's step, augmented
@@ -127,7 +127,7 @@ def make_measure(
     size, task = site.settings.probe_images, network.task
     batch_loss = make_loss(network.model, task)
 
-    def measured(snapshot: Snapshot, indices_B: jax.Array, data: dict) -> Found:
+    def measured(snapshot: Snapshot, indices_B: jax.Array, data: dict) -> Measured:
         images, targets = data["train_x"], data["train_y"]
         x_NHWC = network.prepare(
             augment_key(snapshot.seed, snapshot.step), images[indices_B]
@@ -150,36 +150,36 @@ def make_measure(
             def of(params):
                 variables = {"params": params, "batch_stats": snapshot.batch_stats}
                 outputs: Any = network.model.apply(variables, x, statistics=statistics)
-                own = LOSSES[task]
-                return own.over(own.of_each(outputs, y))
+                task_loss = LOSSES[task]
+                return task_loss.over(task_loss.of_each(outputs, y))
 
             return of
 
-        here = Here(
+        point = Point(
             site=site,
             params=snapshot.params,
             next_params=snapshot.next_params,
             lr=rate(snapshot.lr, snapshot.step),
             loss=loss,
             tapped=tapped,
-            fixed={kind: fixed(kind) for kind in site.statistics},
+            fixed={name: fixed(name) for name in site.statistics},
             key=probe_key(snapshot.seed, snapshot.step),
             initial=lambda: network.initial(snapshot.seed)["params"],
         )
-        return measure(names, here)
+        return measure(names, point)
 
     return measured
 
 
 def make_probe(
-    names: Sequence[str], measured: Callable[..., Found], step: Callable
-) -> Callable[..., Found]:
+    names: Sequence[str], measured: Callable[..., Measured], step: Callable
+) -> Callable[..., Measured]:
     """``probe(state, indices_B, data)``: `make_measure`'s function while training.
 
     Where a quantity asks for the next point, it is where ``step`` goes from here.
     """
 
-    def probe(state: TrainState, indices_B: jax.Array, data: dict) -> Found:
+    def probe(state: TrainState, indices_B: jax.Array, data: dict) -> Measured:
         following = {}
         if needs(names, "next"):
             batch = data["train_x"][indices_B], data["train_y"][indices_B]

@@ -57,7 +57,7 @@ class Network:
 
 
 def build_network(
-    cell: CellConfig, dataset: Dataset, *, conv: str = "patches"
+    config: CellConfig, dataset: Dataset, *, conv: str = "patches"
 ) -> Network:
     """The network of a cell, for the training images in ``dataset``.
 
@@ -68,10 +68,10 @@ def build_network(
     Raises:
       UserError: an unknown model, norm or initialiser.
     """
-    model = build_model(cell, len(dataset.classes), conv=conv)
-    scale, prepare = _preparation(dataset, cell.standardize, cell.augment)
+    model = build_model(config, len(dataset.classes), conv=conv)
+    scale, prepare = _preparation(dataset, config.standardize, config.augment)
     return Network(
-        cell.model,
+        config.model,
         model,
         model.norm,
         dataset.task,
@@ -81,34 +81,38 @@ def build_network(
     )
 
 
-def build_model(cell: CellConfig, classes: int, *, conv: str = "patches") -> Any:
+def build_model(config: CellConfig, classes: int, *, conv: str = "patches") -> Any:
     """The cell's Linen module, with ``classes`` outputs."""
     return make_model(
-        cell.model,
-        norm=build_norm(cell),
-        width=cell.width,
-        init=cell.init,
+        config.model,
+        norm=build_norm(config),
+        width=config.width,
+        init=config.init,
         classes=classes,
         conv=conv,
-        dtype=layer_dtype(cell.precision),
+        dtype=layer_dtype(config.precision),
     )
 
 
-def build_norm(cell: CellConfig) -> Norm:
+def build_norm(config: CellConfig) -> Norm:
     """The cell's norm.
 
     Raises:
       UserError: an unknown norm.
     """
-    return make_norm(cell.norm, **{k: getattr(cell, k) for k in named(NormSettings)})
+    return make_norm(
+        config.norm, **{k: getattr(config, k) for k in named(NormSettings)}
+    )
 
 
-def _preparation(dataset: Dataset, how: str, flips: str) -> tuple[Callable, Callable]:
+def _preparation(
+    dataset: Dataset, standardization: str, augmentation: str
+) -> tuple[Callable, Callable]:
     """(images -> x_NHWC standardised, (key, images) -> x_NHWC augmented as well)."""
-    mean, std = feature_statistics(dataset.train_x, how)
+    mean, std = feature_statistics(dataset.train_x, standardization)
     scale = partial(standardize, mean=jnp.asarray(mean), std=jnp.asarray(std))
 
     def prepare(key: jax.Array, x_NHWC: jax.Array) -> jax.Array:
-        return augment(key, scale(x_NHWC), flips)
+        return augment(key, scale(x_NHWC), augmentation)
 
     return scale, prepare

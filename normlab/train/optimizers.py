@@ -83,8 +83,8 @@ def make_optimizer(name: str) -> optax.GradientTransformation:
 
 def with_hyperparameters(opt_state, values: dict[str, jax.Array]):
     """``opt_state`` with the scalars named in `HYPERPARAMETERS` set (float32)."""
-    found = {k: jnp.asarray(values[k], jnp.float32) for k in HYPERPARAMETERS}
-    return opt_state._replace(hyperparams=found)
+    hyperparams = {k: jnp.asarray(values[k], jnp.float32) for k in HYPERPARAMETERS}
+    return opt_state._replace(hyperparams=hyperparams)
 
 
 def learning_rate(opt_state) -> jax.Array:
@@ -110,8 +110,8 @@ def rate_at(
     if not any(map(_is_schedule, jax.tree.leaves(state, is_leaf=_is_schedule))):
         return lr
     none = jnp.zeros((), jnp.float32)
-    own = {"lr": lr, "momentum": none, "weight_decay": none}
-    state = with_hyperparameters(state, own)
+    hyperparameters = {"lr": lr, "momentum": none, "weight_decay": none}
+    state = with_hyperparameters(state, hyperparameters)
     state = jax.tree.map(
         lambda x: x._replace(count=step) if _is_schedule(x) else x,
         state,

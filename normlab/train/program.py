@@ -12,8 +12,8 @@ from normlab.data import Dataset
 from normlab.norms import NORMS
 from normlab.quantities import Site
 from normlab.settings import ProbeSettings
+from normlab.train.call import make_call
 from normlab.train.channels import make_channels
-from normlab.train.chunk import make_chunk
 from normlab.train.evaluations import make_evaluations
 from normlab.train.measure import make_measure, make_probe, site_of
 from normlab.train.network import build_network
@@ -41,8 +41,8 @@ class Program:
 
     Attributes:
       init: ``(seed, hyperparameters) -> state``.
-      chunk: ``(state, indices_KB, count, data) -> (state, metrics)``, see
-        `normlab.train.chunk`.
+      call: ``(state, indices_KB, count, data) -> (state, metrics)``, see
+        `normlab.train.call`.
       evaluate: ``(state, indices_E, data) -> metrics``, see
         `normlab.train.evaluations`.
       probe: of the cell's quantities; None if it has none.
@@ -51,7 +51,7 @@ class Program:
     """
 
     init: Callable[..., TrainState]
-    chunk: Callable
+    call: Callable
     evaluate: Callable
     probe: Probe | None
     channels: Callable | None = None
@@ -68,7 +68,7 @@ def data_arrays(dataset: Dataset) -> dict[str, np.ndarray]:
 
 
 def build_program(
-    cell: CellConfig, dataset: Dataset, *, conv: str = "patches"
+    config: CellConfig, dataset: Dataset, *, conv: str = "patches"
 ) -> Program:
     """The program of a cell, for the training images in ``dataset``.
 
@@ -80,21 +80,21 @@ def build_program(
       UserError: an unknown model, norm, initialiser or optimizer, or a norm that
         does not fit the model's channels.
     """
-    network = build_network(cell, dataset, conv=conv)
-    tx = make_optimizer(cell.optimizer)
+    network = build_network(config, dataset, conv=conv)
+    tx = make_optimizer(config.optimizer)
     step = make_step(network.model, tx, network.prepare, network.task)
-    evaluate = make_evaluations(network, cell.bn_eval, cell.eval_batch_size)
-    in_precision = partial(products_in, cell.precision)
+    evaluate = make_evaluations(network, config.eval_statistics, config.eval_batch_size)
+    in_precision = partial(products_in, config.precision)
     probe = channels = None
-    if cell.probes:
-        site = site_of(network, cell)
-        measure = make_measure(cell.probes, site, network, partial(rate_at, tx))
-        probe = Probe(site, in_precision(make_probe(cell.probes, measure, step)))
-    if NORMS[cell.norm].assigned:
+    if config.quantities:
+        site = site_of(network, config)
+        measure = make_measure(config.quantities, site, network, partial(rate_at, tx))
+        probe = Probe(site, in_precision(make_probe(config.quantities, measure, step)))
+    if NORMS[config.norm].assigned:
         channels = in_precision(make_channels(network))
     return Program(
         init=partial(init_state, network.model, tx, network.image_shape),
-        chunk=in_precision(make_chunk(step, step_metrics(network.task))),
+        call=in_precision(make_call(step, step_metrics(network.task))),
         evaluate=in_precision(evaluate),
         probe=probe,
         channels=channels,
@@ -102,7 +102,7 @@ def build_program(
 
 
 def build_measure(
-    cell: CellConfig,
+    config: CellConfig,
     dataset: Dataset,
     names: Sequence[str],
     settings: ProbeSettings,
@@ -115,8 +115,8 @@ def build_measure(
     Raises:
       UserError: one of the quantities cannot be measured on this cell.
     """
-    network = build_network(cell, dataset, conv=conv)
+    network = build_network(config, dataset, conv=conv)
     site = site_of(network, settings)
-    rate = partial(rate_at, make_optimizer(cell.optimizer))
+    rate = partial(rate_at, make_optimizer(config.optimizer))
     measure = make_measure(names, site, network, rate)
-    return site, products_in(cell.precision, measure)
+    return site, products_in(config.precision, measure)

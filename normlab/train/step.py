@@ -31,7 +31,7 @@ def make_loss(model: nn.Module, task: str = "classification") -> Callable:
     Args:
       task: of the dataset, a key of `normlab.train.losses.LOSSES`.
     """
-    own = LOSSES[task]
+    task_loss = LOSSES[task]
 
     def loss(params, batch_stats, x_NHWC, targets, noise_key=None):
         outputs_NK, updated = model.apply(
@@ -41,8 +41,8 @@ def make_loss(model: nn.Module, task: str = "classification") -> Callable:
             mutable=["batch_stats"],
             rngs={} if noise_key is None else {"noise": noise_key},
         )
-        losses_N = own.of_each(outputs_NK, targets)
-        return own.over(losses_N), (outputs_NK, updated.get("batch_stats", {}))
+        losses_N = task_loss.of_each(outputs_NK, targets)
+        return task_loss.over(losses_N), (outputs_NK, updated.get("batch_stats", {}))
 
     return loss
 

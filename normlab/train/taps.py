@@ -36,9 +36,9 @@ class TappedNorm:
             return layer
         inputs, outputs = self.moves
 
-        def tapped(x: jax.Array, **how: Any) -> jax.Array:
+        def tapped(x: jax.Array, **arguments: Any) -> jax.Array:
             y = x + inputs[name] if name in inputs else x
-            z = layer(y, **how)
+            z = layer(y, **arguments)
             z = z + outputs[name] if name in outputs else z
             self.before[name], self.after[name] = y, z
             return z

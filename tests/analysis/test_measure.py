@@ -135,7 +135,7 @@ def test_quantities_about_norms_are_measured_where_there_are_some(tmp_path):
 
 
 def test_without_successive_points_there_is_no_difference(tmp_path):
-    config = dataclasses.replace(CELL.config, path_next=False, probes=())
+    config = dataclasses.replace(CELL.config, path_next=False, quantities=())
     cell = dataclasses.replace(CELL, config=config)
     paths = CellPaths(tmp_path / "cell")
     run_cell(tiny.plan(cell), paths, RunOptions(), tiny.Silent())

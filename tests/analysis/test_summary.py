@@ -191,7 +191,7 @@ def test_evaluations_by_one_kind_of_statistics():
     frame = pd.DataFrame(
         {
             "norm": ["batch", "batch", "group", "batch_lp"],
-            "bn_eval": ["running,batch", "batch", "running", "running"],
+            "eval_statistics": ["running,batch", "batch", "running", "running"],
             "test_loss": [1.0, 2.0, 3.0, 4.0],
             "test_loss_batch": [5.0, NAN, NAN, NAN],
             "test_accuracy": [0.1, 0.2, 0.3, 0.4],

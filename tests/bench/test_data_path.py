@@ -23,11 +23,11 @@ def test_the_batch_is_the_standardised_one(dataset, count):
 
 
 @pytest.mark.parametrize(
-    ("mode", "devices"), [("map", "1"), ("map", "2"), ("vmap", "1"), ("loop", "1")]
+    ("execution", "devices"), [("map", "1"), ("map", "2"), ("vmap", "1"), ("loop", "1")]
 )
-def test_milliseconds_are_per_member_and_step(dataset, mode, devices, monkeypatch):
+def test_milliseconds_are_per_member_and_step(dataset, execution, devices, monkeypatch):
     ticks = itertools.count()
     monkeypatch.setattr(data_path.time, "perf_counter", lambda: float(next(ticks)))
-    options = RunOptions(execution=mode, devices=devices)
+    options = RunOptions(execution=execution, devices=devices)
     found = data_path.data_path_ms(task(dataset, options=options), 3)
     assert found == pytest.approx(1e3 / 2 / 11)

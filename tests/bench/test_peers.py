@@ -60,15 +60,15 @@ def test_a_peer_computes_what_normlab_does(name, variant, work, reference):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("mode", "devices"), [("map", "2"), ("vmap", "1"), ("loop", "1")]
+    ("execution", "devices"), [("map", "2"), ("vmap", "1"), ("loop", "1")]
 )
-def test_normlab_however_it_is_executed(mode, devices, dataset):
-    options = RunOptions(execution=mode, devices=devices)
+def test_normlab_however_it_is_executed(execution, devices, dataset):
+    options = RunOptions(execution=execution, devices=devices)
     work = task(dataset, "none", options=options)
     contender = normlab_contender(work)
     found = warm_up(contender, work.steps)
     by_map = warm_up(normlab_contender(task(dataset, "none")), work.steps)
-    loss_gaps({"map": by_map.losses, mode: found.losses}, CLOSE)
+    loss_gaps({"map": by_map.losses, execution: found.losses}, CLOSE)
     assert found.compile_seconds > 0
     assert 0 < (contender.memory() or 0) < 2**30
 

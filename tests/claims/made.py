@@ -62,7 +62,7 @@ def frame(
     per_epoch = config.train_size // config.batch_size
     fixed = dataclasses.asdict(config) | settings
     fixed |= {"steps": epochs * per_epoch, "eval_every": per_epoch}
-    fixed |= {"bn_eval": ",".join(config.bn_eval), "probes": ""}
+    fixed |= {"eval_statistics": ",".join(config.eval_statistics), "quantities": ""}
     name = "-".join([f"{k}={fixed[k]}" for k in sorted(fixed)] + [f"lr={lr}"])
     rows = []
     for member, seed in enumerate(seeds):

@@ -44,7 +44,7 @@ def test_a_claim_has_all_that_it_needs(claim: Claim):
         assert part.statistic and part.unit and part.rule.words
         for side in part.sides:
             assert side.name and set(side.where) <= known, side
-            assert side.evaluated in ("running", "batch", "precise")
+            assert side.statistics in ("running", "batch", "precise")
     for name in claim.needs:
         assert re.fullmatch(r"experiments/\w+\.flags", name)
     words = [part.statistic for part in claim.parts]
@@ -65,13 +65,13 @@ def test_no_runs():
 def test_sides_differ_in_what_they_are_compared_by():
     for claim in CLAIMS.values():
         for part in claim.parts:
-            sides = [(str(s.where), s.evaluated, s.across) for s in part.sides]
+            sides = [(str(s.where), s.statistics, s.across) for s in part.sides]
             assert len(set(sides)) == len(sides), part.statistic
 
 
 def report(norm: str, **more):
     own = REPORT_BATCH if norm == "batch" else {}
-    return frame(norm, **REPORT | own, bn_eval=("batch",), **more)
+    return frame(norm, **REPORT | own, eval_statistics=("batch",), **more)
 
 
 def one(name: str, *frames) -> dict[str, Verdict]:
@@ -108,8 +108,8 @@ def test_the_effect_of_a_mistake_is_a_difference_with_an_interval():
             "test_accuracy_batch": 0.72,
             "test_accuracy_precise": 0.71,
         }
-        evaluated = ("running", "batch", "precise")
-        settings: dict[str, Any] = {**CIFAR, "batch_size": size, "bn_eval": evaluated}
+        settings: dict[str, Any] = {**CIFAR, "batch_size": size}
+        settings["eval_statistics"] = ("running", "batch", "precise")
         return frame("batch", **settings, eval_batch_size=10000, more=more)
 
     found = one("B2", *(batch(size) for size in (10, 50, 100)))
@@ -142,7 +142,7 @@ def test_batch_norm_that_is_faster_supports_c1():
             # At batch size 10, which the report excepts, the other way round.
             own = -gain if size == 10 else gain
             place: dict[str, Any] = {**REPORT, "batch_size": size, "lr": lr}
-            place["bn_eval"] = ("batch",)
+            place["eval_statistics"] = ("batch",)
             yield frame("none", **place, train=spread(0.8), loss=spread(0.5))
             train, loss = spread(0.8 + own), spread(0.5 - own)
             yield frame("batch", **place | REPORT_BATCH, train=train, loss=loss)
@@ -163,7 +163,7 @@ def proper_bn(gain: float, at: int = 0, **more):
             own = gain if norm == "batch" and at in (0, size) else 0.0
             better, lower = spread(0.7 + own), spread(0.5 - own)
             place: dict[str, Any] = {**CIFAR, "batch_size": size, **more}
-            place["bn_eval"] = ("running", "precise")
+            place["eval_statistics"] = ("running", "precise")
             table = frame(norm, **place, test=better, train=better, loss=lower)
             for kind in ("test_accuracy", "train_accuracy"):
                 table[f"{kind}_precise"] = table[kind]
@@ -244,7 +244,7 @@ def test_chance_is_no_training():
 def test_how_batch_norm_is_evaluated_is_said():
     for claim in CLAIMS.values():
         sides = [side for part in claim.parts for side in part.sides]
-        precise = any(side.evaluated == "precise" for side in sides)
+        precise = any(side.statistics == "precise" for side in sides)
         words = [claim.remark, *(part.statistic for part in claim.parts)]
         assert not precise or "precise statistics" in " ".join(words), claim.id
 

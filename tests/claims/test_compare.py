@@ -191,19 +191,23 @@ def test_a_published_number_is_taken_from_a_single_side():
 
 def test_norms_are_evaluated_as_asked():
     more = {"test_accuracy_running": 0.6, "test_accuracy_batch": 0.8}
-    kinds = ("running", "batch", "precise")
-    evaluated = {"bn_eval": ("running", "batch"), "test": 0.6}
-    several = frame("batch", **CIFAR, **evaluated, more=more)
-    sides = {k: side(k, "a", {"norm": "batch"}, evaluated=k) for k in kinds}
+    statistics = ("running", "batch", "precise")
+    places = {"eval_statistics": ("running", "batch"), "test": 0.6}
+    several = frame("batch", **CIFAR, **places, more=more)
+    sides = {k: side(k, "a", {"norm": "batch"}, statistics=k) for k in statistics}
     evidence = Evidence({"r": several})
     assert median(evidence, part(sides["running"])) == pytest.approx(60)
     assert median(evidence, part(sides["batch"])) == pytest.approx(80)
     assert find(evidence, part(sides["precise"])).missing == (sides["precise"],)
-    single = Evidence({"r": frame("batch", **CIFAR, bn_eval=("batch",), test=0.7)})
+    single = Evidence(
+        {"r": frame("batch", **CIFAR, eval_statistics=("batch",), test=0.7)}
+    )
     assert median(single, part(sides["batch"])) == pytest.approx(70)
     assert find(single, part(sides["running"])).missing
     # A run of the other kind beside it changes nothing.
-    both = Evidence({"r": several, "s": frame("none", **CIFAR, bn_eval=("batch",))})
+    both = Evidence(
+        {"r": several, "s": frame("none", **CIFAR, eval_statistics=("batch",))}
+    )
     assert median(both, part(NONE)) == pytest.approx(70)
 
 

@@ -167,7 +167,7 @@ def test_measures_along_the_path(tmp_path):
     networks = evidence.members.index
     wanted = {
         LOSS_RANGE: 3.0,
-        SMOOTHNESS: 3.0,  # not 7, which is of a shorter probe than theirs
+        SMOOTHNESS: 3.0,  # not 7, which is of a shorter trial step than theirs
         GRADIENT_SIZE: 13.0,  # of 3, 4 and 12: no norm, and not the sum "all"
         GRADIENT_RANGE: 0.0,
         BETWEEN_LAYERS: np.log10(4),
@@ -203,7 +203,7 @@ def test_every_claims_measure_can_be_taken_of_a_run(tmp_path):
     networks = evidence.members.index
     for claim in CLAIMS.values():
         for part in claim.parts:
-            found = part.measure.of(evidence, networks, part.sides[0].evaluated)
+            found = part.measure.of(evidence, networks, part.sides[0].statistics)
             assert set(found.index) <= set(networks), part.statistic
 
 

@@ -33,7 +33,7 @@ def test_statistics_against_float64(images, how):
 
 
 def test_the_extremes_do_not_overflow():
-    # One more image than fits in a chunk, all as bright as can be.
+    # One more image than is summed at once, all as bright as can be.
     x = np.full((66_100, 1, 1, 1), 255, np.uint8)
     mean, std = feature_statistics(x, "feature")
     assert (mean.item(), std.item()) == (255, 1)
@@ -151,8 +151,8 @@ def test_the_key_alone_decides_and_jit_and_vmap_agree(batch, how):
     keys = jax.random.split(jax.random.key(3), 4)
     alone = [augment(key, batch, how) for key in keys]
     np.testing.assert_array_equal(alone[0], augment(keys[0], batch, how))
-    jitted = jax.jit(augment, static_argnames="how")
-    np.testing.assert_array_equal(alone[1], jitted(keys[1], batch, how=how))
+    jitted = jax.jit(augment, static_argnames="augmentation")
+    np.testing.assert_array_equal(alone[1], jitted(keys[1], batch, augmentation=how))
     together = jax.vmap(lambda key: augment(key, batch, how))(keys)
     np.testing.assert_array_equal(together, jnp.stack(alone))
     differ = not np.array_equal(alone[0], alone[1])

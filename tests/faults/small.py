@@ -33,11 +33,11 @@ CELL = tiny.cell(
     steps=14,
     eval_every=5,
     path_every=3,
-    probes=("gradient_norm",),
+    quantities=("gradient_norm",),
     probe_every=4,
 )
 PLAN = tiny.plan(CELL)
-OPTIONS = RunOptions(checkpoint_seconds=0.0, chunk_steps=4)
+OPTIONS = RunOptions(checkpoint_seconds=0.0, call_steps=4)
 CONFIG = SweepConfig(steps=14)
 
 
@@ -124,7 +124,7 @@ SWEEP = {
     "path_every": 2,
     "train_eval_size": 16,
     "eval_batch_size": 50,
-    "chunk_steps": 2,
+    "call_steps": 2,
     "checkpoint_seconds": 0,
     "compilation_cache": "none",
     "devices": 1,

@@ -46,7 +46,12 @@ def like():
     """The shapes of the cell's state."""
     plan = small.PLAN
     population = Population(
-        plan.program, plan.cell, {}, mode=plan.mode, chunk=plan.chunk, room=4
+        plan.program,
+        plan.cell,
+        {},
+        execution=plan.execution,
+        member_chunk=plan.member_chunk,
+        call_steps=4,
     )
     return population.shapes()
 

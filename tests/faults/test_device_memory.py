@@ -38,7 +38,7 @@ def tables(paths: CellPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
     return to_frame(metrics), probes
 
 
-PLAN = tiny.plan(small.CELL, mode="map")
+PLAN = tiny.plan(small.CELL, execution="map")
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +65,8 @@ def test_it_goes_on_with_fewer_and_keeps_what_was_recorded(
     usual, tried = getattr(Population, work), []
 
     def limited(population, step, *args):
-        tried.append((step, population._chunks.size))
-        if step >= 4 and population._chunks.size > 2:
+        tried.append((step, population._member_chunks.size))
+        if step >= 4 and population._member_chunks.size > 2:
             exhaust()
         return usual(population, step, *args)
 
@@ -82,13 +82,13 @@ def test_it_goes_on_with_fewer_and_keeps_what_was_recorded(
 
 def test_a_recorded_chunk_that_memory_no_longer_holds_is_not_kept(monkeypatch, caplog):
     """A CPU that runs out has no error: whoever takes too much is killed, each time."""
-    plan = tiny.plan(small.CELL, mode="vmap", chunk=1)
+    plan = tiny.plan(small.CELL, execution="vmap", member_chunk=1)
     plan = dataclasses.replace(plan, footprint=Footprint(0, 2**20))
     record = {"execution": "vmap", "member_chunk": 3, "devices": 1}
 
     def again(free: int) -> int:
         monkeypatch.setattr(adapt, "available_bytes", lambda *_: free)
-        return adapt.as_before(plan, record, RunOptions()).chunk
+        return adapt.as_before(plan, record, RunOptions()).member_chunk
 
     assert again(2**23) == 3
     assert not caplog.text

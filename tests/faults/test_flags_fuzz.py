@@ -117,8 +117,8 @@ def _other(path: Path) -> bool:
 def untraced(monkeypatch):
     """Plans whose programs are built and not traced, which costs a second each."""
 
-    def functions(program, cell, dataset, room):
-        indices = jax.ShapeDtypeStruct((room, cell.config.batch_size), jnp.int32)
+    def functions(program, cell, dataset, call_steps):
+        indices = jax.ShapeDtypeStruct((call_steps, cell.config.batch_size), jnp.int32)
         state = jax.ShapeDtypeStruct((), jnp.float32)
         return ((lambda state, indices: state, (state, indices)),)
 
@@ -186,15 +186,15 @@ often = settings(
 @example(["--epsilon=1e300"])
 @example(["--lr=1e39"])
 @example(["--width=1e300"])
-@example(["--chunk_steps=2147483647"])
+@example(["--call_steps=2147483647"])
 @example(["--num_seeds=1000000000"])
 @example([f"--lr={MANY}"])
 @example([f"--train_size={MANY}"])
 @example(["--out=\udcff"])
 @example(["--data_dir=a\0b"])
 @example(["--lr=" + "x" * 10**6])
-@example(["--probes=hessian_top", "--probe_iterations=2147483647"])
-@example(["--probes=effective_smoothness", "--probe_etas=1e300"])
+@example(["--quantities=hessian_top", "--probe_iterations=2147483647"])
+@example(["--quantities=effective_smoothness", "--probe_etas=1e300"])
 @given(sweeps)
 @often
 def test_any_words_plan_a_sweep_or_end_in_one_line(untraced, argv):
@@ -231,7 +231,7 @@ def test_every_flag_of_a_sweep_at_its_edges(untraced, name):
     ("argv", "said"),
     [
         (["--width=10000"], "GiB are free"),
-        (["--chunk_steps=2147483647"], "GiB are free"),
+        (["--call_steps=2147483647"], "GiB are free"),
         (["--epsilon=1e-320"], "0 in float32"),
         (["--epsilon=1.2e-38"], ""),
         (["--weight_decay=3e38", "--lr=1.2e-38"], ""),

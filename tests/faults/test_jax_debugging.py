@@ -15,8 +15,9 @@ import pytest
 
 from normlab.analysis import __main__ as analysis
 from normlab.landscape import __main__ as landscape
-from normlab.members.over import MODES, OverMembers, nan_is_a_result
+from normlab.members.over import OverMembers, nan_is_a_result
 from normlab.members.placement import Placement
+from normlab.settings.devices import EXECUTIONS
 from normlab.store import RunPaths, load, load_quantity
 from normlab.store.load import measured
 from normlab.store.run import read_record
@@ -34,7 +35,7 @@ SETTINGS = {
     "norm": "none,batch,group_correlated",
     "groups": 2,
     "grouping": "correlated",
-    "bn_eval": "running,batch,precise",
+    "eval_statistics": "running,batch,precise",
     "lr": "0,1e-2",
     "steps": 3,
     "eval_every": 2,
@@ -44,7 +45,7 @@ NO_JIT = ("no jit", "nans")
 BOTH = [("nans", "infs"), pytest.param(NO_JIT, marks=pytest.mark.slow)]
 # Ratios to the distance that a learning rate of 0 moves are not finite.
 PROBED = {
-    "probes": "effective_smoothness,gradient_lipschitz",
+    "quantities": "effective_smoothness,gradient_lipschitz",
     "norm": "batch",
     "path_every": 1,
 }
@@ -194,23 +195,25 @@ def test_a_real_nan_is_the_failure_of_its_cell(
     assert load(out)["diverged"].any()
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_a_nan_is_found_whatever_was_excused_before(mode):
+@pytest.mark.parametrize("execution", EXECUTIONS)
+def test_a_nan_is_found_whatever_was_excused_before(execution):
     """JAX itself no longer looks, once a thread was in ``jax.debug_nans(False)``."""
-    log = OverMembers(jnp.log, (True,), mode)
+    log = OverMembers(jnp.log, (True,), execution)
     with jax.debug_nans(True):
         np.testing.assert_array_equal(log(jnp.ones(2)), 0)
         with nan_is_a_result():
-            assert np.isnan(OverMembers(jnp.log, (True,), mode)(-jnp.ones(2))).all()
+            assert np.isnan(
+                OverMembers(jnp.log, (True,), execution)(-jnp.ones(2))
+            ).all()
         for _ in range(2):
             with pytest.raises(FloatingPointError, match="nan"):
                 log(-jnp.ones(2))
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_members_over_devices_without_compiling(mode):
-    place = Placement(jax.local_devices()[: 1 if mode == "loop" else 2])
-    log = OverMembers(jnp.log, (True,), mode, donate=(0,), placement=place)
+@pytest.mark.parametrize("execution", EXECUTIONS)
+def test_members_over_devices_without_compiling(execution):
+    place = Placement(jax.local_devices()[: 1 if execution == "loop" else 2])
+    log = OverMembers(jnp.log, (True,), execution, donate=(0,), placement=place)
     x = place.split(jnp.arange(1.0, 5.0))
     with jax.disable_jit():
         np.testing.assert_allclose(log(x), np.log(np.arange(1, 5)), rtol=1e-6)

@@ -18,16 +18,16 @@ from tests.called import called
 from tests.faults import small
 
 pytestmark = pytest.mark.faults
-PROBES = ("gradient_norm", "activation_moments")
+QUANTITIES = ("gradient_norm", "activation_moments")
 # Norms with one kind of evaluation and with two; a member that diverges.
 SETTINGS = {
     "norm": "none,batch,group",
     "groups": 2,
-    "bn_eval": "running,batch",
+    "eval_statistics": "running,batch",
     "lr": "1e-2,1e38",
     "steps": 7,
     "eval_every": 5,
-    "probes": ",".join(PROBES),
+    "quantities": ",".join(QUANTITIES),
     "probe_every": 3,
 }
 
@@ -54,7 +54,7 @@ def folder(request, run, tmp_path_factory) -> Path:
 def globs(folder: Path) -> dict[str, str]:
     """What a user would write for each kind of part, and how many rows it has."""
     found = {"metrics": "metrics/*.parquet"}
-    for name in PROBES:
+    for name in QUANTITIES:
         found[f"probes of {name}"] = f"probes/{name}/*.parquet"
     found["analysis"] = "analysis/gradient_norm.parquet"
     return {

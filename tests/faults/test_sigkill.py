@@ -42,7 +42,7 @@ def command(out: Path, cache: Path, norm: str) -> list[str]:
         "path_every": 9,
         "train_eval_size": 32,
         "eval_batch_size": 50,
-        "chunk_steps": 4,
+        "call_steps": 4,
         "checkpoint_seconds": 0,
         "compilation_cache": cache,
         "out": out,

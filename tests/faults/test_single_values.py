@@ -125,15 +125,15 @@ def words(out, **changes) -> list[str]:
 
 ONE_AT_A_TIME = [
     {"batch_size": 1},
-    {"eval_batch_size": 1, "bn_eval": "batch"},
-    {"eval_batch_size": 1, "bn_eval": "running,batch"},
-    {"eval_batch_size": 1, "bn_eval": "precise"},
+    {"eval_batch_size": 1, "eval_statistics": "batch"},
+    {"eval_batch_size": 1, "eval_statistics": "running,batch"},
+    {"eval_batch_size": 1, "eval_statistics": "precise"},
     # The last batch: of 10 test images, of 24 or 16 training images.
-    {"eval_batch_size": 9, "bn_eval": "batch"},
-    {"eval_batch_size": 3, "train_eval_size": 3, "bn_eval": "batch"},
-    {"eval_batch_size": 5, "train_eval_size": 16, "bn_eval": "batch"},
-    {"eval_batch_size": 23, "bn_eval": "precise"},
-    {"probes": "hessian_trace", "probe_images": 1, "probe_every": 2},
+    {"eval_batch_size": 9, "eval_statistics": "batch"},
+    {"eval_batch_size": 3, "train_eval_size": 3, "eval_statistics": "batch"},
+    {"eval_batch_size": 5, "train_eval_size": 16, "eval_statistics": "batch"},
+    {"eval_batch_size": 23, "eval_statistics": "precise"},
+    {"quantities": "hessian_trace", "probe_images": 1, "probe_every": 2},
 ]
 
 
@@ -158,7 +158,7 @@ def test_one_image_of_one_pixel(norm, changes, capsys, tmp_path, tally):
         {"norm": "group_correlated", "groups": 4},
         {"norm": "layer", "width": 0.25},
         {"norm": "none,group", "groups": "2,4"},
-        {"norm": "instance", "probes": "activation_moments"},
+        {"norm": "instance", "quantities": "activation_moments"},
     ],
     ids=str,
 )
@@ -179,7 +179,7 @@ def test_groups_behind_a_dense_layer(capsys, tmp_path):
     argv = words(tmp_path / "run", dataset="digits", model="small_cnn", width=0.5)
     argv += ["--norm=group", "--norm_dense=true", "--init=standard", "--groups=8"]
     assert says(capsys, sweep, *argv, "--dry_run") == ""
-    for more in ([], ["--probes=activation_moments"]):
+    for more in ([], ["--quantities=activation_moments"]):
         said = says(capsys, sweep, *argv, "--norm=instance", *more, "--dry_run")
         assert said == (
             "instance on small_cnn: layer norm3 (instance): a channel of one image "
@@ -190,10 +190,15 @@ def test_groups_behind_a_dense_layer(capsys, tmp_path):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"eval_batch_size": 1, "bn_eval": "running"},
-        {"batch_size": 2, "eval_batch_size": 2, "bn_eval": "batch,precise"},
+        {"eval_batch_size": 1, "eval_statistics": "running"},
+        {"batch_size": 2, "eval_batch_size": 2, "eval_statistics": "batch,precise"},
         {"norm": "group", "groups": 2, "batch_size": 1, "eval_batch_size": 1},
-        {"norm": "layer", "bn_eval": "batch", "batch_size": 1, "eval_batch_size": 9},
+        {
+            "norm": "layer",
+            "eval_statistics": "batch",
+            "batch_size": 1,
+            "eval_batch_size": 9,
+        },
         {"norm": "none", "batch_size": 1},
     ],
     ids=str,

@@ -87,7 +87,7 @@ def sweep(out: Path, **flags) -> list[str]:
         "train_size": 128,
         "train_eval_size": 16,
         "eval_batch_size": 500,
-        "bn_eval": "batch",
+        "eval_statistics": "batch",
         "num_seeds": 1,
         "lr": "1e-3",
         "compilation_cache": "none",
@@ -160,7 +160,7 @@ def test_a_hundred_thousand_steps(tmp_path, tally):
             steps=steps,
             width=0.25,
             eval_every=1000,
-            chunk_steps=1000,
+            call_steps=1000,
             checkpoint_seconds=1,
         )
 

@@ -12,10 +12,10 @@ from tests.compiled_once import compiled_once
 from tests.faults.commands import assert_fine, call, commands
 
 pytestmark = pytest.mark.faults
-KINDS = declared(RecordingSettings.__dataclass_fields__["bn_eval"]).known
+STATISTICS = declared(RecordingSettings.__dataclass_fields__["eval_statistics"]).known
 
 SIZE = 30
-PROBES = ("gradient_norm", "parameter_norm", "activation_moments", "loss_range")
+QUANTITIES = ("gradient_norm", "parameter_norm", "activation_moments", "loss_range")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -41,8 +41,8 @@ SETTINGS = (
     flag("eval_every", [0, 1, 2, 100]),
     flag("eval_batch_size", [1, 7, SIZE, 10**6]),
     flag("train_eval_size", [1, 7, 10**6]),
-    flag("bn_eval", [*KINDS, ",".join(KINDS)]),
-    flag("probes", ["", *PROBES, ",".join(PROBES)]),
+    flag("eval_statistics", [*STATISTICS, ",".join(STATISTICS)]),
+    flag("quantities", ["", *QUANTITIES, ",".join(QUANTITIES)]),
     flag("path_every", [0, 1, 5]),
     flag("lr", ["0", "1e-37", "1e30", "3e38", "0.1,0.01,1"]),
     flag("weight_decay", ["0", "3e38"]),
@@ -52,7 +52,7 @@ SETTINGS = (
     flag("augment", ["none", "flip_crop"]),
     flag("execution", ["vmap", "map", "loop"]),
     flag("member_chunk", ["auto", "1", "2"]),
-    flag("chunk_steps", [1, 3]),
+    flag("call_steps", [1, 3]),
 )
 MODELS = ["small_cnn", "deep_linear", "resnet20"]
 

@@ -59,7 +59,7 @@ def folder(tmp_path_factory) -> Path:
 def seen(folder) -> list[list[str]]:
     words = [
         "--train_size=60", "--batch_size=20", "--norm=batch", "--steps=2",
-        "--num_seeds=1", "--width=0.1", "--path_every=1", "--probes=gradient_norm",
+        "--num_seeds=1", "--width=0.1", "--path_every=1", "--quantities=gradient_norm",
         f"--out={folder / 'out' / 'run'}", f"--data_dir={folder / 'data'}",
     ]  # fmt: skip
     home, temporary = str(folder / "home"), str(folder / "tmp")

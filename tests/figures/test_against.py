@@ -68,7 +68,7 @@ def test_the_best_rate_is_chosen_at_every_batch_size(tmp_path):
 
 def test_every_evaluation_of_batch_norm_has_a_line(sizes):
     is_batch = sizes["norm"] == "batch"
-    frame = sizes.assign(bn_eval=np.where(is_batch, "running,batch", ""))
+    frame = sizes.assign(eval_statistics=np.where(is_batch, "running,batch", ""))
     for name, shift in (("train_accuracy", 0.1), ("test_accuracy", 0.2)):
         frame[f"{name}_batch"] = (frame[name] + shift).where(is_batch)
     table, figure = drawn("batch_size", frame)
@@ -110,7 +110,7 @@ def test_what_else_varies_is_told(tmp_path):
 
 def test_a_regression_has_losses_by_each_kind_of_statistics(tmp_path):
     cells = [make_cell(norm="batch", batch_size=size) for size in (2, 8)]
-    frame = run_of(cells, tmp_path).assign(bn_eval="running,batch")
+    frame = run_of(cells, tmp_path).assign(eval_statistics="running,batch")
     frame = frame.assign(train_accuracy=np.nan, test_accuracy=np.nan)
     for name in ("train_loss", "test_loss"):
         frame[f"{name}_batch"] = frame[name] + 2.0

@@ -14,10 +14,10 @@ from normlab.store import load_quantity
 from normlab.store.quantities import to_table, write_analysis
 from tests.store.handmade import make_cell, write_run
 
-KINDS = ("batch", "running")
+STATISTICS = ("batch", "running")
 STEPS = (0, 10, 20)
 LABELS = {
-    "statistics": KINDS,
+    "statistics": STATISTICS,
     "rank": (1, 2, 3),
     "sample": (0, 1),
     "node": (0, 1, 2),
@@ -31,8 +31,8 @@ def norms(**changes):
     return [make_cell(**changes), group]
 
 
-def top_of(member, step: int, kind: int) -> list[float]:
-    first = 1.0 + member.seed + 100 * member.lr + step + 5 * kind
+def top_of(member, step: int, name: int) -> list[float]:
+    first = 1.0 + member.seed + 100 * member.lr + step + 5 * name
     return [first, first / 2, first / 4]
 
 
@@ -43,13 +43,13 @@ def written(folder, cells, values=top_of, keep=None) -> pd.DataFrame:
     """
     paths = write_run(folder, cells)
     for cell in cells:
-        kinds = KINDS if cell.config.norm == "batch" else KINDS[:1]
-        labels = LABELS | {"statistics": kinds}
+        statistics = STATISTICS if cell.config.norm == "batch" else STATISTICS[:1]
+        labels = LABELS | {"statistics": statistics}
         tables = []
         for step in STEPS:
             eigenvalue = np.array(
                 [
-                    [values(member, step, k) for k in range(len(kinds))]
+                    [values(member, step, k) for k in range(len(statistics))]
                     for member in cell.members
                 ]
             )
@@ -80,10 +80,12 @@ def saved(figure: Figure) -> Figure:
 
 def test_sharpness_is_the_first_rank_by_statistics_norm_and_rate(tmp_path):
     table = sharpness.tabulate(written(tmp_path, norms()))
-    assert len(table) == 2 * 3 * (2 + 1)  # rates, steps, kinds of batch and of group
+    assert len(table) == 2 * 3 * (
+        2 + 1
+    )  # rates, steps, statistics of batch and of group
     for _, row in table.iterrows():
-        kind = KINDS.index(row["statistics"])
-        expected = 2.0 + 100 * row["lr"] + row["step"] + 5 * kind
+        name = STATISTICS.index(row["statistics"])
+        expected = 2.0 + 100 * row["lr"] + row["step"] + 5 * name
         ends = expected - 1, expected, expected + 1
         np.testing.assert_allclose(row[["low", "median", "high"]].tolist(), ends)
         assert row["n"] == SEEDS and row["edge"] == pytest.approx(2 / row["lr"])
@@ -93,16 +95,16 @@ def test_sharpness_is_the_first_rank_by_statistics_norm_and_rate(tmp_path):
     assert "batch statistics" in axes[0, 0].get_ylabel()
     assert "running averages" in axes[1, 0].get_ylabel()
     assert "(nats/θ²)" in axes[0, 0].get_ylabel()
-    for row, kind in zip(axes, KINDS, strict=True):
+    for row, name in zip(axes, STATISTICS, strict=True):
         for ax, lr in zip(row, (1e-3, 1e-2), strict=True):
             lines = {
                 line.get_label(): np.asarray(line.get_xydata()) for line in ax.lines
             }
-            shown = table[(table["statistics"] == kind) & (table["lr"] == lr)]
+            shown = table[(table["statistics"] == name) & (table["lr"] == lr)]
             for setting, rows in shown.groupby("setting"):
                 np.testing.assert_allclose(lines[setting], rows[["step", "median"]])
-            assert ("2/lr" in lines) == (kind == "batch")  # the loss that is descended
-            if kind == "batch":
+            assert ("2/lr" in lines) == (name == "batch")  # the loss that is descended
+            if name == "batch":
                 np.testing.assert_allclose(lines["2/lr"][:, 1], 2 / lr)
             low, high = ax.get_ylim()
             assert ax.get_yscale() == "log" and low < 1.2 and high > 2 / 1e-3
@@ -132,9 +134,9 @@ def test_sharpness_without_running_averages_has_one_row(tmp_path):
 
 
 def test_sharpness_of_what_diverges(tmp_path):
-    def values(member, step, kind):
+    def values(member, step, name):
         lost = member.seed == 0 and step > 0
-        return [np.nan] * 3 if lost else top_of(member, step, kind)
+        return [np.nan] * 3 if lost else top_of(member, step, name)
 
     frame = written(tmp_path, norms(), values)
     table = sharpness.tabulate(frame)
@@ -152,18 +154,18 @@ def spectrum(folder, cells, bad=(), steps=STEPS) -> pd.DataFrame:
     """
     paths = write_run(folder, cells)
     for cell in cells:
-        kinds = KINDS if cell.config.norm == "batch" else KINDS[:1]
+        statistics = STATISTICS if cell.config.norm == "batch" else STATISTICS[:1]
         rows = []
         for m, member in enumerate(cell.members):
             for step in steps:
-                for k, kind in enumerate(kinds):
+                for k, name in enumerate(statistics):
                     for sample in LABELS["sample"]:
                         out = 10.0 * (1 + k) + member.seed + 0.1 * sample + step
                         nodes = [(0.0, 0.9), (out, 0.1), (np.nan, 0.0)]
                         if member.seed in bad:
                             nodes = [(np.nan, np.nan)] * 3
                         rows += [
-                            (m, step, kind, sample, node, value, weight)
+                            (m, step, name, sample, node, value, weight)
                             for node, (value, weight) in enumerate(nodes)
                         ]
         columns = ["member", "step", "statistics", "sample", "node", "value", "weight"]
@@ -180,10 +182,10 @@ def test_the_spectrum_is_that_of_the_last_step(tmp_path):
     groups = table.groupby(keys)
     assert len(groups) == (2 + 1) * 2 * SEEDS
     for _, rows in groups:
-        kind, seed = rows["statistics"].iloc[0], rows["seed"].iloc[0]
+        name, seed = rows["statistics"].iloc[0], rows["seed"].iloc[0]
         x, density = rows["eigenvalue"], rows["density"]
         assert np.trapezoid(density, x) == pytest.approx(1, rel=1e-3)
-        outside = 10.0 * (1 + KINDS.index(kind)) + seed + 0.05 + 20
+        outside = 10.0 * (1 + STATISTICS.index(name)) + seed + 0.05 + 20
         mean = np.trapezoid(density * x, x)
         assert mean == pytest.approx(0.1 * outside, rel=1e-2)
         far = x > outside / 2
@@ -211,8 +213,8 @@ def test_norms_are_smoothed_alike_and_the_figure_says_how(tmp_path):
     np.testing.assert_allclose(bulks, peak, rtol=0.02)
     figure = saved(hessian_spectrum.draw(table))
     assert "smoothed by σ, 2% of a panel's range" in words(figure)
-    for ax, kind in zip(figure.axes[::2], KINDS, strict=True):
-        width = table.loc[table["statistics"] == kind, "width"].iloc[0]
+    for ax, name in zip(figure.axes[::2], STATISTICS, strict=True):
+        width = table.loc[table["statistics"] == name, "width"].iloc[0]
         assert [text.get_text() for text in ax.texts] == [f"σ = {width:.2g}"]
 
 

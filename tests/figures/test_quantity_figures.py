@@ -271,7 +271,7 @@ def test_short_captions_tell_what_is_averaged(drawn, sources):
         figure = FIGURES["santurkar_1"].draw(FIGURES["santurkar_1"].tabulate(rows))
         assert ("accuracy: means of 10 steps" in words(figure)) == told
     _, figure = drawn("santurkar_4", "vgg")
-    assert "range over probes of 0.5 to 4 learning rates" in words(figure)
+    assert "range over trial steps of 0.5 to 4 learning rates" in words(figure)
     _, figure = drawn("santurkar_11", "vgg")
     assert "(to step 15000)" in "".join(ax.get_ylabel() for ax in figure.axes)
 

@@ -102,9 +102,9 @@ def test_a_row_of_a_thin_copy_is_the_steps_it_stands_for(tmp_path):
     assert set(binned(whole, "batch_loss", bins=100)["steps_averaged"]) == {1}
 
 
-def test_the_band_is_over_the_papers_probes(vgg):
+def test_the_band_is_over_the_papers_trial_steps(vgg):
     frame = vgg.table("effective_smoothness")
-    # A longer grid changes nothing: the paper's probes are 0.5 to 4 learning rates.
+    # A longer grid changes nothing: the paper's steps are 0.5 to 4 learning rates.
     more = pd.concat([frame, frame.assign(eta=0.125, loss=0.0, beta=1e9)])
     for rows in (frame, more):
         table = one(FIGURES["santurkar_4"].tabulate(rows), source="run", point=POINT)
@@ -119,7 +119,7 @@ def test_the_band_is_over_the_papers_probes(vgg):
     assert "batch l1" in set(tables_of(vgg, "santurkar_12")["setting"])
 
 
-def test_a_probe_that_diverges_leaves_no_range(vgg):
+def test_a_trial_step_that_diverges_leaves_no_range(vgg):
     frame = vgg.table("effective_smoothness")
     here = (frame[list(WHERE)] == pd.Series(WHERE)).all(axis=1)
     lost = here & (frame["seed"] == 1) & (frame["eta"] == 2.0)
@@ -141,7 +141,7 @@ def tables_of(sources: Sources, name: str) -> pd.DataFrame:
     return drawing.tabulate(*(sources.table(read) for read in drawing.reads))
 
 
-def test_other_probes_count_where_none_is_the_papers(vgg):
+def test_other_trial_steps_count_where_none_is_the_papers(vgg):
     frame = vgg.table("effective_smoothness")
     table = FIGURES["santurkar_4"].tabulate(frame.assign(eta=frame["eta"] * 100))
     assert not one(table, source="run").empty
@@ -153,7 +153,7 @@ def test_the_gradients_change_by_the_length_of_the_step(vgg):
         "lr 0.1, weight_decay 0"
     }  # the paper has lines of it
     own = one(table, source="run", setting="batch")
-    assert len(own) == 3 * 4  # steps, probes
+    assert len(own) == 3 * 4  # steps, trial steps
     frame = vgg.table("effective_smoothness")
     frame = one(frame, label="batch", lr=0.1, weight_decay=0.0)
     for step in made.STEPS:

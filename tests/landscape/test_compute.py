@@ -234,16 +234,16 @@ def test_members_differ_and_share_a_program(run):
 
 
 @pytest.mark.parametrize(
-    ("mode", "devices"), [("vmap", "1"), ("loop", "1"), ("map", "3")]
+    ("execution", "devices"), [("vmap", "1"), ("loop", "1"), ("map", "3")]
 )
-def test_execution_changes_nothing(run, mode, devices):
+def test_execution_changes_nothing(run, execution, devices):
     config = {"kind": "line", "points": 5, "span": 0.25}
     plain = landscape(run, **config).table
     folder = landscape_folder(
         run.cell(CELLS["batch"].id), landscape(run, **config).settings
     )
     shutil.rmtree(folder)
-    other = landscape(run, execution=mode, devices=devices, **config).table
+    other = landscape(run, execution=execution, devices=devices, **config).table
     assert len(plain) == len(other)
     np.testing.assert_allclose(plain["loss"], other["loss"], rtol=1e-4)
 

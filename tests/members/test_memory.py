@@ -9,7 +9,7 @@ from normlab.members import memory
 from normlab.members.memory import (
     Footprint,
     available_bytes,
-    choose_chunk,
+    choose_member_chunk,
     tree_bytes,
     working_bytes,
 )
@@ -23,7 +23,7 @@ from tests import tiny
 @pytest.fixture(scope="module")
 def plan():
     config = tiny.sweep_config(norm=("batch",), num_seeds=2, batch_size=(32,))
-    return make_plan(config, RunOptions(execution="vmap", chunk_steps=3)).cells[0]
+    return make_plan(config, RunOptions(execution="vmap", call_steps=3)).cells[0]
 
 
 def test_state_bytes_are_exact(plan):
@@ -46,7 +46,7 @@ def test_working_bytes_bound_what_the_compiler_takes():
     arrays = to_device(data_arrays(data))
     indices = jnp.zeros((3, cell.config.batch_size), jnp.int32)
     for function, args in (
-        (program.chunk, (state, indices, whole, arrays)),
+        (program.call, (state, indices, whole, arrays)),
         (program.evaluate, (state, jnp.arange(9), arrays)),
     ):
         compiled = jax.jit(function).lower(*args).compile()
@@ -92,9 +92,9 @@ def test_the_compiler_measures_where_the_bound_leaves_members_out(
 ):
     """The bound counts what is never held at once; the compiled program does not."""
     config = tiny.sweep_config(norm=("batch",), num_seeds=8)
-    options = RunOptions(execution="vmap", chunk_steps=3)
+    options = RunOptions(execution="vmap", call_steps=3)
     (free,) = make_plan(config, options).cells
-    assert (free.chunk, free.footprint.measured) == (16, False)
+    assert (free.member_chunk, free.footprint.measured) == (16, False)
     # Half of what the bound asks for (the data is taken off before).
     need = free.footprint.total(16, "vmap") / memory._SHARE
     data_bytes = sum(x.nbytes for x in data_arrays(free.dataset).values())
@@ -104,8 +104,8 @@ def test_the_compiler_measures_where_the_bound_leaves_members_out(
     (tight,) = make_plan(config, options).cells
     assert tight.footprint.measured
     assert tight.footprint.working < free.footprint.working
-    assert "as the compiler measured" in tight.chunk_why
-    assert tight.chunk > 8  # what the bound alone would have let in
+    assert "as the compiler measured" in tight.member_chunk_why
+    assert tight.member_chunk > 8  # what the bound alone would have let in
 
 
 def test_compiled_bytes_of_a_function_counted_by_hand():
@@ -133,7 +133,7 @@ def test_compiled_bytes_of_a_function_counted_by_hand():
 def test_choose_chunk(asked, members, fits, size):
     footprint = Footprint(state=0, working=1000)
     available = int(fits * 1000 / memory._SHARE) + 10
-    found, why = choose_chunk(asked, members, footprint, "vmap", available)
+    found, why = choose_member_chunk(asked, members, footprint, "vmap", available)
     assert found == size
     assert ("asked for" in why) == (asked != "auto")
 

@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from normlab.members.over import MODES, OverMembers, choose_mode
+from normlab.members.over import OverMembers, choose_execution
 from normlab.run_options import RunOptions
+from normlab.settings.devices import EXECUTIONS
 from normlab.store.layout import CellPaths
 from normlab.sweep.execute import run_cell
 from normlab.sweep.population import Population, to_device
@@ -36,17 +37,17 @@ def traces(monkeypatch):
     return found
 
 
-@pytest.mark.parametrize("mode, chunk", [("map", 4), ("loop", 2)])
-def test_a_cell_traces_its_step_once(mode, chunk, traces):
+@pytest.mark.parametrize("execution, member_chunk", [("map", 4), ("loop", 2)])
+def test_a_cell_traces_its_step_once(execution, member_chunk, traces):
     data = tiny.dataset()
     cell = tiny.cell(tiny.members(lrs=(0.1, 0.2, 0.3), seeds=(0, 1), weight_decay=0.1))
     population = Population(
         tiny.program(cell.config, data),
         cell,
         to_device(data_arrays(data)),
-        mode=mode,
-        chunk=chunk,
-        room=4,
+        execution=execution,
+        member_chunk=member_chunk,
+        call_steps=4,
     )
     assert traces == []
     population.start()
@@ -59,8 +60,8 @@ def test_a_cell_traces_its_step_once(mode, chunk, traces):
 
 def test_running_a_cell_traces_its_step_once(traces, tmp_path):
     cell = tiny.cell(path_every=4)
-    plan = tiny.plan(cell, chunk=3)
-    run_cell(plan, CellPaths(tmp_path), RunOptions(chunk_steps=5), tiny.Silent())
+    plan = tiny.plan(cell, member_chunk=3)
+    run_cell(plan, CellPaths(tmp_path), RunOptions(call_steps=5), tiny.Silent())
     assert len(traces) == 1
 
 
@@ -77,45 +78,45 @@ def test_a_call_never_compiles_again():
         double(jnp.arange(4.0))
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_mapped_and_shared_arguments(mode):
+@pytest.mark.parametrize("execution", EXECUTIONS)
+def test_mapped_and_shared_arguments(execution):
     def function(tree, shared, x):
         return {"sum": tree["a"] * shared + x.sum(), "a": tree["a"]}
 
-    over = OverMembers(function, (True, False, True), mode)
+    over = OverMembers(function, (True, False, True), execution)
     a, x = jnp.arange(3.0), jnp.arange(6.0).reshape(3, 2)
     found = over({"a": a}, jnp.float32(10.0), x)
     np.testing.assert_array_equal(found["sum"], [1.0, 15.0, 29.0])
     np.testing.assert_array_equal(found["a"], a)
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_donation_is_safe_and_silent(mode):
+@pytest.mark.parametrize("execution", EXECUTIONS)
+def test_donation_is_safe_and_silent(execution):
     """Donated or not, the same numbers; what was not donated can be used again."""
     shared, start = jnp.arange(4.0), np.arange(8.0, dtype="float32").reshape(2, 4)
 
     def function(state, shared):
         return state + shared, state.sum()
 
-    over = OverMembers(function, (True, False), mode, donate=(0,))
+    over = OverMembers(function, (True, False), execution, donate=(0,))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         state = jnp.asarray(start)
         for _ in range(3):
             given = state
             state, _ = over(state, shared)
-            if mode != "loop":
+            if execution != "loop":
                 assert given.is_deleted()
     np.testing.assert_array_equal(state, start + 3 * np.arange(4.0))
     np.testing.assert_array_equal(shared, np.arange(4.0))
 
 
-def test_unknown_mode():
-    with pytest.raises(ValueError, match="mode must be one of"):
+def test_an_unknown_execution():
+    with pytest.raises(ValueError, match="execution must be one of"):
         OverMembers(jnp.sin, (True,), "pmap")
 
 
 def test_auto_is_told_by_the_platform_and_a_wish_is_granted():
-    assert choose_mode("auto", "cpu")[0] == "map"
-    assert choose_mode("auto", "gpu")[0] == "vmap"
-    assert choose_mode("loop", "gpu") == ("loop", "asked for")
+    assert choose_execution("auto", "cpu")[0] == "map"
+    assert choose_execution("auto", "gpu")[0] == "vmap"
+    assert choose_execution("loop", "gpu") == ("loop", "asked for")

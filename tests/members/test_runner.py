@@ -1,4 +1,4 @@
-"""A function over members, without a sweep: in chunks, over devices, in any mode."""
+"""A function over members without a sweep: in chunks, over devices, in any way."""
 
 import jax
 import jax.numpy as jnp

@@ -243,11 +243,11 @@ def start(data):
 @pytest.fixture(scope="module")
 def train(data, arrays):
     """(state, number of steps up to 2) -> state; without augmentation."""
-    chunk = jax.jit(noisy_program(data).chunk)
+    call = jax.jit(noisy_program(data).call)
 
     def train(state, count):
         picks = (jnp.arange(10).reshape(2, 5) + 5 * state.step) % 24
-        return chunk(state, picks, jnp.int32(count), arrays)[0]
+        return call(state, picks, jnp.int32(count), arrays)[0]
 
     return train
 

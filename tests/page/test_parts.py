@@ -1,15 +1,18 @@
 """What the page is made of: curves to explore, folded claims, alternative texts."""
 
+import json
 import math
 
 import numpy as np
 import pytest
 
 from normlab.claims import CLAIMS, ledger
+from normlab.config import SweepConfig
 from normlab.figures import style
 from normlab.figures.tables import PAPER
-from normlab.page import alt, judged, series
+from normlab.page import alt, judged, origin, series
 from normlab.page.overview import overview, trained
+from normlab.serialize import to_json
 from normlab.store import load
 from tests.page.conftest import verdict
 from tests.store.handmade import make_cell, write_run
@@ -215,3 +218,11 @@ def test_overview(tmp_path):
     assert (found.norms, found.datasets) == (["batch", "none"], ["digits", "cifar10"])
     assert found.seeds == 5 and found.updates == "320"
     assert found._replace(steps=1_230_000).updates == "1.2 million"
+
+
+def test_a_stored_setting_is_shown_as_the_flag_of_today():
+    changes: dict = {"quantities": ("gradient_norm",), "eval_statistics": ("batch",)}
+    stored = json.loads(to_json(SweepConfig(steps=5, **changes)))
+    assert {"probes", "bn_eval"} < stored.keys()
+    wanted = {"--steps=5", "--quantities=gradient_norm", "--eval_statistics=batch"}
+    assert set(origin._changed(stored)) == wanted

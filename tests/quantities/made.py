@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from normlab.quantities import Here, Site
+from normlab.quantities import Point, Site
 from normlab.settings import ProbeSettings
 
 LAYERS = ("first", "second", "third")
@@ -54,13 +54,13 @@ def site(**changes: Any) -> Site:
     )
 
 
-def here(loss, values, *, lr=0.1, following=None, where: Site | None = None) -> Here:
+def point(loss, values, *, lr=0.1, following=None, where: Site | None = None) -> Point:
     """The point at the vector ``values``; ``following`` is the next one."""
 
     def nothing(params, moves):
         return loss(params), ({}, {})
 
-    return Here(
+    return Point(
         site=where or site(),
         params=tree(values),
         next_params=None if following is None else tree(following),

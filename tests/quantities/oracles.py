@@ -14,7 +14,7 @@ import numpy as np
 from tests.quantities import by_hand, tiny_point
 from tests.quantities.tiny_point import LAYERS, LR, OFF, PARAMS, SETTINGS, vector
 
-KINDS = ("batch", "running")
+STATISTICS = ("batch", "running")
 ETAS = SETTINGS["probe_etas"]
 
 
@@ -246,15 +246,15 @@ def signs() -> np.ndarray:
     return np.array([jax.random.rademacher(k, shape, jnp.float64) for k in keys])
 
 
-def krylov(kind, vector):
+def krylov(statistics, vector):
     """Ritz values, weights and residuals of the dense Hessian, ascending."""
     return by_hand.projected(
-        tiny_point.hessian(kind), vector, SETTINGS["probe_iterations"]
+        tiny_point.hessian(statistics), vector, SETTINGS["probe_iterations"]
     )
 
 
 def hessian_end(order: slice):
-    found = [krylov(kind, start_vector()) for kind in KINDS]
+    found = [krylov(statistics, start_vector()) for statistics in STATISTICS]
     return {
         "eigenvalue": np.array([values[order] for values, _, _ in found]),
         "residual": np.array([rests[order] for _, _, rests in found]),
@@ -262,7 +262,7 @@ def hessian_end(order: slice):
 
 
 def hessian_density():
-    found = [[krylov(kind, v) for v in signs()] for kind in KINDS]
+    found = [[krylov(statistics, v) for v in signs()] for statistics in STATISTICS]
     return {
         "value": np.array([[values for values, _, _ in row] for row in found]),
         "weight": np.array([[weights for _, weights, _ in row] for row in found]),
@@ -270,7 +270,10 @@ def hessian_density():
 
 
 def hessian_trace():
-    forms = [[v @ tiny_point.hessian(kind) @ v for v in signs()] for kind in KINDS]
+    forms = [
+        [v @ tiny_point.hessian(statistics) @ v for v in signs()]
+        for statistics in STATISTICS
+    ]
     samples = SETTINGS["probe_samples"]
     return {
         "trace": np.mean(forms, 1),

@@ -15,10 +15,10 @@ BINS = 4
 def histogram(monkeypatch, values) -> dict[str, np.ndarray]:
     """Of one channel of one layer, the same before and after it; (2, bins) each."""
     pair = (values[None], values[None])
-    monkeypatch.setattr(activation_histogram, "chosen", lambda here: [pair])
+    monkeypatch.setattr(activation_histogram, "chosen", lambda point: [pair])
     settings = SimpleNamespace(probe_bins=BINS)
-    here: Any = SimpleNamespace(site=SimpleNamespace(settings=settings))
-    found = activation_histogram.measure(here)
+    point: Any = SimpleNamespace(site=SimpleNamespace(settings=settings))
+    found = activation_histogram.measure(point)
     return {name: np.asarray(x, np.float64)[0, :, 0] for name, x in found.items()}
 
 

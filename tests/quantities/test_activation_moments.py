@@ -14,9 +14,9 @@ def test_moments_of_a_lopsided_channel(monkeypatch):
     after = 1 - 5 * before
     after[2] = 7.0  # of one value alone, whose mean is rounded
     pair = tuple(jnp.asarray(x, jnp.float32) for x in (before, after))
-    monkeypatch.setattr(activation_moments, "chosen", lambda here: [pair])
-    here: Any = None
-    found = activation_moments.measure(here)
+    monkeypatch.setattr(activation_moments, "chosen", lambda point: [pair])
+    point: Any = None
+    found = activation_moments.measure(point)
     exact = np.stack([before, after])[None]
     np.testing.assert_allclose(found["mean"], exact.mean(-1), rtol=1e-5)
     np.testing.assert_allclose(found["std"], exact.std(-1), rtol=1e-5, atol=1e-6)

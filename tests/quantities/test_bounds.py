@@ -37,7 +37,7 @@ def plain_norm(y, scale, bias, epsilon, groups):
     return yhat * scale.reshape(along) + bias.reshape(along)
 
 
-class Point(NamedTuple):
+class LayerPoint(NamedTuple):
     """A layer, the loss after it, and the loss's derivatives by autodiff."""
 
     layer: Layer
@@ -66,7 +66,7 @@ def draw(shape, seed=0, members=MEMBERS):
     return {name: jnp.asarray(value) for name, value in drawn.items()}
 
 
-def point(drawn, epsilon, groups, hessians=False) -> Point:
+def point(drawn, epsilon, groups, hessians=False) -> LayerPoint:
     """One member's point: every element of z meets every other in the loss."""
     y, scale, bias = drawn["y"], drawn["scale"], drawn["bias"]
 
@@ -83,7 +83,7 @@ def point(drawn, epsilon, groups, hessians=False) -> Point:
         return lambda v: (dense @ v.ravel()).reshape(at.shape)
 
     z = plain_norm(y, scale, bias, epsilon, groups)
-    return Point(
+    return LayerPoint(
         Layer(y, scale, epsilon, groups),
         jax.grad(before)(y),
         jax.grad(loss)(z),
@@ -119,7 +119,7 @@ class Sides(NamedTuple):
         return self.right - self.left
 
 
-def of_first_order(at: Point):
+def of_first_order(at: LayerPoint):
     return bounds.first_order(at.layer, at.output_gradient, at.input_gradient)
 
 
@@ -140,7 +140,7 @@ def own_forms(layer: Layer, product: Callable, v):
     return jax.lax.map(form, index.ravel()).reshape(parts.shape[:-1])
 
 
-def of_second_order(at: Point, direction, forms=row_forms) -> Sides:
+def of_second_order(at: LayerPoint, direction, forms=row_forms) -> Sides:
     layer = at.layer
     left = forms(layer, at.input_hessian, direction)
     u = bounds.push_forward(layer, direction)

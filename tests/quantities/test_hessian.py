@@ -27,13 +27,13 @@ def _exact(x64):
     """All of this in float64."""
 
 
-def here(matrix, key, *, iterations=ITERATIONS, samples=SAMPLES, running=False):
+def point_of(matrix, key, *, iterations=ITERATIONS, samples=SAMPLES, running=False):
     """The quadratic of ``matrix``, and of -2 ``matrix`` under running averages.
 
     The loss on the step's batch is another.
     """
     site = made.site(probe_iterations=iterations, probe_samples=samples)
-    point = made.here(made.quadratic(3 * matrix), X)
+    point = made.point(made.quadratic(3 * matrix), X)
     fixed = {"running": made.quadratic(-2 * matrix), "batch": made.quadratic(matrix)}
     site = dataclasses.replace(site, running=running)
     return dataclasses.replace(point, site=site, fixed=fixed, key=key)
@@ -41,7 +41,9 @@ def here(matrix, key, *, iterations=ITERATIONS, samples=SAMPLES, running=False):
 
 @functools.cache
 def program(**settings):
-    return jax.jit(lambda matrix, key: measure(NAMES, here(matrix, key, **settings)))
+    return jax.jit(
+        lambda matrix, key: measure(NAMES, point_of(matrix, key, **settings))
+    )
 
 
 def found(matrix=A, seed: int = 0, **settings):
@@ -80,7 +82,7 @@ def test_the_error_of_the_trace_is_as_large_as_it_says():
     """Over many keys it has, in units of the standard error, mean 0 and variance 1."""
 
     def one(key):
-        trace = measure(["hessian_trace"], here(jnp.asarray(A), key, samples=40))
+        trace = measure(["hessian_trace"], point_of(jnp.asarray(A), key, samples=40))
         return {name: x[0] for name, x in trace["hessian_trace"].items()}
 
     keys = jax.random.split(jax.random.key(7), 1000)
@@ -160,7 +162,7 @@ def test_member_by_member_the_unmapped_call():
 @pytest.mark.parametrize("running", [False, True])
 @pytest.mark.parametrize("iterations", [2, 20])
 def test_shapes_are_those_of_the_axes(running, iterations):
-    point = here(A, jax.random.key(0), iterations=iterations, running=running)
+    point = point_of(A, jax.random.key(0), iterations=iterations, running=running)
     shapes = jax.eval_shape(lambda: measure(NAMES, point))
     for name, fields in shapes.items():
         shape = tuple(len(point.site.labels(axis)) for axis in QUANTITIES[name].axes)
@@ -169,7 +171,7 @@ def test_shapes_are_those_of_the_axes(running, iterations):
 
 def test_kinds_of_statistics_are_in_the_order_of_their_labels():
     all_ = found(running=True)
-    site = here(A, jax.random.key(0), running=True).site
+    site = point_of(A, jax.random.key(0), running=True).site
     assert site.labels("statistics") == ("batch", "running")
     top, bottom = all_["hessian_top"], all_["hessian_bottom"]
     np.testing.assert_allclose(top["eigenvalue"][0], VALUES[:-4:-1], rtol=1e-8)
@@ -188,8 +190,8 @@ def test_both_ends_are_of_one_decomposition(monkeypatch):
         calls.append(args)
         return hessian.ritz_of(*args)
 
-    monkeypatch.setattr("normlab.quantities.here.ritz_of", counting)
-    point = here(A, jax.random.key(0))
+    monkeypatch.setattr("normlab.quantities.point.ritz_of", counting)
+    point = point_of(A, jax.random.key(0))
     jax.eval_shape(lambda: measure(["hessian_top", "hessian_bottom"], point))
     assert len(calls) == 1
 

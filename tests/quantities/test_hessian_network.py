@@ -1,4 +1,4 @@
-"""Hessians of a small network beside `jax.hessian`'s, for both kinds of statistics."""
+"""Hessians of a small network beside `jax.hessian`'s, for both statistics."""
 
 import dataclasses
 
@@ -13,12 +13,12 @@ from tests import tiny
 
 pytestmark = pytest.mark.slow
 NAMES = ("hessian_top", "hessian_bottom", "hessian_trace", "hessian_density")
-KINDS = ("batch", "running")
+STATISTICS = ("batch", "running")
 IMAGES, ITERATIONS, SAMPLES = 20, 60, 3
 MEMBERS = 2
 CONFIG = tiny.cell_config(
     norm="batch",
-    probes=NAMES,
+    quantities=NAMES,
     probe_images=IMAGES,
     probe_iterations=ITERATIONS,
     probe_samples=SAMPLES,
@@ -45,7 +45,7 @@ def states(program):
 
 
 def dense(state):
-    """kind -> the Hessian (P, P), every entry of it, by another way to the loss."""
+    """statistics -> the Hessian (P, P), every entry of it, by another way."""
     norm = make_norm("batch", norm_momentum=0.5)
     model = tiny.TinyNet(norm=norm, initializers=tiny.QUICK, classes=3)
     images = DATA.train_x.astype(np.float64)
@@ -53,14 +53,16 @@ def dense(state):
     labels = DATA.train_y[:IMAGES].astype(int)
     flat, tree_of = ravel_pytree(state.params)
 
-    def loss(vector, kind):
+    def loss(vector, statistics):
         variables = {"params": tree_of(vector), "batch_stats": state.batch_stats}
-        logits = model.apply(variables, jnp.asarray(x), statistics=kind)
+        logits = model.apply(variables, jnp.asarray(x), statistics=statistics)
         assert isinstance(logits, jax.Array)
         logs = jax.nn.log_softmax(logits)
         return -logs[jnp.arange(IMAGES), labels].mean()
 
-    return {kind: jax.hessian(loss)(flat, kind) for kind in KINDS}
+    return {
+        statistics: jax.hessian(loss)(flat, statistics) for statistics in STATISTICS
+    }
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +83,7 @@ def both():
 def test_the_dense_ones_are_of_every_parameter_and_differ(both):
     _, matrices = both
     for member in range(MEMBERS):
-        batch, running = (matrices[kind][member] for kind in KINDS)
+        batch, running = (matrices[statistics][member] for statistics in STATISTICS)
         assert batch.shape == (159, 159)
         np.testing.assert_allclose(batch, batch.T, atol=1e-12)
         apart = np.linalg.norm(batch - running)
@@ -90,13 +92,13 @@ def test_the_dense_ones_are_of_every_parameter_and_differ(both):
         assert abs(tops[0] / tops[1] - 1) > 0.01  # a hundred times what is asked below
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("statistics", STATISTICS)
 @pytest.mark.parametrize("member", range(MEMBERS))
-def test_three_eigenvalues_at_each_end(kind, member, both):
+def test_three_eigenvalues_at_each_end(statistics, member, both):
     found, matrices = both
-    values = np.linalg.eigvalsh(matrices[kind][member])
+    values = np.linalg.eigvalsh(matrices[statistics][member])
     assert values[2] < 0 < values[-3]
-    k = KINDS.index(kind)
+    k = STATISTICS.index(statistics)
     top, bottom = found["hessian_top"], found["hessian_bottom"]
     np.testing.assert_allclose(top["eigenvalue"][member, k], values[:-4:-1], rtol=1e-4)
     np.testing.assert_allclose(bottom["eigenvalue"][member, k], values[:3], rtol=1e-4)
@@ -104,37 +106,37 @@ def test_three_eigenvalues_at_each_end(kind, member, both):
         assert (end["residual"][member, k] < 1e-3 * abs(values).max()).all()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("statistics", STATISTICS)
 @pytest.mark.parametrize("member", range(MEMBERS))
-def test_trace_and_density_are_of_the_same_matrix(kind, member, both):
+def test_trace_and_density_are_of_the_same_matrix(statistics, member, both):
     found, matrices = both
-    k = KINDS.index(kind)
+    k = STATISTICS.index(statistics)
     trace, density = found["hessian_trace"], found["hessian_density"]
     value, weight = (density[name][member, k] for name in ("value", "weight"))
     means = (weight * value).sum(-1)
     np.testing.assert_allclose(159 * means.mean(), trace["trace"][member, k], rtol=1e-6)
     # Sixty of 159 nodes know the ends.
-    values = np.linalg.eigvalsh(matrices[kind][member])
+    values = np.linalg.eigvalsh(matrices[statistics][member])
     np.testing.assert_allclose(value[:, -1], values[-1], rtol=1e-6)
     np.testing.assert_allclose(value[:, 0], values[0], rtol=1e-4)
     # Of signs, <v, H v> has the variance of the entries beside the diagonal, twice.
-    off = matrices[kind][member] - np.diag(np.diag(matrices[kind][member]))
+    off = matrices[statistics][member] - np.diag(np.diag(matrices[statistics][member]))
     error = np.sqrt(2 * (off**2).sum() / SAMPLES)
-    wrong = trace["trace"][member, k] - np.trace(matrices[kind][member])
+    wrong = trace["trace"][member, k] - np.trace(matrices[statistics][member])
     assert abs(wrong) < 4 * error
 
 
 def test_a_member_alone_in_float32(both):
     """As training measures: the same, beside other members or not."""
     found, _ = both
-    config = dataclasses.replace(CONFIG, probes=("hessian_top", "hessian_bottom"))
+    config = dataclasses.replace(CONFIG, quantities=("hessian_top", "hessian_bottom"))
     program = tiny.program(config, DATA)
     assert program.probe is not None
     probe, members = jax.jit(program.probe.measure), states(program)
     for i in range(MEMBERS):
         state = jax.tree.map(lambda x, i=i: x[i], members)
         alone = probe(state, jnp.arange(5), ARRAYS)
-        for name in config.probes:
+        for name in config.quantities:
             values = alone[name]["eigenvalue"]
             assert values.dtype == jnp.float32
             expected = found[name]["eigenvalue"][i]

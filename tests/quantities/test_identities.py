@@ -10,7 +10,7 @@ import pytest
 
 from normlab.data.batches import batch_indices
 from normlab.norms import make_norm
-from normlab.quantities import QUANTITIES, Here, check, measure
+from normlab.quantities import QUANTITIES, Point, check, measure
 from normlab.quantities.bounds import bent
 from normlab.quantities.norm_layers import norm_layers
 from normlab.settings import ProbeSettings
@@ -27,7 +27,7 @@ GROUPS = [{"norm9": None, "norm10": None}, {"norm9": 2, "norm10": 3}]
 EPSILON = 0.1
 
 
-def two_layers(groups) -> Here:
+def two_layers(groups) -> Point:
     """input -> norm9 -> mixed and bent -> norm10 (no scale) -> loss, in float64."""
     rng = np.random.default_rng(0)
     sizes = [int(np.prod(shape)) for shape in SHAPES.values()]
@@ -59,26 +59,26 @@ def two_layers(groups) -> Here:
         groups=groups,
         epsilon=EPSILON,
     )
-    here = made.here(lambda p: 0.0, np.zeros(12), where=where)
-    return dataclasses.replace(here, params=params, tapped=tapped)
+    point = made.point(lambda p: 0.0, np.zeros(12), where=where)
+    return dataclasses.replace(point, params=params, tapped=tapped)
 
 
-def scales(here) -> list[jax.Array]:
-    return [here.params["norm9"]["scale"], jnp.ones(6)]
+def scales(point) -> list[jax.Array]:
+    return [point.params["norm9"]["scale"], jnp.ones(6)]
 
 
 @functools.partial(jax.jit, static_argnames="which")
 def measured(which):
     """Both quantities, the taps, and by dense Hessians both forms at each layer."""
-    here = two_layers(GROUPS[which])
-    taps, forms = here.taps, []
-    for name, scale in zip(SHAPES, scales(here), strict=True):
+    point = two_layers(GROUPS[which])
+    taps, forms = point.taps, []
+    for name, scale in zip(SHAPES, scales(point), strict=True):
 
         def before(y, name=name):
-            return here.tapped(here.params, ({name: y - taps.before[name]}, {}))[0]
+            return point.tapped(point.params, ({name: y - taps.before[name]}, {}))[0]
 
         def after(z, name=name):
-            return here.tapped(here.params, ({}, {name: z - taps.after[name]}))[0]
+            return point.tapped(point.params, ({}, {name: z - taps.after[name]}))[0]
 
         def norm(y, name=name, scale=scale):
             none = jnp.zeros_like(scale)
@@ -91,16 +91,18 @@ def measured(which):
         y, v = taps.before[name], taps.by_before[name]
         _, u = jax.jvp(norm, (y,), (v,))
         forms.append((form(before, y, v), form(after, taps.after[name], u)))
-    return measure(NAMES, here), taps, forms
+    return measure(NAMES, point), taps, forms
 
 
 @functools.partial(jax.jit, static_argnames="which")
 def measured_with(taps, which):
     """Both quantities where the layers had seen something else."""
-    here = two_layers(GROUPS[which])
-    here.__dict__["taps"] = taps
-    sizes = [bent(at.layer, at.by_output, at.by_input).size for at in norm_layers(here)]
-    return measure(NAMES, here), jnp.stack([size.sum() for size in sizes])
+    point = two_layers(GROUPS[which])
+    point.__dict__["taps"] = taps
+    sizes = [
+        bent(at.layer, at.by_output, at.by_input).size for at in norm_layers(point)
+    ]
+    return measure(NAMES, point), jnp.stack([size.sum() for size in sizes])
 
 
 each = pytest.mark.parametrize("which", range(len(GROUPS)))
@@ -110,8 +112,8 @@ each = pytest.mark.parametrize("which", range(len(GROUPS)))
 def test_identities_by_hand(which, x64):
     both, taps, _ = jax.tree.map(np.asarray, measured(which))
     found, groups = both["identities"], GROUPS[which]
-    here = two_layers(groups)
-    for k, (name, scale) in enumerate(zip(SHAPES, scales(here), strict=True)):
+    point = two_layers(groups)
+    for k, (name, scale) in enumerate(zip(SHAPES, scales(point), strict=True)):
         at = taps.before[name], scale, taps.by_after[name], taps.by_before[name]
         expected = by_hand.fields(by_hand.identity(*at, groups[name], EPSILON))
         for field, value in expected.items():

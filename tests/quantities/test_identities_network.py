@@ -16,7 +16,7 @@ from normlab.data.digits import load
 from normlab.models import make_model
 from normlab.norms import NORMS, Norm, NormOptions, make_norm
 from normlab.quantities import (
-    Here,
+    Point,
     Site,
     curvature_identities,
     identities,
@@ -90,7 +90,7 @@ def loss(params, x, y, model, norm):
     return make_loss(network(model, norm))(params, {}, x, y)[0]
 
 
-def here_of(begun, params, x, y, model, kind, epsilon) -> Here:
+def point_of(begun, params, x, y, model, kind, epsilon) -> Point:
     norm = norm_of(kind, epsilon)
 
     def tapped(params, moves):
@@ -111,7 +111,7 @@ def here_of(begun, params, x, y, model, kind, epsilon) -> Here:
         running=False,
         weights=tuple(name.replace("norm", "conv") for name in names),
     )
-    return Here(
+    return Point(
         site=site,
         params=params,
         next_params=None,
@@ -146,23 +146,23 @@ def look(
 
     begun = params
     params = jax.lax.fori_loop(first, steps, step, params)
-    here, elsewhere = (
-        here_of(begun, params, *batch(steps), model, kind, epsilon) for _ in range(2)
+    point, elsewhere = (
+        point_of(begun, params, *batch(steps), model, kind, epsilon) for _ in range(2)
     )
     layers = [
         (at.layer.y, at.layer.scale, at.by_output, at.by_input)
-        for at in norm_layers(here)
+        for at in norm_layers(point)
     ]
-    found = Seen(here.loss(params), layers, params)
+    found = Seen(point.loss(params), layers, params)
     if not whole:
         return found
-    moved = {k: v + directions[k] for k, v in here.taps.by_before.items()}
-    elsewhere.__dict__["taps"] = here.taps._replace(by_before=moved)
+    moved = {k: v + directions[k] for k, v in point.taps.by_before.items()}
+    elsewhere.__dict__["taps"] = point.taps._replace(by_before=moved)
     return found._replace(
-        identities=identities.measure(here),
+        identities=identities.measure(point),
         curvature=curvature_identities.measure(elsewhere),
-        by_params=here.gradient,
-        distance=optimum_distance.measure(here),
+        by_params=point.gradient,
+        distance=optimum_distance.measure(point),
     )
 
 

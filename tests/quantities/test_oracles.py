@@ -85,8 +85,8 @@ def test_vectors_of_signs_tell_the_trace():
     """Of which they are an estimate; its standard error is known of a matrix."""
     with jax.enable_x64(True):
         traces: Any = oracles.hessian_trace()["trace"]
-        for kind, trace in zip(oracles.KINDS, traces, strict=True):
-            matrix = tiny_point.hessian(kind)
+        for statistics, trace in zip(oracles.STATISTICS, traces, strict=True):
+            matrix = tiny_point.hessian(statistics)
             beside = matrix - np.diag(np.diag(matrix))
             error = np.sqrt(
                 2 * (beside**2).sum() / tiny_point.SETTINGS["probe_samples"]

@@ -27,7 +27,7 @@ LR = 0.3
 
 
 def at(values, **how):
-    return made.here(made.quadratic(A), values, lr=LR, **how)
+    return made.point(made.quadratic(A), values, lr=LR, **how)
 
 
 @pytest.fixture(autouse=True)
@@ -38,10 +38,10 @@ def _exact(x64):
 @pytest.mark.parametrize("index", [0, 5, 11])
 def test_along_an_eigenvector_smoothness_is_its_eigenvalue(index):
     """Of every eta, and of the step along the path, whichever length."""
-    here = at(2.0 * VECTORS[:, index], following=1.7 * VECTORS[:, index])
-    found = effective_smoothness.measure(here)
+    point = at(2.0 * VECTORS[:, index], following=1.7 * VECTORS[:, index])
+    found = effective_smoothness.measure(point)
     np.testing.assert_allclose(found["beta"], abs(VALUES[index]), rtol=1e-10)
-    found = gradient_lipschitz.measure(here)
+    found = gradient_lipschitz.measure(point)
     np.testing.assert_allclose(found["lipschitz"], abs(VALUES[index]), rtol=1e-10)
     np.testing.assert_allclose(found["distance"], 0.3, rtol=1e-10)
 
@@ -56,8 +56,8 @@ def test_in_another_direction_smoothness_is_below_the_largest_eigenvalue():
 
 def test_the_grid_against_numpy():
     """Every field of every eta, from the definitions."""
-    here = at(X, where=made.site(probe_etas=ETAS))
-    found = effective_smoothness.measure(here)
+    point = at(X, where=made.site(probe_etas=ETAS))
+    found = effective_smoothness.measure(point)
     g = A @ X
     for k, eta in enumerate(ETAS):
         there = X - eta * LR * g
@@ -75,27 +75,27 @@ def test_the_grid_against_numpy():
             np.testing.assert_allclose(found[name][k], value, rtol=1e-10, err_msg=name)
 
 
-def test_ranges_are_over_the_probes():
-    here = at(X, where=made.site(probe_etas=ETAS))
+def test_ranges_are_over_the_trial_steps():
+    point = at(X, where=made.site(probe_etas=ETAS))
     g = A @ X
     points = [X - eta * LR * g for eta in ETAS]
     losses = [x @ A @ x / 2 for x in points]
     away = [np.linalg.norm(g - A @ x) for x in points]
-    found = loss_range.measure(here)
+    found = loss_range.measure(point)
     np.testing.assert_allclose(found["low"], min(losses), rtol=1e-10)
     np.testing.assert_allclose(found["high"], max(losses), rtol=1e-10)
     np.testing.assert_allclose(found["here"], X @ A @ X / 2, rtol=1e-10)
-    found = gradient_predictiveness.measure(here)
+    found = gradient_predictiveness.measure(point)
     np.testing.assert_allclose(found["low"], min(away), rtol=1e-10)
     np.testing.assert_allclose(found["high"], max(away), rtol=1e-10)
 
 
 def test_sizes_of_the_whole_and_of_each_layer():
-    here = at(X)
+    point = at(X)
     for quantity, whole in ((gradient_norm, A @ X), (parameter_norm, X)):
         parts = [np.linalg.norm(part) for part in np.split(whole, 3)]
         expected = [np.linalg.norm(whole), *parts]
-        np.testing.assert_allclose(quantity.measure(here)["l2"], expected, rtol=1e-10)
+        np.testing.assert_allclose(quantity.measure(point)["l2"], expected, rtol=1e-10)
 
 
 def test_covariate_shift_by_layer():
@@ -146,8 +146,8 @@ def test_member_by_member_the_unmapped_call(name):
 
 def test_shapes_are_those_of_the_axes():
     where = made.site(probe_etas=ETAS)
-    here = at(X, following=X + 1, where=where)
-    for name, fields in measure(OF_PARAMETERS, here).items():
+    point = at(X, following=X + 1, where=where)
+    for name, fields in measure(OF_PARAMETERS, point).items():
         shape = tuple(len(where.labels(axis)) for axis in QUANTITIES[name].axes)
         assert {values.shape for values in fields.values()} == {shape}, name
 
@@ -162,9 +162,9 @@ def test_all_at_once_is_each_alone():
 
 
 def test_nothing_is_defined_where_nothing_moves():
-    here = made.here(made.quadratic(A), X, lr=0.0, following=X)
-    assert np.isnan(effective_smoothness.measure(here)["beta"]).all()
-    assert np.isnan(gradient_lipschitz.measure(here)["lipschitz"])
+    point = made.point(made.quadratic(A), X, lr=0.0, following=X)
+    assert np.isnan(effective_smoothness.measure(point)["beta"]).all()
+    assert np.isnan(gradient_lipschitz.measure(point)["lipschitz"])
 
 
 def gradients_in(function, *args) -> int:
@@ -190,7 +190,7 @@ def gradients_in(function, *args) -> int:
     return count(jax.make_jaxpr(function)(*args).jaxpr)
 
 
-def test_three_quantities_along_the_gradient_share_their_probes():
+def test_three_quantities_along_the_gradient_share_their_trial_steps():
     """Four etas are four gradients beside the one at theta, not twelve."""
     names = ["loss_range", "gradient_predictiveness", "effective_smoothness"]
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from normlab.quantities import QUANTITIES, Here
+from normlab.quantities import QUANTITIES, Point
 from normlab.train.measure import Snapshot, make_measure, site_of
 from tests import tiny
 
@@ -171,24 +171,24 @@ def _kernel(layer: dict) -> Any:
     return layer.get("kernel")
 
 
-def off(here: Here):
-    """`Here.taps` with `OFF` added."""
-    true = _TAPS(here)
+def off(point: Point):
+    """`Point.taps` with `OFF` added."""
+    true = _TAPS(point)
     return true._replace(
         by_before={k: v + OFF["by_input"] for k, v in true.by_before.items()},
         by_after={k: v + OFF["by_output"] for k, v in true.by_after.items()},
     )
 
 
-_TAPS = Here.__dict__["taps"].func
+_TAPS = Point.__dict__["taps"].func
 
 
 def measured(names=None) -> dict[str, dict[str, np.ndarray]]:
     """Quantity -> field -> values at the point, as a run would measure them."""
     names = tuple(QUANTITIES if names is None else names)
     lying = functools.cached_property(off)
-    lying.__set_name__(Here, "taps")
-    with jax.enable_x64(True), mock.patch.object(Here, "taps", lying):
+    lying.__set_name__(Point, "taps")
+    with jax.enable_x64(True), mock.patch.object(Point, "taps", lying):
         site = site_of(network(), CONFIG)
         measure = make_measure(names, site, network())
         stats = {"norm1": STATS}

@@ -17,7 +17,7 @@ from normlab.store.load import members
 from normlab.store.metrics import Recorder, write_part
 from tests.store.handmade import accuracy, losses, make_cell, write_run
 
-BATCH = make_cell(bn_eval=("running", "batch"))
+BATCH = make_cell(eval_statistics=("running", "batch"))
 GROUP = make_cell(norm="group", groups=4, steps=10)
 NONE = make_cell(lrs=(0.1,), norm="none")
 
@@ -39,7 +39,7 @@ def test_columns_and_types(tmp_path):
         assert pd.api.types.is_float_dtype(frame[name]), name
     for name in ("diverged", "norm_scale", "norm_bias"):
         assert frame[name].dtype == bool, name
-    assert set(frame["bn_eval"]) == {"running,batch", "running"}
+    assert set(frame["eval_statistics"]) == {"running,batch", "running"}
 
 
 def test_rows_are_cells_by_members_by_steps_in_the_sweeps_order(tmp_path):

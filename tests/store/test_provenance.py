@@ -81,7 +81,7 @@ def test_the_stored_flags_replay_the_run(tmp_path):
         lr=(1e-5, 0.1 + 0.2),
         norm=("batch", "none"),
         norm_scale=(False, True),
-        bn_eval=("precise", "running"),
+        eval_statistics=("precise", "running"),
         seed=7,
     )
     paths = RunPaths.at(tmp_path / "a run, ü")

@@ -71,6 +71,14 @@ def test_a_run_from_before_a_setting_came_goes_on(paths):
         start(paths, {"started": "third"}, eval_epochs=0.5)
 
 
+def test_a_renamed_setting_is_told_by_its_new_name(paths):
+    start(paths, {"started": "first"})
+    assert read_json(paths.sweep)["config"]["bn_eval"] == ["running"]
+    message = r"--eval_statistics: \['running'\] there, \['batch'\] asked for"
+    with pytest.raises(UserError, match=message):
+        start(paths, {"started": "second"}, eval_statistics=("batch",))
+
+
 def test_without_a_session_nothing_is_written(paths):
     start(paths, None)
     assert not paths.root.exists()

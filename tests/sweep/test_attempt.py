@@ -156,8 +156,8 @@ def test_a_failed_cell_goes_on_from_where_it_failed(paths, monkeypatch):
     record = read_json(paths.config) | {"execution": "map", "member_chunk": 1}
     cell = tiny.cell(tiny.members(seeds=(0, 1)), norm="none", steps=2)
     write_cell(paths, cell, "failed", **{k: record[k] for k in _HOW})
-    plan = tiny.plan(cell, mode="map")
-    assert plan.chunk == 4
+    plan = tiny.plan(cell, execution="map")
+    assert plan.member_chunk == 4
     assert attempt(cell, paths, lambda: plan, OPTIONS).state == "complete"
     assert read_json(paths.config)["member_chunk"] == 1
 

@@ -22,7 +22,7 @@ TEN = tiny.cell(
 
 
 def plan(devices: int):
-    return tiny.plan(TEN, mode="map", devices=devices)
+    return tiny.plan(TEN, execution="map", devices=devices)
 
 
 def everything(paths: CellPaths):

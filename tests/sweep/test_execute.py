@@ -36,7 +36,7 @@ CELL = tiny.cell(
     eval_every=5,
     path_every=3,
 )
-OPTIONS = RunOptions(checkpoint_seconds=0.0, chunk_steps=4)
+OPTIONS = RunOptions(checkpoint_seconds=0.0, call_steps=4)
 
 
 PLAN = tiny.plan(CELL)
@@ -183,7 +183,7 @@ def test_stopped_between_the_writes_of_a_checkpoint(
     ahead = max(numbered(paths.metrics, "part-", ".parquet"))
     assert ahead > max(numbered(paths.checkpoints), default=0)
     # Calls of another length: no part of the first start is written over by chance.
-    other = dataclasses.replace(OPTIONS, chunk_steps=3, checkpoint_seconds=600.0)
+    other = dataclasses.replace(OPTIONS, call_steps=3, checkpoint_seconds=600.0)
     run_cell(PLAN, paths, other, tiny.Silent())
     assert_same(everything(paths), expected)
 
@@ -277,32 +277,34 @@ def test_a_second_writer_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "chunk_steps, seconds", [(3, 5.0), pytest.param(4, 1e-9, marks=pytest.mark.slow)]
+    "call_steps, seconds", [(3, 5.0), pytest.param(4, 1e-9, marks=pytest.mark.slow)]
 )
 def test_the_length_of_calls_changes_no_bit(
-    chunk_steps, seconds, expected, often, tmp_path, monkeypatch
+    call_steps, seconds, expected, often, tmp_path, monkeypatch
 ):
-    """Another room for steps, and another time that a call may take."""
+    """Another number of steps in a call, and another time that a call may take."""
     paths = CellPaths(tmp_path / "cell")
     with pytest.raises(Interrupted):
         run_cell(PLAN, paths, OPTIONS, StopAfter(2))
     monkeypatch.setattr(execute, "_CALL_SECONDS", seconds)
-    options = dataclasses.replace(OPTIONS, chunk_steps=chunk_steps)
+    options = dataclasses.replace(OPTIONS, call_steps=call_steps)
     run_cell(PLAN, paths, options, tiny.Silent())
     assert 0 < steps_run(paths) < 14
     assert_same(everything(paths), expected)
 
 
 @pytest.mark.slow
-def test_it_resumes_in_other_modes_and_member_chunks(often, tmp_path):
+def test_it_resumes_in_other_executions_and_member_chunks(often, tmp_path):
     """SGD: Adam would make steps of size lr out of a zero gradient's rounding."""
     plan = tiny.plan(dataclasses.replace(CELL, config=tiny.cell_config(steps=14)))
     whole, cut = CellPaths(tmp_path / "whole"), CellPaths(tmp_path / "cut")
     run_cell(plan, whole, OPTIONS, tiny.Silent())
-    for mode, chunk in (("vmap", 3), ("map", 2), ("loop", 1)):
-        other = dataclasses.replace(plan, mode=mode, chunk=chunk)
+    for execution, member_chunk in (("vmap", 3), ("map", 2), ("loop", 1)):
+        other = dataclasses.replace(
+            plan, execution=execution, member_chunk=member_chunk
+        )
         with contextlib.suppress(Interrupted):
-            run_cell(other, cut, OPTIONS, StopAfter(2 if mode != "loop" else 99))
+            run_cell(other, cut, OPTIONS, StopAfter(2 if execution != "loop" else 99))
     assert 0 < steps_run(cut) < 14
     pd.testing.assert_frame_equal(
         frame_of(cut), frame_of(whole), check_exact=False, rtol=1e-3, atol=1e-5
@@ -339,22 +341,25 @@ def test_a_resumed_cell_keeps_its_chunk_and_devices(tmp_path, often, expected):
     paths = CellPaths(tmp_path)
     with pytest.raises(Interrupted):
         run_cell(PLAN, paths, OPTIONS, StopAfter(2))
-    assert json.loads(paths.config.read_text())["member_chunk"] == PLAN.chunk
-    other = dataclasses.replace(PLAN, chunk=2, devices=2)
+    assert json.loads(paths.config.read_text())["member_chunk"] == PLAN.member_chunk
+    other = dataclasses.replace(PLAN, member_chunk=2, devices=2)
     run_cell(other, paths, OPTIONS, tiny.Silent())
     record = json.loads(paths.config.read_text())
-    assert (record["member_chunk"], record["devices"]) == (PLAN.chunk, PLAN.devices)
+    assert (record["member_chunk"], record["devices"]) == (
+        PLAN.member_chunk,
+        PLAN.devices,
+    )
     assert_same(everything(paths), expected)
 
 
 def test_a_wish_or_another_mode_is_not_overruled_by_the_record(caplog):
     record = {"execution": "vmap", "member_chunk": 3, "devices": 2}
-    other = dataclasses.replace(PLAN, chunk=2, devices=1)
+    other = dataclasses.replace(PLAN, member_chunk=2, devices=1)
 
     def again(record, **options):
         wish = dataclasses.replace(OPTIONS, **options)
         found = adapt.as_before(other, record, wish)
-        return found.chunk, found.devices
+        return found.member_chunk, found.devices
 
     assert again(record) == (3, 2)
     assert again(record, member_chunk="2") == (2, 2)
@@ -373,8 +378,8 @@ class OutOfMemory:
         self.tried, train = [], Population.train
 
         def limited(population, step, count):
-            self.tried.append((population._chunks.size, step))
-            if population._chunks.size > most and step >= after:
+            self.tried.append((population._member_chunks.size, step))
+            if population._member_chunks.size > most and step >= after:
                 raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
             return train(population, step, count)
 
@@ -386,12 +391,12 @@ def test_a_cell_too_wide_for_the_device_goes_on_in_halves(
     tmp_path, monkeypatch, caplog, often
 ):
     whole = CellPaths(tmp_path / "whole")
-    run_cell(tiny.plan(CELL, mode="map"), whole, OPTIONS, tiny.Silent())
+    run_cell(tiny.plan(CELL, execution="map"), whole, OPTIONS, tiny.Silent())
     memory = OutOfMemory(monkeypatch, most=1)
     halves = CellPaths(tmp_path / "halves")
-    run_cell(tiny.plan(CELL, mode="map"), halves, OPTIONS, tiny.Silent())
-    assert [chunk for chunk, _ in memory.tried[:3]] == [3, 2, 1]
-    assert {chunk for chunk, _ in memory.tried[2:]} == {1}
+    run_cell(tiny.plan(CELL, execution="map"), halves, OPTIONS, tiny.Silent())
+    assert [member_chunk for member_chunk, _ in memory.tried[:3]] == [3, 2, 1]
+    assert {member_chunk for member_chunk, _ in memory.tried[2:]} == {1}
     assert "now 1 at once" in caplog.text
     record = json.loads(halves.config.read_text())
     assert (record["status"], record["member_chunk"]) == ("complete", 1)
@@ -405,11 +410,15 @@ def test_out_of_memory_half_way_goes_on_from_the_checkpoint(
     memory = OutOfMemory(monkeypatch, most=2, after=5)
     stream = io.StringIO()
     progress = SweepProgress(CELL.member_steps, 1, stream)
-    plan = tiny.plan(CELL, mode="map")
+    plan = tiny.plan(CELL, execution="map")
     run_cell(plan, CellPaths(tmp_path), OPTIONS, progress)
-    halves = [step for chunk, step in memory.tried if chunk == 2]
+    halves = [step for member_chunk, step in memory.tried if member_chunk == 2]
     assert memory.tried[0] == (3, 0)
-    assert halves[0] == max(step for chunk, step in memory.tried if chunk == 3) > 0
+    assert (
+        halves[0]
+        == max(step for member_chunk, step in memory.tried if member_chunk == 3)
+        > 0
+    )
     assert "goes on from step" in stream.getvalue()
     # Every step of the one cell is counted once.
     assert (progress._cell, progress._done) == (1, CELL.member_steps)
@@ -417,13 +426,13 @@ def test_out_of_memory_half_way_goes_on_from_the_checkpoint(
 
 def test_the_cores_of_a_cpu_share_its_memory_and_gpus_do_not(monkeypatch):
     error = jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
-    plan = dataclasses.replace(PLAN, chunk=4, devices=2)
+    plan = dataclasses.replace(PLAN, member_chunk=4, devices=2)
     sizes = []
     for _ in range(2):
         plan = adapt.narrower(plan, error)
-        sizes.append((plan.chunk, plan.devices))
+        sizes.append((plan.member_chunk, plan.devices))
     assert sizes == [(2, 2), (1, 1)]
-    full = dataclasses.replace(PLAN, chunk=2, devices=2)
+    full = dataclasses.replace(PLAN, member_chunk=2, devices=2)
     gpu = type("Gpu", (), {"platform": "gpu"})()
     monkeypatch.setattr(jax, "local_devices", lambda: [gpu, gpu])
     with pytest.raises(UserError, match="one member at a time"):

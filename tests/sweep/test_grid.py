@@ -167,8 +167,10 @@ def test_a_layer_that_no_model_has_is_one_line(axis, model):
 
 
 def test_only_norms_with_running_averages_are_evaluated_in_several_ways():
-    found = configs_of(bn_eval=("precise", "running"), norm=("none", "batch", "group"))
-    assert [c.bn_eval for c in found] == [
+    found = configs_of(
+        eval_statistics=("precise", "running"), norm=("none", "batch", "group")
+    )
+    assert [c.eval_statistics for c in found] == [
         ("precise",),
         ("precise", "running"),
         ("precise",),
@@ -258,12 +260,15 @@ def test_ids_tell_cells_apart_by_every_field():
 
 def test_quantities_about_norms_are_left_out_where_there_is_none():
     asked = ("gradient_norm", "identities")
-    found = configs_of(norm=("none", "batch", "batch_noisy"), probes=asked)
-    assert [c.probes for c in found] == [asked[:1], asked, asked[:1]]
-    alone = configs_of(norm=("none", "group"), probes=("identities",), eval_every=3)
-    assert [(c.probes, c.probe_every) for c in alone] == [((), 0), (("identities",), 3)]
+    found = configs_of(norm=("none", "batch", "batch_noisy"), quantities=asked)
+    assert [c.quantities for c in found] == [asked[:1], asked, asked[:1]]
+    alone = configs_of(norm=("none", "group"), quantities=("identities",), eval_every=3)
+    assert [(c.quantities, c.probe_every) for c in alone] == [
+        ((), 0),
+        (("identities",), 3),
+    ]
 
 
 def test_where_no_cell_has_a_norm_they_are_asked_for_and_refused_later():
-    (cell,) = configs_of(norm=("none",), probes=("identities",))
-    assert cell.probes == ("identities",)
+    (cell,) = configs_of(norm=("none",), quantities=("identities",))
+    assert cell.quantities == ("identities",)

@@ -11,8 +11,8 @@ import pytest
 from normlab.cell import Cell
 from normlab.data.batches import batch_indices
 from normlab.grouping import GROUPINGS, Channels, assign, score
-from normlab.members.over import MODES
 from normlab.run_options import RunOptions
+from normlab.settings.devices import EXECUTIONS
 from normlab.store import checkpoints
 from normlab.store.layout import CellPaths, numbered
 from normlab.store.path import read_path
@@ -40,24 +40,28 @@ def cell_of(*groupings: str, **changes) -> Cell:
 EVERY = cell_of(*GROUPINGS)
 
 
-def population_of(cell: Cell, mode: str = "vmap", chunk: int = 0, devices: int = 1):
+def population_of(
+    cell: Cell, execution: str = "vmap", member_chunk: int = 0, devices: int = 1
+):
     data = tiny.dataset()
     found = Population(
         tiny.program(cell.config, data),
         cell,
         to_device(data_arrays(data)),
-        mode=mode,
-        chunk=chunk or len(cell.members),
-        room=6,
+        execution=execution,
+        member_chunk=member_chunk or len(cell.members),
+        call_steps=6,
         devices=jax.devices()[:devices],
     )
     found.start()
     return found
 
 
-def trained(cell: Cell, mode: str = "vmap", chunk: int = 0, devices: int = 1):
+def trained(
+    cell: Cell, execution: str = "vmap", member_chunk: int = 0, devices: int = 1
+):
     """Grouped at steps 0 and 6 of 12: (final state, losses of each step)."""
-    population = population_of(cell, mode, chunk, devices)
+    population = population_of(cell, execution, member_chunk, devices)
     losses = []
     for step in (0, 6):
         population.regroup(step)
@@ -159,15 +163,15 @@ def test_a_member_equals_the_same_point_run_alone(name, together):
     close(losses[0], together[1][i])
 
 
-@pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "vmap"])
-def test_execution_modes_agree(mode, together):
-    close(trained(EVERY, mode), together)
+@pytest.mark.parametrize("execution", EXECUTIONS[1:])
+def test_executions_agree(execution, together):
+    close(trained(EVERY, execution), together)
 
 
-@pytest.mark.parametrize("chunk, devices", [(2, 1), (3, 1), (5, 2)])
-def test_member_chunks_and_devices_agree(chunk, devices, together):
+@pytest.mark.parametrize("member_chunk, devices", [(2, 1), (3, 1), (5, 2)])
+def test_member_chunks_and_devices_agree(member_chunk, devices, together):
     """Five members: in chunks of two and three, and on two devices, one is padded."""
-    close(trained(EVERY, chunk=chunk, devices=devices), together)
+    close(trained(EVERY, member_chunk=member_chunk, devices=devices), together)
 
 
 def test_a_diverged_member_keeps_its_groups_and_touches_no_other():
@@ -196,7 +200,7 @@ CELL = cell_of(
     augment="flip",
 )
 PLAN = tiny.plan(CELL)
-OPTIONS = RunOptions(checkpoint_seconds=0.0, chunk_steps=6)
+OPTIONS = RunOptions(checkpoint_seconds=0.0, call_steps=6)
 
 
 def everything(paths: CellPaths):

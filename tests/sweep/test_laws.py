@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from normlab.cell import Cell, Member
-from normlab.members.over import MODES
 from normlab.models import CONVS, conv_direct
+from normlab.settings.devices import EXECUTIONS
 from normlab.sweep.population import Metrics, Population, to_device
 from normlab.train.program import data_arrays
 from normlab.train.state import TrainState
 from tests import tiny
 
-ROOM = 6
+CALL_STEPS = 6
 NORMS = ("none", "batch", "group")
 
 
@@ -32,8 +32,8 @@ class Result(NamedTuple):
 @functools.cache  # several laws look at the same run; nobody writes to it
 def run(
     cell: Cell,
-    mode: str = "vmap",
-    chunk: int = 0,
+    execution: str = "vmap",
+    member_chunk: int = 0,
     cuts: tuple[int, ...] = (6, 6),
     evaluate: bool = False,
     devices: int = 1,
@@ -44,9 +44,9 @@ def run(
         tiny.program(cell.config, data, conv),
         cell,
         to_device(data_arrays(data)),
-        mode=mode,
-        chunk=chunk or len(cell.members),
-        room=ROOM,
+        execution=execution,
+        member_chunk=member_chunk or len(cell.members),
+        call_steps=CALL_STEPS,
         devices=jax.devices()[:devices],
     )
     population.start()
@@ -92,23 +92,23 @@ def distances(result: Result) -> np.ndarray:
     )
 
 
-# A member is the same point run alone; modes and chunks are not results.
+# A member is the same point run alone; executions and chunks are not results.
 
 
 @pytest.mark.parametrize(
-    "norm, mode",
+    "norm, execution",
     [
         *((norm, "vmap") for norm in NORMS),
         pytest.param("batch_noisy", "vmap", marks=pytest.mark.slow),
         ("batch", "map"),
     ],
 )
-def test_a_member_equals_the_same_point_run_alone(norm, mode):
+def test_a_member_equals_the_same_point_run_alone(norm, execution):
     cell = tiny.cell(norm=norm)
-    together = run(cell, mode)
+    together = run(cell, execution)
     assert (distances(together) > 0.01).all()
     for i in (1, 2):
-        alone = run(Cell(cell.config, cell.members[i : i + 1]), mode)
+        alone = run(Cell(cell.config, cell.members[i : i + 1]), execution)
         close(take(alone, 0), take(together, i))
         assert differ(take(alone, 0).end.params, take(together, 0).end.params)
 
@@ -118,20 +118,23 @@ def test_a_member_equals_the_same_point_run_alone(norm, mode):
 )
 def test_execution_modes_agree(norm):
     cell = tiny.cell(norm=norm)
-    results = [run(cell, mode, evaluate=True) for mode in MODES]
+    results = [run(cell, execution, evaluate=True) for execution in EXECUTIONS]
     assert set(results[0].evaluation) >= {"train_loss", "test_accuracy"}
     close(results[0], results[1])
     close(results[1], results[2])
 
 
 @pytest.mark.parametrize(
-    "mode, chunk",
+    "execution, member_chunk",
     [pytest.param("vmap", 1, marks=pytest.mark.slow), ("vmap", 3), ("map", 2)],
 )
-def test_member_chunks_agree(mode, chunk):
+def test_member_chunks_agree(execution, member_chunk):
     """Three of four members: the last chunk is padded."""
     cell = tiny.cell()
-    close(run(cell, mode, chunk, evaluate=True), run(cell, mode, evaluate=True))
+    close(
+        run(cell, execution, member_chunk, evaluate=True),
+        run(cell, execution, evaluate=True),
+    )
 
 
 def test_in_a_loop_or_a_map_chunks_change_no_bit():
@@ -172,13 +175,13 @@ def test_a_larger_learning_rate_moves_farther_in_a_step():
 # What one member does to another.
 
 
-@pytest.mark.parametrize("norm, mode", [("batch", "vmap"), ("none", "map")])
+@pytest.mark.parametrize("norm, execution", [("batch", "vmap"), ("none", "map")])
 @pytest.mark.faults
-def test_a_diverging_member_leaves_the_others_bit_identical(norm, mode):
+def test_a_diverging_member_leaves_the_others_bit_identical(norm, execution):
     calm = tiny.members(lrs=(0.01, 0.1), seeds=(0, 1))
     wild = (*calm[:1], dataclasses.replace(calm[1], lr=1e30), *calm[2:])
-    sound = run(tiny.cell(calm, norm=norm), mode)
-    result = run(tiny.cell(wild, norm=norm), mode)
+    sound = run(tiny.cell(calm, norm=norm), execution)
+    result = run(tiny.cell(wild, norm=norm), execution)
     assert not np.isfinite(result.metrics["batch_loss"][1]).all()
     assert not np.isfinite(distances(result)[1])
     others = np.array([0, 2, 3])
@@ -224,7 +227,12 @@ def batches_seen(members, steps):
     data = tiny.dataset()
     cell = tiny.cell(members)
     population = Population(
-        tiny.program(cell.config, data), cell, {}, mode="vmap", chunk=3, room=steps
+        tiny.program(cell.config, data),
+        cell,
+        {},
+        execution="vmap",
+        member_chunk=3,
+        call_steps=steps,
     )
     return population._indices(np.arange(3), 0, steps)
 
@@ -253,14 +261,16 @@ def test_augmentation_is_shared_by_a_seed_and_changes_what_is_seen():
 
 
 @pytest.mark.parametrize(
-    "mode, chunk",
+    "execution, member_chunk",
     [("map", 0), pytest.param("vmap", 0, marks=pytest.mark.slow), ("map", 3)],
 )
-def test_devices_change_no_result(mode, chunk):
+def test_devices_change_no_result(execution, member_chunk):
     """Five members on two devices: one is padded; in chunks of three, two are."""
     cell = tiny.cell(tiny.members(lrs=(0.01, 0.1, 0.2, 0.3, 0.4), seeds=(0,)))
-    one = run(cell, mode=mode, evaluate=True)
-    two = run(cell, mode=mode, chunk=chunk, evaluate=True, devices=2)
+    one = run(cell, execution=execution, evaluate=True)
+    two = run(
+        cell, execution=execution, member_chunk=member_chunk, evaluate=True, devices=2
+    )
     close(one, two)
     assert two.metrics["batch_loss"].shape == (5, 12)
 
@@ -271,9 +281,9 @@ def test_members_are_spread_over_the_devices():
         tiny.program(cell.config, data),
         cell,
         to_device(data_arrays(data)),
-        mode="map",
-        chunk=4,
-        room=ROOM,
+        execution="map",
+        member_chunk=4,
+        call_steps=CALL_STEPS,
         devices=jax.devices()[:2],
     )
     population.start()
@@ -286,8 +296,8 @@ def test_members_are_spread_over_the_devices():
 def test_a_diverging_member_on_another_device_touches_no_other():
     calm = tiny.members(lrs=(0.01, 0.02, 0.03, 0.04), seeds=(0,))
     wild = (*calm[:3], dataclasses.replace(calm[3], lr=1e30))
-    one = run(tiny.cell(calm), mode="map", devices=2)
-    two = run(tiny.cell(wild), mode="map", devices=2)
+    one = run(tiny.cell(calm), execution="map", devices=2)
+    two = run(tiny.cell(wild), execution="map", devices=2)
     assert not np.isfinite(two.metrics["batch_loss"][3]).all()
     same_bits(take(one.end.params, slice(3)), take(two.end.params, slice(3)))
 
@@ -295,10 +305,10 @@ def test_a_diverging_member_on_another_device_touches_no_other():
 def test_the_form_of_the_convolution_changes_no_result(monkeypatch):
     """The network's own kernel is thin; made to count as wide, it is convolved."""
     cell = tiny.cell()
-    patches = run(cell, mode="map", evaluate=True)
+    patches = run(cell, execution="map", evaluate=True)
     direct_always = functools.partial(conv_direct.conv_general_dilated, thin=0)
     monkeypatch.setitem(CONVS, "direct", direct_always)
-    direct = run(cell, mode="map", evaluate=True, conv="direct")
+    direct = run(cell, execution="map", evaluate=True, conv="direct")
     close(patches, direct)
     assert differ(patches.end.params, direct.end.params)  # by rounding
 
@@ -315,9 +325,9 @@ def test_measuring_changes_no_bit_of_training():
             tiny.program(cell.config, data),
             cell,
             to_device(data_arrays(data)),
-            mode="vmap",
-            chunk=4,
-            room=ROOM,
+            execution="vmap",
+            member_chunk=4,
+            call_steps=CALL_STEPS,
         )
         population.start()
         for step in range(0, 12, 3):

@@ -38,7 +38,7 @@ CELL = dataclasses.replace(
     BARE,
     config=dataclasses.replace(
         BARE.config,
-        probes=NAMES,
+        quantities=NAMES,
         probe_every=4,
         probe_channels=(0, 3),
         probe_bins=6,
@@ -46,7 +46,7 @@ CELL = dataclasses.replace(
         path_next=True,
     ),
 )
-OPTIONS = RunOptions(checkpoint_seconds=0.0, chunk_steps=4)
+OPTIONS = RunOptions(checkpoint_seconds=0.0, call_steps=4)
 PLAN = tiny.plan(CELL)
 
 
@@ -127,7 +127,7 @@ def test_the_next_point_is_where_training_went(measured):
 
 def test_smoothness_by_the_slow_way(tmp_path):
     """One member, one step, every eta: losses and gradients one by one."""
-    config = dataclasses.replace(CELL.config, augment="none", probes=NAMES[1:2])
+    config = dataclasses.replace(CELL.config, augment="none", quantities=NAMES[1:2])
     cell = dataclasses.replace(CELL, config=config)
     paths = CellPaths(tmp_path / "cell")
     plan = tiny.plan(cell)
@@ -213,12 +213,12 @@ def test_stopped_anywhere_the_same_is_measured(measured, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("chunk", "devices"), [pytest.param(3, 1, marks=pytest.mark.slow), (4, 2)]
+    ("member_chunk", "devices"), [pytest.param(3, 1, marks=pytest.mark.slow), (4, 2)]
 )
-def test_chunks_and_devices_measure_the_same(measured, tmp_path, chunk, devices):
+def test_chunks_and_devices_measure_the_same(measured, tmp_path, member_chunk, devices):
     paths = CellPaths(tmp_path / "cell")
     run_cell(
-        tiny.plan(CELL, mode="map", chunk=chunk, devices=devices),
+        tiny.plan(CELL, execution="map", member_chunk=member_chunk, devices=devices),
         paths,
         OPTIONS,
         tiny.Silent(),

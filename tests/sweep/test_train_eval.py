@@ -20,7 +20,12 @@ def evaluated(**changes) -> tuple[dict, dict, Population, Cell, Program]:
     arrays = data_arrays(data)
     program = tiny.program(cell.config, data)
     population = Population(
-        program, cell, to_device(arrays), mode="vmap", chunk=4, room=STEPS
+        program,
+        cell,
+        to_device(arrays),
+        execution="vmap",
+        member_chunk=4,
+        call_steps=STEPS,
     )
     population.start()
     population.train(0, STEPS)

@@ -130,18 +130,18 @@ def test_the_program_evaluates_both_splits_and_every_kind_of_statistics():
     data = tiny.dataset()
     arrays = {k: jnp.asarray(v) for k, v in data_arrays(data).items()}
     several = tiny.cell_config(
-        bn_eval=("precise", "running", "batch"), train_eval_size=9
+        eval_statistics=("precise", "running", "batch"), train_eval_size=9
     )
     program = tiny.program(several, data)
     state = state_of(program)
     evaluated, seen = jax.jit(program.evaluate), jnp.arange(9)
     found = {k: float(v) for k, v in evaluated(state, seen, arrays).items()}
-    kinds = ("precise", "running", "batch")
+    statistics = ("precise", "running", "batch")
     for split in ("train", "test"):
         for metric in ("loss", "accuracy"):
             name = f"{split}_{metric}"
             assert found.pop(name) == found[f"{name}_precise"]
-        assert len({found[f"{split}_loss_{kind}"] for kind in kinds}) == 3
+        assert len({found[f"{split}_loss_{name}"] for name in statistics}) == 3
     assert len(found) == 12
     # Only the training images that are named count.
     cut = {**arrays, "train_x": arrays["train_x"].at[9:].set(0)}
@@ -154,7 +154,9 @@ def test_the_program_evaluates_both_splits_and_every_kind_of_statistics():
 def test_one_kind_of_statistics_has_no_suffix(norm):
     """Nor have norms without running averages anything to be precise about."""
     data = tiny.dataset()
-    program = tiny.program(tiny.cell_config(norm=norm, bn_eval=("precise",)), data)
+    program = tiny.program(
+        tiny.cell_config(norm=norm, eval_statistics=("precise",)), data
+    )
     arrays = {k: jnp.asarray(v) for k, v in data_arrays(data).items()}
     found = jax.eval_shape(program.evaluate, state_of(program), jnp.arange(9), arrays)
     assert set(found) == {"train_loss", "train_accuracy", "test_loss", "test_accuracy"}

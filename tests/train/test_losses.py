@@ -79,7 +79,7 @@ def test_a_regression_trains_and_is_evaluated_by_the_same_loss():
     before = evaluate(state, everything, arrays)
     order = np.random.default_rng(1).permutation(40).astype(np.int32)
     batches = jnp.asarray(np.stack([order] * 30))
-    state, metrics = jax.jit(program.chunk)(state, batches, jnp.int32(30), arrays)
+    state, metrics = jax.jit(program.call)(state, batches, jnp.int32(30), arrays)
     # The whole training set is one batch, so its loss is the training loss.
     losses = np.asarray(metrics["batch_loss"])
     np.testing.assert_allclose(losses[0], before["train_loss"], rtol=1e-5)

@@ -17,7 +17,7 @@ PRECISIONS = declared(TrainingSettings.__dataclass_fields__["precision"]).known
 
 
 def member(precision: str):
-    """(program, state, arguments of a chunk) of one member."""
+    """(program, state, arguments of a call) of one member."""
     data = tiny.dataset()
     program = tiny.program(tiny.cell_config(precision=precision), data)
     values = {"lr": 0.1, "momentum": 0.0, "weight_decay": 0.0}
@@ -28,10 +28,10 @@ def member(precision: str):
 
 
 def products(precision: str, part: str) -> list[Any]:
-    """Every matrix product of a member's ``chunk`` or ``evaluate``, as equations."""
+    """Every matrix product of a member's ``call`` or ``evaluate``, as equations."""
     program, state, rest = member(precision)
-    if part == "chunk":
-        jaxpr = jax.make_jaxpr(program.chunk)(state, *rest)
+    if part == "call":
+        jaxpr = jax.make_jaxpr(program.call)(state, *rest)
     else:
         jaxpr = jax.make_jaxpr(program.evaluate)(state, jnp.arange(5), rest[-1])
     return list(dots(jaxpr.jaxpr))
@@ -45,7 +45,7 @@ def dots(jaxpr):
             yield from dots(inner)
 
 
-@pytest.mark.parametrize("part, least", [("chunk", 4), ("evaluate", 4)])
+@pytest.mark.parametrize("part, least", [("call", 4), ("evaluate", 4)])
 def test_how_a_backend_may_round_the_inputs_of_every_product(part, least):
     for precision, allowed in (
         ("float32", jax.lax.Precision.HIGHEST),
@@ -56,7 +56,7 @@ def test_how_a_backend_may_round_the_inputs_of_every_product(part, least):
         assert {dot.params["precision"] for dot in found} == {(allowed, allowed)}
 
 
-@pytest.mark.parametrize("part", ["chunk", "evaluate"])
+@pytest.mark.parametrize("part", ["call", "evaluate"])
 def test_products_take_the_precisions_type(part):
     for precision, dtype in (("float32", jnp.float32), ("bfloat16", jnp.bfloat16)):
         inputs = [v.aval.dtype for dot in products(precision, part) for v in dot.invars]
@@ -66,7 +66,7 @@ def test_products_take_the_precisions_type(part):
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_parameters_statistics_and_metrics_stay_float32(precision):
     program, state, rest = member(precision)
-    trained, metrics = jax.jit(program.chunk)(state, *rest)
+    trained, metrics = jax.jit(program.call)(state, *rest)
     floats = [
         leaf
         for leaf in jax.tree.leaves((trained, metrics))
@@ -82,7 +82,7 @@ def test_bfloat16_trains_to_nearly_the_same_losses_and_not_to_the_same():
     losses = {}
     for precision in ("float32", "bfloat16"):
         program, state, rest = member(precision)
-        _, metrics = jax.jit(program.chunk)(state, *rest)
+        _, metrics = jax.jit(program.call)(state, *rest)
         losses[precision] = np.asarray(metrics["batch_loss"])
     np.testing.assert_allclose(losses["bfloat16"], losses["float32"], rtol=0.05)
     assert (losses["bfloat16"] != losses["float32"]).all()

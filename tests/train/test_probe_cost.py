@@ -17,7 +17,7 @@ from normlab.data import Dataset
 from normlab.train.program import build_program, data_arrays
 from tests.cells import cell_config
 
-PROBES = ("loss_range", "gradient_predictiveness", "effective_smoothness")
+QUANTITIES = ("loss_range", "gradient_predictiveness", "effective_smoothness")
 MEMBERS, BATCH, TURNS = 2, 128, 7
 
 
@@ -28,7 +28,7 @@ def dataset() -> Dataset:
     return Dataset("random", x, y, x, y, tuple("abcdefghij"))
 
 
-def probing(model: str, norm: str, probes: tuple[str, ...]):
+def probing(model: str, norm: str, quantities: tuple[str, ...]):
     """The compiled probe of `MEMBERS` members, one after another as on a CPU."""
     config = cell_config(
         model=model,
@@ -37,7 +37,7 @@ def probing(model: str, norm: str, probes: tuple[str, ...]):
         groups=4 if norm == "group" else None,
         optimizer="sgd",
         batch_size=BATCH,
-        probes=probes,
+        quantities=quantities,
         probe_every=1,
         probe_etas=(0.5, 1.0, 2.0, 4.0),
     )
@@ -62,7 +62,7 @@ def probing(model: str, norm: str, probes: tuple[str, ...]):
 @pytest.mark.parametrize("model", ["small_cnn", "vgg11"])
 def test_a_probe_of_four_etas_costs_less_than_five_extra_gradients(model, norm, capsys):
     gradient = probing(model, norm, ("gradient_norm",))
-    probe = probing(model, norm, PROBES)
+    probe = probing(model, norm, QUANTITIES)
     ratios, seconds = [], []
     for turn in range(TURNS + 1):
         start = time.perf_counter()

@@ -81,7 +81,7 @@ def test_probes_move_at_the_rate_of_their_step(tmp_path):
     config = {
         "optimizer": "own",
         "steps": LENGTH,
-        "probes": ("effective_smoothness",),
+        "quantities": ("effective_smoothness",),
         "probe_every": 2,
         "path_every": 2,
         "probe_etas": (0.5, 2.0),

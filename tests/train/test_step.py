@@ -102,8 +102,8 @@ def test_golden_step():
     arrays = {name: jnp.float32(values[name]) for name in HYPERPARAMETERS}
     state = jax.jit(program.init)(jnp.int32(3), arrays)
     device = {k: jnp.asarray(v) for k, v in data_arrays(data).items()}
-    chunk = jax.jit(program.chunk)
-    state, metrics = chunk(state, jnp.arange(10).reshape(2, 5), jnp.int32(2), device)
+    call = jax.jit(program.call)
+    state, metrics = call(state, jnp.arange(10).reshape(2, 5), jnp.int32(2), device)
     found = {
         "batch_loss": metrics["batch_loss"][0],
         "batch_accuracy": metrics["batch_accuracy"][0],

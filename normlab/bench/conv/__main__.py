@@ -69,8 +69,8 @@ def measure(config: ConvConfig, name: str, members: int) -> dict[str, list[float
             del loops[form]
     for _ in range(config.repeats):
         for form, loop in loops.items():
-            found = seconds(loop, config.turns)
-            times[form].append(1e3 * found / members)
+            run_seconds = seconds(loop, config.turns)
+            times[form].append(1e3 * run_seconds / members)
     return times
 
 
@@ -87,11 +87,11 @@ def main(values: flags.FlagValues) -> int:
             gflop = SHAPES[name].gflop(config.batch_size)
             times = measure(config, name, members)
             print(f"{name}, {members} at once, {gflop:.3g} GFLOP a member:")
-            for form, found in times.items():
-                middle = statistics.median(found)
+            for form, ms in times.items():
+                middle = statistics.median(ms)
                 share = gflop / middle * 1e3 / machine.matmul_gflops
                 print(
-                    f"  {form:<8} {middle:9.2f} [{min(found):.2f}, {max(found):.2f}]"
+                    f"  {form:<8} {middle:9.2f} [{min(ms):.2f}, {max(ms):.2f}]"
                     f"  {share:6.1%} of the rate",
                     flush=True,
                 )

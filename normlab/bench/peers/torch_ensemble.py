@@ -55,13 +55,13 @@ def contender(task: Task) -> Contender:
         torch_task.synchronize()
 
     def step(picked_B):
-        found, (losses_M, updated) = gradients(
+        grads, (losses_M, updated) = gradients(
             params, buffers, images[picked_B], labels[picked_B]
         )
         buffers.update(updated)
         for name, move in moves.items():
             # Fused Adam reads memory in order, and a convolution may leave its own.
-            move.grad = found[name].contiguous()
+            move.grad = grads[name].contiguous()
             move.zero_()
         adam.step()
         for name, move in moves.items():

@@ -30,9 +30,11 @@ PROGRAM = "normlab.bench.whole"
 def _times(results: Mapping[str, Result]) -> list[str]:
     lines = [f"{'seconds':<16} {'min':>8} {'median':>8} {'max':>8}"]
     for name, result in results.items():
-        found = result.seconds
-        middle = statistics.median(found)
-        lines.append(f"{name:<16} {min(found):8.1f} {middle:8.1f} {max(found):8.1f}")
+        seconds = result.seconds
+        middle = statistics.median(seconds)
+        lines.append(
+            f"{name:<16} {min(seconds):8.1f} {middle:8.1f} {max(seconds):8.1f}"
+        )
     return lines
 
 
@@ -72,9 +74,11 @@ def main(values: flags.FlagValues) -> int:
     print(f"ratio of the medians: {_ratio(results):.2f} (below 1: normlab is faster)")
     print("\n".join(["", *_accuracies(results)]))
     if config.out:
-        found = {name: dataclasses.asdict(result) for name, result in results.items()}
+        as_dicts = {
+            name: dataclasses.asdict(result) for name, result in results.items()
+        }
         ratio = _ratio(results)
-        write_json(path_of(config.out), {**stamp, "results": found, "ratio": ratio})
+        write_json(path_of(config.out), {**stamp, "results": as_dicts, "ratio": ratio})
     return 0
 
 

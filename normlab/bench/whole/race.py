@@ -74,10 +74,10 @@ def racers(config: WholeConfig) -> dict[str, Racer]:
     ]
     if config.data_dir:
         common.append(f"--data_dir={config.data_dir}")
-    own = ["--num_seeds=1", f"--compilation_cache={config.compilation_cache}"]
+    sweep_flags = ["--num_seeds=1", f"--compilation_cache={config.compilation_cache}"]
 
     def sweep(out: Path) -> list[str]:
-        return ["normlab.sweep", *common, *own, f"--out={out}"]
+        return ["normlab.sweep", *common, *sweep_flags, f"--out={out}"]
 
     # The kind of device that the sweep will be on.
     device = "cpu" if jax.devices()[0].platform == "cpu" else "cuda"
@@ -119,7 +119,7 @@ class Result:
 
 
 def race(
-    found: dict[str, Racer], repeats: int, say: Callable[[str], None]
+    racers: dict[str, Racer], repeats: int, say: Callable[[str], None]
 ) -> dict[str, Result]:
     """Runs every command ``repeats`` times, in turns, each into a fresh folder.
 
@@ -129,16 +129,16 @@ def race(
     Raises:
       UserError: a command failed; the message has its last words.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in found}
+    seconds: dict[str, list[float]] = {name: [] for name in racers}
     accuracies: dict[str, dict[float, float]] = {}
     for _ in range(repeats):
-        for name, racer in found.items():
+        for name, racer in racers.items():
             with tempfile.TemporaryDirectory(prefix="normlab-whole-") as folder:
                 out = Path(folder) / "out"
                 seconds[name].append(timed_command(racer.command(out)))
                 accuracies[name] = racer.accuracies(out)
             say(f"{name}: {seconds[name][-1]:.1f} s")
-    return {name: Result(seconds[name], accuracies[name]) for name in found}
+    return {name: Result(seconds[name], accuracies[name]) for name in racers}
 
 
 def timed_command(words: Sequence[str]) -> float:

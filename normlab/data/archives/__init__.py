@@ -51,14 +51,14 @@ def _read(path: Path, spec: Spec) -> Arrays:
         raise NoArchive(f"it cannot be read ({error.strerror})") from error
     read_members = folder.read_members if is_folder else tar.read_members
     members = read_members(path, frozenset(kinds), spec)
-    found = {kinds[member] for member in members}
-    if not found:
+    found_kinds = {kinds[member] for member in members}
+    if not found_kinds:
         names = ", ".join(kind.archive for kind in KINDS)
         what = "a folder with the files of none" if is_folder else "none"
         raise NoArchive(f"it is {what} of the known archives ({names})")
-    if len(found) > 1:
+    if len(found_kinds) > 1:
         raise UserError("it mixes the files of several archives")
-    kind = found.pop()
+    kind = found_kinds.pop()
     missing = [name for name in kind.members(spec) if name not in members]
     if missing:
         raise UserError(f"{missing[0]} is missing in it")

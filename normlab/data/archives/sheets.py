@@ -39,8 +39,8 @@ def decode(contents: Mapping[str, bytes], spec: Spec) -> Arrays:
 
 def _images(name: str, content: bytes, spec: Spec) -> np.ndarray:
     height, width, _ = spec.image_shape
-    found = pixels(f"{name} in it", content, height * width, spec.rows)
-    return found.reshape(spec.rows, *spec.image_shape)
+    decoded = pixels(f"{name} in it", content, height * width, spec.rows)
+    return decoded.reshape(spec.rows, *spec.image_shape)
 
 
 def _labels(name: str, content: bytes, count: int) -> np.ndarray:

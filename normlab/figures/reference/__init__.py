@@ -129,15 +129,15 @@ def beside(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
     """
     known = ["setting", "point", "dataset", "model", "label", "lr"]
     columns = [*known, *(name for name in _PLAIN if name in frame)]
-    found = [
+    frames = [
         read(name).assign(setting=place["setting"], point=place["point"])
         for place in frame[columns].drop_duplicates().to_dict("records")
         for name, curve in CURVES.items()
         if curve.figure == figure and _is_counterpart(curve, place)
     ]
-    if not found:
+    if not frames:
         return pd.DataFrame(columns=["setting", "point", "step", "low", "high"])
-    curves = pd.concat(found, ignore_index=True)
+    curves = pd.concat(frames, ignore_index=True)
     return _until(curves, frame["step"].max()) if "step" in curves else curves
 
 

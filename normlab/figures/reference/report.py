@@ -56,10 +56,10 @@ def last_epoch(experiment: str, metric: str, curve: str) -> float:
     """
     table = read()
     wanted = (table["experiment"] == experiment) & (table["metric"] == metric)
-    found = table[wanted & (table["curve"] == curve)]
-    if found.empty:
+    epochs = table[wanted & (table["curve"] == curve)]
+    if epochs.empty:
         raise ValueError(f"the report has no curve {experiment}, {metric}, {curve}")
-    return float(found.sort_values("epoch")["mean"].iloc[-1])
+    return float(epochs.sort_values("epoch")["mean"].iloc[-1])
 
 
 def curves(experiment: str) -> pd.DataFrame:

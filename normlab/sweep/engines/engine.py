@@ -17,24 +17,24 @@ class Work:
 
     Attributes:
       cells: all cells of the sweep.
-      own: those to run, at least one: `part` of them.
+      selected: those to run, at least one: `part` of them.
     """
 
     config: SweepConfig
     options: RunOptions
     cells: tuple[Cell, ...]
-    own: tuple[Cell, ...]
+    selected: tuple[Cell, ...]
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The ids of the own cells."""
-        return tuple(cell.id for cell in self.own)
+        """The ids of the selected cells."""
+        return tuple(cell.id for cell in self.selected)
 
     @property
     def names(self) -> dict[str, str]:
-        """Cell id -> what people call the cell, for the own ones."""
+        """Cell id -> what people call the cell, for the selected ones."""
         configs = tuple(cell.config for cell in self.cells)
-        return {cell.id: describe(cell.config, configs) for cell in self.own}
+        return {cell.id: describe(cell.config, configs) for cell in self.selected}
 
 
 def part(cells: tuple[Cell, ...], index: int, count: int) -> tuple[Cell, ...]:
@@ -54,7 +54,7 @@ class Engine(Protocol):
     device: str
 
     def run(self, paths: RunPaths) -> list[Outcome]:
-        """Runs the own cells that are not complete; one outcome each, at least.
+        """Runs the selected cells that are not complete; one outcome each, at least.
 
         Raises:
           Unwritable (a UserError): nothing can be stored any more.

@@ -38,17 +38,17 @@ class Inline:
         self.plan, self.device = self._plans.text, device()
 
     def run(self, paths: RunPaths) -> list[Outcome]:
-        found: dict[str, Outcome] = {}
+        outcomes: dict[str, Outcome] = {}
         plans = self._plans.cells
         # Which failures are those of an earlier command, to be tried again.
         before = {p.cell.id: _failure(paths.cell(p.cell.id)) for p in plans}
         todo: Sequence[CellPlan] = plans
         while todo:
             for outcome in self._one_round(todo, paths, before):
-                found[outcome.cell_id] = outcome
-            busy = (p for p in plans if found[p.cell.id].state == "busy")
+                outcomes[outcome.cell_id] = outcome
+            busy = (p for p in plans if outcomes[p.cell.id].state == "busy")
             todo = [p for p in busy if not is_held(paths.cell(p.cell.id).lock)]
-        return list(found.values())
+        return list(outcomes.values())
 
     def _one_round(
         self,
@@ -60,17 +60,17 @@ class Inline:
         progress = SweepProgress(total, len(plans))
         with contextlib.closing(progress):
             for plan in plans:
-                cell, own = plan.cell, paths.cell(plan.cell.id)
-                if _record(own).get("status") == "complete":
+                cell, cell_paths = plan.cell, paths.cell(plan.cell.id)
+                if _record(cell_paths).get("status") == "complete":
                     progress.skip(cell.member_steps)
                     yield Outcome(cell.id, "complete")
                     continue
-                failure = _failure(own)
+                failure = _failure(cell_paths)
                 if failure is not None and failure != before[cell.id]:
                     outcome = Outcome(cell.id, "failed", str(failure.get("reason")))
                 else:
                     outcome = attempt(
-                        cell, own, lambda p=plan: p, self._options, progress
+                        cell, cell_paths, lambda p=plan: p, self._options, progress
                     )
                 if outcome.state != "complete":
                     text = {

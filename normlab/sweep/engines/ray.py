@@ -151,18 +151,18 @@ class Ray:
         return plan, where
 
     def run(self, paths: RunPaths) -> list[Outcome]:
-        steps = sum(cell.member_steps for cell in self._work.own)
+        steps = sum(cell.member_steps for cell in self._work.selected)
         watch = Watch(self._work.names, steps)
         with contextlib.closing(watch):
             return list(self._outcomes(paths, watch).values())
 
     def _outcomes(self, paths: RunPaths, watch: Watch) -> dict[str, Outcome]:
-        found: dict[str, Outcome] = {}
+        outcomes: dict[str, Outcome] = {}
         tasks: dict[Any, Cell] = {}
         busy: dict[str, _Busy] = {}
         todo = [
             cell
-            for cell in self._work.own
+            for cell in self._work.selected
             if cell_state(paths.cell(cell.id)).state != "complete"
         ]
         while True:
@@ -173,18 +173,18 @@ class Ray:
             self._check_signals(list(tasks))
             hoped = any(one.may_be_lost() for one in busy.values())
             if not tasks and not hoped:
-                return found
+                return outcomes
             for task in self._ended(tasks):
                 cell = tasks.pop(task)
-                found[cell.id] = self._outcome(task, cell, paths)
-                if found[cell.id].state == "busy":
+                outcomes[cell.id] = self._outcome(task, cell, paths)
+                if outcomes[cell.id].state == "busy":
                     busy[cell.id] = _Busy(paths.cell(cell.id))
             # A network's file system may show a file as missing while it is replaced.
             with contextlib.suppress(UserError):
                 watch.show(run_status(paths))
             todo = [
                 cell
-                for cell in self._work.own
+                for cell in self._work.selected
                 if cell.id in busy and not is_held(paths.cell(cell.id).lock)
             ]
 

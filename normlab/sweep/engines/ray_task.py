@@ -35,29 +35,29 @@ def worker_environment(gpus: float, environ: Mapping[str, str]) -> dict[str, str
       environ: the driver's.
     """
     ours = ("NORMLAB_", "JAX_", "XLA_")
-    found = {k: v for k, v in environ.items() if k.startswith(ours)}
+    variables = {k: v for k, v in environ.items() if k.startswith(ours)}
     # The package as the driver has it, installed there or not.
     paths = [str(Path(normlab.__file__).parents[1]), environ.get("PYTHONPATH", "")]
-    found["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    variables["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     if not gpus:
-        found["JAX_PLATFORMS"] = "cpu"
-    elif found.get("JAX_PLATFORMS") == "cpu":
-        del found["JAX_PLATFORMS"]  # the driver's own, on a machine without a GPU
+        variables["JAX_PLATFORMS"] = "cpu"
+    elif variables.get("JAX_PLATFORMS") == "cpu":
+        del variables["JAX_PLATFORMS"]  # the driver's own, on a machine without a GPU
     if 0 < gpus < 1:
-        found.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+        variables.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         share = f"{_GPU_SHARE * gpus:.3f}"
-        found.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", share)
-    return found
+        variables.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", share)
+    return variables
 
 
 def plan_there(
     config: SweepConfig, options: dict[str, Any], ids: tuple[str, ...], devices: str
 ) -> tuple[str, str, str]:
     """(plan, device, the user's mistake or nothing), for a task's process."""
-    how = RunOptions(**options)
+    run_options = RunOptions(**options)
     try:
-        make_ready(how, devices)
-        return make_plan(config, how, ids).text, device(), ""
+        make_ready(run_options, devices)
+        return make_plan(config, run_options, ids).text, device(), ""
     except UserError as error:
         return "", "", str(error)
 
@@ -66,12 +66,12 @@ def run_there(
     root: str, cell: Cell, options: dict[str, Any], devices: str
 ) -> tuple[str, str]:
     """(state, reason) of `Outcome`; or ``unwritable`` and why."""
-    paths, how = RunPaths(Path(root)), RunOptions(**options)
+    paths, run_options = RunPaths(Path(root)), RunOptions(**options)
     if threading.current_thread() is threading.main_thread():
         # It comes from `cancel` alone; a cluster that was started in the background
         # ignores it.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    make_ready(how, devices)
+    make_ready(run_options, devices)
     if not exists(paths.sweep):
         host = socket.gethostname()
         text = f"{host} does not see --out={root}: give a folder that all nodes share"
@@ -79,10 +79,10 @@ def run_there(
 
     def plan() -> CellPlan:
         config = from_dict(SweepConfig, read_json(paths.sweep)["config"])
-        return make_plan(config, how, (cell.id,)).cells[0]
+        return make_plan(config, run_options, (cell.id,)).cells[0]
 
     try:
-        return attempt(cell, paths.cell(cell.id), plan, how)[1:]
+        return attempt(cell, paths.cell(cell.id), plan, run_options)[1:]
     except Stopped as stop:  # the driver's wish, or a node's that is drained
         return "failed", str(stop)  # it has saved
     except Unwritable as error:

@@ -43,7 +43,7 @@ def words(out: Path, cache: Path) -> list[str]:
         "eval_every": 20,
         "train_eval_size": 32,
         "eval_batch_size": 50,
-        "chunk_steps": 4,
+        "call_steps": 4,
         "checkpoint_seconds": 0,
         "devices": 1,
         "compilation_cache": cache,

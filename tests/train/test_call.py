@@ -15,7 +15,7 @@ CUTS = [(7,), (1,) * 7, (3, 4), (1, 6), (5, 2), (2, 3, 2)]
 
 @pytest.fixture(scope="module")
 def run():
-    """``run(cuts, room) -> (states after each cut, metrics of all steps)``."""
+    """``run(cuts, call_steps) -> (states after each cut, metrics of all steps)``."""
     data = tiny.dataset()
     config = tiny.cell_config(optimizer="adam", augment="flip_crop")
     program = tiny.program(config, data)
@@ -23,16 +23,16 @@ def run():
     values = {"lr": 0.05, "momentum": 0.0, "weight_decay": 0.1}
     hyper = {k: jnp.float32(v) for k, v in values.items()}
     start = jax.jit(program.init)(jnp.int32(3), hyper)
-    chunk = jax.jit(program.chunk)
+    call = jax.jit(program.call)
     batches = np.random.default_rng(1).integers(0, 24, (STEPS, 5), np.int32)
 
-    def run(cuts, room=STEPS):
+    def run(cuts, call_steps=STEPS):
         state, states, metrics, at = start, [start], [], 0
         for count in cuts:
             # Beyond count there is rubbish, which must not be read.
-            indices = np.full((room, 5), 23, np.int32)
+            indices = np.full((call_steps, 5), 23, np.int32)
             indices[:count] = batches[at : at + count]
-            state, found = chunk(state, jnp.asarray(indices), jnp.int32(count), arrays)
+            state, found = call(state, jnp.asarray(indices), jnp.int32(count), arrays)
             states.append(state)
             metrics.append({k: np.asarray(v) for k, v in found.items()})
             at += count
@@ -79,5 +79,5 @@ def test_cuts_change_no_bit(run, cuts):
 
 def test_room_changes_no_bit(run):
     whole, _ = run((STEPS,))
-    roomy, _ = run((4, 3), room=12)
+    roomy, _ = run((4, 3), call_steps=12)
     equal(roomy[-1], whole[-1])

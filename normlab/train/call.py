@@ -10,11 +10,12 @@ from normlab.train.state import TrainState
 from normlab.train.step import Step
 
 
-def make_chunk(step: Step, names: Sequence[str] = STEP_METRICS) -> Callable:
-    """``chunk(state, indices_KB, count, data) -> (state, metrics)``.
+def make_call(step: Step, names: Sequence[str] = STEP_METRICS) -> Callable:
+    """``call(state, indices_KB, count, data) -> (state, metrics)``.
 
-    It takes the first ``count`` of K batches; one compiled program serves every
-    ``count`` up to K, so stops for evaluation cost no compilation.
+    K is ``call_steps``, here and wherever an array has the suffix. A call takes the
+    first ``count`` of K batches. One compiled program serves every ``count`` up to K,
+    so stops for evaluation cost no compilation.
 
     Args:
       step: what `normlab.train.step.make_step` made.
@@ -26,20 +27,21 @@ def make_chunk(step: Step, names: Sequence[str] = STEP_METRICS) -> Callable:
       shape (K,); entries from ``count`` on are not measured.
     """
 
-    def chunk(state: TrainState, indices_KB, count, data: dict):
+    def call(state: TrainState, indices_KB, count, data: dict):
         images, targets = data["train_x"], data["train_y"]
-        room = indices_KB.shape[0]
-        empty = {name: jnp.zeros((room,), jnp.float32) for name in names}
+        call_steps = indices_KB.shape[0]
+        empty = {name: jnp.zeros((call_steps,), jnp.float32) for name in names}
 
         def body(k, carry):
             state, metrics = carry
             picked_B = indices_KB[k]
-            state, found = step(state, (images[picked_B], targets[picked_B]))
+            state, step_metrics = step(state, (images[picked_B], targets[picked_B]))
             metrics = {
-                name: values.at[k].set(found[name]) for name, values in metrics.items()
+                name: values.at[k].set(step_metrics[name])
+                for name, values in metrics.items()
             }
             return state, metrics
 
         return jax.lax.fori_loop(0, count, body, (state, empty))
 
-    return chunk
+    return call

@@ -1,4 +1,4 @@
-"""The steps at which a cell's training stops, and what for."""
+"""What is due at the steps of a cell's training."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from normlab.store.quantities import probed_at
 
 
 @dataclass(frozen=True)
-class Stops:
+class Due:
     """What is due at the parameters after ``step`` updates of ``cell``."""
 
     cell: Cell

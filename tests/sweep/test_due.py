@@ -5,18 +5,18 @@ import itertools
 import pytest
 
 from normlab.cell import Cell, Member
-from normlab.sweep.stops import Stops
+from normlab.sweep.due import Due
 from tests.cells import cell_config
 
 
-def stops_of(grouping="random", **changes) -> Stops:
+def due_of(grouping="random", **changes) -> Due:
     base = {"norm": "group_correlated", "groups": 2, "steps": 23, "eval_every": 23}
     member = Member(0, 0.1, 0.0, 0.0, grouping)
-    return Stops(Cell(cell_config(**base | changes), (member,)))
+    return Due(Cell(cell_config(**base | changes), (member,)))
 
 
-def due(stops: Stops, step: int) -> bool:
-    questions = stops.regroups, stops.evaluates, stops.probes, stops.on_path
+def anything(due: Due, step: int) -> bool:
+    questions = due.regroups, due.evaluates, due.probes, due.on_path
     return any(ask(step) for ask in questions)
 
 
@@ -25,7 +25,7 @@ EVERY = [
     {"path_every": 7},
     {"path_every": 7, "path_next": True},
     {"path_every": 1, "path_next": True},
-    {"probes": ("gradient_norm",), "probe_every": 4},
+    {"quantities": ("gradient_norm",), "probe_every": 4},
     {"regroup_at": 6},
     {"regroup_at": 6, "regroup_every": 4},
     {"regroup_every": 9},
@@ -35,15 +35,15 @@ PAIRS = list(itertools.combinations_with_replacement(EVERY, 2))
 
 @pytest.mark.parametrize("one, other", PAIRS)
 def test_the_following_stop_is_the_first_step_at_which_something_is_due(one, other):
-    stops = stops_of(**one | other)
+    due = due_of(**one | other)
     for step in range(23):
         later = range(step + 1, 24)
-        assert stops.following(step) == next(s for s in later if due(stops, s))
+        assert due.following(step) == next(s for s in later if anything(due, s))
 
 
 def regroupings(**changes) -> list[int]:
-    stops = stops_of(**changes)
-    return [step for step in range(24) if stops.regroups(step)]
+    due = due_of(**changes)
+    return [step for step in range(24) if due.regroups(step)]
 
 
 def test_when_channels_are_grouped():
@@ -56,5 +56,5 @@ def test_when_channels_are_grouped():
 def test_sequential_members_and_other_norms_are_never_regrouped():
     assert regroupings(grouping="sequential") == []
     assert regroupings(norm="group") == []
-    stops = stops_of("sequential", regroup_at=5, regroup_every=6)
-    assert stops.following(0) == 23
+    due = due_of("sequential", regroup_at=5, regroup_every=6)
+    assert due.following(0) == 23

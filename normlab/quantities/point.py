@@ -67,7 +67,7 @@ class Site:
 
     @property
     def statistics(self) -> tuple[str, ...]:
-        """The kinds of statistics under which the loss is a function of its own."""
+        """The statistics under which the loss is a function of its own."""
         return ("batch", "running") if self.running else ("batch",)
 
 
@@ -76,7 +76,7 @@ RANKS = 3
 
 
 class Line(NamedTuple):
-    """The loss and its gradient along the gradient, at theta - eta lr g; shape (E,).
+    """The loss and its gradient after trial steps, at theta - eta lr g; shape (E,).
 
     Attributes:
       loss: L(theta - eta lr g).
@@ -110,8 +110,10 @@ class Taps(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Here:
-    """A point, while a quantity is traced: arrays of one member, and its losses.
+class Point:
+    """What a quantity is measured at: one member at one point of its path.
+
+    The arrays of the member, and its losses, while a quantity is traced.
 
     All losses are means over a batch, in nats, of the same network; batch norm's
     running averages are read but never written.
@@ -124,7 +126,7 @@ class Here:
       loss: params -> the loss on the batch of step t, under its own statistics.
       tapped: (params, moves) -> (that loss, (inputs, outputs) of the norm layers),
         ``moves`` being added to the inputs and outputs.
-      fixed: statistics -> (params -> the loss over the probe's images), the same
+      fixed: statistics -> (params -> the loss over ``probe_images``), the same
         images at every step; ``running`` only for a norm with running averages.
       key: for random vectors: a function of the member's seed and the step.
       initial: () -> theta_0.
@@ -151,14 +153,14 @@ class Here:
 
     @cached_property
     def line(self) -> Line:
-        """The probes along the gradient, computed once whoever asks.
+        """The trial steps along the gradient, computed once whoever asks.
 
         One gradient for each eta, one after another: memory does not grow with them.
         """
         gradient = self.gradient
         size = norm(gradient)
 
-        def probe(eta: Array) -> Line:
+        def trial_step(eta: Array) -> Line:
             there = step_along(self.params, gradient, -eta * self.lr)
             loss, other = jax.value_and_grad(self.loss)(there)
             away = norm(jax.tree.map(jnp.subtract, gradient, other))
@@ -167,7 +169,7 @@ class Here:
             return Line(loss, eta * self.lr * size, away, length, cosine)
 
         return jax.lax.map(
-            probe, jnp.asarray(self.site.settings.probe_etas, size.dtype)
+            trial_step, jnp.asarray(self.site.settings.probe_etas, size.dtype)
         )
 
     @cached_property
@@ -177,11 +179,11 @@ class Here:
         Computed once whoever asks, the start vector being the same for all.
         """
         iterations = self.site.settings.probe_iterations
-        found = [
-            ritz_of(self.fixed[kind], self.params, self.key, iterations)
-            for kind in self.site.statistics
+        each_ritz = [
+            ritz_of(self.fixed[name], self.params, self.key, iterations)
+            for name in self.site.statistics
         ]
-        return jax.tree.map(lambda *each: jnp.stack(each), *found)
+        return jax.tree.map(lambda *each: jnp.stack(each), *each_ritz)
 
     @cached_property
     def taps(self) -> Taps:
