@@ -121,7 +121,7 @@ def write(settings: Any) -> list[str]:
     ]
 
 
-# Flags that were renamed; flagfiles of earlier versions may still have them.
+# Flags that were renamed. The flagfiles of stored runs have the old names.
 RENAMED = {
     "bn_eval": "eval_statistics",
     "chunk_steps": "call_steps",
@@ -137,23 +137,25 @@ _ONE = "run"
 def _words(argv: Sequence[str], values: flags.FlagValues) -> list[str]:
     """The words of a command line with its flagfiles, all of them fit to be parsed.
 
+    Renamed flags have their new names.
+
     Raises:
-      UserError: of a flagfile (`normlab.flagfiles.expand`), or a word is no text,
-        names a flag that none can be, or one that was renamed.
+      UserError: of a flagfile (`normlab.flagfiles.expand`), or a word is no text, or
+        names a flag that none can be.
     """
     one = _ONE in values and not isinstance(values[_ONE], flags.MultiFlag)
     words = expand(argv, (_ONE,) if one else (), list(values))
-    for word in words:
+    for i, word in enumerate(words):
         if "\0" in word:
             raise UserError(f"{ascii(word)} is no text")
         check_text(word)
         # absl looks for flags of similar names, in a time that grows with the square.
-        name = word.partition("=")[0]
+        name, *value = word.partition("=")
         if name.startswith("-") and len(name) > _LONGEST_NAME:
             raise UserError(f"unknown flag {name}")
         renamed = RENAMED.get(name.lstrip("-"), "")
         if name.startswith("-") and renamed in values:
-            raise UserError(f"{name} is now --{renamed}")
+            words[i] = "".join([f"--{renamed}", *value])
     return words
 
 

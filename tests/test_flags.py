@@ -243,10 +243,13 @@ def valid_configs(draw) -> SweepConfig:
 
 
 @pytest.mark.parametrize(("old", "new"), RENAMED.items())
-def test_a_renamed_flag_names_its_new_name(old, new):
+def test_an_old_flag_is_read_by_its_new_name(old, new):
     assert new in NAMES and old not in NAMES
-    for words in ([f"--{old}=1"], [f"--{old}", "1"]):
-        assert f"error: --{old} is now --{new}\n" in error(*words, "--steps=5")
+    rest, other = ("--steps=5", "--probe_every=1"), f"--{new}=?"
+    for words in ([f"--{old}=?"], [f"-{old}", "?"]):
+        assert error(*words, *rest) == error(other, *rest) and "?" in error(
+            other, *rest
+        )
 
 
 @given(valid_configs())
