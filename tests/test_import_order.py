@@ -194,4 +194,4 @@ def test_flax_in_a_helper_of_the_mathematics_is_found():
         "normlab.norms.blocks": "import flax.linen",
     }
     assert imports("flax", reach("normlab.norms.functional", sources))
-    assert imports("flax", reach("normlab.norms.batch_norm", MODULES))
+    assert imports("flax", reach("normlab.norms.layers.batch_norm", MODULES))

@@ -34,7 +34,7 @@ ADDED = {
         '    blur: float = flag(0.0, "Made up.", axis="static", low=0, below=1, '
         "read_by=_BY_NORM, float32=True, before=0.0)\n    epsilon: float = flag(",
     ),
-    "norms/batch_norm.py": (
+    "norms/layers/batch_norm.py": (
         '    return layer(x, use_running_average=statistics == "running", mask=mask)\n',
         '    y = layer(x, use_running_average=statistics == "running", mask=mask)\n'
         "    return (1 - options.blur) * y\n",
@@ -62,7 +62,7 @@ def copy_with_settings(folder: Path) -> None:
     shutil.copytree(PACKAGE, folder / "normlab", copy_function=link, ignore=skip)
     for name, (old, new) in ADDED.items():
         path, changes = folder / "normlab" / name, [(old, new)]
-        if name == "norms/batch_norm.py":
+        if name == "norms/layers/batch_norm.py":
             changes.append(READS)
         text = path.read_text(encoding="utf-8")
         for before, after in changes:

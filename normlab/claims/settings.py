@@ -150,5 +150,5 @@ def vgg(
 
 
 def layers_of(norm: str) -> Side:
-    """Networks whose norm layers were looked at (`normlab.quantities.identities`)."""
+    """Networks whose norm layers were looked at (the quantity ``identities``)."""
     return side(norm, "smoothness_digits", {"norm": norm})

@@ -17,7 +17,7 @@ from normlab.analysis.summary import number
 from normlab.figures.panels import GREY, grid, legend, title
 from normlab.figures.style import looks, style
 from normlab.figures.tables import RUN, NotDrawn, few, left_out, of_images, with_names
-from normlab.quantities.hessian_density import density_curve
+from normlab.quantities.measures.hessian_density import density_curve
 from normlab.words import counted
 
 _ROWS = {

@@ -50,7 +50,7 @@ def draw(table: pd.DataFrame) -> Figure:
 
     On the left what the two sides of the identity differ by, in the block where it is
     most: per left side, or per size |q|^2 / s^2 in a block that loses nearly all of its
-    gradient (`normlab.quantities.identities`). On the right by how much
+    gradient (`normlab.quantities.measures.identities`). On the right by how much
     the printed right side is less than the left side, |dL/dy|^2, that it is said to
     bound: it is false where anything is seen above rounding. Above 1 it is negative.
     """

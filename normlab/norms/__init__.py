@@ -5,8 +5,9 @@ A model takes a norm as a field and never knows its name. In a compact method it
     x = self.norm("norm1")(x, statistics=statistics, mask=mask)
 
 and finds the variables, where the norm has any, at ``params["norm1"]["scale"]``,
-``batch_stats["norm1"]["mean"]`` and so on. To add a norm: one file with a function and
-an ``ENTRY`` like those in no_norm.py, and one line in ``NORMS``.
+``batch_stats["norm1"]["mean"]`` and so on. To add a norm: one file in
+``layers/`` with a function and an ``ENTRY`` like those in no_norm.py, and one line in
+``NORMS``.
 """
 
 import dataclasses
@@ -19,7 +20,9 @@ from jax.nn import initializers
 
 from normlab.checks import check_settings
 from normlab.errors import UserError
-from normlab.norms import (
+from normlab.norms.entry import Entry
+from normlab.norms.inits import NORM_INITS
+from normlab.norms.layers import (
     batch_lp,
     batch_noisy,
     batch_norm,
@@ -29,13 +32,11 @@ from normlab.norms import (
     layer_norm,
     no_norm,
 )
-from normlab.norms.batch_lp import LpBatchNorm
-from normlab.norms.batch_noisy import NoisyBatchNorm
-from normlab.norms.batch_norm import BatchNorm
-from normlab.norms.entry import Entry
-from normlab.norms.group_correlated import AssignedGroupNorm
-from normlab.norms.group_norm import GroupNorm
-from normlab.norms.inits import NORM_INITS
+from normlab.norms.layers.batch_lp import LpBatchNorm
+from normlab.norms.layers.batch_noisy import NoisyBatchNorm
+from normlab.norms.layers.batch_norm import BatchNorm
+from normlab.norms.layers.group_correlated import AssignedGroupNorm
+from normlab.norms.layers.group_norm import GroupNorm
 from normlab.norms.options import NormOptions, Statistics
 from normlab.registry import Registry
 

@@ -1,9 +1,9 @@
 """What can be measured at a point of a path, by name.
 
 A quantity is a pure function of a `Point`: one member's parameters, its losses and the
-gradient, which all quantities share. To add one: a file here with
-``measure(point) -> {field: array}``, and a line in `QUANTITIES` that names the axes of
-those arrays.
+gradient, which all quantities share. To add one: a file in
+``measures/`` with ``measure(point) -> {field: array}``, and a line in `QUANTITIES` that
+names the axes of those arrays.
 """
 
 import importlib.util
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from jax import Array
 
 from normlab.errors import UserError
-from normlab.quantities import (
+from normlab.quantities.measures import (
     activation_histogram,
     activation_moments,
     curvature_identities,

@@ -11,7 +11,7 @@ import pytest
 
 from normlab.errors import UserError
 from normlab.quantities import QUANTITIES, check, hessian, measure
-from normlab.quantities.hessian_density import density_curve
+from normlab.quantities.measures.hessian_density import density_curve
 from tests.quantities import made
 
 A = made.matrix()

@@ -5,7 +5,7 @@ import dataclasses
 from jax import Array
 
 from normlab.norms.entry import AFFINE, Entry
-from normlab.norms.group_norm import group
+from normlab.norms.layers.group_norm import group
 from normlab.norms.options import NormOptions, Statistics
 from normlab.norms.single import refuse_single_groups
 from normlab.settings import NormSettings

@@ -13,8 +13,7 @@ def measure(point: Point) -> dict[str, Array]:
 
     The mean of <v, H v> over ``probe_samples`` vectors v of random signs, whose
     expectation it is, and its standard error. The vectors are those of
-    `normlab.quantities.hessian_density`, one after another: memory does not grow with
-    them.
+    ``hessian_density``, one after another: memory does not grow with them.
     """
     samples = point.site.settings.probe_samples
     keys = sample_keys(point.key, samples)

@@ -7,5 +7,5 @@ from normlab.quantities.point import RANKS, Point
 
 
 def measure(point: Point) -> dict[str, Array]:
-    """As `normlab.quantities.hessian_top`'s, from the same steps: (S, 3), ascending."""
+    """As that of ``hessian_top``, from the same steps: (S, 3), ascending."""
     return extreme(point.ritz, RANKS, largest=False)

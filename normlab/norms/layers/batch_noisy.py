@@ -7,8 +7,8 @@ from flax import linen as nn
 from jax import Array
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from normlab.norms.batch_norm import BatchNorm
 from normlab.norms.entry import AFFINE, RUNNING, Entry, settings_named
+from normlab.norms.layers.batch_norm import BatchNorm
 from normlab.norms.noise import Noise, draw
 from normlab.norms.options import NormOptions, Statistics
 from normlab.norms.single import refuse_single_batch

@@ -1,0 +1,1 @@
+"""One quantity in each file: its ``measure``; `QUANTITIES` names them."""
