@@ -29,6 +29,7 @@ ORDER = (
     "grouping",
     "models",
     "quantities",
+    "statistics",
     "train",
     "store",
     "sweep",
@@ -155,7 +156,10 @@ def test_a_violation_is_found(module, source, fault):
     [
         ("normlab.sweep.__main__", "from absl import flags\nimport normlab.page"),
         ("normlab.flags", "from absl import flags\nfrom normlab import serialize"),
-        ("normlab.figures.x", "from normlab.analysis import summary\nimport flax"),
+        (
+            "normlab.figures.x",
+            "from normlab.statistics import finals\nimport flax",
+        ),
         ("normlab.store.x", "from . import layout\nfrom .layout import numbered"),
         ("normlab.store.x", "import normlab\nfrom normlab import __version__"),
     ],

@@ -7,8 +7,8 @@ import pandas as pd
 from absl import flags as absl_flags
 
 from normlab import flags
-from normlab.analysis.summary import Interval
 from normlab.claims import Verdict, ledger, to_table
+from normlab.statistics.intervals import Interval
 from normlab.words import path_of
 
 

@@ -111,8 +111,8 @@ class Verdict(NamedTuple):
       verdict: ``supported``, ``contradicted`` or ``undecided``.
       statistic: what is measured, in words.
       unit: of median, low and high.
-      median, low, high, n, coverage: as in `normlab.analysis.summary.Interval`; NaN and
-        0 where nothing was found.
+      median, low, high, n, coverage: as in
+        `normlab.statistics.intervals.Interval`; NaN and 0 where nothing was found.
       rule: in words.
       needs: flagfiles whose runs are read.
       missing: those that no given run has the rows of.

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from normlab.analysis.summary import Interval, median_interval
 from normlab.cell import HYPERPARAMETERS, CellConfig
 from normlab.claims.claim import Part, Side
 from normlab.claims.evidence import Evidence
@@ -20,6 +19,7 @@ from normlab.claims.rules import LEAST_SEEDS
 from normlab.claims.shift import shift_interval
 from normlab.data.spec import CIFAR10
 from normlab.settings import settings_of
+from normlab.statistics.intervals import Interval, median_interval
 from normlab.words import counted
 
 # What sides have in common unless a claim names it: all but the norm and what is of the

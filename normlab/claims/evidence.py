@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from normlab.analysis.summary import evaluated_by
 from normlab.metrics import EVALUATIONS, STEP_METRICS
+from normlab.statistics.finals import evaluated_by
 from normlab.store.load import load, load_quantity, measured
 
 _MEMBER = ["run", "cell", "member"]

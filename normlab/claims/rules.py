@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from normlab.analysis.summary import Interval, shown
+from normlab.statistics.intervals import Interval, shown
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 # The range of five values holds the median with 94 %, that of four with 88 %.

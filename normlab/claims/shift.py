@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from normlab.analysis.summary import Interval
+from normlab.statistics.intervals import Interval
 
 
 def shift_interval(first, second, level: float = 0.95) -> Interval:

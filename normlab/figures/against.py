@@ -9,17 +9,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
-from normlab.analysis import summary
-from normlab.analysis.summary import best, final_rows, interval_name, main_metric
 from normlab.figures.panels import grid, legend, title
 from normlab.figures.style import looks
 from normlab.figures.tables import RUN, stack
+from normlab.statistics.finals import best, final_rows, finals, main_metric
+from normlab.statistics.intervals import interval_name
 
 _ASIDE, _ASIDE_IN_ALL = 4.0, 24.0  # points on paper
 _ALONE = {"linestyle": "none", "label": "_alone"}
 
 
-def finals(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+def by_point(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """The final value over seeds, for every combination of ``keys``.
 
     Args:
@@ -34,14 +34,14 @@ def finals(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     score = main_metric(frame).removeprefix("test_")
     return stack(
         [
-            summary.finals(last, [*keys, "point"], name).assign(metric=name, source=RUN)
+            finals(last, [*keys, "point"], name).assign(metric=name, source=RUN)
             for name in (f"train_{score}", f"test_{score}")
         ]
     )
 
 
 def at_best(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Of `finals`, for every combination of ``keys`` the point that tests best."""
+    """Of `by_point`, for every combination of ``keys`` the point that tests best."""
     tests = table[table["metric"].str.startswith("test_")]
     higher = bool(tests["metric"].eq("test_accuracy").all())
     chosen = best(tests, higher, keys)[[*keys, "point"]]
@@ -92,7 +92,7 @@ def draw(
     """A panel a metric, one line with error bars for every ``setting``.
 
     Args:
-      table: of `finals`, with ``setting`` and ``where``.
+      table: of `by_point`, with ``setting`` and ``where``.
       x: the column along the horizontal axis; its values stand at equal distances.
       note: what the caption says last.
       joined: whether a line leads to a value of ``x``; to any other none does.

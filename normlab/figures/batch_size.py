@@ -5,16 +5,16 @@ import itertools
 import pandas as pd
 from matplotlib.figure import Figure
 
-from normlab.analysis.summary import evaluated_by, final_rows, settings_label
 from normlab.figures import against
 from normlab.figures.style import style
 from normlab.figures.tables import NotDrawn, place_of, points, stack
+from normlab.statistics.finals import evaluated_by, final_rows, settings_label
 
 _KEYS = ["setting", "batch_size"]
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
-    """What `draw` draws: `against.finals` at each setting's best learning rate.
+    """What `draw` draws: `against.by_point` at each setting's best learning rate.
 
     The best is by the median of the test accuracy, at every batch size anew; ``point``
     says which. Where batch norm was evaluated by several statistics, each has rows of
@@ -29,7 +29,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     names = settings_label(frame.assign(batch_size=0))
     frame = frame.assign(setting=names, point=points(frame))
     tables = [
-        against.at_best(against.finals(rows, _KEYS), _KEYS)
+        against.at_best(against.by_point(rows, _KEYS), _KEYS)
         for rows in _evaluated(frame)
     ]
     table = stack(tables).sort_values("batch_size", kind="stable")

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from normlab.analysis.summary import main_metric
 from normlab.figures.panels import legend, lines
 from normlab.figures.style import style
 from normlab.figures.tables import (
@@ -17,6 +16,7 @@ from normlab.figures.tables import (
     with_lost,
     with_origin,
 )
+from normlab.statistics.finals import main_metric
 
 _BINS = 60
 _ROWS = {

@@ -3,15 +3,15 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from normlab.analysis.summary import final_rows, settings_label
 from normlab.figures import against
 from normlab.figures.style import style
 from normlab.figures.tables import NotDrawn, place_of, points
 from normlab.norms import NORMS
+from normlab.statistics.finals import final_rows, settings_label
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
-    """What `draw` draws: `against.finals` by ``norm``, the number of groups or a name.
+    """What `draw` draws: `against.by_point` by ``norm``, number of groups or a name.
 
     ``setting`` is the learning rate, and whatever else varies.
     """
@@ -32,7 +32,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
         by=count.astype(int).astype(str).where(is_group, frame["norm"]),
     )
     frame = frame[is_group | frame["norm"].isin([*before, *after])]
-    table = against.finals(frame, ["setting", "by"])
+    table = against.by_point(frame, ["setting", "by"])
     order = {name: i for i, name in enumerate([*before, *map(str, numbers), *after])}
     table = table.sort_values("by", key=lambda x: x.map(order), kind="stable")
     return table.rename(columns={"by": "groups"}).assign(where=place_of(frame))

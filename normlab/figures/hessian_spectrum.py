@@ -13,11 +13,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from normlab.analysis.summary import number
 from normlab.figures.panels import GREY, grid, legend, title
 from normlab.figures.style import looks, style
 from normlab.figures.tables import RUN, NotDrawn, few, left_out, of_images, with_names
 from normlab.quantities.measures.hessian_density import density_curve
+from normlab.statistics.intervals import number
 from normlab.words import counted
 
 _ROWS = {

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import LogNorm
 
-from normlab.analysis.summary import number
+from normlab.statistics.intervals import number
 
 # A colour map that survives print and colour-blind eyes; where there is no number.
 MAP, NOWHERE = "viridis", "#bbbbbb"

@@ -8,11 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from normlab.analysis.summary import interval_name, main_metric, number, summarize
 from normlab.figures.against import aside, bars
 from normlab.figures.panels import crosses, grid, legend, title
 from normlab.figures.style import looks, style, two_parts
 from normlab.figures.tables import NotDrawn, few, left_out, place_of
+from normlab.statistics.finals import main_metric, summarize
+from normlab.statistics.intervals import interval_name, number
 
 _MOST_COLUMNS, _MOST_PANELS = 4, 12
 # More rates than this, and the axis chooses its own ticks.

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from normlab.analysis.summary import interval_name
 from normlab.figures.style import band, looks
 from normlab.figures.tables import PAPER, PUBLISHED, RUN, few, left_out
+from normlab.statistics.intervals import interval_name
 
 GREY = "#666666"
 _MOST_COLUMNS = 6

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from normlab.analysis.summary import number, settings_label
 from normlab.data.spec import CIFAR10
 from normlab.figures.panels import legend, lines
 from normlab.figures.reference import report
@@ -20,6 +19,8 @@ from normlab.figures.tables import (
     with_epochs,
     with_origin,
 )
+from normlab.statistics.finals import settings_label
+from normlab.statistics.intervals import number
 
 _ROWS = {
     "train_accuracy": "training accuracy",

@@ -6,7 +6,7 @@ A figure's table is tidy and has, beside its own columns:
   channels; one colour each;
 - ``point``: the place on the dynamic axes, ``lr 0.1``; mostly a panel each;
 - ``median``, ``low``, ``high``, ``n`` and ``coverage`` over the seeds
-  (`normlab.analysis.summary.Interval`);
+  (`normlab.statistics.intervals.Interval`);
 - ``source``: `RUN`, or one of `PUBLISHED` for a curve that is drawn beside;
 - ``where``: dataset, model and batch size, and ``unit``, that of the loss.
 """
@@ -17,16 +17,11 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
-from normlab.analysis.summary import (
-    dynamic_columns,
-    median_intervals,
-    number,
-    place_text,
-    settings_label,
-)
 from normlab.data.spec import CIFAR10
 from normlab.data.tasks import REGRESSIONS
 from normlab.errors import UserError
+from normlab.statistics.finals import dynamic_columns, place_text, settings_label
+from normlab.statistics.intervals import median_intervals, number
 from normlab.words import counted, plural
 
 RUN, PAPER, REPORT = "run", "Santurkar et al. 2018", "student report (digitised)"

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from normlab.analysis.summary import number
 from normlab.cell import Cell
 from normlab.errors import UserError
+from normlab.statistics.intervals import number
 from normlab.store import checkpoints
 from normlab.store.layout import CellPaths, numbered
 from normlab.store.path import read_path, read_point

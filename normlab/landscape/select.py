@@ -3,10 +3,10 @@
 import dataclasses
 from typing import Any
 
-from normlab.analysis.summary import number
 from normlab.cell import Cell, Member
 from normlab.errors import UserError
 from normlab.landscape.settings import LandscapeConfig
+from normlab.statistics.intervals import number
 from normlab.store.layout import CellPaths, RunPaths
 from normlab.store.links import check_links
 from normlab.store.load import begun_cells

@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from normlab.analysis.summary import number
 from normlab.errors import UserError
 from normlab.landscape.compute import Landscape
 from normlab.norms import NORMS
+from normlab.statistics.intervals import number
 from normlab.store.landscapes import read_axes, read_tiles, stored_landscapes
 from normlab.store.layout import RunPaths
 from normlab.store.load import begun_cells

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from normlab.analysis.summary import interval_name
 from normlab.figures.tables import RUN
+from normlab.statistics.intervals import interval_name
 
 _MOST_NAMES, _MOST_METRICS = 8, 3
 _ACROSS = ("epoch", "step")

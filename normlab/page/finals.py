@@ -4,14 +4,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from normlab.analysis.summary import (
-    Interval,
-    best,
-    interval_name,
-    main_metric,
-    place_text,
-    summarize,
-)
+from normlab.statistics.finals import best, main_metric, place_text, summarize
+from normlab.statistics.intervals import Interval, interval_name
 
 _MOST_TOLD = 5
 

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from normlab.analysis.summary import Interval
 from normlab.claims import Verdict
 from normlab.claims.rules import CONTRADICTED, SUPPORTED, UNDECIDED
+from normlab.statistics.intervals import Interval
 
 VERDICTS = (SUPPORTED, CONTRADICTED, UNDECIDED)
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from normlab.analysis.summary import number
+from normlab.statistics.intervals import number
 
 # A full batch is an epoch a step; their number is told then.
 _MOST_EPOCHS = 1000

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from normlab.analysis.summary import (
+from normlab.figures.style import looks
+from normlab.figures.tables import binned, few, is_regression, with_names
+from normlab.statistics.finals import (
     dynamic_columns,
     final_rows,
     main_metric,
-    number,
     static_columns,
     worst_if_lost,
 )
-from normlab.figures.style import looks
-from normlab.figures.tables import binned, few, is_regression, with_names
+from normlab.statistics.intervals import number
 
 # How a metric's steps become a bin's value; the others are of evaluations.
 _BINNED = {"batch_loss": "mean", "gradient_norm": "median"}

@@ -13,7 +13,6 @@ import sys
 import pandas as pd
 from absl import flags
 
-from normlab.analysis.summary import main_metric, summarize, text_table
 from normlab.cell import Cell
 from normlab.config import SweepConfig
 from normlab.errors import Unwritable, UserError
@@ -21,6 +20,7 @@ from normlab.figures import Sources, draw_all
 from normlab.flagfiles import flagfile_of
 from normlab.flags import define, read, run, write
 from normlab.run_options import RunOptions
+from normlab.statistics.finals import main_metric, summarize, text_table
 from normlab.store import RunPaths, load
 from normlab.store.layout import exists, write_text
 from normlab.store.lock import only_writer

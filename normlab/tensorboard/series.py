@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import pandas as pd
 
-from normlab.analysis.summary import number
 from normlab.quantities import QUANTITIES
+from normlab.statistics.intervals import number
 from normlab.store.layout import CellPaths
 from normlab.store.load import read_metrics
 from normlab.store.quantities import measured_names, read_quantity

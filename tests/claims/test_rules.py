@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from normlab.analysis.summary import Interval, median_interval
 from normlab.claims.rules import above, at_least, at_most, below, within
 from normlab.claims.shift import shift_interval
+from normlab.statistics.intervals import Interval, median_interval
 
 S, C, U = "supported", "contradicted", "undecided"
 

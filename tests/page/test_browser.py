@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
-from normlab.analysis.summary import median_interval
+from normlab.statistics.intervals import median_interval
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

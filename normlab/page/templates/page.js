@@ -19,7 +19,7 @@ function svg(tag, attributes = {}, ...children) {
   return element;
 }
 
-// The median and its interval from order statistics, as normlab.analysis.summary has it.
+// The median and its interval from order statistics, as normlab.statistics.intervals has it.
 function medianInterval(values) {
   const x = values.filter((v) => v !== null).sort((a, b) => a - b);
   const n = x.length;

@@ -143,8 +143,8 @@ def test_a_cell_that_fails_stops_no_other(tmp_path, capsys, monkeypatch, whole):
     assert "none: failed: ZeroDivisionError: by zero\n" in err
     assert err.splitlines()[-1] == (
         "it: error: 2 of 3 cells failed: none: "
-        "ZeroDivisionError: by zero; batch: too large. Once that is mended, the same "
-        "command tries them again"
+        "ZeroDivisionError: by zero; batch: too large. Once that is mended, run the "
+        "same command again"
     )
     status, text, _ = call(capsys, out, "--status")
     assert status == 0 and "1 of 3 cells complete, 2 failed" in text

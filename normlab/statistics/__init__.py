@@ -1,0 +1,1 @@
+"""Medians with their intervals, and what they say of a run."""

@@ -1,0 +1,140 @@
+"""The median of a sample, its interval, and how both are written."""
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+# In the place of a number that is NaN.
+LOST = "diverged"
+
+
+class Interval(NamedTuple):
+    """A median with its confidence interval.
+
+    Attributes:
+      median: the sample median.
+      low: lower end.
+      high: upper end.
+      n: how many values.
+      coverage: the confidence that [low, high] holds the population's median.
+    """
+
+    median: float
+    low: float
+    high: float
+    n: int
+    coverage: float
+
+    @classmethod
+    def of(cls, row: Any) -> "Interval":
+        """The interval of a row that has its fields among others, by name."""
+        return cls(*(row[name] for name in cls._fields))
+
+    @property
+    def text(self) -> str:
+        """``0.500 [0.480, 0.520]``; where a network lost its number, ``diverged``."""
+        numbers = (self.median, self.low, self.high)
+        if all(map(math.isnan, numbers)):
+            return LOST
+        median, low, high = (LOST if math.isnan(x) else _short(x) for x in numbers)
+        return f"{median} [{low}, {high}]"
+
+
+def shown(value: float) -> float:
+    """``value`` as far as `Interval.text` tells it."""
+    return float(_short(value).replace(",", ""))
+
+
+def _short(value: float) -> str:
+    """Three decimals; none from 100 on, and a power of ten where they would be 0."""
+    if 0 < abs(value) < 0.0005:
+        return f"{value:.1e}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}"
+
+
+def median_interval(values, level: float = 0.95) -> Interval:
+    """The median and its distribution-free interval from order statistics.
+
+    [x_(k), x_(n+1-k)] holds the median with probability 1 - 2 P(Binomial(n, 1/2) < k),
+    whatever the distribution (David & Nagaraja 2003, section 7.1). k is the largest
+    that keeps ``level``; below six values none does, and the interval is the range,
+    of lower ``coverage`` (3 values: 0.75; 5: 0.9375). NaNs are left out.
+    """
+    x = np.sort(np.asarray(values, float))
+    x = x[~np.isnan(x)]
+    n = len(x)
+    if n == 0:
+        return Interval(math.nan, math.nan, math.nan, 0, 0.0)
+    k, coverage = _rank(n, level)
+    return Interval(float(np.median(x)), float(x[k - 1]), float(x[n - k]), n, coverage)
+
+
+def median_intervals(
+    rows: pd.DataFrame, keys: Sequence[str], field: str
+) -> pd.DataFrame:
+    """`median_interval` of a column, for every combination of ``keys`` that occurs.
+
+    Of all of them at once: figures ask for thousands.
+
+    Returns:
+      ``keys`` and the fields of `Interval`, in the order of first occurrence.
+    """
+    groups = rows.groupby(list(keys), sort=False)
+    table = groups.size().index.to_frame(index=False)
+    number, values = groups.ngroup().to_numpy(), rows[field].to_numpy(float)
+    counted = (number >= 0) & ~np.isnan(values)
+    number, values = number[counted].astype(int), values[counted]
+    x = values[np.lexsort((values, number))]
+    n = np.bincount(number, minlength=len(table))
+    ranks = [_rank(count) for count in n.tolist()]
+    k = np.array([place for place, _ in ranks], int)
+    coverage = np.array([covered for _, covered in ranks], float)
+    # A NaN for those that have no value; each other one is at an index of x.
+    x, first = np.append(x, math.nan), np.cumsum(n) - n
+
+    def at(place: np.ndarray) -> np.ndarray:
+        return x[np.where(n, first + place, len(x) - 1)]
+
+    with np.errstate(invalid="ignore"):  # of -inf and inf there is no mean
+        median = (at((n - 1) // 2) + at(n // 2)) / 2
+    return table.assign(
+        median=median,
+        low=at(k - 1),
+        high=at(n - k),
+        n=n,
+        coverage=coverage,
+    )
+
+
+@functools.cache
+def _rank(n: int, level: float = 0.95) -> tuple[int, float]:
+    """Which of ``n`` sorted values bounds the interval, and its coverage."""
+    k, coverage = 1, _coverage(n, 1)
+    while 2 * (k + 1) <= n and _coverage(n, k + 1) >= level:
+        k += 1
+        coverage = _coverage(n, k)
+    return k, coverage
+
+
+def _coverage(n: int, k: int) -> float:
+    tail = sum(math.comb(n, i) for i in range(k)) / 2**n
+    return max(0.0, 1 - 2 * tail)
+
+
+def interval_name(n: int) -> str:
+    """How to call the interval of ``n`` seeds in a caption."""
+    if n < 2:
+        return "one seed, no interval"
+    if n < 6:
+        return f"range of {n} seeds ({_coverage(n, 1):.0%} interval of the median)"
+    return f"95% interval of the median of {n} seeds"
+
+
+def number(value: float) -> str:
+    """The shortest text that reads back as ``value``: 0.001, 1e-05."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(float(value))
