@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 
-class Layer(NamedTuple):
+class LayerProducts(NamedTuple):
     """A convolution or a dense layer as a matrix product.
 
     Attributes:
@@ -23,15 +23,17 @@ class Layer(NamedTuple):
         return self.positions * self.inputs * self.features
 
 
-def small_cnn_layers(image_shape: tuple[int, int, int], classes: int) -> list[Layer]:
+def small_cnn_layers(
+    image_shape: tuple[int, int, int], classes: int
+) -> list[LayerProducts]:
     """The products of `normlab.models.small_cnn` for images of (H, W, C)."""
     height, width, channels = image_shape
     layers = []
     for features in (16, 32):
-        layers.append(Layer(height * width, 9 * channels, features))
+        layers.append(LayerProducts(height * width, 9 * channels, features))
         height, width, channels = -(-height // 2), -(-width // 2), features
-    layers.append(Layer(1, height * width * channels, 256))
-    layers.append(Layer(1, 256, classes))
+    layers.append(LayerProducts(1, height * width * channels, 256))
+    layers.append(LayerProducts(1, 256, classes))
     return layers
 
 

@@ -18,7 +18,7 @@ from normlab.data import Dataset
 from normlab.train.precision import products_in
 
 
-class Network(nn.Module):
+class LinenNetwork(nn.Module):
     """`normlab.models.small_cnn` from ``flax.linen``'s layers: ``lax.conv`` inside."""
 
     config: CellConfig
@@ -161,8 +161,8 @@ def python_loop(task: Task, step: Callable, starts: Sequence[State]) -> Contende
     )
 
 
-def _model(task: Task) -> Network:
-    return Network(task.config, len(task.dataset.classes))
+def _model(task: Task) -> LinenNetwork:
+    return LinenNetwork(task.config, len(task.dataset.classes))
 
 
 def _adam() -> optax.GradientTransformationExtraArgs:

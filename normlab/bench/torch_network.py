@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class Network(nn.Module):
+class TorchNetwork(nn.Module):
     """`normlab.models.small_cnn`, layer by layer under the same names.
 
     Args:
@@ -57,7 +57,7 @@ class Network(nn.Module):
         return self.dense2(F.relu(self.dense1(x)))
 
 
-def initialise(network: Network) -> None:
+def initialise(network: TorchNetwork) -> None:
     """normlab's ``--init=standard``: He et al. 2015, the last layer 1/fan-in."""
     for name in ("conv1", "conv2", "dense1", "dense2"):
         layer = getattr(network, name)
@@ -66,7 +66,9 @@ def initialise(network: Network) -> None:
         nn.init.zeros_(layer.bias)
 
 
-def place(network: Network, device: torch.device, channels_last: bool) -> Network:
+def place(
+    network: TorchNetwork, device: torch.device, channels_last: bool
+) -> TorchNetwork:
     """``network``, moved to ``device``, its kernels in the memory format asked for."""
     layout = torch.channels_last if channels_last else torch.contiguous_format
     module: Any = network  # PyTorch's annotations leave memory_format out

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from normlab.bench.contender import Contender
 from normlab.bench.task import Task, standardised_NHWC
 from normlab.bench.torch_here import no_cuda
-from normlab.bench.torch_network import Network, place
+from normlab.bench.torch_network import TorchNetwork, place
 from normlab.data import Dataset
 from normlab.members.placement import cores
 
@@ -74,14 +74,14 @@ def batches_of(task: Task) -> Tensor:
     return torch.tensor(task.batches.astype(np.int64), device=device())
 
 
-def make_network(task: Task, channels_last: bool = False) -> Network:
+def make_network(task: Task, channels_last: bool = False) -> TorchNetwork:
     """The task's network on the device, with normlab's own initial parameters.
 
     It also makes the task's precision PyTorch's.
     """
     use_precision(task.config.precision)
     config, params = task.config, task.initial_params
-    network = Network(
+    network = TorchNetwork(
         config.norm,
         task.dataset.image_shape,
         len(task.dataset.classes),

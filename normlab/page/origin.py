@@ -127,9 +127,9 @@ def _state(paths: CellPaths, reached: pd.Series) -> CellState:
 def _changed(config: dict[str, Any]) -> list[str]:
     lines = []
     for field, setting in settings_of(SweepConfig):
-        value = config.get(setting.stored_as or field.name, field.default)
         default = field.default
         default = list(default) if isinstance(default, tuple) else default
+        value = config.get(setting.stored_as or field.name, default)
         if value != default:
             lines.append(line(field.name, value))
     return lines

@@ -70,7 +70,7 @@ class Layer:
         return jnp.moveaxis(parts, 1, 2).reshape(shape)
 
 
-class Blocks(NamedTuple):
+class StandardizedBlocks(NamedTuple):
     """A layer's standardized input, its scale and its statistics, block by block.
 
     Attributes:
@@ -128,7 +128,7 @@ class Bent(NamedTuple):
     alignment: Array
 
 
-def blocks_of(layer: Layer) -> Blocks:
+def blocks_of(layer: Layer) -> StandardizedBlocks:
     """The layer's blocks, standardized by `normlab.norms.functional`."""
     y, epsilon = layer.y, layer.epsilon
     if layer.groups is None:
@@ -138,7 +138,7 @@ def blocks_of(layer: Layer) -> Blocks:
     scale = jnp.ones(y.shape[-1:], yhat.dtype) if layer.scale is None else layer.scale
     lead = (1,) * (y.ndim - 1)
     scale = jnp.broadcast_to(scale.reshape(lead + scale.shape), y.shape)
-    return Blocks(layer.cut(yhat), layer.cut(scale), var + epsilon)
+    return StandardizedBlocks(layer.cut(yhat), layer.cut(scale), var + epsilon)
 
 
 def first_order(
@@ -196,7 +196,7 @@ def bent(layer: Layer, output_gradient: Array, direction: Array) -> Bent:
     return Bent(parts.sum(0) / unit, abs(parts).sum(0) / unit, b)
 
 
-def jacobian(blocks: Blocks, v: Array) -> Array:
+def jacobian(blocks: StandardizedBlocks, v: Array) -> Array:
     """J v, (5) of docs/theory.md: (*B, m) to (*B, m)."""
     centred = v - v.mean(-1, keepdims=True)
     share = dot(blocks.yhat, v) / blocks.size

@@ -226,3 +226,7 @@ def test_a_stored_setting_is_shown_as_the_flag_of_today():
     assert {"probes", "bn_eval"} < stored.keys()
     wanted = {"--steps=5", "--quantities=gradient_norm", "--eval_statistics=batch"}
     assert set(origin._changed(stored)) == wanted
+
+
+def test_what_a_stored_run_does_not_have_is_not_shown_as_changed():
+    assert origin._changed({}) == []

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from normlab.bench.torch_network import Network, initialise, place
+from normlab.bench.torch_network import TorchNetwork, initialise, place
 from normlab.bench.torch_script.settings import ScriptConfig
 from normlab.data import Dataset
 
@@ -49,7 +49,7 @@ def load_splits(dataset: Dataset, device: torch.device) -> tuple[Split, Split]:
 
 
 @torch.no_grad()
-def evaluate(network: Network, split: Split) -> tuple[float, float]:
+def evaluate(network: TorchNetwork, split: Split) -> tuple[float, float]:
     """(mean cross-entropy in nats, accuracy), by running averages."""
     network.eval()
     loss = right = 0.0
@@ -66,7 +66,7 @@ def evaluate(network: Network, split: Split) -> tuple[float, float]:
 
 
 def train_one(
-    network: Network, train: Split, test: Split, config: ScriptConfig, lr: float
+    network: TorchNetwork, train: Split, test: Split, config: ScriptConfig, lr: float
 ) -> tuple[list[dict[str, float]], dict]:
     """(a row of `COLUMNS` an epoch, a checkpoint)."""
     optimizer = torch.optim.Adam(network.parameters(), lr=lr)
@@ -110,7 +110,9 @@ def train_all(config: ScriptConfig, dataset: Dataset, out: Path) -> None:
         writer.writeheader()
         for lr in config.lr:
             torch.manual_seed(config.seed)
-            network = Network(config.norm, dataset.image_shape, len(dataset.classes))
+            network = TorchNetwork(
+                config.norm, dataset.image_shape, len(dataset.classes)
+            )
             initialise(network)
             place(network, device, channels_last=True)
             rows, checkpoint = train_one(network, train, test, config, lr)
