@@ -111,11 +111,12 @@ def batch(
     layer = BatchNorm(name=name, momentum=options.norm_momentum, **options.affine)
     if statistics == "batch":
         refuse_single_batch(layer, x)
-    return layer(x, use_running_average=statistics == "running", mask=mask)
+    y = layer(x, use_running_average=statistics == "running", mask=mask)
+    return options.norm_mix * x + (1 - options.norm_mix) * y if options.norm_mix else y
 
 
 def one_block(settings: NormSettings, channels: int) -> None:
     """A block is one channel of the whole batch (`Entry.blocks`)."""
 
 
-ENTRY = Entry(batch, AFFINE | RUNNING, one_block, place=1)
+ENTRY = Entry(batch, AFFINE | RUNNING | {"norm_mix"}, one_block, place=1)
