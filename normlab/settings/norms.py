@@ -47,16 +47,6 @@ class NormSettings:
         read_by=_BY_NORM,
         float32=True,
     )
-    norm_mix: float = flag(
-        0.0,
-        "Share of its input that batch norm passes on as it is.",
-        axis="static",
-        low=0,
-        below=1,
-        read_by=_BY_NORM,
-        float32=True,
-        before=0.0,
-    )
     norm_momentum: float = flag(
         0.99,
         "Decay of batch norm's running averages.",

@@ -111,12 +111,11 @@ def batch(
     layer = BatchNorm(name=name, momentum=options.norm_momentum, **options.affine)
     if statistics == "batch":
         refuse_single_batch(layer, x)
-    y = layer(x, use_running_average=statistics == "running", mask=mask)
-    return options.norm_mix * x + (1 - options.norm_mix) * y if options.norm_mix else y
+    return layer(x, use_running_average=statistics == "running", mask=mask)
 
 
 def one_block(settings: NormSettings, channels: int) -> None:
     """A block is one channel of the whole batch (`Entry.blocks`)."""
 
 
-ENTRY = Entry(batch, AFFINE | RUNNING | {"norm_mix"}, one_block, place=1)
+ENTRY = Entry(batch, AFFINE | RUNNING, one_block, place=1)
