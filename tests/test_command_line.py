@@ -121,7 +121,7 @@ def python(folder: Path, command: list[str], **options):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         **options,
     )
 

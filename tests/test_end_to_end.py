@@ -42,7 +42,7 @@ def sweep(folder: Path, *words: str) -> str:
         env={**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": QUICK},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr and "Traceback" not in done.stderr

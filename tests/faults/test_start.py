@@ -54,7 +54,7 @@ def end(folder: Path, code: str, words: list[str]) -> subprocess.CompletedProces
         cwd=folder,
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=600,
     )
 
 

@@ -198,7 +198,7 @@ def python(words: list[str], variables: dict[str, str], here: Path = ROOT):
         env={**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)} | variables,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
 
 
