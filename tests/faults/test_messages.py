@@ -105,7 +105,9 @@ def test_what_is_no_archive_is_not_to_be_fetched_again(name, said, fake, tmp_pat
     assert found.endswith("; name another with --archive=") and "again" not in found
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.size], ids=lambda kind: kind.archive)
+@pytest.mark.parametrize(
+    "kind", [kind for kind in KINDS if kind.size], ids=lambda kind: kind.archive
+)
 def test_an_archive_cut_short_says_how_long_it_should_be(kind, fake, tmp_path):
     path = tmp_path / kind.archive
     path.write_bytes(b"half an archive")
