@@ -135,7 +135,8 @@ def test_noise_reaches_the_second_norm_where_evaluation_has_it():
     images = np.random.default_rng(0).normal(2.0, 3.0, (N, 4)).astype("float32")
     images = images.reshape(N, 1, 1, 4)
     model: Any = Norms(make_norm("batch_noisy", norm_momentum=0.0))
-    start = tiny.drawn(model, images)
+    init = jax.jit(partial(model.init, statistics="batch"))
+    start = init(jax.random.key(0), images)
 
     @jax.jit
     def both(params, stats, images):
