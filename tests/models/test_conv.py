@@ -1,5 +1,7 @@
 """The forms of the convolution against the primitive they stand in for."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,7 +26,7 @@ def primitives(function, *args) -> str:
     return str(jax.make_jaxpr(function)(*args))
 
 
-def random_case(seed):
+def random_case(seed) -> Any:
     """Images, a kernel, strides and padding; sizes odd as often as even."""
     random = np.random.default_rng(seed)
     size = (random.integers(5, 10), random.integers(5, 10))

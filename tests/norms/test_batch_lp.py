@@ -96,7 +96,7 @@ def test_p_2_of_a_centred_input_is_batch_norm():
 @pytest.mark.parametrize("p", LP)
 def test_epsilon_means_the_same_for_every_p(p):
     """Of r^2 = epsilon the square root of 1/2 is left."""
-    x = np.sqrt(1e-3, dtype="float32") * np.float32([[1], [-1], [1], [-1]])
+    x = np.sqrt(1e-3, dtype="float32") * np.array([[1], [-1], [1], [-1]], "float32")
     y = jax.jit(lambda x: lp.lp_batch_norm(x, None, None, p, 1e-3).y)(x)
     np.testing.assert_allclose(y, np.sign(x) / np.sqrt(2), rtol=1e-6)
 
@@ -175,7 +175,7 @@ def test_padded_batch_equals_the_unpadded_one(p):
     x, scale, bias, g = (v.astype("float32") for v in draw(4))
     padding = np.full((2, *x.shape[1:]), 100.0, "float32")
     padded = np.concatenate([padding[:1], x, padding[1:]])
-    mask = np.float32([0, 1, 1, 1, 1, 1, 0]).reshape(7, 1, 1, 1)
+    mask = np.array([0, 1, 1, 1, 1, 1, 0], "float32").reshape(7, 1, 1, 1)
     longer = np.concatenate([0 * padding[:1], g, 0 * padding[1:]])
 
     @jax.jit

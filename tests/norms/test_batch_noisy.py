@@ -85,7 +85,8 @@ def case(**settings):
     """x, variables with a scale and a bias that are not 1 and 0, and the layer."""
     x = np.random.default_rng(1).normal(3, 2, (6, 3, 3, 4)).astype("float32")
     layer = NoisyBatchNorm(use_running_average=False, momentum=0.9, **settings)
-    params = {"scale": np.float32([2, -1, 0.5, 3]), "bias": np.float32([-1, 0, 1, 2])}
+    params = {"scale": [2, -1, 0.5, 3], "bias": [-1, 0, 1, 2]}
+    params = {name: np.array(values, "float32") for name, values in params.items()}
     stats = {"mean": np.zeros(4, "float32"), "var": np.ones(4, "float32")}
     return x, {"params": params, "batch_stats": stats}, layer
 
@@ -165,7 +166,7 @@ def test_noise_does_not_ask_which_statistics():
 
 
 def test_the_spread_is_a_standard_deviation_or_a_variance():
-    x = np.tile(np.float32([[1], [-1]]), (MANY // 2, 1))
+    x = np.tile(np.array([[1], [-1]], "float32"), (MANY // 2, 1))
     found = {}
     for spread in ("std", "variance"):
         model = Pair(
@@ -204,12 +205,12 @@ def outputs_of(pair, x, key) -> Any:
 def test_the_key_and_the_layer_tell_the_noise():
     x = np.random.default_rng(1).normal(size=(6, 4)).astype("float32")
     model = Pair(make_norm("batch_noisy"))
-    keys = [noise_key(np.uint32(s), np.int32(t)) for s, t in ((0, 3), (0, 4), (1, 3))]
+    keys = [noise_key(jnp.uint32(s), jnp.int32(t)) for s, t in ((0, 3), (0, 4), (1, 3))]
     outputs = [np.asarray(layer) for key in keys for layer in outputs_of(model, x, key)]
     for i, one in enumerate(outputs):
         for other in outputs[:i]:
             assert np.abs(one - other).min() > 0 and np.abs(one - other).max() > 0.1
-    again = outputs_of(model, x, noise_key(np.uint32(0), np.int32(3)))
+    again = outputs_of(model, x, noise_key(jnp.uint32(0), jnp.int32(3)))
     np.testing.assert_array_equal(again[0], outputs[0])
     np.testing.assert_array_equal(again[1], outputs[1])
 

@@ -228,7 +228,7 @@ def test_batch_mode_without_mutable_neither_raises_nor_writes():
 
 
 def test_members_under_vmap_keep_their_own_statistics():
-    x = random_x(0, 1, (3, 8, 4)) + np.float32([-5, 2, 5])[:, None, None]
+    x = random_x(0, 1, (3, 8, 4)) + np.array([[[-5]], [[2]], [[5]]], "float32")
     layer = BatchNorm(use_running_average=False, momentum=0.0)
 
     @jax.jit

@@ -1,6 +1,7 @@
 """Derivatives of the functional norms, forward, reverse and second order."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import numpy as np
@@ -28,7 +29,8 @@ def batch_statistics(epsilon, mask=None):
 
 
 def running_statistics(epsilon, mask=None):
-    mean, var = np.linspace(-1.0, 1.0, 4), np.linspace(0.5, 2.0, 4)
+    mean: Any = np.linspace(-1.0, 1.0, 4)
+    var: Any = np.linspace(0.5, 2.0, 4)
 
     def norm(x, scale, bias):
         return functional.normalize_by(x, mean, var, scale, bias, epsilon)

@@ -24,7 +24,7 @@ def shuffled(seed: int, groups: int) -> np.ndarray:
     return rng.permutation(np.repeat(np.arange(groups, dtype=np.int32), 8 // groups))
 
 
-def case(seed: int):
+def case(seed: int) -> Any:
     """x, scale, bias, a cotangent; channels differ in mean and spread."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(3, 4, 5, CHANNELS)) * rng.uniform(0.5, 3, CHANNELS)

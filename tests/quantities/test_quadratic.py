@@ -159,9 +159,11 @@ def test_all_at_once_is_each_alone():
     """What they share, they share without changing it, whoever asks first."""
 
     @jax.jit
-    def both(*args):
-        alone = [_measure(*args, LR, [name])[name] for name in reversed(OF_PARAMETERS)]
-        return _measure(*args, LR, OF_PARAMETERS), alone[::-1]
+    def both(x, following):
+        alone = [
+            _measure(x, following, LR, [name])[name] for name in reversed(OF_PARAMETERS)
+        ]
+        return _measure(x, following, LR, OF_PARAMETERS), alone[::-1]
 
     together, alone = both(X, X + 1)
     for name, fields in zip(OF_PARAMETERS, alone, strict=True):

@@ -2,6 +2,7 @@
 
 import functools
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +27,7 @@ def trained():
     data = tiny.dataset(test=N)
     model = tiny.TinyNet(make_norm("batch"), tiny.QUICK, 3)
     params = tiny.drawn(model, scale(data.test_x))["params"]
-    mean, var = np.float32([0.1, -0.2, 0.3, 0.0]), np.full(4, 1 / 3, "float32")
+    mean, var = np.array([0.1, -0.2, 0.3, 0.0], "float32"), np.full(4, 1 / 3, "float32")
     stats = {"norm1": {"mean": mean, "var": var}}
     return model, params, stats, data.test_x, data.test_y
 
@@ -115,7 +116,7 @@ def test_an_image_that_gives_no_numbers_is_not_of_class_0(trained, statistics):
 
 
 def test_in_batches_keeps_every_row_once():
-    values = np.arange(22).reshape(11, 2)
+    values: Any = np.arange(22).reshape(11, 2)
     batches, mask = map(np.asarray, in_batches(values, 4))
     assert batches.shape == (3, 4, 2) and mask.shape == (3, 4)
     np.testing.assert_array_equal(batches[mask], values)

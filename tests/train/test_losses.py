@@ -1,5 +1,7 @@
 """Losses by task, and a regression from its batches to its evaluations."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,7 +21,7 @@ def test_cross_entropy_in_nats():
     z = OUTPUTS.astype(np.float64)
     log_p = z - np.log(np.exp(z).sum(-1, keepdims=True))
     expected = -log_p[np.arange(5), labels]
-    found = np.asarray(jax.jit(loss.of_each)(OUTPUTS, labels))
+    found: Any = np.asarray(jax.jit(loss.of_each)(OUTPUTS, labels))
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     np.testing.assert_allclose(loss.over(found), expected.mean(), rtol=1e-5)
     np.testing.assert_allclose(
@@ -34,7 +36,7 @@ def test_cross_entropy_in_nats():
 def test_squared_error_is_summed_over_outputs_and_examples():
     loss, targets = LOSSES["regression"], RANDOM.normal(size=(5, 3))
     squares = (OUTPUTS - targets) ** 2
-    found = np.asarray(jax.jit(loss.of_each)(OUTPUTS, targets.astype("float32")))
+    found: Any = np.asarray(jax.jit(loss.of_each)(OUTPUTS, targets.astype("float32")))
     np.testing.assert_allclose(found, squares.sum(-1), rtol=1e-5)
     np.testing.assert_allclose(loss.over(found), squares.sum(), rtol=1e-5)
     np.testing.assert_allclose(loss.of_total(found.sum(), 5), squares.sum(), rtol=1e-5)

@@ -36,7 +36,11 @@ def precise(model: Any, standardize, batch_size, params, stats, images):
     return jax.jit(function)(params, stats, images)
 
 
-@pytest.mark.parametrize("batch_size", [1, 5, 8, 24, 100])
+# Single images, a last batch that is smaller, and one batch larger than all.
+@pytest.mark.parametrize(
+    "batch_size",
+    [1, 5, 100, *(pytest.param(n, marks=pytest.mark.slow) for n in (8, 24))],
+)
 def test_first_norm_gets_the_populations_statistics(batch_size):
     images = tiny.dataset(train=N).train_x
     model: Any = tiny.TinyNet(make_norm("batch", norm_momentum=0.0), tiny.QUICK, 3)
@@ -83,7 +87,7 @@ def test_a_single_batch_gives_its_own_statistics_at_every_norm():
     assert np.abs(parts - whole).max() > 1e-4
 
 
-@pytest.mark.parametrize("batch_size", [4, 7, 40])
+@pytest.mark.parametrize("batch_size", [7, 40])
 def test_a_mean_far_from_zero_costs_no_precision(batch_size):
     random = np.random.default_rng(0)
     images = (1e4 + random.normal(size=(N, 6, 6, 2))).astype("float32")
@@ -99,7 +103,7 @@ def test_a_mean_far_from_zero_costs_no_precision(batch_size):
     np.testing.assert_allclose(found["var"], exact.var((0, 1, 2)), rtol=1e-3)
 
 
-@pytest.mark.parametrize("batch_size", [5, 24])
+@pytest.mark.parametrize("batch_size", [5, pytest.param(24, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("p", ["1", "2", "inf"])
 def test_moments_of_an_lp_norm_are_the_populations_and_maxima_the_batches(
     p, batch_size

@@ -25,7 +25,7 @@ def network(norm) -> Any:
     return tiny.TinyNet(made, tiny.QUICK, 3)
 
 
-def images(count=6, dtype="float32"):
+def images(count=6, dtype="float32") -> Any:
     x = np.random.default_rng(0).normal(size=(count, 6, 6, 1))
     return x.astype(dtype), np.arange(count, dtype="int32") % 3
 
