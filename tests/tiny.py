@@ -41,6 +41,25 @@ def quick(key, shape, dtype=jnp.float32) -> jax.Array:
 QUICK = Init(quick, last_kernel=quick, bias=nn.initializers.zeros)
 
 
+def drawn(model: Any, x, seed: int = 0) -> Any:
+    """Variables of ``model`` for ``x``, drawn with numpy, which needs no compiling.
+
+    Every entry is in play: no scale is 1, no bias or running mean 0.
+    """
+    shapes = jax.eval_shape(
+        lambda key: model.init(key, x, statistics="batch"), jax.random.key(0)
+    )
+    random = np.random.default_rng(seed)
+
+    def draw(where, leaf):
+        values = random.normal(size=leaf.shape) / np.sqrt(np.prod(leaf.shape[:-1]))
+        name = where[-1].key
+        values = np.exp(values) if name == "var" else values + (name == "scale")
+        return values.astype(leaf.dtype)
+
+    return jax.tree_util.tree_map_with_path(draw, shapes)
+
+
 class TinyNet(nn.Module):
     """The least network with all that a model has: conv, norm, pool, dense."""
 

@@ -1,5 +1,7 @@
 """The forms of the convolution against the primitive they stand in for."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,7 +26,7 @@ def primitives(function, *args) -> str:
     return str(jax.make_jaxpr(function)(*args))
 
 
-def random_case(seed):
+def random_case(seed) -> Any:
     """Images, a kernel, strides and padding; sizes odd as often as even."""
     random = np.random.default_rng(seed)
     size = (random.integers(5, 10), random.integers(5, 10))
@@ -34,13 +36,13 @@ def random_case(seed):
     explicit = [tuple(map(int, random.integers(0, 3, 2))) for _ in range(2)]
     padding = ["SAME", "VALID", explicit][seed % 3]
     strides = tuple(map(int, random.integers(1, 4, 2)))
-    return jnp.asarray(x, "float32"), jnp.asarray(w, "float32"), strides, padding
+    return x.astype("float32"), w.astype("float32"), strides, padding
 
 
 def chosen_case(size, kernel, channels, strides, padding):
     random = np.random.default_rng(0)
-    x = jnp.asarray(random.normal(size=(2, *size, channels)), "float32")
-    w = jnp.asarray(random.normal(size=(*kernel, channels, 3)), "float32")
+    x = random.normal(size=(2, *size, channels)).astype("float32")
+    w = random.normal(size=(*kernel, channels, 3)).astype("float32")
     return x, w, strides, padding
 
 
@@ -81,16 +83,25 @@ MORE = [pytest.param(i, marks=pytest.mark.slow) for i in range(3, 9)]
 
 
 @pytest.mark.parametrize("case", [0, 1, 2, *MORE, *range(9, len(CASES))])
-def test_equals_the_primitive_in_value_and_gradients(case, conv):
+def test_equals_the_primitive_in_value_and_gradients(case):
     x, w, strides, padding = CASES[case]
-    expected, expected_vjp = jax.vjp(
-        lambda x, w: lax_conv(x, w, strides, padding), x, w
-    )
-    found, found_vjp = jax.vjp(lambda x, w: conv(x, w, strides, padding), x, w)
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
-    cotangent = jnp.asarray(np.random.default_rng(1).normal(size=found.shape), "f4")
-    for a, b in zip(found_vjp(cotangent), expected_vjp(cotangent), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=5e-5)
+    shape = jax.eval_shape(lambda: lax_conv(x, w, strides, padding)).shape
+    cotangent = np.random.default_rng(1).normal(size=shape).astype("float32")
+
+    @jax.jit
+    def value_and_gradients(x, w, cotangent):
+        """Of the primitive and of each form."""
+        found = []
+        for conv in (lax_conv, *(CONVS[name] for name in OURS)):
+            y, vjp = jax.vjp(lambda x, w, f=conv: f(x, w, strides, padding), x, w)
+            found.append((y, *vjp(cotangent)))
+        return found
+
+    (expected, *gradients), *others = value_and_gradients(x, w, cotangent)
+    for found, *found_gradients in others:
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+        for a, b in zip(found_gradients, gradients, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=5e-5)
 
 
 def test_direct_convolves_wide_kernels_of_stride_one_forward_and_back():
@@ -126,16 +137,19 @@ def test_a_forward_pass_leaves_patches_to_the_first_layer(channels, patches):
 
 def test_direct_has_forward_over_reverse_derivatives(x64):
     random = np.random.default_rng(2)
-    x = jnp.asarray(random.normal(size=(2, 4, 4, 23)))
-    w, t = (jnp.asarray(random.normal(size=(3, 3, 23, 2))) for _ in range(2))
+    x = random.normal(size=(2, 4, 4, 23))
+    w, t = random.normal(size=(2, 3, 3, 23, 2))
 
     def loss(conv, w):
         return jnp.sum(jnp.sin(conv(x, w, (1, 1), "SAME")))
 
-    def hessian_times(conv):
+    def hessian_times(conv, w, t):
         return jax.jvp(jax.grad(lambda w: loss(conv, w)), (w,), (t,))[1]
 
-    np.testing.assert_allclose(hessian_times(direct), hessian_times(lax_conv))
+    found, expected = jax.jit(
+        lambda w, t: [hessian_times(conv, w, t) for conv in (direct, lax_conv)]
+    )(w, t)
+    np.testing.assert_allclose(found, expected)
 
 
 def test_it_is_a_matrix_product_also_under_vmap_over_kernels():
@@ -143,14 +157,16 @@ def test_it_is_a_matrix_product_also_under_vmap_over_kernels():
     assert "conv_general_dilated" in primitives(
         lambda x, w: lax_conv(x, w, (1, 1), "SAME"), x, w
     )
-    kernels = jnp.stack([w, 2 * w, w[::-1]])
+    kernels = np.stack([w, 2 * w, w[::-1]])
 
     def ours(kernels):
         return jax.vmap(lambda w: conv_general_dilated(x, w, (1, 1), "SAME"))(kernels)
 
     assert "conv_general_dilated" not in primitives(ours, kernels)
     expected = [lax_conv(x, k, (1, 1), "SAME") for k in kernels]
-    np.testing.assert_allclose(ours(kernels), np.stack(expected), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        jax.jit(ours)(kernels), np.stack(expected), rtol=1e-5, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("strides, channels", [((2, 1), 2), ((1, 1), 23)])
@@ -159,6 +175,7 @@ def test_gradients_are_numerically_right(x64, conv, strides, channels):
     x = random.normal(size=(2, 5, 4, channels))
     w = random.normal(size=(3, 3, channels, 3))
 
+    @jax.jit
     def function(x, w):
         return conv(x, w, strides, "SAME")
 
@@ -184,6 +201,9 @@ def test_what_it_cannot_do_raises(wrong, message, conv):
 
 def test_dilations_of_one_are_no_dilation(conv):
     x, w, strides, padding = random_case(2)
-    plain = conv(x, w, strides, padding)
-    named = conv(x, w, strides, padding, lhs_dilation=(1, 1), rhs_dilation=(1, 1))
-    np.testing.assert_array_equal(plain, named)
+    ones = {"lhs_dilation": (1, 1), "rhs_dilation": (1, 1)}
+    plain, named = (
+        primitives(lambda x, w, d=d: conv(x, w, strides, padding, **d), x, w)
+        for d in ({}, ones)
+    )
+    assert plain == named

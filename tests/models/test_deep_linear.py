@@ -67,7 +67,7 @@ def data():
 
 def params_of(kernels):
     return {
-        f"dense{i}": {"kernel": jnp.asarray(kernel, "float32")}
+        f"dense{i}": {"kernel": kernel.astype("float32")}
         for i, kernel in enumerate(kernels, start=1)
     }
 
@@ -80,7 +80,7 @@ def test_without_a_norm_it_is_the_product_and_its_gradient(data):
         jax.value_and_grad(make_loss(build(depth=3), "regression"), has_aux=True)
     )
     found, gradient = loss(
-        params_of(kernels), {}, jnp.asarray(x, "float32"), jnp.asarray(y, "float32")
+        params_of(kernels), {}, x.astype("float32"), y.astype("float32")
     )
     np.testing.assert_allclose(found[1][0], rows @ product, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(found[0], np.square(residual).sum(), rtol=1e-5)
@@ -104,18 +104,20 @@ def test_a_norm_stands_after_every_layer_but_the_last(data):
     for i, kernel in enumerate(kernels[:-1], start=1):
         scale, bias = random.normal(size=(2, 4))
         params[f"norm{i}"] = {
-            "scale": jnp.asarray(scale, "float32"),
-            "bias": jnp.asarray(bias, "float32"),
+            "scale": scale.astype("float32"),
+            "bias": bias.astype("float32"),
         }
         h = h @ kernel
         h = (h - h.mean(0)) / np.sqrt(h.var(0) + 1e-5) * scale + bias
-    stats = {f"norm{i}": {"mean": jnp.zeros(4), "var": jnp.ones(4)} for i in (1, 2)}
+    stats = {
+        f"norm{i}": {"mean": np.zeros(4, "f4"), "var": np.ones(4, "f4")} for i in (1, 2)
+    }
     # Two rows of padding, which statistics must leave out.
     padded = np.concatenate([x, np.full((2, 2, 1, 2), 50.0)])
-    found = build("batch", depth=3).apply(
+    model = build("batch", depth=3)
+    found = jax.jit(partial(model.apply, statistics="batch"))(
         {"params": params, "batch_stats": stats},
-        jnp.asarray(padded, "float32"),
-        statistics="batch",
-        mask=jnp.asarray([1.0] * 7 + [0.0] * 2)[:, None, None, None],
+        padded.astype("float32"),
+        mask=np.array([1.0] * 7 + [0.0] * 2, "f4")[:, None, None, None],
     )
     np.testing.assert_allclose(found[:7], h @ kernels[-1], rtol=1e-4, atol=1e-4)

@@ -1,5 +1,7 @@
 """Max pooling against flax.linen's, ties and second derivatives included."""
 
+from functools import partial
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -21,11 +23,17 @@ def plain_pool(x_NHWC):
     return x.reshape(n, -(-height // 2), 2, -(-width // 2), 2, c).max((2, 4))
 
 
+@partial(jax.jit, static_argnums=0)
+def _value_and_gradient(pool, x, cotangent):
+    y, vjp = jax.vjp(pool, x)
+    return y, vjp(cotangent)[0]
+
+
 def value_and_gradient(pool, x):
     """The value, and the gradient under a random cotangent, the same for all."""
-    y, vjp = jax.vjp(pool, x)
-    cotangent = np.random.default_rng(7).normal(size=y.shape)
-    return y, vjp(jnp.asarray(cotangent, y.dtype))[0]
+    shape = jax.eval_shape(pool, x).shape
+    cotangent = np.random.default_rng(7).normal(size=shape).astype("float32")
+    return jax.tree.map(np.asarray, _value_and_gradient(pool, x, cotangent))
 
 
 def equal(found, expected):
@@ -40,7 +48,7 @@ def inputs(kind, shape):
         "constant": np.full(shape, -1.5),
         "integers": random.integers(-2, 1, shape),  # most windows have a tie
     }[kind]
-    return jnp.asarray(x, "float32")
+    return x.astype("float32")
 
 
 SHAPES = [(2, 6, 4, 3), (2, 5, 7, 2), (3, 1, 5, 2)]
@@ -73,27 +81,33 @@ def test_backward_needs_no_select_and_scatter():
     assert "scatter" not in gradient_of(max_pool_2x2)
 
 
-@pytest.mark.parametrize("kind", ["random", "integers"])
-@pytest.mark.parametrize("shape", SHAPES[:2])
-def test_hessian_vector_products(shape, kind):
-    """Forward over reverse, and reverse over reverse."""
-    x = inputs(kind, shape)
-    v = jnp.asarray(np.random.default_rng(5).normal(size=shape), "float32")
+@jax.jit
+def hessian_vector_products(x, v):
+    """Of the plain pool; of ours forward over reverse, and reverse over reverse."""
 
     def gradient(pool):
         return jax.grad(lambda x: (pool(x) ** 3).sum())
 
-    expected = jax.jvp(gradient(plain_pool), (x,), (v,))[1]
+    return (
+        jax.jvp(gradient(plain_pool), (x,), (v,))[1],
+        jax.jvp(gradient(max_pool_2x2), (x,), (v,))[1],
+        jax.grad(lambda x: jnp.vdot(gradient(max_pool_2x2)(x), v))(x),
+    )
+
+
+@pytest.mark.parametrize("kind", ["random", "integers"])
+@pytest.mark.parametrize("shape", SHAPES[:2])
+def test_hessian_vector_products(shape, kind):
+    v = np.random.default_rng(5).normal(size=shape).astype("float32")
+    expected, *found = hessian_vector_products(inputs(kind, shape), v)
     assert np.abs(expected).max() > 1
-    found = jax.jvp(gradient(max_pool_2x2), (x,), (v,))[1]
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
-    twice = jax.grad(lambda x: jnp.vdot(gradient(max_pool_2x2)(x), v))(x)
-    np.testing.assert_allclose(twice, expected, rtol=1e-5, atol=1e-6)
+    for product in found:
+        np.testing.assert_allclose(product, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_relu_may_follow_the_pool():
     x = inputs("random", (3, 6, 6, 4))
-    weights = jnp.asarray(np.random.default_rng(8).normal(size=(3, 3, 3, 4)), "f4")
+    weights = np.random.default_rng(8).normal(size=(3, 3, 3, 4)).astype("float32")
 
     def after(x):
         return jnp.sum(weights * nn.relu(max_pool_2x2(x)))
@@ -102,17 +116,17 @@ def test_relu_may_follow_the_pool():
         return jnp.sum(weights * max_pool_2x2(nn.relu(x)))
 
     assert str(jax.make_jaxpr(after)(x)) != str(jax.make_jaxpr(before)(x))
-    for a, b in zip(
-        jax.value_and_grad(after)(x), jax.value_and_grad(before)(x), strict=True
-    ):
+    pair = jax.jit(lambda x: [jax.value_and_grad(f)(x) for f in (after, before)])(x)
+    for a, b in zip(*pair, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6)
 
 
 def test_vmap_equals_one_by_one():
-    x = jnp.stack([inputs("integers", (2, 5, 4, 2)), inputs("random", (2, 5, 4, 2))])
+    x = np.stack([inputs("integers", (2, 5, 4, 2)), inputs("random", (2, 5, 4, 2))])
 
+    @jax.jit
     def gradient(x):
         return jax.grad(lambda x: (max_pool_2x2(x) ** 3).sum())(x)
 
-    one_by_one = jnp.stack([gradient(x[0]), gradient(x[1])])
+    one_by_one = np.stack([gradient(x[0]), gradient(x[1])])
     np.testing.assert_array_equal(jax.vmap(gradient)(x), one_by_one)

@@ -6,14 +6,14 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from normlab.errors import UserError
-from normlab.models import MODELS, make_model
+from normlab.models import MODELS, Init, make_model
 from normlab.norms import NORMS, make_norm
 from normlab.train.step import make_loss
 from normlab.train.taps import TappedNorm
+from tests import tiny
 
 
 def build(norm="none", init="standard", classes=10, **options) -> Any:
@@ -59,24 +59,30 @@ def test_number_of_parameters_of_the_report(norm, options, extra):
 
 @pytest.mark.parametrize("norm", ["batch", "group"])
 def test_a_norm_behind_the_dense_layer(norm):
-    x = jax.random.normal(jax.random.key(1), (5, 8, 8, 3))
-    mask = jnp.ones((5, 1, 1, 1)).at[3:].set(0.0)
+    x = np.random.default_rng(1).normal(size=(5, 4, 4, 3)).astype("float32")
+    mask = np.array([1, 1, 1, 0, 0], "float32").reshape(5, 1, 1, 1)
     groups = 4 if norm == "group" else None
-    for dense in (False, True):
-        tapped = TappedNorm(
-            make_norm(norm, groups=groups, epsilon=1e-9, norm_dense=dense)
-        )
-        model = make_model("small_cnn", norm=tapped, init="standard", classes=10)
+
+    def taps(x, dense):
+        """The parameters; and what goes into the norms, and comes out."""
+        made = make_norm(norm, groups=groups, epsilon=1e-9, norm_dense=dense)
+        tapped = TappedNorm(made)
+        model: Any = make_model("small_cnn", norm=tapped, init="standard", classes=10)
+        model = model.clone(initializers=tiny.QUICK)
         variables = model.init(jax.random.key(0), x, statistics="batch", mask=mask)
-        assert ("norm3" in variables["params"]) == dense
-        assert ("norm3" in tapped.after) == dense
-    before, after = tapped.before["norm3"], np.asarray(tapped.after["norm3"])
+        return variables["params"], tapped.before, tapped.after
+
+    params, before, after = jax.jit(taps, static_argnums=1)(x, True)
+    params_without, _, after_without = jax.eval_shape(lambda: taps(x, False))
+    assert "norm3" in params and "norm3" in after
+    assert "norm3" not in params_without and "norm3" not in after_without
+    before, after = (np.asarray(side["norm3"]) for side in (before, after))
     assert before.shape == after.shape == (5, 256)
     after = after[:3]  # the images that count
     blocks = after if norm == "batch" else after.reshape(12, 64).T  # or each group
     np.testing.assert_allclose(blocks.mean(0), 0, atol=1e-5)
     np.testing.assert_allclose(blocks.std(0), 1, atol=2e-2)
-    assert abs(np.asarray(before).std() - 1) > 0.1
+    assert abs(before.std() - 1) > 0.1
 
 
 def test_instance_norm_has_nothing_behind_a_dense_layer():
@@ -116,6 +122,11 @@ def test_any_image_size(image_shape, dense):
 
 
 # Deep ones are their shallow ones again, and take seconds to trace.
+_SHALLOW = {
+    "resnet20": {"blocks": 1},
+    "deep_linear": {"depth": 3},
+    "vgg11": {"blocks": ((16,), (16, 32))},
+}
 _DEEP = ("vgg16", "resnet56")
 _ONCE = [pytest.param(n, marks=pytest.mark.slow) if n in _DEEP else n for n in MODELS]
 
@@ -126,42 +137,53 @@ def test_every_model_takes_every_norm(name, norm):
     groups = 2 if "groups" in NORMS[norm].reads else None
     made = make_norm(norm, groups=groups)
     model: Any = make_model(name, norm=made, init="standard", classes=5)
-    side = 8 if name == "deep_linear" else 32  # its layers are as wide as an image
+    model = model.clone(initializers=tiny.QUICK, **_SHALLOW.get(name, {}))
+    side = 4 if name == "deep_linear" else 32  # its layers are as wide as an image
     x = jnp.zeros((2, side, side, 3))
 
-    def apply(key, statistics):
-        variables = model.init(key, x, statistics="batch")
-        y = model.apply(
-            variables, x, statistics=statistics, mask=jnp.ones((2, 1, 1, 1))
-        )
-        return y, variables
+    def run(key):
+        """Under batch statistics, under running ones, and the variables."""
+        mask = np.ones((2, 1, 1, 1), "float32")
+        y, variables = model.init_with_output(key, x, statistics="batch", mask=mask)
+        running = model.apply(variables, x, statistics="running", mask=mask)
+        return y, running, variables
 
     if name == "deep_linear" and NORMS[norm].by_channel:  # all its layers are dense
         with pytest.raises(UserError, match="nothing to normalise"):
-            jax.eval_shape(lambda key: apply(key, "batch"), jax.random.key(0))
+            jax.eval_shape(run, jax.random.key(0))
         return
-    for statistics in ("batch", "running"):
-        y, variables = jax.eval_shape(
-            lambda key, how=statistics: apply(key, how), jax.random.key(0)
-        )
+    *outputs, variables = jax.eval_shape(run, jax.random.key(0))
+    for y in outputs:
         assert y.shape == (2, 5)
         assert y.dtype == x.dtype
-        has_state = NORMS[norm].running or NORMS[norm].assigned
-        assert ("batch_stats" in variables) == has_state
+    has_state = NORMS[norm].running or NORMS[norm].assigned
+    assert ("batch_stats" in variables) == has_state
 
 
 def test_the_norm_does_not_change_the_start():
-    x, key = jnp.zeros((1, 6, 6, 1)), jax.random.key(5)
-    starts = [
-        build(norm, init="report", classes=3).init(key, x, statistics="batch")["params"]
-        for norm in NORMS
-    ]
-    plain = starts[0]
+    """Nor do its own parameters take the keys of others."""
+    x = np.zeros((1, 6, 6, 1), "float32")
+    drawn = Init(tiny.quick, tiny.quick, tiny.quick)
+
+    @jax.jit
+    def started(key):
+        models = {norm: build(norm, classes=3) for norm in NORMS}
+        return {
+            norm: model.clone(initializers=drawn).init(key, x, statistics="batch")[
+                "params"
+            ]
+            for norm, model in models.items()
+        }
+
+    starts = started(jax.random.key(5))
+    plain = starts.pop("none")
     assert set(plain) == {"conv1", "conv2", "dense1", "dense2"}
-    for other in starts[1:]:
+    for other in starts.values():
         assert "norm1" in other
         jax.tree.map(np.testing.assert_array_equal, plain, {k: other[k] for k in plain})
-    assert float(jnp.abs(plain["conv1"]["bias"]).min()) > 0  # random in the report
+    assert np.abs(plain["conv1"]["bias"]).min() > 0
+    kernels = [leaves["kernel"].ravel()[:9] for leaves in plain.values()]
+    assert len(np.unique(kernels, axis=0)) == 4
 
 
 class Twin(nn.Module):
@@ -181,15 +203,12 @@ class Twin(nn.Module):
 
 def test_equals_a_twin_of_linens_layers():
     random = np.random.default_rng(0)
-    x = jnp.asarray(random.normal(size=(5, 7, 6, 2)), "float32")
-    labels = jnp.asarray([0, 1, 2, 0, 1])
+    x = random.normal(size=(5, 7, 6, 2)).astype("float32")
+    labels = np.array([0, 1, 2, 0, 1])
     model, twin = build("batch", classes=3), Twin()
-    start = model.init(jax.random.key(1), x, statistics="batch")
-    params, stats = start["params"], start["batch_stats"]
     # Scales and biases away from 1 and 0, so that leaving one out would show.
-    params = jax.tree.map(
-        lambda leaf: leaf + 0.1 * random.normal(size=leaf.shape).astype("f4"), params
-    )
+    start = tiny.drawn(model, x)
+    params, stats = start["params"], start["batch_stats"]
 
     def jaxpr(network):
         return str(jax.make_jaxpr(make_loss(network))(params, stats, x, labels))
@@ -205,19 +224,26 @@ def test_equals_a_twin_of_linens_layers():
         np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5)
 
     jax.tree.map(close, *results)
-    assert float(optax.tree.norm(results[0][3])) > 0.1
+    assert all(
+        np.abs(leaf).max() > 1e-3 for leaf in jax.tree.leaves(results[0][3]["dense1"])
+    )
 
 
 def test_mask_leaves_padding_out_of_batch_statistics():
     random = np.random.default_rng(2)
-    real = jnp.asarray(random.normal(size=(3, 6, 6, 1)), "float32")
-    padded = jnp.concatenate([real, jnp.full((2, 6, 6, 1), 50.0)])
-    mask = jnp.asarray([1, 1, 1, 0, 0])[:, None, None, None]
+    real = random.normal(size=(3, 6, 6, 1)).astype("float32")
+    padded = np.concatenate([real, np.full((2, 6, 6, 1), 50.0, "float32")])
     model = build("batch", classes=3)
-    variables = model.init(jax.random.key(1), real, statistics="batch")
-    expected = model.apply(variables, real, statistics="batch")
-    masked = model.apply(variables, padded, statistics="batch", mask=mask)[:3]
-    unmasked = model.apply(variables, padded, statistics="batch")[:3]
+    variables = tiny.drawn(model, real)
+
+    @jax.jit
+    def outputs(variables, x, mask):
+        mask = mask.reshape(-1, 1, 1, 1)
+        return model.apply(variables, x, statistics="batch", mask=mask)
+
+    expected = outputs(variables, real, np.ones(3, "float32"))
+    masked = outputs(variables, padded, np.array([1, 1, 1, 0, 0], "float32"))[:3]
+    unmasked = outputs(variables, padded, np.ones(5, "float32"))[:3]
     assert not np.allclose(unmasked, expected, atol=1e-2)
     np.testing.assert_allclose(masked, expected, rtol=1e-4, atol=1e-5)
 

@@ -83,11 +83,20 @@ def test_elements_have_uniform_shifts_and_normal_factors_around_their_channels(d
 
 def case(**settings):
     """x, variables with a scale and a bias that are not 1 and 0, and the layer."""
-    x = 3 + 2 * jax.random.normal(jax.random.key(1), (6, 3, 3, 4))
+    x = np.random.default_rng(1).normal(3, 2, (6, 3, 3, 4)).astype("float32")
     layer = NoisyBatchNorm(use_running_average=False, momentum=0.9, **settings)
-    params = {"scale": jnp.array([2.0, -1, 0.5, 3]), "bias": jnp.arange(4.0) - 1}
-    variables = {**layer.init(jax.random.key(0), x), "params": params}
-    return x, variables, layer
+    params = {"scale": [2, -1, 0.5, 3], "bias": [-1, 0, 1, 2]}
+    params = {name: np.array(values, "float32") for name, values in params.items()}
+    stats = {"mean": np.zeros(4, "float32"), "var": np.ones(4, "float32")}
+    return x, {"params": params, "batch_stats": stats}, layer
+
+
+# Not jitted: the random numbers of a shape are then compiled once for all layers.
+def applied(layer, variables, x, key=None, *, running=None, mutable=False):
+    """The layer's output; with the new statistics if they are mutable."""
+    rngs = {} if key is None else {"noise": key}
+    mutable = ["batch_stats"] if mutable else False
+    return layer.apply(variables, x, running, mutable=mutable, rngs=rngs)
 
 
 def test_the_noise_goes_where_it_is_said_to(monkeypatch):
@@ -108,20 +117,25 @@ def test_the_noise_goes_where_it_is_said_to(monkeypatch):
         (after, s * (scale * hat + bias) + m),
         (after.clone(noise_place="before"), scale * (s * hat + m) + bias),
     ):
-        y = layer.apply(variables, x, rngs={"noise": KEY})
-        np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
         bare = layer.clone(use_scale=False, use_bias=False)
-        plain = bare.apply(
-            {"batch_stats": variables["batch_stats"]}, x, rngs={"noise": KEY}
-        )
+
+        @jax.jit
+        def both(variables, x, layer=layer, bare=bare):
+            stats = {"batch_stats": variables["batch_stats"]}
+            rngs = {"noise": KEY}
+            y = layer.apply(variables, x, rngs=rngs)
+            return y, bare.apply(stats, x, rngs=rngs)
+
+        y, plain = both(variables, x)
+        np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(plain, s * hat + m, rtol=1e-4, atol=1e-5)
 
 
 def test_a_channel_is_one_of_the_feature_axes():
-    x = jnp.zeros((5, 4, 3, 2))  # whose y is 0, and 0 times the factor
+    x = np.zeros((5, 4, 3, 2), "float32")  # whose y is 0, and 0 times the factor
     layer = NoisyBatchNorm(use_running_average=False, axis=(0, 3), noise=STILL)
-    variables = layer.init(jax.random.key(0), x)
-    y = np.asarray(layer.apply(variables, x, rngs={"noise": KEY}))
+    init = jax.jit(lambda x: layer.init(jax.random.key(0), x))
+    y = np.asarray(applied(layer, init(x), x, KEY))
     assert np.ptp(y, axis=(1, 2)).max() == 0
     assert len(np.unique(y)) == 5 * 2
 
@@ -130,15 +144,13 @@ def test_a_channel_is_one_of_the_feature_axes():
 def test_no_rng_or_no_size_is_batch_norm_itself(place):
     x, variables, noisy = case(noise_place=place)
     plain = BatchNorm(use_running_average=False, momentum=0.9)
-    expected, statistics = plain.apply(variables, x, mutable=["batch_stats"])
-    y, new = noisy.apply(variables, x, mutable=["batch_stats"])
+    expected, statistics = applied(plain, variables, x, mutable=True)
+    y, new = applied(noisy, variables, x, mutable=True)
     np.testing.assert_array_equal(y, expected)
-    silent = noisy.clone(noise=NONE)
-    np.testing.assert_array_equal(
-        silent.apply(variables, x, rngs={"noise": KEY}), expected
-    )
-    rngs = {"noise": KEY}
-    y, loud = noisy.apply(variables, x, mutable=["batch_stats"], rngs=rngs)
+    # To multiply by 1 and to add 0 changes no bit, unless they are fused with others.
+    silent = noisy.clone(noise=NONE).apply(variables, x, rngs={"noise": KEY})
+    np.testing.assert_array_equal(silent, plain.apply(variables, x))
+    y, loud = applied(noisy, variables, x, KEY, mutable=True)
     assert np.abs(y - expected).max() > 0.1
     for found in (new, loud):  # statistics are of what comes in
         jax.tree.map(np.testing.assert_array_equal, found, statistics)
@@ -147,17 +159,14 @@ def test_no_rng_or_no_size_is_batch_norm_itself(place):
 def test_noise_does_not_ask_which_statistics():
     x, variables, layer = case()
     layer = layer.clone(use_running_average=None)
-
-    def apply(running, **rngs):
-        return layer.apply(variables, x, running, rngs=rngs)
-
     for running in (False, True):
-        moved = apply(running, noise=KEY) - apply(running)
-        assert np.abs(moved).max() > 0.1
+        loud = applied(layer, variables, x, KEY, running=running)
+        silent = applied(layer, variables, x, running=running)
+        assert np.abs(np.asarray(loud) - silent).max() > 0.1
 
 
 def test_the_spread_is_a_standard_deviation_or_a_variance():
-    x = jnp.tile(jnp.array([[1.0], [-1.0]]), (MANY // 2, 1))
+    x = np.tile(np.array([[1], [-1]], "float32"), (MANY // 2, 1))
     found = {}
     for spread in ("std", "variance"):
         model = Pair(
@@ -170,7 +179,7 @@ def test_the_spread_is_a_standard_deviation_or_a_variance():
                 noise_spread=spread,
             )
         )
-        factors = np.asarray(model.of(x, KEY)[0] * x, np.float64)
+        factors = np.asarray(outputs_of(model, x, KEY)[0] * x, np.float64)
         close_in_the_mean(factors, 1.0, {"std": 0.0016, "variance": 0.04}[spread], 3.0)
         found[spread] = factors
     np.testing.assert_allclose(
@@ -187,22 +196,21 @@ class Pair(nn.Module):
     def __call__(self, x, *, statistics):
         return [self.norm(name)(x, statistics=statistics) for name in ("a", "b")]
 
-    def of(self, x, key) -> Any:
-        """The outputs of both; no noise for None."""
-        variables = self.init(jax.random.key(0), x, statistics="batch")
-        rngs = {} if key is None else {"noise": key}
-        return self.apply(variables, x, statistics="batch", rngs=rngs)
+
+def outputs_of(pair, x, key) -> Any:
+    variables = pair.init(jax.random.key(0), x, statistics="batch")
+    return pair.apply(variables, x, statistics="batch", rngs={"noise": key})
 
 
 def test_the_key_and_the_layer_tell_the_noise():
-    x = jax.random.normal(jax.random.key(1), (6, 4))
+    x = np.random.default_rng(1).normal(size=(6, 4)).astype("float32")
     model = Pair(make_norm("batch_noisy"))
     keys = [noise_key(jnp.uint32(s), jnp.int32(t)) for s, t in ((0, 3), (0, 4), (1, 3))]
-    outputs = [layer for key in keys for layer in model.of(x, key)]
+    outputs = [np.asarray(layer) for key in keys for layer in outputs_of(model, x, key)]
     for i, one in enumerate(outputs):
         for other in outputs[:i]:
             assert np.abs(one - other).min() > 0 and np.abs(one - other).max() > 0.1
-    again = model.of(x, noise_key(jnp.uint32(0), jnp.int32(3)))
+    again = outputs_of(model, x, noise_key(jnp.uint32(0), jnp.int32(3)))
     np.testing.assert_array_equal(again[0], outputs[0])
     np.testing.assert_array_equal(again[1], outputs[1])
 
@@ -275,13 +283,16 @@ def test_training_resumed_is_training_never_stopped(start, train):
 
 
 def test_evaluation_is_without_noise_unless_asked(start, data, arrays):
-    found, seen = {}, jnp.arange(10)
-    for noise in (False, True):
-        evaluate = jax.jit(noisy_program(data, noise_eval=noise).evaluate)
-        found[noise] = evaluate(start, seen, arrays)
-        assert found[noise] == evaluate(start, seen, arrays)  # always the same noise
-    plain = tiny.program(tiny.cell_config(norm="batch"), data).evaluate
-    expected = jax.jit(plain)(start, seen, arrays)
+    plain = tiny.program(tiny.cell_config(norm="batch"), data)
+    programs = [noisy_program(data, noise_eval=noise) for noise in (False, True)]
+
+    @jax.jit
+    def evaluate(*args):
+        return [program.evaluate(*args) for program in (*programs, plain)]
+
+    seen = np.arange(10)
+    *found, expected = evaluate(start, seen, arrays)
+    assert evaluate(start, seen, arrays) == [*found, expected]  # the same noise
     for name in ("train_loss", "test_loss"):
         np.testing.assert_allclose(found[False][name], expected[name], rtol=1e-6)
         assert abs(found[True][name] - expected[name]) > 1e-3

@@ -1,5 +1,6 @@
 """Group norm with assigned groups: group norm of the channels in another order."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -23,16 +24,17 @@ def shuffled(seed: int, groups: int) -> np.ndarray:
     return rng.permutation(np.repeat(np.arange(groups, dtype=np.int32), 8 // groups))
 
 
-def case(seed: int):
+def case(seed: int) -> Any:
     """x, scale, bias, a cotangent; channels differ in mean and spread."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(3, 4, 5, CHANNELS)) * rng.uniform(0.5, 3, CHANNELS)
     x += rng.normal(0, 3, CHANNELS)
     scale, bias = rng.normal(size=(2, CHANNELS))
     arrays = x, scale, bias, rng.normal(size=x.shape)
-    return tuple(jnp.asarray(v, jnp.float32) for v in arrays)
+    return tuple(v.astype("float32") for v in arrays)
 
 
+@partial(jax.jit, static_argnums=0)
 def output_and_gradients(layer, state, x, scale, bias, cotangent):
     """y and the gradients of sum(cotangent y) by x, scale and bias."""
 
@@ -40,14 +42,18 @@ def output_and_gradients(layer, state, x, scale, bias, cotangent):
         y = layer.apply({"params": {"scale": scale, "bias": bias}, **state}, x)
         return (cotangent * y).sum(), y
 
-    gradients, y = jax.jit(jax.grad(loss, argnums=(0, 1, 2), has_aux=True))(
-        x, scale, bias
-    )
+    gradients, y = jax.grad(loss, argnums=(0, 1, 2), has_aux=True)(x, scale, bias)
     return y, *gradients
 
 
 def assigned(assignment):
-    return {"batch_stats": {"assignment": jnp.asarray(assignment)}}
+    return {"batch_stats": {"assignment": assignment}}
+
+
+@jax.jit
+def four_groups(x, scale, bias, assignment):
+    """`group_norm` of four groups that are said."""
+    return group_norm(x, 4, scale, bias, 1e-5, assignment=assignment)
 
 
 def close(found, expected):
@@ -59,7 +65,7 @@ def close(found, expected):
 def test_it_starts_as_group_norm(groups):
     x, *rest = case(groups)
     layer = AssignedGroupNorm(groups)
-    state = layer.init(jax.random.key(0), x)
+    state = jax.jit(layer.init)(jax.random.key(0), x)
     assert state["batch_stats"]["assignment"].dtype == jnp.int32
     start = {"batch_stats": state["batch_stats"]}
     found = output_and_gradients(layer, start, x, *rest)
@@ -92,12 +98,8 @@ def test_permuting_channels_and_assignment_permutes_the_output(seed):
     x, scale, bias, _ = case(seed)
     assignment = shuffled(seed, 4)
     order = np.random.default_rng(seed).permutation(CHANNELS)
-
-    def norm(x, scale, bias, assignment):
-        return group_norm(x, 4, scale, bias, 1e-5, assignment=assignment).y
-
-    y = norm(x, scale, bias, jnp.asarray(assignment))
-    z = norm(x[..., order], scale[order], bias[order], jnp.asarray(assignment[order]))
+    y = np.asarray(four_groups(x, scale, bias, assignment).y)
+    z = four_groups(x[..., order], scale[order], bias[order], assignment[order]).y
     np.testing.assert_allclose(z, y[..., order], rtol=1e-5, atol=1e-5)
     assert np.abs(z - y).max() > 0.1
 
@@ -116,19 +118,14 @@ def test_the_names_of_groups_mean_nothing():
     x, scale, bias, _ = case(0)
     assignment = shuffled(0, 4)
     renamed = np.array([2, 0, 3, 1], np.int32)[assignment]
-    y, z = (
-        group_norm(x, 4, scale, bias, 1e-5, assignment=jnp.asarray(a)).y
-        for a in (assignment, renamed)
-    )
+    y, z = (four_groups(x, scale, bias, a).y for a in (assignment, renamed))
     np.testing.assert_array_equal(y, z)
 
 
 def test_statistics_are_in_the_order_of_the_groups():
     x = np.random.default_rng(0).normal(2, 3, (3, 4, 5, CHANNELS)).astype("float32")
     assignment = shuffled(0, 4)
-    _, mean, var = group_norm(
-        jnp.asarray(x), 4, None, None, 1e-5, assignment=jnp.asarray(assignment)
-    )
+    _, mean, var = map(np.asarray, four_groups(x, None, None, assignment))
     for group in range(4):
         block = x[..., assignment == group].astype("float64")
         np.testing.assert_allclose(mean[:, group], block.mean((1, 2, 3)), rtol=1e-5)
@@ -138,23 +135,17 @@ def test_statistics_are_in_the_order_of_the_groups():
 def test_offset_of_1e4_comes_out_with_mean_0_and_variance_1():
     x = np.random.default_rng(0).normal(1e4, 1, (20, 16, 16, CHANNELS))
     assignment = shuffled(3, 4)
-    y = group_norm(
-        jnp.asarray(x, jnp.float32),
-        4,
-        None,
-        None,
-        0.0,
-        assignment=jnp.asarray(assignment),
-    ).y
+    norm = jax.jit(lambda x, a: group_norm(x, 4, None, None, 0.0, assignment=a).y)
+    y = np.asarray(norm(x.astype("float32"), assignment), "float64")
     for group in range(4):
-        block = np.asarray(y[..., assignment == group], "float64")
+        block = y[..., assignment == group]
         np.testing.assert_allclose(block.mean((1, 2, 3)), 0, atol=1e-6)
         np.testing.assert_allclose(block.var((1, 2, 3)), 1, atol=5e-5)
 
 
 def test_members_with_other_groups_run_through_one_program():
     x, scale, bias, _ = case(0)
-    assignments = jnp.asarray([shuffled(seed, 4) for seed in range(5)])
+    assignments = np.array([shuffled(seed, 4) for seed in range(5)])
     traces = []
 
     @jax.jit
@@ -168,16 +159,17 @@ def test_members_with_other_groups_run_through_one_program():
     found = together(assignments)
     again = together(assignments[::-1])
     assert len(traces) == 1
-    np.testing.assert_array_equal(again, found[::-1])
-    for y, assignment in zip(found, assignments, strict=True):
-        alone = group_norm(x, 4, scale, bias, 1e-5, assignment=assignment).y
+    np.testing.assert_array_equal(again, np.asarray(found)[::-1])
+    for y, assignment in zip(np.asarray(found), assignments, strict=True):
+        alone = four_groups(x, scale, bias, assignment).y
         np.testing.assert_allclose(y, alone, rtol=1e-5, atol=1e-5)
 
 
 def test_it_never_changes_its_groups():
     x, scale, bias, _ = case(0)
     variables = {"params": {"scale": scale, "bias": bias}} | assigned(shuffled(0, 2))
-    _, after = AssignedGroupNorm(2).apply(variables, x, mutable=["batch_stats"])
+    apply = partial(AssignedGroupNorm(2).apply, mutable=["batch_stats"])
+    _, after = jax.jit(apply)(variables, x)
     np.testing.assert_array_equal(
         after["batch_stats"]["assignment"], variables["batch_stats"]["assignment"]
     )

@@ -7,16 +7,18 @@ import pytest
 
 from normlab.norms import functional
 
+moments = jax.jit(functional.moments, static_argnums=1)
+
 
 def naive_moments(x, axes):
     mean = x.mean(axes)
-    return mean, jnp.square(x).mean(axes) - jnp.square(mean)
+    return mean, np.square(x).mean(axes) - np.square(mean)
 
 
 @pytest.mark.parametrize("axes", [(0, 1, 2), (1, 2), (0,), -1, (0, 1, 2, 3)])
 def test_equal_numpy_in_float64(axes, x64):
     x = np.random.default_rng(0).normal(2.0, 3.0, (4, 3, 5, 6))
-    mean, var = functional.moments(jnp.asarray(x), axes)
+    mean, var = moments(x, axes)
     assert mean.dtype == var.dtype == jnp.float64
     np.testing.assert_allclose(mean, x.mean(axes), rtol=1e-12)
     np.testing.assert_allclose(var, x.var(axes), rtol=1e-12)
@@ -26,17 +28,17 @@ def test_equal_numpy_in_float64(axes, x64):
 def test_survive_an_offset_of_1e4_in_float32(seed):
     x = np.random.default_rng(seed).normal(1e4, 1.0, (50, 16, 16, 8)).astype("float32")
     exact = x.astype("float64").var((0, 1, 2))
-    mean, var = jax.jit(functional.moments, static_argnums=1)(x, (0, 1, 2))
+    mean, var = moments(x, (0, 1, 2))
     np.testing.assert_allclose(mean, x.astype("float64").mean((0, 1, 2)), rtol=2e-7)
     np.testing.assert_allclose(var, exact, rtol=1e-5)
-    _, naive = naive_moments(jnp.asarray(x), (0, 1, 2))
+    _, naive = naive_moments(x, (0, 1, 2))
     assert np.abs(naive - exact).max() > 0.1  # the input is hard enough to tell
 
 
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 def test_half_precision_is_computed_in_float32(dtype):
-    x = jax.random.normal(jax.random.key(0), (64, 8, 8, 4)).astype(dtype) + dtype(8)
-    mean, var = functional.moments(x, (0, 1, 2))
+    x = np.random.default_rng(0).normal(8, 1, (64, 8, 8, 4)).astype(dtype)
+    mean, var = moments(x, (0, 1, 2))
     assert mean.dtype == var.dtype == jnp.float32
     exact = np.asarray(x, "float64")
     np.testing.assert_allclose(mean, exact.mean((0, 1, 2)), rtol=1e-6)
@@ -51,7 +53,7 @@ def test_mask_selects_the_elements_that_count(shape):
     mask.flat[0] = True
     real = np.broadcast_to(mask, x.shape)
     x[~real] = np.nan
-    mean, var = functional.moments(jnp.asarray(x), (0, 1, 2), mask=jnp.asarray(mask))
+    mean, var = moments(x, (0, 1, 2), mask=mask)
     chosen = x[real].astype("float64")
     assert 0 < chosen.size < x.size
     np.testing.assert_allclose(mean, chosen.mean(), rtol=2e-7)
@@ -60,8 +62,8 @@ def test_mask_selects_the_elements_that_count(shape):
 
 @pytest.mark.parametrize("value", [0.0, 5.7, 6.2, -7.3, 1e5 / 3])
 def test_variance_of_a_constant_is_never_negative(value):
-    x = jnp.full((3, 5, 7, 2), value, jnp.float32)
-    _, var = jax.jit(functional.moments, static_argnums=1)(x, (0, 1, 2))
+    x = np.full((3, 5, 7, 2), value, "float32")
+    _, var = moments(x, (0, 1, 2))
     assert (var >= 0).all()
     np.testing.assert_allclose(var, 0.0, atol=1e-12 * (1 + value**2))
 

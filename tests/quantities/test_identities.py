@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from normlab.data.batches import batch_indices
 from normlab.norms import make_norm
 from normlab.quantities import QUANTITIES, Point, check, measure
 from normlab.quantities.bounds import bent
@@ -218,11 +217,11 @@ def test_a_layer_that_keeps_nothing_is_judged_by_its_size(x64):
 
 def tiny_measure():
     """`make_measure`'s function of both quantities on the tiny network, and a point."""
-    config, made_norm = tiny.cell_config(), make_norm("batch", epsilon=1e-5)
+    made_norm = make_norm("batch", epsilon=1e-5)
     data = tiny.dataset()
 
     def scale(images):
-        return images.astype(jnp.float32) / 60 - 2
+        return images.astype("float32") / 60 - 2
 
     network = Network(
         "tiny",
@@ -234,25 +233,24 @@ def tiny_measure():
         lambda key, images: scale(images),
     )
     measured = make_measure(NAMES, site_of(network, ProbeSettings()), network)
-    program = tiny.program(config, data)
+    x = np.zeros((1, *data.image_shape), "float32")
 
     def start(seed):
-        none = {"lr": 0.1, "momentum": 0.0, "weight_decay": 0.0}
-        state = program.init(seed, {k: jnp.asarray(v) for k, v in none.items()})
+        drawn = tiny.drawn(network.model, x, seed)
+        lr, step = np.float32(0.1), np.int32(0)
         return Snapshot(
-            state.params, state.batch_stats, {}, jnp.asarray(0.1), seed, state.step
+            drawn["params"], drawn["batch_stats"], {}, lr, np.uint32(seed), step
         )
 
-    arrays = {name: jnp.asarray(x) for name, x in data_arrays(data).items()}
-    return measured, start, arrays
+    return measured, start, data_arrays(data)
 
 
 def test_in_a_network_members_are_the_unmapped_call():
     """In float32."""
     measured, start, arrays = tiny_measure()
-    seeds = jnp.arange(2, dtype=jnp.uint32)
-    picked = jnp.asarray(np.stack([batch_indices(s, 0, 1, 5, 24)[0] for s in (0, 1)]))
-    points = jax.jit(jax.vmap(start))(seeds)
+    rng = np.random.default_rng(0)
+    picked = np.stack([rng.permutation(24)[:5] for _ in range(2)])
+    points = jax.tree.map(lambda *members: np.stack(members), start(0), start(1))
     mapped = jax.jit(jax.vmap(measured, (0, 0, None)))(points, picked, arrays)
     single = jax.jit(measured)
     exact = {"relative_error", "shift_residual", "scaling_residual", "scaling_error"}

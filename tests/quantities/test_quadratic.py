@@ -1,22 +1,13 @@
 """Quantities of a quadratic, whose answers are known."""
 
+from functools import partial
+
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.extend.core import ClosedJaxpr
 
-from normlab.quantities import (
-    QUANTITIES,
-    effective_smoothness,
-    gradient_lipschitz,
-    gradient_norm,
-    gradient_predictiveness,
-    internal_covariate_shift,
-    loss_range,
-    measure,
-    parameter_norm,
-)
+from normlab.quantities import QUANTITIES, measure
 from tests.quantities import made
 
 A = made.matrix()
@@ -30,6 +21,23 @@ def at(values, **how):
     return made.point(made.quadratic(A), values, lr=LR, **how)
 
 
+def measured(values=X, following=None, names=None, lr=LR):
+    """Quantity -> what is found at ``values``, for `ETAS`; one program for all."""
+    following = values + 1.0 if following is None else following
+    found = _measured(values, following, lr, names or OF_PARAMETERS)
+    return jax.tree.map(np.asarray, found)
+
+
+def _measure(values, following, lr, names):
+    site = made.site(probe_etas=ETAS)
+    loss = made.quadratic(A)
+    point = made.point(loss, values, lr=lr, following=following, where=site)
+    return measure(names, point)
+
+
+_measured = jax.jit(_measure, static_argnums=3)
+
+
 @pytest.fixture(autouse=True)
 def _exact(x64):
     """All of this in float64."""
@@ -38,16 +46,16 @@ def _exact(x64):
 @pytest.mark.parametrize("index", [0, 5, 11])
 def test_along_an_eigenvector_smoothness_is_its_eigenvalue(index):
     """Of every eta, and of the step along the path, whichever length."""
-    point = at(2.0 * VECTORS[:, index], following=1.7 * VECTORS[:, index])
-    found = effective_smoothness.measure(point)
+    both = measured(2.0 * VECTORS[:, index], 1.7 * VECTORS[:, index])
+    found = both["effective_smoothness"]
     np.testing.assert_allclose(found["beta"], abs(VALUES[index]), rtol=1e-10)
-    found = gradient_lipschitz.measure(point)
+    found = both["gradient_lipschitz"]
     np.testing.assert_allclose(found["lipschitz"], abs(VALUES[index]), rtol=1e-10)
     np.testing.assert_allclose(found["distance"], 0.3, rtol=1e-10)
 
 
 def test_in_another_direction_smoothness_is_below_the_largest_eigenvalue():
-    found = effective_smoothness.measure(at(X))
+    found = measured()["effective_smoothness"]
     g = A @ X
     expected = np.linalg.norm(A @ g) / np.linalg.norm(g)
     np.testing.assert_allclose(found["beta"], expected, rtol=1e-10)
@@ -56,8 +64,7 @@ def test_in_another_direction_smoothness_is_below_the_largest_eigenvalue():
 
 def test_the_grid_against_numpy():
     """Every field of every eta, from the definitions."""
-    point = at(X, where=made.site(probe_etas=ETAS))
-    found = effective_smoothness.measure(point)
+    found = measured()["effective_smoothness"]
     g = A @ X
     for k, eta in enumerate(ETAS):
         there = X - eta * LR * g
@@ -76,32 +83,31 @@ def test_the_grid_against_numpy():
 
 
 def test_ranges_are_over_the_trial_steps():
-    point = at(X, where=made.site(probe_etas=ETAS))
     g = A @ X
     points = [X - eta * LR * g for eta in ETAS]
     losses = [x @ A @ x / 2 for x in points]
     away = [np.linalg.norm(g - A @ x) for x in points]
-    found = loss_range.measure(point)
+    found = measured()["loss_range"]
     np.testing.assert_allclose(found["low"], min(losses), rtol=1e-10)
     np.testing.assert_allclose(found["high"], max(losses), rtol=1e-10)
     np.testing.assert_allclose(found["here"], X @ A @ X / 2, rtol=1e-10)
-    found = gradient_predictiveness.measure(point)
+    found = measured()["gradient_predictiveness"]
     np.testing.assert_allclose(found["low"], min(away), rtol=1e-10)
     np.testing.assert_allclose(found["high"], max(away), rtol=1e-10)
 
 
 def test_sizes_of_the_whole_and_of_each_layer():
-    point = at(X)
-    for quantity, whole in ((gradient_norm, A @ X), (parameter_norm, X)):
+    found = measured()
+    for quantity, whole in (("gradient_norm", A @ X), ("parameter_norm", X)):
         parts = [np.linalg.norm(part) for part in np.split(whole, 3)]
         expected = [np.linalg.norm(whole), *parts]
-        np.testing.assert_allclose(quantity.measure(point)["l2"], expected, rtol=1e-10)
+        np.testing.assert_allclose(found[quantity]["l2"], expected, rtol=1e-10)
 
 
 def test_covariate_shift_by_layer():
     """G' of layer i is where the layers before i, and only those, have moved."""
     after = X + np.random.default_rng(2).normal(size=12)
-    found = internal_covariate_shift.measure(at(X, following=after))
+    found = measured(following=after)["internal_covariate_shift"]
     for i in range(3):
         mixed = np.concatenate([after[: 4 * i], X[4 * i :]])
         own = slice(4 * i, 4 * i + 4)
@@ -122,49 +128,54 @@ def test_covariate_shift_by_layer():
 
 
 PLAIN = [name for name, q in QUANTITIES.items() if "norm" not in q.needs]
-OF_PARAMETERS = [
+OF_PARAMETERS = tuple(
     name
     for name in PLAIN
     if "channel" not in QUANTITIES[name].axes and not name.startswith("hessian")
-]
+)
 
 
-@pytest.mark.parametrize("name", OF_PARAMETERS)
-def test_member_by_member_the_unmapped_call(name):
+def test_member_by_member_the_unmapped_call():
     rng = np.random.default_rng(3)
     points, after = rng.normal(size=(2, 3, 12))
-
-    def one(x, following):
-        return measure([name], at(x, following=following))[name]
-
-    mapped = jax.vmap(one)(jnp.asarray(points), jnp.asarray(after))
+    mapped = jax.jit(jax.vmap(partial(_measure, lr=LR, names=OF_PARAMETERS)))
+    mapped = mapped(points, after)
     for i in range(3):
-        alone = one(points[i], after[i])
-        for field, values in alone.items():
-            np.testing.assert_allclose(mapped[field][i], values, rtol=1e-9, atol=1e-12)
+        for name, alone in measured(points[i], after[i]).items():
+            for field, values in alone.items():
+                np.testing.assert_allclose(
+                    mapped[name][field][i], values, rtol=1e-9, atol=1e-12
+                )
 
 
 def test_shapes_are_those_of_the_axes():
     where = made.site(probe_etas=ETAS)
-    point = at(X, following=X + 1, where=where)
-    for name, fields in measure(OF_PARAMETERS, point).items():
+    for name, fields in measured().items():
         shape = tuple(len(where.labels(axis)) for axis in QUANTITIES[name].axes)
         assert {values.shape for values in fields.values()} == {shape}, name
 
 
 def test_all_at_once_is_each_alone():
     """What they share, they share without changing it, whoever asks first."""
-    together = measure(OF_PARAMETERS, at(X, following=X + 1))
-    for name in reversed(OF_PARAMETERS):
-        alone = measure([name], at(X, following=X + 1))[name]
-        for field, values in alone.items():
+
+    @jax.jit
+    def both(x, following):
+        alone = [
+            _measure(x, following, LR, [name])[name] for name in reversed(OF_PARAMETERS)
+        ]
+        return _measure(x, following, LR, OF_PARAMETERS), alone[::-1]
+
+    together, alone = both(X, X + 1)
+    for name, fields in zip(OF_PARAMETERS, alone, strict=True):
+        assert fields.keys() == together[name].keys()
+        for field, values in fields.items():
             np.testing.assert_array_equal(together[name][field], values)
 
 
 def test_nothing_is_defined_where_nothing_moves():
-    point = made.point(made.quadratic(A), X, lr=0.0, following=X)
-    assert np.isnan(effective_smoothness.measure(point)["beta"]).all()
-    assert np.isnan(gradient_lipschitz.measure(point)["lipschitz"])
+    found = measured(following=X, lr=0.0)
+    assert np.isnan(found["effective_smoothness"]["beta"]).all()
+    assert np.isnan(found["gradient_lipschitz"]["lipschitz"])
 
 
 def gradients_in(function, *args) -> int:

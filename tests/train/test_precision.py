@@ -1,5 +1,6 @@
 """What products are computed in, and what stays float32."""
 
+import functools
 from typing import Any
 
 import jax
@@ -16,15 +17,23 @@ from tests import tiny
 PRECISIONS = declared(TrainingSettings.__dataclass_fields__["precision"]).known
 
 
+@functools.cache
 def member(precision: str):
     """(program, state, arguments of a call) of one member."""
     data = tiny.dataset()
     program = tiny.program(tiny.cell_config(precision=precision), data)
     values = {"lr": 0.1, "momentum": 0.0, "weight_decay": 0.0}
-    state = program.init(jnp.int32(0), {k: jnp.float32(v) for k, v in values.items()})
-    indices = jnp.arange(20, dtype=jnp.int32).reshape(4, 5)
-    arrays = {name: jnp.asarray(x) for name, x in data_arrays(data).items()}
-    return program, state, (indices, jnp.int32(4), arrays)
+    hyper = {k: np.float32(v) for k, v in values.items()}
+    state = jax.jit(program.init)(np.int32(0), hyper)
+    indices = np.arange(20, dtype=np.int32).reshape(4, 5)
+    return program, state, (indices, np.int32(4), data_arrays(data))
+
+
+@functools.cache
+def trained(precision: str):
+    """(state, metrics) after four steps."""
+    program, state, rest = member(precision)
+    return jax.jit(program.call)(state, *rest)
 
 
 def products(precision: str, part: str) -> list[Any]:
@@ -33,7 +42,7 @@ def products(precision: str, part: str) -> list[Any]:
     if part == "call":
         jaxpr = jax.make_jaxpr(program.call)(state, *rest)
     else:
-        jaxpr = jax.make_jaxpr(program.evaluate)(state, jnp.arange(5), rest[-1])
+        jaxpr = jax.make_jaxpr(program.evaluate)(state, np.arange(5), rest[-1])
     return list(dots(jaxpr.jaxpr))
 
 
@@ -66,23 +75,22 @@ def test_products_take_the_precisions_type(part):
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_parameters_statistics_and_metrics_stay_float32(precision):
     program, state, rest = member(precision)
-    trained, metrics = jax.jit(program.call)(state, *rest)
+    after = trained(precision)
     floats = [
         leaf
-        for leaf in jax.tree.leaves((trained, metrics))
+        for leaf in jax.tree.leaves(after)
         if jnp.issubdtype(leaf.dtype, jnp.floating)
     ]
     assert len(floats) > 10
     assert {leaf.dtype for leaf in floats} == {jnp.dtype("float32")}
-    found = program.evaluate(trained, jnp.arange(5), rest[-1])
+    found = jax.eval_shape(program.evaluate, state, np.arange(5), rest[-1])
     assert found["test_loss"].dtype == jnp.float32
 
 
 def test_bfloat16_trains_to_nearly_the_same_losses_and_not_to_the_same():
     losses = {}
     for precision in ("float32", "bfloat16"):
-        program, state, rest = member(precision)
-        _, metrics = jax.jit(program.call)(state, *rest)
+        _, metrics = trained(precision)
         losses[precision] = np.asarray(metrics["batch_loss"])
     np.testing.assert_allclose(losses["bfloat16"], losses["float32"], rtol=0.05)
     assert (losses["bfloat16"] != losses["float32"]).all()
