@@ -144,10 +144,10 @@ def special(kind: bytes, name: str = "package/odd") -> tuple[tarfile.TarInfo, by
         (plain("../outside"), "leads out"),
         (plain("package/../../outside"), "leads out"),
         (plain("/tmp/outside"), "leads out"),
-        (special(tarfile.SYMTYPE), "no plain file"),
-        (special(tarfile.LNKTYPE), "no plain file"),
-        (special(tarfile.CHRTYPE), "no plain file"),
-        (special(tarfile.FIFOTYPE), "no plain file"),
+        (special(tarfile.SYMTYPE), "not a regular file"),
+        (special(tarfile.LNKTYPE), "not a regular file"),
+        (special(tarfile.CHRTYPE), "not a regular file"),
+        (special(tarfile.FIFOTYPE), "not a regular file"),
         (special(tarfile.SYMTYPE, "cifar-10-batches-bin/data_batch_1.bin"), "plain"),
         (plain("cifar-10-batches-bin/test_batch.bin"), "twice"),
     ],
@@ -188,13 +188,13 @@ def test_a_png_that_claims_to_be_huge(fake):
     content[16:24] = struct.pack(">II", 100_000, 100_000)
     content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
     path = fake.archive("sheets", edit={name: bytes(content)})
-    assert "no PNG of 1024 x 4" in refusal(path, fake.spec)
+    assert "not a PNG of 1024 x 4" in refusal(path, fake.spec)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a picture"])
 def test_a_sheet_that_is_no_png(fake, content):
     path = fake.archive("sheets", edit={"package/test_batch.png": content})
-    assert "no PNG" in refusal(path, fake.spec)
+    assert "not a PNG" in refusal(path, fake.spec)
 
 
 def test_a_damaged_png(fake):
