@@ -4,8 +4,8 @@ import sys
 
 __version__ = "0.1.0"
 
-# Python says -m in place of the program's name while it looks for the module. So this
-# is a command that is starting, and its imports will take seconds.
+# sys.argv[0] is "-m" while Python looks for the module of `python -m`. So a command is
+# starting, and its imports will take seconds.
 if sys.argv[:1] == ["-m"]:
     from normlab.interrupt import at_start
 

@@ -17,8 +17,8 @@ from normlab.settings import (
 )
 
 
-# The fields stand in the order of these groups from the last to the first; the ids of
-# stored runs rest on it.
+# Fields are ordered by these groups, from the last to the first. The ids of stored runs
+# depend on this order.
 @dataclass(frozen=True, kw_only=True)
 class CellConfig(
     RecordingSettings, TrainingSettings, NormSettings, NetworkSettings, ProbeSettings
@@ -33,8 +33,8 @@ class CellConfig(
     def id(self) -> str:
         """A name for folders: readable, and unique by the hash of all fields.
 
-        A setting that came later is left out of the hash while it has the value that
-        earlier runs had without it, so that their cells keep their folders.
+        A setting that was added later is left out of the hash while it has the value
+        that earlier runs had without it, so stored cells keep their ids.
         """
         before = earlier(self).items()
         values = {k: v for k, v in stored(self).items() if (k, v) not in before}
@@ -46,12 +46,12 @@ class CellConfig(
 
     @property
     def label(self) -> str:
-        """The norm as figures and tables call it: ``group (G=4)``."""
+        """The norm's name in figures and tables: ``group (G=4)``."""
         return norm_label(self.norm, self.groups, self.norm_p)
 
 
 def norm_label(norm: str, groups: int | None, p: str = "2") -> str:
-    """``"group (G=4)"``, ``"batch l1"``; the name of a norm without such a choice."""
+    """``"group (G=4)"`` or ``"batch l1"``; for other norms only the name."""
     if norm == "batch_lp":
         return f"batch l{p}"
     return norm if groups is None else f"{norm} (G={groups})"
@@ -59,10 +59,10 @@ def norm_label(norm: str, groups: int | None, p: str = "2") -> str:
 
 @dataclass(frozen=True)
 class Member(MemberSettings):
-    """One point of a cell's dynamic axes: data to the program, never a recompile."""
+    """One point on a cell's dynamic axes: data to the program, never a recompile."""
 
 
-# The axes of members that are numbers; an optimizer keeps them in its state.
+# The numeric axes of members. An optimizer keeps them in its state.
 HYPERPARAMETERS = tuple(
     spec.name
     for spec, setting in settings_of(Member)

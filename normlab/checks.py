@@ -1,4 +1,4 @@
-"""Checks of settings by their declarations; an error names the flag."""
+"""Checks settings against their declarations. Errors name the flag."""
 
 import math
 from typing import Any
@@ -10,17 +10,17 @@ from normlab.errors import UserError
 from normlab.registry import unknown
 from normlab.settings import Setting, settings_of
 
-# The largest float32: networks and what trains them know no larger number.
+# The largest float32. Networks and their training cannot use a larger number.
 _LARGEST = 3.4e38
-# The smallest float32 that is not taken for 0: XLA flushes subnormal numbers.
+# The smallest positive float32 that does not count as 0: XLA flushes subnormal numbers.
 _SMALLEST = float(np.finfo(np.float32).smallest_normal)
 _MOST = {"devices": 1024, "member_chunk": 1_000_000}
 
 
 def check_settings(settings: Any) -> None:
-    """Every setting of a dataclass, by its declaration (`normlab.settings.Setting`).
+    """Checks every setting of a dataclass against its `normlab.settings.Setting`.
 
-    Names that a registry knows are not checked here: their entries may not be imported.
+    Names from a registry are not checked here: its entries may not be imported yet.
 
     Raises:
       UserError: a list is empty or names a value twice, a number is out of its range,
@@ -32,7 +32,7 @@ def check_settings(settings: Any) -> None:
         if not values and spec.default:
             raise UserError(f"--{spec.name} needs at least one value")
         if any(isinstance(one, Array) for one in values):
-            continue  # traced: a program's argument, not a user's word
+            continue  # traced: an argument of a program, not a user's value
         check_distinct(spec.name, values)
         for one in values:
             _check_value(spec.name, one, setting)
@@ -41,7 +41,7 @@ def check_settings(settings: Any) -> None:
 
 
 def check_distinct(name: str, values: tuple) -> None:
-    """Raises UserError where a value is named twice."""
+    """Raises UserError if a value occurs twice."""
     seen = set()
     for value in values:
         if value in seen:
@@ -70,14 +70,14 @@ def _check_number(name: str, value: float, setting: Setting) -> None:
     if setting.below is not None and value >= setting.below:
         raise UserError(f"{says}must be below {setting.below:g}")
     if setting.high is not None and value > setting.high:
-        raise UserError(f"{says}at most {setting.high:.12g}")
+        raise UserError(f"{says}must be at most {setting.high:.12g}")
     at_most(name, value, _LARGEST)
 
 
 def _check_float32(name: str, values: tuple[float, ...], setting: Setting) -> None:
-    """Checks that float32, which networks compute in, tells the values apart.
+    """Checks that the values differ in float32, which networks compute in.
 
-    A bound means something else than the numbers beside it: 0 is no learning.
+    No value may be rounded to a bound: a learning rate of 0 means no training.
     """
     edges = (setting.low, setting.above, setting.below)
     seen: dict[float, float] = {}
@@ -93,16 +93,16 @@ def _check_float32(name: str, values: tuple[float, ...], setting: Setting) -> No
 
 
 def at_most(name: str, value: float, high: float) -> None:
-    """Raises UserError where a number is too large."""
+    """Raises UserError if a number is above ``high``."""
     if value > high:
-        raise UserError(f"--{name}={value}: at most {high:g}")
+        raise UserError(f"--{name}={value}: must be at most {high:g}")
 
 
 def check_devices(options: Any) -> None:
-    """The fields ``devices`` and ``member_chunk`` of some options.
+    """Checks the fields ``devices`` and ``member_chunk`` of some options.
 
     Raises:
-      UserError: one is neither auto nor a number that it may be.
+      UserError: a field is neither "auto" nor a number in its range.
     """
     for name in ("devices", "member_chunk"):
         value = getattr(options, name)
@@ -112,6 +112,6 @@ def check_devices(options: Any) -> None:
         if not digits or not value.strip("0"):
             raise UserError(f"--{name}={value}: give a positive number or auto")
         most = _MOST[name]
-        # By its length first: Python refuses to read thousands of digits.
+        # Check the length first: Python refuses to parse thousands of digits.
         if len(value) > 9 or int(value) > most:
-            raise UserError(f"--{name}={value}: at most {most}")
+            raise UserError(f"--{name}={value}: must be at most {most}")

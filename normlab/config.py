@@ -1,6 +1,6 @@
-"""What a flagfile says: a frozen dataclass and its checks.
+"""The configuration that a flagfile describes: a frozen dataclass and its checks.
 
-What depends on a registry (is there such a norm?) is checked where the registry is.
+Names from a registry (does this norm exist?) are checked where the registry is defined.
 """
 
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ from normlab.settings.recording import LONGEST
 
 # Each combination of their values is a cell, one compiled program.
 STATIC_AXES = named(CellConfig, axis="static")
-# Those that the label of a cell's norm shows.
+# The axes that appear in the label of a cell's norm.
 LABEL_AXES = named(CellConfig, in_label=True)
-# The members of every cell: their seeds, and these.
+# The axes of a cell's members, besides their seeds.
 MEMBER_AXES = named(MemberSettings, axis="member")
 
 _Axes: Any = axes_of(NetworkSettings, NormSettings, TrainingSettings, MemberSettings)
@@ -34,17 +34,17 @@ _Axes: Any = axes_of(NetworkSettings, NormSettings, TrainingSettings, MemberSett
 
 @dataclass(frozen=True, kw_only=True)
 class SweepConfig(RecordingSettings, _Axes, ProbeSettings):
-    """Everything one flagfile asks for; two equal configs give equal numbers.
+    """Everything that one flagfile asks for. Equal configs give equal numbers.
 
     Tuples are axes: `STATIC_AXES` and `MEMBER_AXES`.
     """
 
-    num_seeds: int = flag(3, "How many seeds, counted from --seed (members).", low=1)
+    num_seeds: int = flag(3, "Number of seeds (members), from --seed on.", low=1)
     epochs: float = flag(
-        0.0, "Length of training in epochs; or give --steps.", low=0, high=LONGEST
+        0.0, "Length of training in epochs (or give --steps).", low=0, high=LONGEST
     )
     eval_epochs: float = flag(
-        1.0, "Evaluate every this many epochs.", above=0, before=1.0
+        1.0, "Number of epochs between evaluations.", above=0, before=1.0
     )
 
     def __post_init__(self) -> None:

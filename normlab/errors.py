@@ -1,10 +1,10 @@
-"""The exceptions that a command line turns into a single line and status 1."""
+"""Exceptions that a command line reports in one line, with exit status 1."""
 
 _LONGEST_LINE = 2000
 
 
 class UserError(ValueError):
-    """A mistake the user can mend; the message says what, where, and what to do.
+    """A mistake that the user can fix. The message says what is wrong and what to do.
 
     The message is one line: command lines print it after ``error: `` and exit
     with status 1, without a traceback.
@@ -12,14 +12,14 @@ class UserError(ValueError):
 
 
 class Unwritable(UserError):
-    """Nothing can be stored: a full disk, say, or a folder that may not be written.
+    """Nothing can be stored: for example, the disk is full or the folder is read-only.
 
-    It ends a run at once, where another error is that of one cell.
+    It ends the whole run at once. Other errors end only one cell.
     """
 
 
 def one_line(error: BaseException) -> str:
-    """The message of an error, folded into one line of a length that can be read."""
+    """The error's message folded into one line, and shortened if it is very long."""
     text = " ".join(str(error).split()) or type(error).__name__
     if len(text) > _LONGEST_LINE:
         half = _LONGEST_LINE // 2

@@ -1,8 +1,8 @@
-"""Flagfiles put in the place of the words that name them.
+"""Replaces the flagfiles on a command line by their lines.
 
-absl reads flagfiles too, but passes over one that includes itself with a warning, and
-reads without bound what names itself many times over, or never ends. It also takes what
-a shell would take away for a part of the value (`normlab.words`).
+absl can read flagfiles, too. But it only warns if a flagfile includes itself, and it
+has no limit for one that is included many times or never ends. It also keeps quotes and
+comments, which a shell would remove, as part of the value (`normlab.words`).
 """
 
 import itertools
@@ -13,7 +13,7 @@ from typing import Any
 from normlab.errors import UserError
 from normlab.words import check_once, checked
 
-# The largest of the project has 3 kB.
+# The project's largest flagfile has 3 kB.
 _MOST_BYTES = 1_000_000
 _MOST_LINES = 10_000
 _MOST_FILES = 100
@@ -23,20 +23,20 @@ _COMMENTS = ("#", "//")
 def expand(
     words: Sequence[str], once: Collection[str] = (), flags: Collection[str] = ()
 ) -> list[str]:
-    """The words of a command line, with the lines of flagfiles where they are named.
+    """The words of a command line, with each flagfile replaced by its lines.
 
-    A line is one word; it may name a flagfile, from the working directory. Blank lines
-    and those that begin with ``#`` or ``//`` are left out.
+    Each line is one word. It may name another flagfile, relative to the working
+    directory. Blank lines and lines that begin with ``#`` or ``//`` are skipped.
 
     Args:
-      once: names of flags that have one value. A flagfile's may be replaced on the
-        command line.
+      once: names of flags that take one value. The command line may override the value
+        in a flagfile.
       flags: names of all flags.
 
     Raises:
-      UserError: a flagfile cannot be read, is no text, includes itself, or they are
-        far too long or too many; a word holds what a shell would take away; one of
-        ``once`` has two values in one flagfile, or on the command line itself.
+      UserError: a flagfile cannot be read, is not text, includes itself or is far too
+        long, or there are too many; a word contains shell syntax; or a flag in ``once``
+        has two values in one flagfile, or two on the command line itself.
     """
     files = itertools.count(1)
     expanded = []
@@ -67,14 +67,14 @@ def _expand(
     flags: Collection[str],
 ) -> Iterator[str]:
     end = list(words).index("--") if "--" in words else len(words)
-    # Behind --, there are no flags.
+    # Words after -- are not flags.
     words = [*(checked(word, flags) for word in words[:end]), *words[end:]]
     check_once(words[:end], once)
     rest = iter(words)
     for word in rest:
         if not _names_flagfile(word):
             yield word
-            if word == "--":  # what follows is no flag
+            if word == "--":  # the words that follow are not flags
                 yield from rest
             continue
         name = word.partition("=")[2] if "=" in word else next(rest, "")
@@ -99,13 +99,13 @@ def _lines(path: Path, name: str) -> list[str]:
     try:
         with path.open("rb") as file:
             content = file.read(_MOST_BYTES + 1)
-        # What an editor puts in front, a byte order mark, is no part of the first flag.
+        # Drop a byte order mark, or it would become part of the first flag.
         text = content.decode("utf-8-sig")
     except OSError as error:
         reason = error.strerror or error
         raise UserError(f"--flagfile={name} cannot be read: {reason}") from error
     except UnicodeDecodeError as error:
-        raise UserError(f"--flagfile={name} is no text: {error.reason}") from error
+        raise UserError(f"--flagfile={name} is not text: {error.reason}") from error
     if len(content) > _MOST_BYTES:
         raise UserError(f"--flagfile={name} has more than {_MOST_BYTES} bytes")
     lines = (line.strip() for line in text.replace("\r", "\n").split("\n"))
@@ -113,7 +113,7 @@ def _lines(path: Path, name: str) -> list[str]:
 
 
 def line(name: str, value: Any) -> str:
-    """The line of one flag; the items of a tuple or list stand between commas."""
+    """The flagfile line of a flag. Commas separate the items of a tuple or list."""
     items = value if isinstance(value, (tuple, list)) else (value,)
     words = [str(x).lower() if isinstance(x, bool) else str(x) for x in items]
     return f"--{name}={','.join(words)}"

@@ -1,8 +1,7 @@
 """Command lines: typed list flags, and errors in one line with exit status 1.
 
-Flags live in a ``FlagValues`` of their own, not in absl's global one: libraries
-that define flags there cannot collide with ours, and a test can parse as often
-as it likes.
+Each command has its own ``FlagValues`` instead of absl's global one. So our flags
+cannot collide with those of libraries, and a test can parse as often as it likes.
 """
 
 import dataclasses
@@ -26,15 +25,15 @@ from normlab.words import check_path, check_text
 
 
 class ListOf(flags.ListParser):
-    """A comma list of one type: ``--lr=1e-4,1e-3``.
+    """A comma-separated list of one type: ``--lr=1e-4,1e-3``.
 
-    A list given later replaces an earlier one whole (absl's ``DEFINE_multi_*``
-    would append), so the command line can override a flagfile.
+    A later list replaces an earlier one completely (absl's ``DEFINE_multi_*`` would
+    append), so the command line can override a flagfile.
 
     Args:
-      item: text -> one value.
-      noun: what a value is, for messages.
-      empty: whether a list of no values may be given.
+      item: converts text to one value.
+      noun: what messages call a value.
+      empty: whether the list may be empty.
     """
 
     def __init__(self, item: Callable[[str], Any], noun: str, empty: bool = False):
@@ -76,7 +75,7 @@ _SCALARS = {
 
 
 def define(kind: type, values: flags.FlagValues) -> None:
-    """One flag for every field of the dataclass ``kind``; tuples are comma lists."""
+    """Defines a flag for each field of the dataclass ``kind``. Tuples are lists."""
     for spec in dataclasses.fields(kind):
         item, is_list = item_type(kind, spec.name)
         setting, default = declared(spec), cast(Any, spec.default)
@@ -99,7 +98,7 @@ _LONGEST_NAME = 100
 
 
 def read(kind: type[T], values: flags.FlagValues) -> T:
-    """The dataclass ``kind`` from the flags that `define` made; checks apply."""
+    """Builds and checks the dataclass ``kind`` from the flags that `define` made."""
     settings = {}
     for spec in dataclasses.fields(kind):  # type: ignore[arg-type]
         value = values[spec.name].value
@@ -108,9 +107,10 @@ def read(kind: type[T], values: flags.FlagValues) -> T:
 
 
 def write(settings: Any) -> list[str]:
-    """The flagfile lines that `read` turns back into ``settings``.
+    """The flagfile lines from which `read` rebuilds ``settings``.
 
-    Text that is empty by default has no line: a path that is empty is a mistake.
+    Text that is empty by default gets no line while it is empty, because an empty path
+    is a mistake.
     """
     specs = dataclasses.fields(settings)
     values = {spec.name: getattr(settings, spec.name) for spec in specs}
@@ -130,26 +130,26 @@ RENAMED = {
 
 # The flags that name files and folders.
 _PATHS = ("run", "out", "archive", "data_dir", "compilation_cache", "name")
-# The run that a command is about. Where several may be given, the flag is a multi flag.
+# The flag for the run. Commands that work on several runs define it as a multi flag.
 _ONE = "run"
 
 
 def _words(argv: Sequence[str], values: flags.FlagValues) -> list[str]:
-    """The words of a command line with its flagfiles, all of them fit to be parsed.
+    """The words of a command line, with its flagfiles expanded, checked for parsing.
 
-    Renamed flags have their new names.
+    Renamed flags get their new names.
 
     Raises:
-      UserError: of a flagfile (`normlab.flagfiles.expand`), or a word is no text, or
-        names a flag that none can be.
+      UserError: a flagfile is wrong (`normlab.flagfiles.expand`), a word is not text,
+        or a flag's name is far too long.
     """
     one = _ONE in values and not isinstance(values[_ONE], flags.MultiFlag)
     words = expand(argv, (_ONE,) if one else (), list(values))
     for i, word in enumerate(words):
         if "\0" in word:
-            raise UserError(f"{ascii(word)} is no text")
+            raise UserError(f"{ascii(word)} is not text")
         check_text(word)
-        # absl looks for flags of similar names, in a time that grows with the square.
+        # absl looks for flags with similar names, in time quadratic in the length.
         name, *value = word.partition("=")
         if name.startswith("-") and len(name) > _LONGEST_NAME:
             raise UserError(f"unknown flag {name}")
@@ -160,10 +160,10 @@ def _words(argv: Sequence[str], values: flags.FlagValues) -> list[str]:
 
 
 def _check_paths(values: flags.FlagValues) -> None:
-    """Checks what was given of `_PATHS`.
+    """Checks the values of the flags in `_PATHS` that were given.
 
     Raises:
-      UserError: one is no path (`normlab.words.check_path`).
+      UserError: a value is not a path (`normlab.words.check_path`).
     """
     for name in _PATHS:
         if name in values and values[name].present:
@@ -180,22 +180,22 @@ def _help(program: str, doc: str, values: flags.FlagValues) -> str:
         lines.append(f"  --{name}  {text}")
         if flag.default_as_str is not None:
             lines.append(f"      default: {flag.default_as_str}")
-    lines.append("  --flagfile  Read more flags from this file (one a line).")
+    lines.append("  --flagfile  Read more flags from this file (one per line).")
     return "\n".join(lines)
 
 
 def _degrade() -> None:
-    """Lets output escape the letters that its encoding lacks (``\\u2026``)."""
+    """Lets output escape characters that its encoding lacks (``\\u2026``)."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # not None, nor a notebook's
             stream.reconfigure(errors="backslashreplace")
 
 
 def _leave(status: int, at_once: bool) -> NoReturn:
-    """Ends; at once means that a program on a device is not waited for.
+    """Exits. ``at_once`` means not to wait for a program that runs on a device.
 
-    An interpreter that ends in good order waits for minutes for what XLA computes or
-    compiles, which nobody will read. Files are closed and locks are free by then.
+    A normal exit waits, perhaps for minutes, until XLA has finished computing or
+    compiling. Nobody needs the result: files are closed and locks are free by then.
     """
     if at_once:
         sys.stdout.flush()
@@ -205,11 +205,11 @@ def _leave(status: int, at_once: bool) -> NoReturn:
 
 
 def _unread() -> bool:
-    """Whether who read standard output is gone (``| head``); the rest is dropped."""
+    """Whether the reader of standard output has gone (``| head``); drops the rest."""
     watched = select.poll()
     try:
         watched.register(sys.stdout.fileno(), 0)
-    except (AttributeError, OSError):  # none, or one that is no file
+    except (AttributeError, OSError):  # there is no output, or it is not a file
         return False
     gone = any(event & select.POLLERR for _, event in watched.poll(0))
     if gone:
@@ -228,19 +228,19 @@ def run(
     """Parses ``argv`` into ``values``, calls ``main(values)`` and exits.
 
     Args:
-      main: the command; what it returns is the exit status (None is 0).
+      main: the command. It returns the exit status (None is 0).
       values: flags defined with ``flag_values=values``.
       program: the module's name, for messages (``normlab.sweep``).
       doc: the text above the flags in ``--help``.
       argv: the words after the program's name; ``sys.argv[1:]`` by default.
 
-    A wrong flag, a missing flagfile, a stray word or a `UserError` out of
-    ``main`` ends in one line on standard error and exit status 1; SIGTERM and SIGINT
-    in one line and 128 + their number; a reader of standard output that is gone in
-    no line and 128 + SIGPIPE.
+    A wrong flag, a missing flagfile, an unexpected word or a `UserError` from ``main``
+    prints one line on standard error and exits with status 1. SIGTERM and SIGINT print
+    one line and exit with 128 + the signal's number. If standard output is closed (for
+    example by ``| head``), the command exits silently with 128 + SIGPIPE.
     """
     _degrade()
-    if argv is None:  # libraries have set up theirs by now
+    if argv is None:  # libraries have set up their logging by now
         logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
     words = list(sys.argv[1:] if argv is None else argv)
     if {"--help", "-h", "-help", "--helpfull"} & set(words):
@@ -253,14 +253,14 @@ def run(
         _check_paths(values)
         if rest:
             raise UserError(
-                f"unexpected word {rest[0]!r}: every setting is --name=value, one a "
-                "line in a flagfile"
+                f"unexpected word {rest[0]!r}: write each setting as --name=value, one "
+                "per line in a flagfile"
             )
         try:
             with raising():
                 status = main(values)
                 print(end="", flush=True)  # standard output may be closed
-        except OSError as error:  # a folder that cannot be read, a full disk, ...
+        except OSError as error:  # an unreadable folder, a full disk, ...
             if isinstance(error, BrokenPipeError) and _unread():
                 status = 128 + signal.SIGPIPE
             else:

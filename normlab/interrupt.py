@@ -1,10 +1,11 @@
-"""SIGTERM and SIGINT: a command ends in one line; what trains ends where it can.
+"""Handles SIGTERM and SIGINT: training stops at a step from which it can resume.
 
-The first signal is answered, and gives both back to the system: a second one ends the
-process at once, wherever it is. No signal is touched that the process was started to
-ignore (``nohup``), nor outside the main thread, where Python allows none to be.
+The first signal is handled, and restores the system's handlers: a second signal ends
+the process at once. Signals that the process was started to ignore (``nohup``) stay
+ignored. Outside the main thread nothing changes, because Python allows no signal
+handlers there.
 
-A command answers from its first import (`at_start`) to its last moment (`at_end`). Only
+A command handles signals from its first import (`at_start`) to its end (`at_end`). Only
 Python's own start, some 20 ms, comes before.
 """
 
@@ -20,22 +21,22 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
-# The file of the functions that import.
+# The file of the functions that run imports.
 _IMPORT = "<frozen importlib._bootstrap>"
 _MOMENT_SECONDS = 0.01
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
-# Commands that keep what they have computed; any other begins anew.
+# Commands that resume from what they have stored. The others start again.
 _RESUMED = ("normlab.sweep", "normlab.landscape")
-# How many answers the main thread is in: a command's, and in it that of what trains.
+# How many handlers are nested in the main thread: a command's, and training's in it.
 _depth = 0
 
 
 class Stopped(BaseException):
-    """A signal asked the process to end: no error, like `KeyboardInterrupt`.
+    """A signal asked the process to end. Like `KeyboardInterrupt`, it is not an error.
 
     Args:
       signum: the signal.
-      where: how far the work got (``at step 12 of batch``), where that is known.
+      where: how far the work got (``at step 12 of batch``), if that is known.
     """
 
     def __init__(self, signum: int, where: str = ""):
@@ -45,29 +46,29 @@ class Stopped(BaseException):
         self.signum = signum
 
     def line(self, program: str) -> str:
-        """What the command ``program`` says at its end, on one line."""
+        """The last line that the command ``program`` prints."""
         again = ". Run the same command again to continue." * (program in _RESUMED)
         return f"{program}: {self}{again}"
 
 
 class Note:
-    """Whether a signal has come.
+    """Records whether a signal has come.
 
     Attributes:
-      signum: the signal; None as long as none has come.
+      signum: the signal, or None if none has come.
     """
 
     signum: int | None = None
 
 
 def at_start(module: str) -> None:
-    """Answers signals while a command imports what it needs.
+    """Handles signals while a command imports what it needs.
 
-    Nothing has begun, so a signal ends the process at once, in the same line and with
-    the same status as later.
+    No work has begun, so a signal ends the process at once. It prints the same line and
+    exits with the same status as later.
 
     Args:
-      module: the word of the command line that names the module. It does nothing for
+      module: the word of the command line that names the module. Nothing is done for
         other programs, which may import normlab and have handlers of their own.
     """
     program = module.removeprefix("-m")
@@ -80,12 +81,12 @@ def at_start(module: str) -> None:
         os._exit(128 + signum)
 
     _handle(stop)
-    # What is registered first is called last: Python then forgets all handlers.
+    # atexit calls the first function last. Python removes all handlers after that.
     atexit.register(_handle, signal.SIG_IGN)
 
 
 def at_end(status: int) -> None:
-    """Has a signal end the process with ``status``, because its work is done."""
+    """Makes a signal end the process with ``status``, because its work is done."""
 
     def leave(*_: object) -> None:
         with contextlib.suppress(Exception):  # standard output may be closed
@@ -101,7 +102,7 @@ def _handle(handler: Callable[[int, object], None] | signal.Handlers) -> None:
 
 
 def _answerable() -> dict[int, Any]:
-    """The signals that may be touched here, and what answers them now."""
+    """The signals that may be handled here, and their present handlers."""
     if threading.current_thread() is not threading.main_thread():
         return {}
     now = {signum: signal.getsignal(signum) for signum in _SIGNALS}
@@ -110,10 +111,10 @@ def _answerable() -> dict[int, Any]:
 
 @contextlib.contextmanager
 def raising() -> Iterator[None]:
-    """While it lasts, a signal raises `Stopped` where the main thread is.
+    """Inside this context, a signal raises `Stopped` in the main thread.
 
-    It waits for imports and callbacks to end: the compiled code that calls those loses
-    an exception, or dies of it.
+    It is raised after imports and callbacks have ended, because the compiled code that
+    calls them would lose the exception or crash.
     """
     came: int | None = None
 
@@ -151,11 +152,11 @@ def _is_called_back(frame: FrameType | None) -> bool:
 
 @contextlib.contextmanager
 def noting() -> Iterator[Note]:
-    """While it lasts, a signal is noted, for the work to end where it can go on.
+    """Inside this context a signal is noted, so that work can stop where it can resume.
 
     Raises:
-      Stopped: at the end, if a signal came and nobody has raised it; also in place of
-        an error, which the same command will meet again.
+      Stopped: at the end, if a signal came and no one has raised it yet. It replaces an
+        error, because the same command will meet that error again.
     """
     note = Note()
 
@@ -199,6 +200,6 @@ def _answering(
     finally:
         _depth -= 1
         for signum, handler in old.items():
-            # What is around this one is done with, too: a second signal is not its.
+            # The outer context is ending, too, so it must not handle a second signal.
             over = answered and _depth > 0
             signal.signal(signum, signal.SIG_DFL if over else handler)

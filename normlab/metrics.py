@@ -1,11 +1,11 @@
-"""The names of what is measured of every member, in the order of their columns."""
+"""The names of the metrics of every member, in the order of their columns."""
 
 from normlab.settings.recording import STATISTICS
 
-# Of every update, on its batch.
+# Measured at every update, on its batch.
 STEP_METRICS = ("batch_loss", "batch_accuracy", "gradient_norm")
 EVALUATIONS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
-# Each of the evaluations by each of the statistics, if a cell has several.
+# Each evaluation metric under each kind of statistics, if a cell has several kinds.
 BY_STATISTICS = tuple(f"{name}_{by}" for by in STATISTICS for name in EVALUATIONS)
 METRICS = (*STEP_METRICS, *EVALUATIONS, *BY_STATISTICS)
 

@@ -1,8 +1,8 @@
-"""Entries by name: norms, models, optimizers, and whatever else a setting chooses from.
+"""Entries by name: norms, models, optimizers and other things that a setting selects.
 
-A package keeps its entries in one `Registry`. The setting that chooses among them is
-declared further down (`normlab.settings`), where the entries are not known; its help
-and its checks find them here by the setting's name.
+A package keeps its entries in one `Registry`. The setting that selects one of them is
+declared in a lower package (`normlab.settings`), which does not know the entries. Its
+help text and its checks find them here, by the setting's name.
 """
 
 from collections.abc import Mapping
@@ -14,10 +14,10 @@ T = TypeVar("T")
 
 
 class Registry(dict[str, T]):
-    """A dict of entries, known by the setting that chooses one of them.
+    """A dict of entries, registered under the setting that selects one of them.
 
     Args:
-      setting: the name of that setting (``norm``, without the dashes of its flag).
+      setting: the setting's name (``norm``, without the dashes of its flag).
       entries: name -> entry.
     """
 
@@ -27,10 +27,10 @@ class Registry(dict[str, T]):
         REGISTRIES[setting] = self
 
     def find(self, name: str) -> T:
-        """The entry of that name.
+        """The entry called ``name``.
 
         Raises:
-          UserError: there is none; the message lists the known names.
+          UserError: there is no such entry; the message lists the known names.
         """
         if name not in self:
             raise unknown(self.setting, name, self)
@@ -41,5 +41,5 @@ REGISTRIES: dict[str, Registry] = {}
 
 
 def unknown(setting: str, value: str, known: Mapping | tuple[str, ...]) -> UserError:
-    """The error that ``value`` is none of the ``known`` names."""
+    """The error for a ``value`` that is not one of the ``known`` names."""
     return UserError(f"--{setting}={value}: unknown; known: {', '.join(known)}")

@@ -1,4 +1,4 @@
-"""How a sweep is run: what changes no number it finds beyond rounding."""
+"""How a sweep is run: options that change results only by rounding."""
 
 import math
 from dataclasses import dataclass
@@ -10,58 +10,58 @@ from normlab.settings import DeviceSettings, flag
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(DeviceSettings):
-    """How to run a sweep; nothing here changes a number it finds beyond rounding."""
+    """How to run a sweep. These options change results only by rounding."""
 
-    out: str = flag("", "The run directory; runs/<flagfile's name> by default.")
+    out: str = flag("", "The run directory. Default: runs/<flagfile's name>.")
     deterministic: bool = flag(
         False,
-        "The same bits at every start on the same machine, on a GPU too (slower "
-        "there); memory is shared out as if no other program used any.",
+        "Give the same bits at every start on the same machine, on a GPU too (slower "
+        "there). The plan assumes that no other program uses memory.",
     )
-    call_steps: int = flag(100, "Steps under one jitted call.", low=1)
+    call_steps: int = flag(100, "Most training steps in one jitted call.", low=1)
     checkpoint_seconds: float = flag(
-        60.0, "Least time between checkpoints, in seconds.", low=0
+        60.0, "Minimum time between checkpoints, in seconds.", low=0
     )
     keep_checkpoints: int = flag(2, "How many resumable states to keep.", low=1)
     compilation_cache: str = flag(
-        "auto", "Folder for compiled programs; auto is beside the data, none is off."
+        "auto", "Folder for compiled programs, auto (beside the data) or none (off)."
     )
     tensorboard: bool = flag(
         False,
-        "At the end, write RUN/tensorboard for TensorBoard, too (pip install "
+        "Also write RUN/tensorboard for TensorBoard at the end (pip install "
         "'normlab[tensorboard]').",
     )
     engine: str = flag(
         "inline",
-        "What runs the cells: inline, one after another in this process, or ray, on "
-        "the nodes of a cluster (pip install 'normlab[ray]').",
+        "What runs the cells: inline (one after another in this process), or ray (on "
+        "the nodes of a cluster; pip install 'normlab[ray]').",
     )
     ray_address: str = flag(
         "",
-        "The Ray cluster; by default RAY_ADDRESS, else one on this machine, started "
-        "if need be.",
+        "Address of the Ray cluster. Default: RAY_ADDRESS, or a cluster on this "
+        "machine, which is started if necessary.",
     )
     ray_retries: int = flag(
-        3, "How often Ray runs a cell again whose node or process was lost.", low=0
+        3, "How often Ray runs a cell again after losing its node or process.", low=0
     )
     cell_cpus: float = flag(
         1.0,
-        "CPUs of a cell on a Ray cluster; without a GPU also the devices that its "
-        "members are spread over, unless --devices names them.",
+        "CPUs for each cell on a Ray cluster. Without a GPU this is also the number of "
+        "devices for its members, unless --devices is given.",
         above=0,
     )
     cell_gpus: str = flag(
         "auto",
-        "GPUs of a cell on a Ray cluster: a number, which may be a fraction, or auto "
-        "(1 where the cluster has any, else 0).",
+        "GPUs for each cell on a Ray cluster: a number, possibly a fraction, or auto "
+        "(1 if the cluster has GPUs, else 0).",
     )
     shard: str = flag(
         "",
-        "Run only part i of n of the cells, as i/n from 0/n on: a job of an array. The "
-        "parts may run at the same time.",
+        "Run only part i of n of the cells, given as i/n with i from 0 to n - 1 (for "
+        "job arrays). The parts may run at the same time.",
     )
     status: bool = flag(
-        False, "Say how far the run in --out is, cell by cell, and stop."
+        False, "Print how far the run in --out is, cell by cell, and stop."
     )
     dry_run: bool = flag(False, "Print the plan and stop.")
 
@@ -72,10 +72,10 @@ class RunOptions(DeviceSettings):
         self.part()
 
     def gpus(self, auto: float) -> float:
-        """``cell_gpus`` as a number, ``auto`` for auto.
+        """``cell_gpus`` as a number; ``auto`` if it is "auto".
 
         Raises:
-          UserError: it is neither, or a part of more than one GPU.
+          UserError: it is not a number, or is a fraction above 1.
         """
         if self.cell_gpus == "auto":
             return auto
@@ -91,10 +91,10 @@ class RunOptions(DeviceSettings):
         return count
 
     def part(self) -> tuple[int, int]:
-        """``shard`` as (i, n); (0, 1) is everything.
+        """``shard`` as (i, n); (0, 1) means all cells.
 
         Raises:
-          UserError: it is not of that form.
+          UserError: it does not have the form i/n.
         """
         words = (self.shard or "0/1").split("/")
         if len(words) == 2 and all(w.isascii() and w.isdigit() for w in words):

@@ -1,4 +1,4 @@
-"""Frozen dataclasses as JSON and back, refusing what does not fit."""
+"""Converts frozen dataclasses to JSON and back, and refuses JSON that does not fit."""
 
 import json
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -10,15 +10,15 @@ T = TypeVar("T")
 
 
 def to_json(config: Any) -> str:
-    """A dataclass of settings as JSON: stored names in the order of its fields."""
+    """A dataclass of settings as JSON, by stored names, in the order of its fields."""
     return json.dumps(stored(config), indent=2)
 
 
 def from_dict(kind: type[T], values: dict[str, Any]) -> T:
-    """The dataclass ``kind`` from what `to_json` wrote.
+    """Rebuilds the dataclass ``kind`` from the values that `to_json` wrote.
 
-    A setting that came later than ``values`` were written has the value that runs had
-    before it (`normlab.settings.earlier`).
+    A setting that was added after ``values`` were written gets the value that runs had
+    without it (`normlab.settings.earlier`).
 
     Raises:
       UserError: a field is missing or unknown, or a value is of another type.
@@ -40,7 +40,7 @@ def from_dict(kind: type[T], values: dict[str, Any]) -> T:
 
 
 def _is_a(value: Any, hint: Any) -> bool:
-    """Whether ``value``, as JSON has it, is of the type that ``hint`` says."""
+    """Whether ``value``, read from JSON, has the type ``hint``."""
     if get_origin(hint) is tuple:
         items = isinstance(value, list | tuple)
         return items and all(_is_a(item, get_args(hint)[0]) for item in value)
@@ -50,7 +50,7 @@ def _is_a(value: Any, hint: Any) -> bool:
 
 
 def item_type(kind: type, name: str) -> tuple[type, bool]:
-    """The type of a field, its None aside, and whether the field is a tuple of it."""
+    """The type of a field, without None, and whether the field is a tuple of it."""
     hint = get_type_hints(kind)[name]
     if get_origin(hint) is tuple:
         return get_args(hint)[0], True

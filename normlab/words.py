@@ -1,7 +1,7 @@
-"""Words of a command line: what they may hold, and what they were meant to be.
+"""Checks the words of a command line, and guesses what a wrong one was meant to be.
 
-A flagfile is no shell script. What a shell takes away - quotes, a comment, the space
-between two flags - would become a part of a value there, and the name of a folder.
+A flagfile is not a shell script. Quotes, a comment or a second flag on a line, which a
+shell would handle, would become part of a value there, and so of a folder's name.
 """
 
 import functools
@@ -19,7 +19,7 @@ _COMMENT = re.compile(r"\s+(#|//).*", re.DOTALL)
 _NEXT_FLAG = r"--\w|[–—]\w|-\w+="
 _SHELL = re.compile(r"\s+(&&|\|\||&?>>?|\d>|<\s|&$).*", re.DOTALL)
 _VARIABLE = re.compile(r"\$[A-Za-z_({]|`")
-# Of Unicode: control characters, and separators of lines and paragraphs.
+# Unicode categories: control characters, and line and paragraph separators.
 _CONTROLS = ("Cc", "Zl", "Zp")
 _QUOTES = ("''", '""', "“”", "‘’")
 
@@ -35,11 +35,11 @@ def counted(number: int, noun: str) -> str:
 
 
 def check_text(text: str) -> None:
-    """Checks what becomes the name of a file or stands in one.
+    """Checks text that will be written to a file or used as its name.
 
     Raises:
-      UserError: it holds bytes that are no text, or letters that the system's encoding
-        of file names lacks.
+      UserError: it contains bytes that are not text, or characters that the encoding of
+        file names lacks.
     """
     encoding = sys.getfilesystemencoding().upper()
     try:
@@ -47,14 +47,14 @@ def check_text(text: str) -> None:
         text.encode()
     except UnicodeEncodeError:
         hint = "" if encoding == "UTF-8" else "; PYTHONUTF8=1 makes Python use UTF-8"
-        raise UserError(f"{ascii(text)} is no text in {encoding}{hint}") from None
+        raise UserError(f"{ascii(text)} is not text in {encoding}{hint}") from None
 
 
 def path_of(value: str) -> Path:
-    """The path that a flag names; ``~`` is the home.
+    """The path that a flag gives; ``~`` is the home folder.
 
     Raises:
-      UserError: it is the home of a user who has none.
+      UserError: it names the home folder of a user who has none.
     """
     try:
         return Path(value).expanduser()
@@ -63,19 +63,19 @@ def path_of(value: str) -> Path:
 
 
 def check_path(flag: str, value: str) -> None:
-    """Checks what a flag names as a path.
+    """Checks the value of a flag that takes a path.
 
     Raises:
-      UserError: it is empty, or no name that a person gives to a file.
+      UserError: it is empty, or contains a control character.
     """
     if not value.strip():
-        raise UserError(f"--{flag}= names nothing; give a path, or leave the flag out")
+        raise UserError(f"--{flag}= is empty; give a path, or leave the flag out")
     if any(unicodedata.category(letter) in _CONTROLS for letter in value):
-        raise UserError(f"--{flag}={ascii(value)}: a control character is in it")
+        raise UserError(f"--{flag}={ascii(value)}: it contains a control character")
 
 
 def checked(word: str, flags: Collection[str] = ()) -> str:
-    """A word of a command line, or a line of a flagfile, fit to be parsed.
+    """Checks a word of a command line, or a line of a flagfile, before parsing.
 
     Args:
       flags: names of the command's flags.
@@ -84,14 +84,14 @@ def checked(word: str, flags: Collection[str] = ()) -> str:
       The word without spaces at its ends and around its equals sign.
 
     Raises:
-      UserError: a comment, another flag, quotes, an operator, a variable or a backslash
-        of a shell would be a part of its value; it says what was probably meant.
+      UserError: shell syntax (a comment, another flag, quotes, an operator, a variable
+        or a backslash) would become part of the value. The message suggests a fix.
     """
     word = word.strip()
     if _COMMENT.search(word):
         raise _slip(word, "a comment needs a line of its own", _COMMENT.sub("", word))
     if _SHELL.search(word):
-        raise _slip(word, "this is no line of a shell", _SHELL.sub("", word))
+        raise _slip(word, "shell syntax does not work here", _SHELL.sub("", word))
     first, *more = _next_flag(frozenset(flags)).split(word)
     if more:
         more = [flag if flag[0] in "-–—" else f"--{flag}" for flag in more]
@@ -100,12 +100,12 @@ def checked(word: str, flags: Collection[str] = ()) -> str:
     name, value = _split(word)
     if value.endswith("\\"):
         meant = name + value.rstrip("\\").rstrip()
-        raise _slip(word, "a line needs no backslash at its end", meant)
+        raise _slip(word, "a line must not end with a backslash", meant)
     opened = value.startswith(tuple(quote[0] for quote in _QUOTES))
     if opened and value == _unquoted(value):
-        raise UserError(f"{word}: a quote is opened, and not closed")
+        raise UserError(f"{word}: a quote is opened but not closed")
     if value != _unquoted(value):
-        raise _slip(word, "quotes would be a part of it", name + _unquoted(value))
+        raise _slip(word, "quotes would become part of it", name + _unquoted(value))
     if _VARIABLE.search(value):
         raise UserError(f"{word}: variables and commands are not expanded here")
     return word
@@ -113,9 +113,9 @@ def checked(word: str, flags: Collection[str] = ()) -> str:
 
 @functools.cache
 def _next_flag(flags: frozenset[str]) -> re.Pattern:
-    """What is in front of a flag behind another: one with dashes, or a known name.
+    """Matches the space before another flag: a word with dashes, or a known name.
 
-    A list like ``lr=0.1, momentum=0.9`` may be in a name.
+    A name may contain a list like ``lr=0.1, momentum=0.9``.
     """
     if not flags:
         return re.compile(rf"\s+(?={_NEXT_FLAG})")
@@ -125,13 +125,13 @@ def _next_flag(flags: frozenset[str]) -> re.Pattern:
 
 
 def _split(word: str) -> tuple[str, str]:
-    """``--name=`` and the value; nothing and the word, if it is no flag's."""
+    """``--name=`` and the value; for other words, nothing and the whole word."""
     name, equals, value = word.partition("=")
     return (name + equals, value) if word.startswith("-") and equals else ("", word)
 
 
 def _unquoted(path: str) -> str:
-    """``path`` without quotes around it, or around a part of it."""
+    """``path`` without the quotes around it or around its parts."""
     return "/".join(map(_without, _without(path).split("/")))
 
 
@@ -144,14 +144,14 @@ def _without(text: str) -> str:
 
 
 def _slip(word: str, reason: str, *meant: str) -> UserError:
-    return UserError(f"{word}: {reason}; was {' and '.join(meant)} meant?")
+    return UserError(f"{word}: {reason}; did you mean {' and '.join(meant)}?")
 
 
 def check_once(words: Sequence[str], names: Collection[str]) -> None:
-    """Checks that ``words`` give no flag of ``names`` two values.
+    """Checks that ``words`` do not give a flag of ``names`` two values.
 
     Raises:
-      UserError: they do, and the first would be lost.
+      UserError: a flag has two values, so the first would be lost.
     """
     given: dict[str, str] = {}
     for word, following in zip_longest(words, words[1:], fillvalue=""):
@@ -162,4 +162,4 @@ def check_once(words: Sequence[str], names: Collection[str]) -> None:
         value = value if equals else following
         if given.setdefault(name, value) != value:
             both = f"--{name}={given[name]} --{name}={value}"
-            raise UserError(f"{both}: this command is about one {name}; give one")
+            raise UserError(f"{both}: this command takes one {name}; give one")

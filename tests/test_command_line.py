@@ -192,7 +192,7 @@ def test_the_plan(results, folder):
     assert lines[1].startswith("execution: ")
     cells = [line.split(":")[0].strip() for line in lines[2:5]]
     assert cells == ["none", "group (G=4)", "group (G=8)"]
-    assert all("3 members x 2 steps of 20" in line for line in lines[2:5])
+    assert all("3 members x 2 steps of batch size 20" in line for line in lines[2:5])
     assert all("MiB" in line for line in lines[2:5])
     assert lines[5] == f"out: {folder}/runs/sweep" and len(lines) == 6
 

@@ -155,7 +155,7 @@ def test_a_flagfile_that_is_not_text(tmp_path):
 def test_a_mistake_in_a_flagfile_is_one_line(tmp_path):
     path = tmp_path / "x.flags"
     path.write_text("--steps=3\n--lr=1e-3 # too high?\n")
-    assert "was --lr=1e-3 meant?" in error(f"--flagfile={path}")
+    assert "did you mean --lr=1e-3?" in error(f"--flagfile={path}")
     path.write_text("--steps=3\nlr=1e-3\n")
     assert "unexpected word 'lr=1e-3'" in error(f"--flagfile={path}")
 

@@ -195,7 +195,7 @@ def plan(
         footprint=Footprint(state=0, working=0),
         execution=execution,
         member_chunk=len(of.members) if member_chunk is None else member_chunk,
-        member_chunk_why="asked for",
+        member_chunk_why="as requested",
         devices=devices,
     )
 

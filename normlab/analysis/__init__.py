@@ -1,1 +1,1 @@
-"""What a run says: summaries over seeds, with intervals."""
+"""Measures quantities along the path of a run, after the run."""

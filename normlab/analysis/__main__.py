@@ -2,9 +2,9 @@
 
     python -m normlab.analysis --run=runs/quickstart --quantities=gradient_norm
 
-The run must have a path (--path_every); quantities that compare successive points need
---path_next as well. What a probe would have found while training is found again, to
-rounding. Flags named --probe_... are the run's own unless given.
+The run must have a path (--path_every). Quantities that compare successive points also
+need --path_next. The results equal those of measuring during training, up to rounding.
+Flags named --probe_... have the run's own values unless you give them.
 """
 
 import dataclasses

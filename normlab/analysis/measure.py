@@ -51,10 +51,10 @@ def measure_run(
     changes: dict[str, Any],
     on_step: Callable[[str, int], None],
 ) -> None:
-    """`measure_cell` of every cell; quantities about norm layers where there are some.
+    """`measure_cell` of every cell. Cells without norm layers skip their quantities.
 
     Raises:
-      UserError: as `measure_cell` does.
+      UserError: as `measure_cell`.
     """
     check_links(paths)
     cells = list(begun_cells(paths))
@@ -74,17 +74,17 @@ def measure_cell(
 ) -> None:
     """Measures ``options.quantities`` on every member of a cell, and stores them.
 
-    They are what a probe at that step would have found while training: the same
-    function, on the same batch. Where a quantity needs the next point of the path, it
-    is measured at steps whose successor is stored.
+    The results are those of a probe at the same step of training, because the function
+    and the batch are the same. A quantity that needs the next point of the path is
+    measured at the steps whose next point is stored.
 
     Args:
       changes: fields of `ProbeSettings` that differ from the run's own.
-      on_step: told (cell, step) after each point.
+      on_step: called with (cell, step) after each point.
 
     Raises:
-      UserError: no path is stored, it is damaged, it has no successive points where
-        they are needed, or the cell has not what a quantity is about.
+      UserError: no path is stored, it is damaged, it lacks the successive points that a
+        quantity needs, or the cell lacks what a quantity describes.
     """
     cell = read_cell(paths)
     run_settings = {
@@ -121,7 +121,7 @@ def measure_cell(
 
 
 def _split(names: Sequence[str]) -> list[tuple[str, ...]]:
-    """Those that need the next point apart: they have fewer points to stand at."""
+    """Separates quantities that need the next point, because they have fewer points."""
     for name in names:
         if name not in QUANTITIES:
             raise unknown("quantities", name, QUANTITIES)
@@ -133,7 +133,7 @@ def _split(names: Sequence[str]) -> list[tuple[str, ...]]:
 def _points(
     paths: CellPaths, cell: Cell, every: int
 ) -> Iterator[tuple[int, dict[str, Any], dict[str, Any] | None]]:
-    """(step, variables, those of step + 1 or None) of the points to measure at."""
+    """(step, variables, those of step + 1 or None) for each point to measure."""
     every = every or cell.config.path_every or 1
     last = cell.config.steps
     waiting: tuple[int, dict[str, Any]] | None = None

@@ -1,4 +1,4 @@
-"""What a measurement of a stored run is told."""
+"""The options for measuring a stored run."""
 
 from dataclasses import dataclass
 
@@ -9,13 +9,13 @@ from normlab.settings import DeviceSettings, flag
 
 @dataclass(frozen=True, kw_only=True)
 class AnalysisOptions(DeviceSettings):
-    """Which run, which quantities, how."""
+    """Which run, which quantities, and how."""
 
     run: str = flag("", "The run directory.")
     quantities: tuple[str, ...] = flag((), "What to measure.", choices="quantities")
     every: int = flag(
         0,
-        "Measure at steps that this divides, and the last; 0 is all stored ones.",
+        "Measure at the steps that this divides and at the last (0: all stored ones).",
         low=0,
     )
 
@@ -23,6 +23,6 @@ class AnalysisOptions(DeviceSettings):
         if not self.run:
             raise UserError("give the run directory: --run=...")
         if not self.quantities:
-            raise UserError("say what to measure: --quantities=gradient_norm,...")
+            raise UserError("give what to measure: --quantities=gradient_norm,...")
         check_settings(self)
         check_devices(self)

@@ -1,6 +1,6 @@
-"""Datasets by name. To add one: a file with ``load``, and a line in DATASETS.
+"""Datasets by name. To add one, write a file with ``load``, and a line in DATASETS.
 
-A regression has its name in `normlab.data.tasks.REGRESSIONS`, too.
+A regression also needs its name in `normlab.data.tasks.REGRESSIONS`.
 """
 
 from collections.abc import Callable
@@ -25,13 +25,13 @@ DATASETS: Registry[Callable[[Path | None], Dataset]] = Registry(
 
 
 def load(name: str, data_dir: Path | None = None) -> Dataset:
-    """The dataset of that name, never through the network.
+    """The dataset called ``name``. Never uses the network.
 
     Args:
       name: a key of `DATASETS`.
-      data_dir: the folder of the prepared data; `normlab.data.data_dir()` by default.
+      data_dir: the folder of the prepared data; by default `normlab.data.data_dir()`.
 
     Raises:
-      UserError: no such dataset, or it is not prepared.
+      UserError: there is no such dataset, or it is not prepared.
     """
     return DATASETS.find(name)(data_dir)

@@ -1,4 +1,4 @@
-"""Prepares datasets, and says what is there.
+"""Prepares datasets, and describes those that are there.
 
 python -m normlab.data --prepare=cifar10
 python -m normlab.data --info
@@ -19,7 +19,7 @@ def flag_values() -> absl_flags.FlagValues:
         "prepare",
         None,
         ["cifar10"],
-        "Make this dataset ready, once; training never touches the network.",
+        "Prepare this dataset once. Training never touches the network.",
         flag_values=values,
     )
     absl_flags.DEFINE_string(
@@ -33,23 +33,23 @@ def flag_values() -> absl_flags.FlagValues:
     absl_flags.DEFINE_string(
         "data_dir",
         None,
-        "Where the data lives; otherwise NORMLAB_DATA_DIR, or normlab in your cache.",
+        "Folder of the data. Default: NORMLAB_DATA_DIR, or normlab in your cache.",
         flag_values=values,
     )
     absl_flags.DEFINE_boolean(
         "info",
         False,
-        "Print what is there: folders, counts, classes, digests, channel means.",
+        "Describe the data: folders, counts, classes, digests, channel means.",
         flag_values=values,
     )
     return values
 
 
 def main(values: absl_flags.FlagValues) -> None:
-    """Does what the flags say.
+    """Does what the flags ask for.
 
     Raises:
-      UserError: nothing was asked for, or it cannot be done.
+      UserError: nothing was asked for, or it could not be done.
     """
     if values.prepare is None and values.archive is not None:
         raise UserError("--archive goes with --prepare=cifar10")
@@ -59,7 +59,7 @@ def main(values: absl_flags.FlagValues) -> None:
             "to see what is there"
         )
     root = data_dir(values.data_dir)
-    # Imported when asked for: preparing needs no jax, and --info runs on any system.
+    # Imported only if needed: preparing needs no jax, and --info runs on any system.
     if values.prepare is not None:
         from normlab.data.prepare import prepare
 

@@ -1,10 +1,10 @@
-"""Which images make up which batch: pure index arithmetic on the host.
+"""Which images are in which batch: pure index arithmetic on the host.
 
-The order is one endless stream per seed: epoch after epoch, each a fresh permutation
-of all images (but for the report's first epoch, whose images come as they are). Step
-``s`` takes positions ``s * batch_size`` up to ``(s + 1) * batch_size``, so a batch may
-straddle two epochs, no image is ever dropped, and the order depends on (seed, step)
-alone.
+For each seed, the order is one endless stream of epochs. Each epoch is a new
+permutation of all images (except the report's first epoch, which has the order of the
+file). Step ``s`` takes positions ``s * batch_size`` up to ``(s + 1) * batch_size``. So
+a batch may contain images of two epochs, no image is ever dropped, and the order
+depends only on (seed, step).
 """
 
 import functools
@@ -16,21 +16,21 @@ import numpy as np
 def permutation(seed: int, epoch: int, n: int) -> np.ndarray:
     """A permutation of ``range(n)``, int32 [n], read-only.
 
-    It is the stable argsort of raw Philox output keyed by (seed, epoch). NumPy
-    promises the raw stream of a bit generator for ever, but not the algorithm of
-    ``Generator.permutation``; so an old run can be replayed on any later NumPy.
+    It is the stable argsort of raw Philox output keyed by (seed, epoch). NumPy keeps
+    the raw stream of a bit generator stable for ever, but not the algorithm of
+    ``Generator.permutation``. So any later NumPy can replay an old run.
     """
     bits = np.random.Philox(key=np.array([seed, epoch], np.uint64)).random_raw(n)
     order = np.argsort(bits, kind="stable").astype(np.int32)
-    order.setflags(write=False)  # the cache hands the same array to everyone
+    order.setflags(write=False)  # callers share the cached array
     return order
 
 
 def epoch_order(seed: int, epoch: int, n: int, order: str = "shuffled") -> np.ndarray:
-    """The images of one epoch, as they are trained on: int32 [n].
+    """The images of one epoch in the order of training: int32 [n].
 
     Args:
-      order: ``shuffled``, or ``report``: the first epoch in the order of the file.
+      order: ``shuffled``, or ``report``, where the first epoch has the file's order.
     """
     if order == "report" and epoch == 0:
         return np.arange(n, dtype=np.int32)
@@ -40,7 +40,7 @@ def epoch_order(seed: int, epoch: int, n: int, order: str = "shuffled") -> np.nd
 def current_order(
     seed: int, step: int, batch_size: int, n: int, order: str = "shuffled"
 ) -> np.ndarray:
-    """`epoch_order` of the epoch that the last of ``step`` updates was in."""
+    """`epoch_order` of the epoch of the last of ``step`` updates."""
     epoch = max(step * batch_size - 1, 0) // n
     return epoch_order(seed, epoch, n, order)
 
@@ -48,12 +48,12 @@ def current_order(
 def batch_indices(
     seed: int, step: int, count: int, batch_size: int, n: int, order: str = "shuffled"
 ) -> np.ndarray:
-    """The images of ``count`` consecutive batches, the first being number ``step``.
+    """The images of ``count`` consecutive batches, from batch number ``step`` on.
 
     Args:
-      seed: names the stream; at least 0.
+      seed: selects the stream; at least 0.
       step: number of the first batch, from 0.
-      count: how many batches.
+      count: the number of batches.
       batch_size: images in a batch; may exceed ``n``.
       n: images in the training set.
       order: as for `epoch_order`.

@@ -1,6 +1,6 @@
 """CIFAR-10 (Krizhevsky, 2009), memory-mapped from a folder prepared once.
 
-Loading needs NumPy alone; `normlab.data.prepare` makes the folder.
+Loading needs only NumPy. `normlab.data.prepare` makes the folder.
 """
 
 import shlex
@@ -13,14 +13,14 @@ from normlab.errors import UserError
 
 
 def load(data_dir: Path | None = None, spec: Spec = CIFAR10) -> Dataset:
-    """The prepared dataset; the images stay on disk until they are touched.
+    """The prepared dataset. The images stay on disk until they are used.
 
     Args:
-      data_dir: the data folder; by default `folders.data_dir` finds it.
-      spec: what the folder must hold.
+      data_dir: the data folder; by default the one of `folders.data_dir`.
+      spec: what the folder must contain.
 
     Raises:
-      UserError: it is not prepared, or damaged; the message has the command.
+      UserError: it is not prepared, or is damaged. The message has a command to run.
     """
     command = f"python -m normlab.data --prepare={spec.name}"
     if data_dir is not None:
@@ -28,12 +28,12 @@ def load(data_dir: Path | None = None, spec: Spec = CIFAR10) -> Dataset:
     folder = folders.data_dir(data_dir) / spec.name
     if not cache.is_there(folder):
         raise UserError(
-            f"{spec.name} is not prepared in {folder}; this prepares it: {command}"
+            f"{spec.name} is not prepared in {folder}; to prepare it: {command}"
         )
     try:
         arrays = cache.read(folder, spec)
     except UserError as error:
-        raise UserError(f"{error}; this mends it: {command}") from error
+        raise UserError(f"{error}; to repair it: {command}") from error
     return Dataset(
         name=spec.name, classes=spec.classes, task="classification", **arrays
     )

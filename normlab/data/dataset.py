@@ -1,4 +1,4 @@
-"""What every dataset is: two splits of inputs, each with its targets."""
+"""The form of every dataset: two splits of inputs, each with its targets."""
 
 from dataclasses import dataclass, replace
 
@@ -13,13 +13,13 @@ class Dataset:
 
     Attributes:
       name: the key in `normlab.data.DATASETS`.
-      train_x: uint8 [N, H, W, C], or float32 of that shape where the inputs are no
-        images; may be memory-mapped and read-only.
-      train_y: uint8 [N], the index of the class; in a regression float32 [N, K].
+      train_x: uint8 [N, H, W, C], or float32 of that shape if the inputs are not
+        images. It may be memory-mapped and read-only.
+      train_y: uint8 [N], the index of the class; float32 [N, K] in a regression.
       test_x: like ``train_x``, [M, H, W, C].
       test_y: like ``train_y``.
-      classes: the name of each of the network's outputs: of the classes, by index, or
-        of the K numbers of a regression.
+      classes: the names of the network's outputs: of the classes, by index, or of the K
+        numbers of a regression.
       task: ``classification`` or ``regression``.
     """
 
@@ -39,10 +39,10 @@ class Dataset:
 
 
 def subset(dataset: Dataset, train_size: int | None) -> Dataset:
-    """The dataset with its first ``train_size`` training images only.
+    """The dataset with only its first ``train_size`` training images.
 
-    The order is the dataset's own, so a larger subset contains a smaller one. The
-    test split stays whole. None keeps every image.
+    The order is that of the dataset, so a larger subset contains a smaller one. The
+    test split is not changed. None keeps every image.
 
     Raises:
       UserError: ``train_size`` is below 1 or above the number of images.

@@ -7,10 +7,10 @@ CC BY 4.0. These are its 1797 test images in the order in which scikit-learn's
 by ``round(v * 255 / 16)``, and the images were split into 1500 for training and 297
 for testing.
 
-The split is systematic, so it needs no random numbers and keeps the classes in
-proportion to within one image: in the order sorted by label (stable), position ``p``
-is for testing when ``(p + 1) * 297 // 1797 > p * 297 // 1797``. Each split keeps the
-original order. The test of this file makes the arrays again from scikit-learn.
+The split is systematic, so it needs no random numbers, and each class keeps its share
+to within one image. In the order sorted by label (stable), position ``p`` is for
+testing if ``(p + 1) * 297 // 1797 > p * 297 // 1797``. Each split keeps the original
+order. The test of this file rebuilds the arrays from scikit-learn.
 """
 
 from pathlib import Path
@@ -31,7 +31,7 @@ DIGESTS = {
 
 
 def load(data_dir: Path | None = None) -> Dataset:
-    """The embedded dataset; ``data_dir`` is not used."""
+    """The embedded dataset. ``data_dir`` is ignored."""
     del data_dir
     with np.load(_FILE, allow_pickle=False) as arrays:
         return Dataset(

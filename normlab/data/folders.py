@@ -9,9 +9,9 @@ from normlab.errors import UserError
 def data_dir(flag: str | os.PathLike | None = None) -> Path:
     """The data folder, absolute; it need not exist.
 
-    The first that is set and not empty: ``flag`` (``--data_dir``), the environment
-    variable NORMLAB_DATA_DIR, ``normlab`` in the user's cache (XDG_CACHE_HOME, or
-    ``~/.cache``).
+    It is the first of these that is set and not empty: ``flag`` (``--data_dir``), the
+    environment variable NORMLAB_DATA_DIR, and ``normlab`` in the user's cache
+    (XDG_CACHE_HOME, or ``~/.cache``).
     """
     chosen = flag or os.environ.get("NORMLAB_DATA_DIR")
     if not chosen:

@@ -1,18 +1,18 @@
-"""Linear maps of Gaussian vectors, to be learned; after Santurkar et al. 2018.
+"""Linear maps of Gaussian vectors, to be learned (Santurkar et al. 2018).
 
-y = A x, where x is a vector of 10 standard normal numbers and A a 10x10 matrix, the
-same for all x (their appendix A; they use 1000 samples as one batch). Here are 1000
-pairs for training and 1000 for testing.
+y = A x, where x is a vector of 10 standard normal numbers and A is a 10x10 matrix, the
+same for all x (their appendix A; they use 1000 samples as one batch). This dataset has
+1000 pairs for training and 1000 for testing.
 
-``gaussian`` has a matrix of standard normal numbers, as the paper says, without a
-scale. ``gaussian_uniform`` has numbers uniform in [0, 1), which is our inference: their
-loss curves are those of such a matrix, whose mean makes one direction stand out, and
-not those of a normal one of any scale (experiments/santurkar_dln.flags).
+In ``gaussian`` the matrix has standard normal numbers, as in the paper, which gives no
+scale. In ``gaussian_uniform`` its numbers are uniform in [0, 1). This is our inference:
+the paper's loss curves fit such a matrix, whose mean makes one direction stand out.
+They fit no normal matrix of any scale (experiments/santurkar_dln.flags).
 
-Nothing is stored: the numbers are made at every load from three Philox streams, with
-keys (0, 0) for either A, (0, 1) for the training and (0, 2) for the test vectors. NumPy
-promises a bit generator's raw stream for ever, but not what its ``Generator`` makes of
-it; so normal numbers are made here, by Box and Muller's transform in float64.
+Nothing is stored. Each load computes the numbers from three Philox streams, with keys
+(0, 0) for either A, (0, 1) for the training and (0, 2) for the test vectors. NumPy
+keeps a bit generator's raw stream stable for ever, but not what its ``Generator``
+computes from it. So the normal numbers come from Box and Muller's transform in float64.
 """
 
 from pathlib import Path
@@ -45,13 +45,13 @@ DIGESTS = {
 
 
 def load(data_dir: Path | None = None) -> Dataset:
-    """The pairs of a normal matrix; ``data_dir`` is not used."""
+    """The pairs of a normal matrix. ``data_dir`` is ignored."""
     del data_dir
     return _pairs("gaussian", normal(0, DIMENSION, DIMENSION))
 
 
 def load_uniform(data_dir: Path | None = None) -> Dataset:
-    """The pairs of a uniform matrix; ``data_dir`` is not used."""
+    """The pairs of a uniform matrix. ``data_dir`` is ignored."""
     del data_dir
     matrix_KD = uniform(0, DIMENSION, DIMENSION)
     return _pairs("gaussian_uniform", _rounded(matrix_KD))

@@ -1,4 +1,4 @@
-"""What is there: a few lines for each dataset."""
+"""Describes the data that is there, in a few lines for each dataset."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,9 +23,9 @@ def describe(
     datasets: Mapping[str, Callable[[Path | None], Dataset]] = DATASETS,
     published: Mapping[str, Mapping[str, str]] = PUBLISHED,
 ) -> str:
-    """A block of text a dataset: where, how much, which classes, digests, means.
+    """A block of text for each dataset: folder, counts, classes, digests, means.
 
-    The digests are computed, not read from a marker: this finds a damaged cache.
+    The digests are computed, not read from a marker, so this finds a damaged cache.
     """
     blocks = []
     for name in sorted(datasets):

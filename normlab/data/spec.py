@@ -1,4 +1,4 @@
-"""CIFAR-10 as published: shapes, class names and digests, checked at every door."""
+"""CIFAR-10 as published: shapes, class names and digests, checked for every source."""
 
 import hashlib
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ def sha256(array: np.ndarray) -> str:
 
 @dataclass(frozen=True)
 class Spec:
-    """What a CIFAR-shaped dataset must be: five training files and a test file.
+    """What a CIFAR-like dataset must be: five training files and a test file.
 
     Attributes:
       name: the dataset's name and the name of its folder.
@@ -50,7 +50,7 @@ class Spec:
         return (count, *self.image_shape) if kind == "x" else (count,)
 
     def fault(self, arrays: Arrays) -> str | None:
-        """What is wrong with the arrays, in a few words, or None."""
+        """What is wrong with the arrays, in a few words, or None if nothing is."""
         for name, digest in self.digests.items():
             array = arrays[name]
             if array.dtype != np.uint8 or array.shape != self.shape(name):

@@ -1,10 +1,10 @@
-"""What is learned of a dataset, told by its name: for who has no arrays of it."""
+"""The task of a dataset, by its name, for code that does not load its arrays."""
 
-# Their targets are numbers, and their loss is a squared error; any other dataset's
-# targets are classes.
+# Their targets are numbers, and their loss is a squared error. The targets of all other
+# datasets are classes.
 REGRESSIONS = ("gaussian", "gaussian_uniform")
 
 
 def task_of(name: str) -> str:
-    """``regression`` or ``classification``: the task of the dataset of that name."""
+    """``regression`` or ``classification``: the task of the dataset called ``name``."""
     return "regression" if name in REGRESSIONS else "classification"

@@ -1,8 +1,8 @@
-"""Prepared tensorflow-datasets folders: find one, build one, read one.
+"""Finds, builds and reads prepared tensorflow-datasets folders.
 
-All of it without TensorFlow: tensorflow-datasets reads ``array_record`` files
-through `as_data_source`, and writes them when the images come as Pillow images (it
-encodes NumPy images with TensorFlow).
+This works without TensorFlow. tensorflow-datasets reads ``array_record`` files through
+`as_data_source`, and it can write them if the images are Pillow images (it would encode
+NumPy images with TensorFlow).
 """
 
 import contextlib
@@ -38,7 +38,7 @@ def find(root: Path, spec: Spec) -> Path | None:
 
 
 def users_roots() -> list[Path]:
-    """Where the user's own prepared datasets would be, by tfds's conventions."""
+    """Where the user's own prepared datasets should be, by tfds's conventions."""
     named = os.environ.get("TFDS_DATA_DIR")
     roots = [named] if named else []
     return [Path(root).expanduser() for root in (*roots, "~/tensorflow_datasets")]
@@ -47,8 +47,8 @@ def users_roots() -> list[Path]:
 def build(arrays: Arrays, spec: Spec, root: Path) -> Path:
     """Prepares ``root/<name>/<version>`` with tfds's own Cifar10 builder.
 
-    The builder is subclassed so that its examples come from ``arrays``, and not
-    registered; keys, ids, shuffling, shards and metadata are those of tfds, so
+    A subclass of the builder takes its examples from ``arrays``; it is not registered.
+    Keys, ids, shuffling, shards and metadata are those of tfds, so
     ``tfds.data_source("cifar10", data_dir=root)`` reads the folder.
 
     Raises:
@@ -84,7 +84,7 @@ def build(arrays: Arrays, spec: Spec, root: Path) -> Path:
                 download_dir=str(root / "downloads"),
                 download_config=tfds.download.DownloadConfig(try_download_gcs=False),
             )
-        except RuntimeError as error:  # array_record's word for any failed write
+        except RuntimeError as error:  # array_record raises it for any failed write
             raise OSError(str(error)) from error
     return Path(builder.data_dir)
 
@@ -93,7 +93,7 @@ def read(folder: Path, spec: Spec) -> Arrays:
     """The arrays of a prepared folder, sorted by tfds id: the published order.
 
     Raises:
-      UserError: it cannot be read, or holds other data.
+      UserError: the folder cannot be read, or contains other data.
     """
     try:
         _check_features(folder / "features.json")
@@ -103,20 +103,19 @@ def read(folder: Path, spec: Spec) -> Arrays:
             for split in _SPLITS:
                 x, y = _read_split(_source(builder, split), split, spec)
                 arrays |= {f"{split}_x": x, f"{split}_y": y}
-    # A folder of another layout or with damaged files fails anywhere in tfds.
+    # A folder with another layout or with damaged files can fail anywhere in tfds.
     except Exception as error:
         raise UserError(f"{folder} cannot be read ({error})") from error
     fault = spec.fault(arrays)
     if fault:
-        raise UserError(f"{folder} holds other data than published: {fault}")
+        raise UserError(f"{folder} contains other data than published: {fault}")
     return arrays
 
 
 def _check_features(path: Path) -> None:
-    """Raises an error if tfds would import more than its own features to read it.
+    """Raises an error if tfds would import anything but its own features to read it.
 
-    It imports whatever module the file names, one that lies in the working directory
-    among them.
+    tfds imports any module that the file names, even one in the working directory.
     """
 
     def admitted(entry: dict) -> dict:
@@ -129,7 +128,7 @@ def _check_features(path: Path) -> None:
 
 
 def _source(builder: Any, split: str) -> Any:
-    """The examples of a split, their images still packed: `pixels` minds their size."""
+    """The examples of a split with images still encoded: `pixels` checks their size."""
     skip = {"image": tfds.decode.SkipDecoding()}
     return builder.as_data_source(split=split, decoders=skip)
 
@@ -160,7 +159,7 @@ def _quiet() -> Iterator[None]:
     tfds.disable_progress_bar()
     logger.setLevel(logging.ERROR)
     try:
-        # tfds prints where it writes: a temporary folder that the user need not know.
+        # tfds prints the path of a temporary folder, which the user need not know.
         with (
             open(os.devnull, "w", encoding="utf-8") as nowhere,
             contextlib.redirect_stdout(nowhere),

@@ -1,8 +1,8 @@
-"""From stored images to what the network sees: standardisation and augmentation.
+"""From stored images to the network's inputs: standardisation and augmentation.
 
-The statistics are taken once, on the host. `standardize` and `augment` are pure and
-run inside the jitted step, so images stay on the device as uint8. Augmentation
-comes after standardisation: the zeros it pads with are then the mean image.
+The statistics are computed once, on the host. `standardize` and `augment` are pure and
+run inside the jitted step, so images stay on the device as uint8. Augmentation comes
+after standardisation, so that the zeros of its padding are the mean image.
 """
 
 import jax
@@ -23,8 +23,8 @@ def feature_statistics(
     Args:
       train_x: uint8 or float32 [N, H, W, C], N at least 1.
       standardization: ``feature`` (each pixel of each channel), ``channel`` (each
-        channel, over all pixels), or ``none``: mean 0 and, for uint8, deviation 255,
-        so that images are in [0, 1]; for floats 1, which leaves them as they are.
+        channel, over all pixels), or ``none``: mean 0 and deviation 255 for uint8, so
+        that images are in [0, 1]; deviation 1 for floats, which changes nothing.
 
     Returns:
       (mean, std), float32, broadcastable to [H, W, C]: of that shape for
@@ -45,16 +45,16 @@ def feature_statistics(
     moments = _exact_moments if train_x.dtype == np.uint8 else _moments
     mean, variance = moments(train_x, standardization)
     std = np.sqrt(variance)
-    # A constant pixel (digits has some) carries nothing: 1 leaves it at 0, not NaN.
+    # A constant pixel (digits has some) has no information: 1 keeps it at 0, not NaN.
     std[std == 0] = 1
     return mean.astype(np.float32), std.astype(np.float32)
 
 
 def _moments(x_NHWC: np.ndarray, standardization: str) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance of float32 inputs, over what ``standardization`` says.
+    """Mean and variance of float32 inputs, over the axes of ``standardization``.
 
-    In float64, which adds equal float32 numbers up without rounding: the variance of a
-    constant is exactly 0.
+    Computed in float64, which sums equal float32 numbers without rounding, so that the
+    variance of a constant is exactly 0.
     """
     x, axes = (
         x_NHWC.astype(np.float64),
@@ -66,14 +66,14 @@ def _moments(x_NHWC: np.ndarray, standardization: str) -> tuple[np.ndarray, np.n
 def _exact_moments(
     x_NHWC: np.ndarray, standardization: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The same of uint8 images, from sums without rounding."""
+    """Mean and variance of uint8 images, from exact sums."""
     total, squares = _sums(x_NHWC)
     count = len(x_NHWC)
     if standardization == "channel":
         total = total.sum((0, 1), keepdims=True)
         squares = squares.sum((0, 1), keepdims=True)
         count *= x_NHWC.shape[1] * x_NHWC.shape[2]
-    # Python integers: exact, so a constant pixel has a variance of exactly 0.
+    # Python integers are exact, so a constant pixel has a variance of exactly 0.
     total, squares = total.astype(object), squares.astype(object)
     mean = (total / count).astype(np.float64)
     return mean, ((count * squares - total**2) / count**2).astype(np.float64)
@@ -102,7 +102,7 @@ def standardize(x_NHWC: jax.Array, mean: jax.Array, std: jax.Array) -> jax.Array
 
 
 def augment(key: jax.Array, x_NHWC: jax.Array, augmentation: str) -> jax.Array:
-    """Random changes, drawn for each image alone from one key.
+    """Random changes of each image, all drawn from one key.
 
     Args:
       key: a random key; the same key gives the same batch.

@@ -1,4 +1,4 @@
-"""A temporary folder beside the data, gone afterwards whatever happens."""
+"""A temporary folder next to the data, which is always removed at the end."""
 
 import fcntl
 import os
@@ -17,17 +17,17 @@ _YOUNG_SECONDS = 60.0
 def workspace(root: Path) -> Iterator[Path]:
     """A fresh folder inside ``root``, on the same file system, removed at the end.
 
-    ``root`` and its parents are made as needed, and those that were made are taken
-    away again if they are left empty. What a killed process left here is removed.
+    ``root`` and its parents are created as needed. If they are left empty, they are
+    removed again. Whatever a killed process left in ``root`` is removed, too.
 
     Raises:
-      OSError: ``root`` cannot be made or written.
+      OSError: ``root`` cannot be created or written.
     """
     made = _make(root)
     try:
         _remove_abandoned(root)
         with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=root) as name:
-            # The lock says that the owner lives; the kernel drops it at any death.
+            # The lock shows that the owner is alive. The kernel drops it at any death.
             descriptor = os.open(name, os.O_RDONLY)
             try:
                 with suppress(OSError):  # some network file systems have no locks
@@ -36,13 +36,13 @@ def workspace(root: Path) -> Iterator[Path]:
             finally:
                 os.close(descriptor)
     finally:
-        with suppress(OSError):  # not empty: it holds what was asked for
+        with suppress(OSError):  # not empty: it has the prepared data
             for folder in made:
                 folder.rmdir()
 
 
 def _make(root: Path) -> list[Path]:
-    """Makes ``root`` and returns the folders that were not there, innermost first."""
+    """Creates ``root``, and returns the folders that did not exist, innermost first."""
     missing = []
     for folder in (root, *root.parents):
         if folder.exists():
@@ -55,7 +55,7 @@ def _make(root: Path) -> list[Path]:
 def _remove_abandoned(root: Path) -> None:
     for leftover in root.glob(f"{_PREFIX}*"):
         with suppress(OSError):
-            # A folder this young may belong to one that has yet to take its lock.
+            # The owner of such a young folder may not have locked it yet.
             if time.time() - leftover.stat().st_mtime < _YOUNG_SECONDS:
                 continue
             descriptor = os.open(leftover, os.O_RDONLY)

@@ -1,8 +1,8 @@
-"""Which channels a group norm puts together: groupings, by name.
+"""Groupings by name: which channels a group norm puts into one group.
 
-The groups are all of one size. To add a grouping: a function ``(channels, groups, key)
--> assignment`` and a line in `GROUPINGS`. All of this is NumPy on the host: a grouping
-is data to the compiled program, not a part of it.
+All groups have the same size. To add a grouping, write a function ``(channels, groups,
+key) -> assignment``, and a line in `GROUPINGS`. All of this is NumPy on the host,
+because a grouping is data to the compiled program and not a part of it.
 """
 
 import importlib.util
@@ -26,11 +26,11 @@ class Grouping(NamedTuple):
     """An entry of `GROUPINGS`.
 
     Attributes:
-      apply: ``(channels, groups, key) -> assignment``: for the C channels that a
-        `Channels` describes the group of each, int32 (C,), every one of 0 to groups - 1
-        equally often. ``key`` is (seed, number of the layer); what is drawn depends on
-        it alone.
-      clusters: whether it needs scikit-learn.
+      apply: ``(channels, groups, key) -> assignment``. The result is the group of each
+        of the C channels in a `Channels`, int32 (C,), with each of 0 to groups - 1
+        equally often. ``key`` is (seed, number of the layer). Random draws depend only
+        on it.
+      clusters: whether the grouping needs scikit-learn.
     """
 
     apply: Callable[[Channels, int, tuple[int, int]], np.ndarray]
@@ -50,10 +50,10 @@ GROUPINGS = Registry(
 
 
 def check(names: Iterable[str]) -> None:
-    """Whether channels can be grouped so.
+    """Checks that channels can be grouped in these ways.
 
     Raises:
-      UserError: a name is unknown, or scikit-learn is needed and not installed.
+      UserError: a name is unknown, or scikit-learn is needed but not installed.
     """
     for name in names:
         clusters = GROUPINGS.find(name).clusters
@@ -69,10 +69,10 @@ def assign(
     """The group of each channel by the grouping ``name``; see `Grouping`.
 
     Args:
-      channels: their statistics, all finite.
-      groups: how many, a divisor of the number of channels.
+      channels: the channels' statistics, all finite.
+      groups: the number of groups, a divisor of the number of channels.
       key: (seed, number of the layer).
     """
-    if groups in (1, len(channels.mean)):  # there is one grouping only
+    if groups in (1, len(channels.mean)):  # only one grouping is possible
         name = "sequential"
     return GROUPINGS[name].apply(channels, groups, key)

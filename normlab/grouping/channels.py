@@ -1,16 +1,16 @@
-"""What a grouping may know of a layer's channels."""
+"""What a grouping can know about a layer's channels."""
 
 from typing import Any, NamedTuple
 
 
 class Channels(NamedTuple):
-    """Statistics of C channels over a batch and all positions: arrays of NumPy.
+    """Statistics of C channels over a batch and all positions, as NumPy arrays.
 
-    Where they are measured, arrays of JAX.
+    The program that measures them returns JAX arrays.
 
     Attributes:
       mean, var: (C,); the variance is biased.
-      correlation: (C, C), Pearson's; 0 beside a channel that is constant.
+      correlation: (C, C), Pearson's; 0 for a constant channel and any other.
     """
 
     mean: Any

@@ -1,9 +1,9 @@
-"""Groups of channels that rise and fall together, and groups of those that do not.
+"""Groups of channels that are correlated, and groups of channels that are not.
 
-How alike two channels are is their correlation r with its sign, not |r|. A group norm
-takes one mean from all channels of a group: from channels that move together it takes
-what they share, while a channel and its negative have no mean in common, and it takes
-nothing from either.
+The similarity of two channels is their correlation r with its sign, not |r|. A group
+norm computes one mean over all channels of a group. If the channels move together, the
+mean removes what they share. A channel and its negative have no common mean, so nothing
+is removed from either.
 """
 
 import numpy as np
@@ -16,8 +16,8 @@ from normlab.norms.blocks import consecutive
 def correlated(channels: Channels, groups: int, key: tuple[int, int]) -> np.ndarray:
     """Groups of correlated channels.
 
-    Average-linkage clustering by the distance 1 - r; clusters differ in size, so they
-    are put one behind the other and cut into groups of one size, and channels are
+    Average-linkage clustering with the distance 1 - r. Clusters differ in size, so they
+    are joined in a sequence and cut into groups of one size. Then channels are
     exchanged while that raises the mean correlation within the groups.
     """
     del key
@@ -30,11 +30,11 @@ def correlated(channels: Channels, groups: int, key: tuple[int, int]) -> np.ndar
 def anti_correlated(
     channels: Channels, groups: int, key: tuple[int, int]
 ) -> np.ndarray:
-    """The opposite: groups whose channels are correlated as little as possible.
+    """Groups whose channels are correlated as little as possible.
 
-    Each group gets one channel of every one of C/G groups of correlated channels; then
+    Each group gets one channel from each of C/G groups of correlated channels. Then
     channels are exchanged while that lowers the mean correlation within the groups. A
-    negative correlation is less than none.
+    negative correlation counts as less than 0.
     """
     count = len(channels.mean)
     alike = correlated(channels, count // groups, key)

@@ -1,16 +1,16 @@
-"""Groups of one size, made more alike by exchanging channels between them."""
+"""Makes groups of one size more similar by exchanging channels between them."""
 
 import numpy as np
 
-# Less than this is rounding of float32 statistics, in shares of the largest likeness.
+# A smaller gain, relative to the largest similarity, is rounding of float32 statistics.
 _LEAST_GAIN = 1e-6
 
 
 def score(likeness_CC: np.ndarray, assignment: np.ndarray) -> float:
-    """The mean likeness of two different channels of one group; NaN without any.
+    """The mean similarity of two different channels in one group; NaN if none exist.
 
     Args:
-      likeness_CC: symmetric: the correlation, say.
+      likeness_CC: symmetric; the correlation, for example.
       assignment: the group of each channel, (C,).
     """
     same = assignment[:, None] == assignment[None, :]
@@ -21,9 +21,9 @@ def score(likeness_CC: np.ndarray, assignment: np.ndarray) -> float:
 def exchange(likeness_CC: np.ndarray, assignment: np.ndarray) -> np.ndarray:
     """The assignment after all exchanges of two channels that raise its `score`.
 
-    The best exchange comes first, of equals that of the first channels, until none is
-    left: a local optimum (Spaeth 1986, "Anticlustering: maximizing the variance
-    criterion", exchanges so). Groups keep their sizes.
+    The best exchange is always made first (of equal ones, that of the first channels),
+    until none is left. The result is a local optimum (exchanges as in Spaeth 1986,
+    "Anticlustering: maximizing the variance criterion"). Groups keep their sizes.
 
     Args:
       likeness_CC: symmetric, finite.
@@ -37,12 +37,12 @@ def exchange(likeness_CC: np.ndarray, assignment: np.ndarray) -> np.ndarray:
     group = np.array(assignment, np.int32)
     least = _LEAST_GAIN * np.abs(likeness).max()
     member = (group[:, None] == np.arange(group.max() + 1)).astype(np.float64)
-    to_group = likeness @ member  # (C, G): the likeness of a channel to all of a group
+    to_group = likeness @ member  # (C, G): a channel's similarity to all of a group
     while True:
         there = to_group[:, group]  # of channel i to the group of channel j
         now = np.diagonal(there)
         gain = there + there.T - now[:, None] - now[None, :] - 2 * likeness
-        gain[group[:, None] == group[None, :]] = 0  # nothing is exchanged
+        gain[group[:, None] == group[None, :]] = 0  # same group: nothing would change
         i, j = np.unravel_index(np.argmax(gain), gain.shape)
         if gain[i, j] <= least:
             return group

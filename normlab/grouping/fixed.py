@@ -6,19 +6,19 @@ from normlab.data.batches import permutation
 from normlab.grouping.channels import Channels
 from normlab.norms.blocks import consecutive
 
-# Where the numbers of layers begin among those of a seed's permutations: no batch order
-# has as many epochs.
+# Layers use a seed's permutations from this number on. No batch order has so many
+# epochs.
 _FIRST = 2**32
 
 
 def sequential(channels: Channels, groups: int, key: tuple[int, int]) -> np.ndarray:
-    """Groups of consecutive channels, as group norm's."""
+    """Groups of consecutive channels, as in group norm."""
     del key
     return consecutive(len(channels.mean), groups)
 
 
 def random(channels: Channels, groups: int, key: tuple[int, int]) -> np.ndarray:
-    """Groups drawn by lot: of a seed and a layer always the same."""
+    """Random groups, always the same for a seed and a layer."""
     seed, layer = key
     count = len(channels.mean)
     return consecutive(count, groups)[permutation(seed, _FIRST + layer, count)]

@@ -1,4 +1,4 @@
-"""Groups of channels with like moments."""
+"""Groups of channels with similar moments."""
 
 import numpy as np
 
@@ -8,12 +8,13 @@ from normlab.norms.blocks import consecutive
 
 
 def moments(channels: Channels, groups: int, key: tuple[int, int]) -> np.ndarray:
-    """Groups of channels that are alike in mean and standard deviation.
+    """Groups of channels that are similar in mean and standard deviation.
 
-    Of channels that differ in the mean alone the groups are those of least spread:
-    consecutive ones in the order of the means. Where standard deviations differ, too,
-    channels are exchanged from there on while that lowers the squared distances
-    within the groups (mean and standard deviation, both in units of the activations).
+    If channels differ only in the mean, these are the groups of least spread:
+      consecutive
+    channels in the order of the means. If standard deviations differ as well, channels
+    are then exchanged while that lowers the squared distances within the groups (of
+    mean and standard deviation, both in units of the activations).
     """
     del key
     count = len(channels.mean)

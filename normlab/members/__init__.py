@@ -1,5 +1,5 @@
-"""Running a function of one member over many: in chunks that fit memory, over devices.
+"""Runs a function of one member over many: in chunks that fit in memory, over devices.
 
 A member is whatever a leading axis counts: networks of a sweep, or points of a
-landscape. Nothing here knows of either.
+landscape. This package knows about neither.
 """

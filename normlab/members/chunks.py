@@ -21,13 +21,13 @@ class MemberChunks:
         return math.ceil(self._count / self.size)
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        """The places of each chunk's members, int (size,)."""
+        """The indices of each chunk's members, int (size,)."""
         for start in range(0, self._count, self.size):
             places = np.arange(start, start + self.size)
             yield np.minimum(places, self._count - 1)
 
     def join(self, parts: Sequence[Any]) -> Any:
-        """The chunks' trees as one tree of numpy arrays over the members."""
+        """Joins the chunks' trees into one tree of numpy arrays over the members."""
 
         def whole(*leaves):
             return np.concatenate([np.asarray(leaf) for leaf in leaves])[: self._count]

@@ -1,4 +1,4 @@
-"""How much memory a cell takes: an upper bound, or what the compiler measures."""
+"""The memory that a cell needs: an upper bound, or what the compiler measures."""
 
 import contextlib
 import math
@@ -15,18 +15,18 @@ from jax.extend.core import jaxprs_in_params
 from normlab.errors import UserError
 from normlab.members.placement import padded
 
-# Of the free memory: the rest is for the data, the compiler and other programs.
+# The share of the free memory to use. The data, the compiler and others need the rest.
 _SHARE = 0.6
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """Bytes of one member.
+    """Bytes that one member needs.
 
     Attributes:
       state: the stored state.
-      working: what a step or an evaluation holds beside it.
-      measured: whether ``working`` is the compiler's own number; else it is an upper
+      working: what a step or an evaluation needs besides the state.
+      measured: whether the compiler measured ``working``; otherwise it is an upper
         bound.
     """
 
@@ -35,7 +35,7 @@ class Footprint:
     measured: bool = False
 
     def total(self, members: int, execution: str, devices: int = 1) -> int:
-        """Bytes on all ``devices`` together for ``members`` at once."""
+        """Bytes on all ``devices`` together, with ``members`` at once."""
         members = padded(members, devices)
         at_work = members if execution == "vmap" else devices
         # Twice the state: the old one and the new one.
@@ -43,13 +43,13 @@ class Footprint:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether an error of JAX says that a device's memory did not suffice."""
+    """Whether a JAX error says that a device ran out of memory."""
     return "RESOURCE_EXHAUSTED" in str(error)
 
 
 @contextlib.contextmanager
 def out_of_memory(what: str) -> Iterator[None]:
-    """Raises UserError(``what``) where a device runs out of memory inside."""
+    """Raises UserError(``what``) if a device runs out of memory in this context."""
     try:
         yield
     except jax.errors.JaxRuntimeError as error:
@@ -66,20 +66,21 @@ def tree_bytes(tree) -> int:
 
 
 def working_bytes(function: Callable, *args) -> int:
-    """Bytes of every intermediate of ``function``, as if none were ever freed.
+    """Bytes of all intermediates of ``function``, as if none were ever freed.
 
-    The compiler fuses and reuses, so this is an upper bound; a loop's body counts
-    once, under ``jax_disable_jit`` as well. Takes ShapeDtypeStructs for arrays.
+    The compiler fuses operations and reuses memory, so this is an upper bound. A loop's
+    body counts once, also under ``jax_disable_jit``. ShapeDtypeStructs may stand for
+    arrays.
     """
     with jax.disable_jit(False):
         return _jaxpr_bytes(jax.make_jaxpr(function)(*args).jaxpr)
 
 
 def compiled_bytes(function: Callable, *args) -> int:
-    """Bytes that ``function``, compiled, takes beside its arguments and results.
+    """Bytes that the compiled ``function`` needs besides its arguments and results.
 
-    By the compiler's own account; by `working_bytes` on a backend that gives none.
-    Takes ShapeDtypeStructs for arrays.
+    The compiler reports them. If the backend reports nothing, this is `working_bytes`.
+    ShapeDtypeStructs may stand for arrays.
     """
     with jax.disable_jit(False):
         analysis = jax.jit(function).lower(*args).compile().memory_analysis()
@@ -102,10 +103,10 @@ def _jaxpr_bytes(jaxpr) -> int:
 
 
 def available_bytes(devices: Sequence[Any], whole: bool = False) -> int:
-    """Memory for arrays: that of all the GPUs, or the machine's for CPUs.
+    """Memory for arrays, in bytes: that of all the GPUs, or the machine's for CPUs.
 
     Args:
-      whole: all of it, and not what is free just now.
+      whole: count all memory, not only what is free now.
     """
     total = 0
     for device in devices:
@@ -118,7 +119,7 @@ def available_bytes(devices: Sequence[Any], whole: bool = False) -> int:
 
 
 def _machine_bytes(whole: bool) -> int:
-    """Memory that programs could get; half of all where the system does not say."""
+    """Memory that programs could use; half of the total if the system does not say."""
     name = "MemTotal:" if whole else "MemAvailable:"
     try:
         for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines():
@@ -130,7 +131,7 @@ def _machine_bytes(whole: bool) -> int:
 
 
 def _container_bytes(whole: bool) -> float:
-    """What the control group may (still) take, where it has a limit."""
+    """Memory that the control group may (still) use; infinite if it has no limit."""
     group = Path("/sys/fs/cgroup")
     try:
         limit = (group / "memory.max").read_text(encoding="utf-8").strip()
@@ -149,22 +150,22 @@ def choose_member_chunk(
     available: int,
     devices: int = 1,
 ) -> tuple[int, str]:
-    """(members on the devices at once, why).
+    """(the number of members on the devices at once, the reason).
 
-    The fewest equal chunks of members that fit, so that the last is not mostly padding.
+    Uses as few equal chunks as fit, so that the last one is not mostly padding.
 
     Args:
       available: bytes on all ``devices`` together.
     """
     if asked != "auto":
         size = min(int(asked), members)
-        return size, "asked for"
+        return size, "as requested"
     free_bytes = int(available * _SHARE)
     most = most_that_fit(members, footprint, execution, free_bytes, devices)
     size = -(-members // -(-members // most))
     fit = "all fit" if most == members else f"{most} of {members} fit"
-    source = "as the compiler measured" if footprint.measured else "by an upper bound"
-    free = f"{_SHARE:.0%} of the {available / 2**30:.1f} GiB that are free"
+    source = "measured by the compiler" if footprint.measured else "by an upper bound"
+    free = f"{_SHARE:.0%} of the {available / 2**30:.1f} GiB of free memory"
     return size, f"auto: {fit} in {free}, {source}"
 
 
@@ -175,7 +176,7 @@ def most_that_fit(
     free_bytes: int,
     devices: int = 1,
 ) -> int:
-    """The most members, 1 to ``members``, that take at most ``free_bytes``; or 1."""
+    """The most members, 1 to ``members``, that fit in ``free_bytes``; at least 1."""
     counts = range(members, 0, -1)
     fits = (m for m in counts if footprint.total(m, execution, devices) <= free_bytes)
     return next(fits, 1)

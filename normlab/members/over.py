@@ -1,8 +1,8 @@
-"""One member's function, run over all members: by vmap, by map, or by a loop.
+"""Runs one member's function over all members: by vmap, by map, or by a loop.
 
-The three executions give the same numbers up to rounding. Which is fastest depends
-on the machine: vmap turns matrix products into batched ones, which suits a GPU; map
-keeps one member's parameters and activations in a CPU's cache.
+The three executions give the same numbers up to rounding. Which one is fastest depends
+on the machine: vmap makes batched matrix products, which suit a GPU; map keeps one
+member's parameters and activations in a CPU's cache.
 """
 
 import contextlib
@@ -18,18 +18,18 @@ from normlab.settings.devices import EXECUTIONS
 
 
 def choose_execution(asked: str, platform: str) -> tuple[str, str]:
-    """(execution, why): ``asked``, or for ``auto`` what suits ``platform``."""
+    """(execution, the reason): ``asked``, or for ``auto`` what suits ``platform``."""
     if asked != "auto":
-        return asked, "asked for"
+        return asked, "as requested"
     if platform == "cpu":
-        return "map", "auto: on a CPU one member at a time stays in cache"
-    return "vmap", f"auto: on a {platform} one batched program fills the device"
+        return "map", "auto: on a CPU, one member at a time stays in cache"
+    return "vmap", f"auto: on a {platform}, one batched program fills the device"
 
 
 def choose_conv(execution: str, platform: str) -> str:
     """The form of convolutions (`normlab.models.CONVS`) that suits an execution.
 
-    Kernels mapped over members would make the primitive a grouped convolution.
+    The primitive becomes a grouped convolution if kernels are mapped over members.
     """
     if execution == "vmap":
         return "patches"
@@ -37,16 +37,16 @@ def choose_conv(execution: str, platform: str) -> str:
 
 
 def debugging() -> bool:
-    """Whether JAX is told to look for what is not finite, or not to compile at all."""
+    """Whether JAX is set to look for NaN or infinity, or not to compile at all."""
     config: Any = jax.config
     return config.jax_debug_nans or config.jax_debug_infs or config.jax_disable_jit
 
 
 def _watched(function: Callable) -> Callable:
-    """``function``, at whose results JAX looks as it is told to.
+    """``function``, with JAX's checks of its results active if they are switched on.
 
-    JAX 0.10 no longer does in a thread that has left a ``jax.debug_nans(False)``, and
-    its own functions use that; it does inside of another such context.
+    JAX 0.10 skips the checks in a thread that has left a ``jax.debug_nans(False)``
+    context, which its own functions use. Inside another such context it makes them.
     """
 
     def call(*args):
@@ -62,7 +62,7 @@ def _watched(function: Callable) -> Callable:
 
 @contextlib.contextmanager
 def nan_is_a_result() -> Iterator[None]:
-    """Here JAX does not look for what is not finite: NaN says "not defined there"."""
+    """Inside this context JAX accepts NaN, which means "not defined" here."""
     with jax.debug_nans(False), jax.debug_infs(False):
         yield
 
@@ -71,17 +71,17 @@ class OverMembers:
     """``function`` of one member, over a leading member axis of some arguments.
 
     Args:
-      function: pure.
+      function: a pure function of one member.
       mapped: for each argument, whether it has the member axis (else it is shared).
       execution: ``vmap``, ``map`` or ``loop``.
       donate: positions of arguments whose buffers the results may reuse.
-      placement: where the arguments are; by default on one device. A ``loop`` knows
-        but one.
+      placement: where the arguments are; by default on one device. A ``loop`` can use
+        only one.
 
-    It is compiled at the first call, once; later calls must have the same shapes.
-    ``compiled`` is then the program (None before) and ``compile_seconds`` how long that
-    took. Where JAX is `debugging` it is left to JAX, which can then run it operation by
-    operation, from the same arguments.
+    The program is compiled once, at the first call; later calls must have the same
+    shapes. After that, ``compiled`` is the program (None before) and
+    ``compile_seconds`` the time it took. If JAX is `debugging`, JAX compiles the
+    function itself. It can then run it operation by operation, from the same arguments.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Where a cell's members live: their axis is cut over devices, all else is copied.
+"""Places a cell's members: their axis is split over devices, all else is copied.
 
 A CPU may count as several devices (`use_cores`). Members on different devices run at
 the same time, each on its own stream: loops that XLA's CPU backend runs on one core
@@ -21,23 +21,24 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from normlab.errors import UserError, one_line
 
 _AXIS = "members"
-# Where the environment says which devices there are.
+# The environment variables that select devices.
 _ASKED = ("JAX_PLATFORMS", "JAX_PLATFORM_NAME", "JAX_DEFAULT_DEVICE")
 _ASKED += ("JAX_NUM_CPU_DEVICES", "CUDA_VISIBLE_DEVICES", "XLA_FLAGS")
-# What JAX says before its reason: the backend and a status. And behind it: reasons of
-# the reason, which are no list, and advice.
+# What JAX prints before its reason (the backend and a status) and behind it (nested
+# reasons that are not lists, and advice).
 _BEFORE = re.compile(r"^(Unable to initialize backend '[^']*': )?([A-Z_]+: )*")
 _BEHIND = re.compile(r": (?!\[).*| \((set|you may) .*")
-# On a CPU the cores are shared, so members that only fill the last round up cost time.
+# A CPU's cores are shared, so members that only pad the last round cost time.
 _MOST_PADDING = 1.1
 
 
 def use_cores(asked: str) -> None:
-    """Makes the CPU count as ``asked`` devices, or as many as it has cores.
+    """Makes the CPU count as ``asked`` devices; for ``auto``, one for each core.
 
-    Only before JAX has looked for devices, which it does here (`find_devices`); later
-    it changes nothing. Where nothing is compiled (``jax_disable_jit``) a second device
-    would only slow down the first.
+    This must happen before JAX looks for its devices, which it does here
+    (`find_devices`); later it changes nothing. If nothing is compiled
+    (``jax_disable_jit``), ``auto`` means one device, because a second one would only
+    slow down the first.
 
     Raises:
       UserError: JAX finds no device.
@@ -50,7 +51,7 @@ def _count_cores(asked: str) -> None:
     told = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if told or (asked == "auto" and "JAX_NUM_CPU_DEVICES" in os.environ):
         return
-    # A RuntimeError says that JAX has its devices already.
+    # A RuntimeError means that JAX has found its devices already.
     with contextlib.suppress(RuntimeError):
         config: Any = jax.config
         most = 1 if config.jax_disable_jit else cores()
@@ -59,10 +60,10 @@ def _count_cores(asked: str) -> None:
 
 
 def find_devices() -> None:
-    """Has JAX look for its devices, and puts a number on the one it computes on.
+    """Makes JAX look for its devices, and puts a number on the default one.
 
     Raises:
-      UserError: it finds none of the kind that the environment asks for.
+      UserError: JAX finds no device of the kind that the environment asks for.
     """
     try:
         jax.device_put(0.0).block_until_ready()
@@ -73,14 +74,14 @@ def find_devices() -> None:
 
 
 def _reason(error: Exception) -> str:
-    """What JAX says, less what it says around it."""
+    """JAX's reason, without the text around it."""
     text = _BEHIND.sub("", _BEFORE.sub("", one_line(error))) if str(error) else ""
-    # It has no words for a GPU that is not there.
+    # JAX gives no reason if there is no GPU.
     return text.rstrip(".") or "there is none of that kind"
 
 
 def cores() -> int:
-    """The cores this process may use, a container's quota among the limits."""
+    """The number of cores this process may use, within a container's quota."""
     if hasattr(os, "sched_getaffinity"):
         count = len(os.sched_getaffinity(0))
     else:
@@ -89,7 +90,7 @@ def cores() -> int:
 
 
 def _quota(path: Path) -> int:
-    """Whole cores of a control group's ``cpu.max``; very many where it has no limit."""
+    """The cores that a group's ``cpu.max`` allows; very many if it has no limit."""
     try:
         quota, period = path.read_text(encoding="utf-8").split()
         return math.ceil(int(quota) / int(period))
@@ -102,8 +103,8 @@ def choose_devices(
 ) -> int:
     """How many of ``available`` devices share ``members`` members.
 
-    As many as asked for, or as there are; on a CPU, unless asked, the most that leave
-    hardly any of them idle in the last round. A ``loop`` knows but one.
+    The number that was requested, or all. With ``auto`` on a CPU it is the most devices
+    that leave almost none idle in the last round. A ``loop`` uses only one.
     """
     if execution == "loop":
         return 1
@@ -123,7 +124,7 @@ class Placement:
     """Arrays on ``devices``, with the member axis (the first) cut into equal parts.
 
     Args:
-      devices: of one platform; the number of members is a multiple of theirs.
+      devices: devices of one platform. The number of members is a multiple of theirs.
     """
 
     def __init__(self, devices: Sequence[Any]):
@@ -131,18 +132,18 @@ class Placement:
         self.count = len(devices)
 
     def split(self, tree: Any) -> Any:
-        """Arrays with a leading member axis, each device holding its members'."""
+        """Splits arrays along their leading member axis over the devices."""
         return self._put(tree, PartitionSpec(_AXIS))
 
     def share(self, tree: Any) -> Any:
-        """Arrays that every member reads: a copy on each device."""
+        """Copies arrays that every member reads to each device."""
         return self._put(tree, PartitionSpec())
 
     def _put(self, tree: Any, spec: PartitionSpec) -> Any:
         return jax.device_put(tree, NamedSharding(self._mesh, spec))
 
     def over_devices(self, function: Callable, mapped: Sequence[bool]) -> Callable:
-        """``function`` of many members, run by each device on its own.
+        """``function`` of many members; each device runs it on its own.
 
         Args:
           mapped: for each argument, whether it has the member axis (else it is

@@ -1,4 +1,4 @@
-"""A function of one member, run over many of them, as many at once as memory holds."""
+"""Runs a function of one member over many, as many at once as fit in memory."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -26,17 +26,17 @@ class Runner:
         losses_M = runner(params_M, batch)
 
     Args:
-      function: of one member, pure: ``function(*arguments, *shared)``.
+      function: a pure function of one member: ``function(*arguments, *shared)``.
       mapped: for each argument before the shared ones, whether it has the member axis.
-      count: the most members of a call.
-      settings: how they are executed, on which devices, how many at once.
-      shared: arguments that are the same at every call; they are put on the devices
+      count: the largest number of members in a call.
+      settings: the execution, the devices, and the number of members at once.
+      shared: arguments that are the same in every call. They are put on the devices
         once.
-      at_once: the most members at once, unless ``settings`` name a number.
-      advice: what needs less memory, for the error where it runs out.
+      at_once: the most members at once, unless ``settings`` give a number.
+      advice: how to use less memory, for the error message if it runs out.
 
-    The program is compiled once, at the first call; the shapes of later calls must be
-    the same but for the number of members.
+    The program is compiled once, at the first call. Later calls must have the same
+    shapes, except for the number of members.
     """
 
     def __init__(
@@ -75,14 +75,14 @@ class Runner:
         return self._over.compile_seconds
 
     def share(self, tree: Any) -> Any:
-        """An argument without the member axis on every device, for many calls."""
+        """Puts an argument without the member axis on every device, for many calls."""
         return self._place.share(tree)
 
     def size(self, *args: Any) -> int:
-        """How many members run at once: as many as fit, in chunks of one size.
+        """How many members run at once: as many as fit, in chunks of equal size.
 
         Args:
-          args: as of a call.
+          args: the arguments of a call.
         """
         if not self._size:
             shapes = [
@@ -131,10 +131,10 @@ class Runner:
         return member_chunks.join(results)
 
     def _copies(self, tree: Any) -> int:
-        """Bytes of a tree, a copy on each device."""
+        """Bytes of a tree with one copy on each device."""
         return len(self._devices) * tree_bytes(tree)
 
 
 def _shape(leaf: Any, mapped: bool) -> jax.ShapeDtypeStruct:
-    """An argument's shape, that of one member where it is mapped."""
+    """The shape of an argument, or of one member's part if it is mapped."""
     return jax.ShapeDtypeStruct(leaf.shape[mapped:], leaf.dtype)

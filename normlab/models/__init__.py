@@ -1,9 +1,8 @@
-"""Networks by name; each takes its norm as a field and never knows its name.
+"""Networks by name. Each takes its norm as a field and never knows which norm it is.
 
-A model is a `normlab.models.model.Model`, or any Linen module with its fields that is
-called as it is.
-To add one: a file here, and a line in `MODELS`; where it names its norms
-``last_of_block`` or ``dense``, its name in `LAYERS`, too.
+A model is a `normlab.models.model.Model`, or any Linen module with the same fields and
+the same call. To add one, write a file here, and a line in `MODELS`. If it names its
+norms ``last_of_block`` or ``dense``, add its name to `LAYERS` as well.
 """
 
 from collections.abc import Callable
@@ -33,18 +32,18 @@ MODELS: Registry[Callable[..., nn.Module]] = Registry(
     },
 )
 
-# Options of norms that speak of one layer -> the models that have such a layer.
+# Settings of norms that concern one layer -> the models that have such a layer.
 LAYERS: dict[str, tuple[str, ...]] = {
     "zero_last_scale": ("resnet20", "resnet56"),
     "norm_dense": ("small_cnn",),
 }
 
-# Of a forward pass alone patches are faster for a first layer's few channels only.
+# In a forward pass alone, patches are only faster for a first layer's few channels.
 _THIN_FORWARD = 100
 
-# The same function in forms that are fast in different places: "patches" wherever
-# kernels are mapped over members, "direct" in a CPU's loops, "forward" where those
-# take no gradients, and "lax" the primitive.
+# Forms of the same function, each fast in another place: "patches" if kernels are
+# mapped over members, "direct" in a CPU's loops, "forward" in such loops without
+# gradients, and "lax" (the primitive) elsewhere.
 CONVS: dict[str, Callable[..., jax.Array]] = {
     "patches": conv_patches.conv_general_dilated,
     "direct": conv_direct.conv_general_dilated,
@@ -68,8 +67,8 @@ def make_model(
     Args:
       width: multiplies the channels of every layer but the last.
       conv: a name in `CONVS`.
-      dtype: what convolutions and dense layers compute in, by default that of images
-        and parameters, which are float32.
+      dtype: the dtype in which convolutions and dense layers compute; by default that
+        of images and parameters, float32.
 
     Raises:
       UserError: ``name`` or ``init`` is unknown; the message lists the known ones.

@@ -1,12 +1,12 @@
-"""A convolution whose gradients, too, run at speed inside a loop on a CPU.
+"""A convolution whose gradients, too, are fast inside a loop on a CPU.
 
-XLA's CPU backend has a fast convolution for NHWC images and HWIO kernels, but brings
-other orders into that form only outside of loops; inside, the input gradient runs 30
+XLA's CPU backend has a fast convolution for NHWC images and HWIO kernels. It brings
+other layouts into this form only outside of loops. Inside, the input gradient is 30
 times slower and the kernel gradient 100 times (jax issue 12868). Here all three are
-written as convolutions of NHWC images with HWIO kernels, so all three are fast. It
-needs no patch matrix, which is nine times the images.
+written as convolutions of NHWC images with HWIO kernels, so all three are fast. No
+patch matrix is needed, which would be nine times the size of the images.
 
-Kernels must not be mapped over members: that is a grouped convolution, and slow.
+Kernels must not be mapped over members: that would be a slow grouped convolution.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ def _forward(x_NHWC, kernel_HWIO, pads, precision):
 def _backward(pads, precision, residuals, g_NHWO):
     x_NHWC, kernel_HWIO = residuals
     sizes = kernel_HWIO.shape[:2]
-    # Input: every pixel gathers what it gave, through the kernel turned around.
+    # Input: every pixel collects from its outputs, through the reversed kernel.
     rows, columns = (
         (size - 1 - low, size - 1 - high)
         for size, (low, high) in zip(sizes, pads, strict=True)
@@ -58,20 +58,20 @@ _direct.defvjp(_forward, _backward)
 def without_patches(
     lhs: jax.Array, rhs: jax.Array, strides: Sequence[int], padding, **_
 ) -> jax.Array:
-    """The direct form of a stride 1 convolution, whether or not patches are faster."""
+    """The direct form of a convolution with stride 1, even if patches are faster."""
     return _direct(lhs, rhs, resolve_pads(lhs, rhs, strides, padding), None)
 
 
 def _suits(rhs, strides: Sequence[int], pads: Pads, thin: int) -> bool:
-    """Whether the direct form is defined, and faster than patches.
+    """Whether the direct form is defined, and is faster than patches.
 
-    A 1x1 kernel is a matrix product as it is; one of few entries an output is
+    A 1x1 kernel is a matrix product already. A kernel with few entries per output is
     faster in patches of two outputs (`conv_patches`).
     """
     sizes = rhs.shape[:2]
     within = all(
         max(pad) < size for pad, size in zip(pads, sizes, strict=True)
-    )  # else the way back needs negative padding
+    )  # otherwise the backward pass would need negative padding
     return (
         tuple(strides) == (1, 1)
         and within
@@ -94,13 +94,13 @@ def conv_general_dilated(
     *,
     thin: int = conv_patches.THIN,
 ) -> jax.Array:
-    """As `normlab.models.conv_patches.conv_general_dilated`, without patches.
+    """Like `normlab.models.conv_patches.conv_general_dilated`, without patches.
 
-    Where this form is not defined or not faster (strides, thin or 1x1 kernels), it
-    is the patches form. Reverse mode, and forward over reverse, are supported.
+    If this form is not defined or not faster (strides, thin or 1x1 kernels), patches
+    are used. It supports reverse mode, and forward over reverse.
 
     Args:
-      thin: kernels of fewer entries an output are left to patches.
+      thin: kernels with fewer entries per output are left to patches.
 
     Raises:
       ValueError: a dilated or grouped convolution, or one not over two axes.

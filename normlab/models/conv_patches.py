@@ -1,9 +1,9 @@
 """A convolution as patches and one matrix product.
 
-``lax.conv`` turns into a grouped convolution when kernels are vmapped over the
-members of a sweep, and XLA's CPU backend runs it some forty times slower inside
-a loop. A patch matrix times the kernel has neither fault: vmapped, it is a
-batched matrix product. docs/speed.md has the timings.
+If kernels are vmapped over the members of a sweep, ``lax.conv`` becomes a grouped
+convolution, which XLA's CPU backend runs about forty times slower inside a loop. A
+patch matrix times the kernel avoids both. When vmapped, it is a batched matrix product.
+docs/speed.md has the timings.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ def resolve_pads(
 
 
 def check(lhs: jax.Array, lhs_dilation, rhs_dilation, groups: int) -> None:
-    """Raises ValueError for a convolution that is none of ours."""
+    """Raises ValueError for a convolution that is not supported here."""
     for dilation in (lhs_dilation, rhs_dilation):
         if dilation is not None and any(d != 1 for d in dilation):
             raise ValueError("convolution: dilation is not supported")
@@ -48,13 +48,13 @@ def check(lhs: jax.Array, lhs_dilation, rhs_dilation, groups: int) -> None:
         raise ValueError("convolution: one group, two spatial axes")
 
 
-# A kernel with fewer entries than this per output is too thin for matrix products:
-# two neighbouring outputs are then computed by one row of a wider matrix.
+# A kernel with fewer entries per output is too thin for efficient matrix products. Two
+# neighbouring outputs are then computed by one row of a wider matrix.
 THIN = 200
 
 
 def is_thin(kernel_HWIO: jax.Array, entries: int = THIN) -> bool:
-    """Whether two neighbouring outputs are better computed together."""
+    """Whether it is faster to compute two neighbouring outputs together."""
     height, width, channels, _ = kernel_HWIO.shape
     return width > 1 and height * width * channels < entries
 
@@ -69,7 +69,7 @@ def _row_windows(x_NHWC: jax.Array, width: int, step: int, count: int) -> jax.Ar
     n, height, _, channels = x_NHWC.shape
     blocks = count - 1 + -(-width // step)
     missing = blocks * step - x_NHWC.shape[2]
-    # A window may end within its last block: the rest of that block is not read.
+    # A window may end within its last block. The rest of that block is not read.
     x = jnp.pad(x_NHWC, ((0, 0), (0, 0), (0, max(missing, 0)), (0, 0)))
     x = x[:, :, : blocks * step].reshape(n, height, blocks, step * channels)
     parts = [
@@ -94,7 +94,7 @@ def _windows(
 
 
 def _widen(kernel_HWIO: jax.Array, stride: int) -> jax.Array:
-    """The kernel of two neighbouring outputs at once: (H, W + stride, I, 2, O)."""
+    """The kernel for two neighbouring outputs at once: (H, W + stride, I, 2, O)."""
 
     def at(left: int) -> jax.Array:
         pads = ((0, 0), (left, stride - left), (0, 0), (0, 0))
@@ -117,8 +117,8 @@ def conv_general_dilated(
 ) -> jax.Array:
     """`jax.lax.conv_general_dilated` for NHWC images and HWIO kernels.
 
-    It takes the arguments ``flax.linen.Conv`` passes (as its
-    ``conv_general_dilated``); equal to the primitive up to rounding.
+    It takes the arguments that ``flax.linen.Conv`` passes to its
+    ``conv_general_dilated``, and equals the primitive up to rounding.
 
     Args:
       lhs: images, shape (N, H, W, C).
@@ -147,7 +147,8 @@ def conv_general_dilated(
         kernel, strides = (kernel_h, kernel_w), (stride_h, stride_w)
         windows = _windows(x, kernel, strides, (out_h, out_w))
         matrix = rhs.reshape(-1, features)
-    # Two axes, not four: the kernel's gradient is then a product without a copy.
+    # Two axes instead of four, so that the kernel's gradient is a product without a
+    # copy.
     y = jnp.dot(
         windows.reshape(-1, matrix.shape[0]),
         matrix,

@@ -8,24 +8,23 @@ from normlab.models.width import channels
 
 
 class DeepLinear(Model):
-    """Matrices and norms, nothing else: without a norm, ``W_1 ... W_depth x``.
+    """Only matrices and norms; without a norm it is ``W_1 ... W_depth x``.
 
-    dense1 -> norm1 -> ... -> norm24 -> dense25 for the default depth; no biases. A
+    dense1 -> norm1 -> ... -> norm24 -> dense25 at the default depth, without biases. A
     hidden layer is as wide as the input, so on `normlab.data.gaussian` all 25 matrices
-    are 10x10, those of the paper. (dense1 acts first; the paper's product writes it
-    last.)
+    are 10x10, as in the paper. (dense1 acts first; the paper's product writes it last.)
 
-    Start it with ``--init=glorot``, as the paper does: an initialiser for ReLU doubles
-    the variance at every layer.
+    Use ``--init=glorot``, as the paper does: an initialiser for ReLU doubles the
+    variance at every layer.
 
-    A norm stands after every layer but the last. The paper does not say which layers
-    have one. Behind the last it would fix the scale of the outputs, which are to equal
-    the targets: without a learned scale nothing could fit, and with one the norm's
+    A norm follows every layer but the last. The paper does not say which layers have
+    one. A norm after the last layer would fix the scale of the outputs, which must
+    equal the targets. Without a learned scale it could not fit them, and with one that
     scale alone would have to.
 
     Attributes:
-      depth: the number of matrices; the others are those of `Model`, of which ``conv``
-        is not used.
+      depth: the number of matrices. The other fields are those of `Model`; ``conv`` is
+        not used.
     """
 
     depth: int = 25
@@ -36,8 +35,7 @@ class DeepLinear(Model):
     ) -> jax.Array:
         """Outputs of shape (N, classes); see `Model`.
 
-        All of an example is one input vector, and each of its entries a channel to the
-        norms.
+        Each example is one input vector. Its entries are the channels of the norms.
         """
         x_N11D = x_NHWC.reshape(x_NHWC.shape[0], 1, 1, -1)  # four axes, as masks have
         features = channels(x_N11D.shape[-1], self.width)

@@ -1,4 +1,4 @@
-"""Initialisers by name: how a model's kernels and biases start."""
+"""Initialisers by name: the initial kernels and biases of a model."""
 
 import math
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from normlab.registry import Registry
 
 
 class Init(NamedTuple):
-    """Initialisers of kernels in front of a ReLU, of the last kernel, of biases."""
+    """Initialisers for kernels before a ReLU, for the last kernel, and for biases."""
 
     kernel: Callable[..., jax.Array]
     last_kernel: Callable[..., jax.Array]
@@ -19,11 +19,11 @@ class Init(NamedTuple):
 
 
 def report_xavier(key, shape, dtype=float, out_sharding=None) -> jax.Array:
-    """The report's ``xavier_initializer(uniform=False)`` of tf.contrib.
+    """tf.contrib's ``xavier_initializer(uniform=False)``, which the report used.
 
-    A normal truncated at two standard deviations, of variance 1.3/n before the
-    truncation, n the mean of fan-in and fan-out; a bias of length n has both fans
-    equal to n, so it starts random too.
+    A normal distribution truncated at two standard deviations. Before truncation its
+    variance is 1.3/n, where n is the mean of fan-in and fan-out. For a bias of length n
+    both fans equal n, so biases are random, too.
     """
     del out_sharding
     receptive = math.prod(shape[:-2])
@@ -35,8 +35,8 @@ def report_xavier(key, shape, dtype=float, out_sharding=None) -> jax.Array:
 INITS = Registry(
     "init",
     {
-        # He et al. 2015 in front of ReLU; the same variance without the ReLU's factor
-        # of two for the logits.
+        # He et al. 2015 before a ReLU. The logits have no ReLU, so their kernel has
+        # half that variance.
         "standard": Init(he_normal(), last_kernel=lecun_normal(), bias=zeros),
         "report": Init(report_xavier, last_kernel=report_xavier, bias=report_xavier),
         # Glorot & Bengio 2010, as Santurkar et al. 2018 start theirs.

@@ -1,4 +1,4 @@
-"""What all models have: their fields, and layers of one make."""
+"""What all models share: their fields, and how they make layers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ from normlab.models.width import channels
 
 
 class Model(nn.Module):
-    """A network that takes its norm as a field and never learns which norm it is.
+    """A network that takes its norm as a field and never knows which norm it is.
 
     It is called as ``model(x_NHWC, statistics=..., mask=None)`` and returns outputs of
     shape (N, classes), float32 or wider. ``x_NHWC`` are images, shape (N, H, W, C),
@@ -22,11 +22,12 @@ class Model(nn.Module):
     Attributes:
       norm: name -> ``normalise(x, statistics=..., mask=...)``, made by
         `normlab.norms.make_norm`.
-      initializers: of every kernel and bias.
+      initializers: the initialisers of kernels and biases.
       classes: the number of outputs.
       width: multiplies the channels of every layer but the last.
-      conv: the convolution's form, as ``flax.linen.Conv`` takes it.
-      dtype: what the layers compute in, by default that of images and parameters.
+      conv: the form of the convolution, as ``flax.linen.Conv`` takes it.
+      dtype: the dtype in which layers compute; by default that of images and
+        parameters.
     """
 
     norm: Callable
@@ -48,7 +49,7 @@ class Model(nn.Module):
         """A 3x3 convolution to ``width * features`` channels, called ``conv<number>``.
 
         Args:
-          options: more arguments of ``flax.linen.Conv``.
+          options: further arguments of ``flax.linen.Conv``.
         """
         return nn.Conv(
             channels(features, self.width),
@@ -74,7 +75,7 @@ class Model(nn.Module):
         """The norm called ``norm<number>``, in the dtype of the layers.
 
         Args:
-          where: as the norm takes it (`normlab.norms.Norm`): ``dense=True``, say.
+          where: further arguments of `normlab.norms.Norm`, like ``dense=True``.
         """
         norm = self.norm(f"norm{number}", **where)
         x = norm(x, statistics=statistics, mask=mask)

@@ -22,7 +22,7 @@ def _maximum(x_NHWC: jax.Array) -> jax.Array:
 
 @_maximum.defjvp
 def _tangent(primals, tangents):
-    """The mean over equal maxima, as in the backward pass."""
+    """Averages over equal maxima, as the backward pass does."""
     (x,), (t,) = primals, tangents
     y = _maximum(x)
     pairs = zip(_corners(x), _corners(t), strict=True)
@@ -44,7 +44,7 @@ def _forward(x_NHWC):
 
 
 def _backward(residuals, g):
-    """The gradient of a window to its maximum; equal maxima share it, as in jnp.max."""
+    """A window's gradient goes to its maximum; equal maxima share it, as in jnp.max."""
     x, y, ties = residuals
     n, h, w, c = y.shape
 
@@ -52,7 +52,7 @@ def _backward(residuals, g):
         wide = jnp.broadcast_to(values[:, :, None, :, None, :], (n, h, 2, w, 2, c))
         return wide.reshape(x.shape)
 
-    # One fused loop over x: four strided writes would each be a pass over memory.
+    # One fused loop over x: four strided writes would pass over the memory four times.
     return (jnp.where(x == spread(y), spread(g / ties), 0),)
 
 
@@ -62,9 +62,9 @@ _max_pool_even.defvjp(_forward, _backward)
 def max_pool_2x2(x_NHWC: jax.Array) -> jax.Array:
     """Max pooling, window 2x2, stride 2, SAME: (N, H, W, C) -> ceil halves.
 
-    Equal entries of a window share its gradient, as in ``jnp.max`` (in
-    ``lax.reduce_window`` the first takes it all). Reverse mode, and forward over
-    reverse, are supported.
+    Equal maxima in a window share its gradient, as in ``jnp.max``. (In
+    ``lax.reduce_window`` the first one gets all of it.) It supports reverse mode, and
+    forward over reverse.
     """
     _, height, width, _ = x_NHWC.shape
     if height % 2 or width % 2:

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 
 from normlab.models.model import Model
 
-# He et al. pad by one on both sides. SAME would pad a convolution of stride 2 on the
-# right alone, and centre it on the pixels that the shortcut leaves out.
+# He et al. pad by one on both sides. For a stride of 2, SAME would pad only on the
+# right and centre the convolution on the pixels that the shortcut leaves out.
 _PADS = ((1, 1), (1, 1))
 
 
@@ -17,24 +17,25 @@ class ResNet(Model):
     """A 3x3 convolution, three stages of residual blocks, the mean over positions, and
     one dense layer: 6 ``blocks`` + 2 layers with weights.
 
-    A block is relu(x + norm(conv(relu(norm(conv(x)))))), of 16, 32 and 64 channels in
-    the three stages, whose second and third begin with a stride of 2. There the
-    shortcut is the paper's option A, which it uses throughout on CIFAR: every other
-    pixel, and zeros for the channels that are new (after the old ones; the paper does
-    not say where). Shortcuts have no parameters, so convolutions and norms are numbered
-    through in the order of the forward pass, as in `normlab.models.vgg`.
+    A block is relu(x + norm(conv(relu(norm(conv(x)))))). The three stages have 16, 32
+    and 64 channels, and the second and third begin with a stride of 2. Their shortcut
+    is the paper's option A, which it uses throughout on CIFAR: every other pixel, with
+    zeros for the new channels (after the old ones; the paper does not say where).
+    Shortcuts have no parameters, so convolutions and norms are numbered in the order of
+    the forward pass, as in `normlab.models.vgg`.
 
-    Convolutions have biases, as in the other networks here: without a norm nothing else
-    would shift a channel, and before a group norm they count, too. (Before batch norm
-    they do nothing; the paper, whose networks all have it, mentions none.) Without
-    norms there are 269034 parameters in 20 layers and 850986 in 56, for 3 colours and
-    ten classes; the paper says 0.27M and 0.85M.
+    Convolutions have biases, as in the other networks here. Without a norm, nothing
+    else would shift a channel, and before a group norm biases have an effect, too.
+    (Before batch norm they have none. The paper mentions none, and all its networks
+    have batch norm.) For 3 colours and ten classes there are 269034 parameters in 20
+    layers and 850986 in 56, without norms; the paper says 0.27M and 0.85M.
 
-    The number of groups is the same in all layers and must divide the channels of the
+    The number of groups is the same in all layers, so it must divide the channels of
+    the
     first: 32 groups need ``--width=2``.
 
     Attributes:
-      blocks: in each stage; the others are those of `Model`.
+      blocks: the number of blocks per stage. The other fields are those of `Model`.
     """
 
     blocks: int = 0

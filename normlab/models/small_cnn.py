@@ -13,8 +13,8 @@ class SmallCNN(Model):
 
     conv 16 -> norm -> ReLU -> 2x2 max pool -> conv 32 -> norm -> ReLU -> pool ->
     dense 256 -> ReLU -> dense ``classes``; 532202 parameters without a norm for
-    32x32x3 images and ten classes (the report, section III). With ``norm_dense`` a norm
-    stands behind the dense 256, too.
+    32x32x3 images and ten classes (the report, section III). With ``norm_dense``, a
+    norm also follows the dense 256.
     """
 
     @nn.compact
@@ -26,7 +26,8 @@ class SmallCNN(Model):
         for i, features in enumerate((16, 32), start=1):
             x = self.convolved(x, i, features, padding="SAME")
             x = self.normed(x, i, statistics=statistics, mask=mask)
-            # ReLU is monotone, so it may follow the pool: a quarter of the work.
+            # ReLU is monotone, so it can follow the pool, which is a quarter of the
+            # work.
             x = nn.relu(max_pool_2x2(x))
         x = nn.Dense(
             channels(256, self.width),

@@ -1,4 +1,4 @@
-"""VGG for CIFAR: the convolutions of Simonyan & Zisserman 2015, one dense layer."""
+"""VGG for CIFAR: Simonyan & Zisserman's (2015) convolutions and one dense layer."""
 
 from functools import partial
 
@@ -10,21 +10,21 @@ from normlab.models.pool import max_pool_2x2
 
 
 class VGG(Model):
-    """Blocks of 3x3 convolutions, each normalised, a 2x2 max pool after a block.
+    """Blocks of 3x3 convolutions, each with a norm. A 2x2 max pool ends each block.
 
-    conv -> norm -> ReLU, as often as a block has channels, -> pool; then a dense layer
-    of ``classes`` on what is left: for 32x32 images and five blocks that is one pixel
-    of 512 channels. Simonyan & Zisserman's ImageNet head (two dense layers of 4096 with
-    dropout) has no counterpart here, as usual for CIFAR. Santurkar et al. 2018 train a
-    "VGG-like" network whose depth and head they do not state; their plots number the
-    layers up to 13, the convolutions of `vgg16`.
+    A block repeats conv -> norm -> ReLU for each of its channel counts, then pools. A
+    dense layer with ``classes`` outputs follows. For 32x32 images and five blocks, its
+    input is one pixel with 512 channels. As usual for CIFAR, there is no counterpart of
+    Simonyan & Zisserman's ImageNet head (two dense layers of 4096 with dropout).
+    Santurkar et al. 2018 train a "VGG-like" network, but do not state its depth or
+    head. Their plots number the layers up to 13, the convolutions of `vgg16`.
 
-    An image that is down to one pixel is not pooled any more, so images of any size
-    pass through all blocks.
+    An image of one pixel is not pooled again, so images of any size pass through all
+    blocks.
 
     Attributes:
-      blocks: for every block the channels of its convolutions; the others are those of
-        `Model`.
+      blocks: for every block, the channels of its convolutions. The other fields are
+        those of `Model`.
     """
 
     blocks: tuple[tuple[int, ...], ...] = ()
@@ -47,7 +47,7 @@ class VGG(Model):
         return self.outputs(x.reshape(x.shape[0], -1), 1)
 
 
-# Configurations A and D of Simonyan & Zisserman's table 1. Their names count the dense
-# layers of the ImageNet head; here there are 8 and 13 convolutions and one dense layer.
+# Configurations A and D of Simonyan & Zisserman's table 1. The names count the ImageNet
+# head's dense layers. Here there are 8 and 13 convolutions, and one dense layer.
 vgg11 = partial(VGG, blocks=((64,), (128,), (256,) * 2, (512,) * 2, (512,) * 2))
 vgg16 = partial(VGG, blocks=((64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3))

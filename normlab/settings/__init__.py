@@ -1,8 +1,8 @@
 """Settings: each is declared once, as a field of a dataclass here.
 
-From its declaration (`Setting`) follow its flag and help, its checks, whether it is an
-axis of a sweep, the cell's id, and what it was before it came. To add one: a field in
-the group that it belongs to, and its use.
+A setting's declaration (`Setting`) determines its flag and help text, its checks,
+whether it is an axis of a sweep, its part in a cell's id, and its value in runs stored
+before it existed. To add one, add a field to the group it belongs to, and use it.
 """
 
 from normlab.settings.declare import (

@@ -1,4 +1,4 @@
-"""How a setting is declared, and what follows from a declaration."""
+"""How a setting is declared, and what is derived from the declaration."""
 
 import dataclasses
 import types
@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from normlab.registry import REGISTRIES
 
-# Stored runs name a setting that has always been there.
+# The value of `Setting.before` for a setting that every stored run has.
 ALWAYS: Any = object()
 # In `Setting.read_by`: the first value of the axis.
 FIRST: Any = object()
@@ -15,25 +15,25 @@ FIRST: Any = object()
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Setting:
-    """All that is known of a setting, but for its name, type and default.
+    """Everything about a setting except its name, type and default.
 
     Attributes:
-      help: the text of its flag, without its choices and its axis.
-      axis: ``static`` for an axis of a sweep whose values are compiled programs of
-        their own (cells), ``member`` for one whose values are data to one program; None
-        for a setting that has one value in a whole sweep.
-      values: the default values of the axis, where they are several.
-      choices: the values that it may have, or the name of the `Registry` that has them
-        (their names are then checked where the entries are known).
-      low, high: the least and the greatest number that it may be.
-      above, below: numbers that it must be above, below.
-      float32: whether networks compute with it, in float32, which must then tell its
-        values apart.
-      before: its value in runs that were stored before the setting came.
+      help: the help text of its flag, without its choices and its axis.
+      axis: ``static`` if it is an axis of a sweep and each value is a cell, a compiled
+        program of its own; ``member`` if the values are data to one program; None if it
+        has one value in the whole sweep.
+      values: the default values of the axis, if there are several.
+      choices: the allowed values, or the name of the `Registry` that has them (the
+        names are then checked where the entries are known).
+      low, high: the smallest and the largest allowed number.
+      above, below: exclusive limits.
+      float32: whether networks compute with it in float32. Its values must then differ
+        in float32.
+      before: its value in runs that were stored before the setting existed.
       stored_as: its name in stored runs and in the ids of cells, if it was renamed.
-      read_by: the registries (``norm``, ``model``, ``optimizer``) whose entries say
-        whether they read it, each with the value that the setting has in a cell whose
-        entry does not; all cells read a setting without any.
+      read_by: the registries (``norm``, ``model``, ``optimizer``) whose entries declare
+        whether they read it. Each maps to the value that the setting has in a cell
+        whose entry does not read it. If there are none, all cells read the setting.
       in_label: whether the label of a cell's norm shows it.
     """
 
@@ -53,14 +53,14 @@ class Setting:
 
     @property
     def known(self) -> tuple[str, ...]:
-        """The names it may have, as far as the registry that has them is imported."""
+        """The allowed names; none if the registry that has them is not imported."""
         if isinstance(self.choices, str):
             return tuple(REGISTRIES.get(self.choices, ()))
         return self.choices
 
     @property
     def text(self) -> str:
-        """The help of its flag, with its choices and its axis."""
+        """The help text of its flag, with its choices and its axis."""
         sentences = [self.help]
         if self.known:
             sentences.append(f"Known: {', '.join(self.known)}.")
@@ -70,11 +70,11 @@ class Setting:
 
 
 def flag(default: Any, help: str, **declaration: Any) -> Any:
-    """A field of a settings dataclass.
+    """Declares a setting, as a field of a dataclass.
 
     Args:
-      default: its default; a tuple for a setting that is a list.
-      help: the text of its flag.
+      default: its default; a tuple if the setting is a list.
+      help: the help text of its flag.
       declaration: the other attributes of its `Setting`.
     """
     setting = Setting(help=help, **declaration)
@@ -94,7 +94,7 @@ def settings_of(kind: Any) -> Iterator[tuple[dataclasses.Field, Setting]]:
 
 
 def named(kind: Any, **wanted: Any) -> tuple[str, ...]:
-    """The names of the settings of ``kind`` whose declarations have these attributes.
+    """The names of the settings of ``kind`` whose declarations have these values.
 
     ``named(CellConfig, axis="static")`` are the static axes.
     """
@@ -106,7 +106,7 @@ def named(kind: Any, **wanted: Any) -> tuple[str, ...]:
 
 
 def stored_names(kind: Any) -> dict[str, str]:
-    """Field -> its name in stored runs, for every field of a dataclass, in order."""
+    """Field -> name in stored runs, for every field of a dataclass, in order."""
     return {
         spec.name: declared(spec).stored_as or spec.name
         for spec in dataclasses.fields(kind)
@@ -114,14 +114,14 @@ def stored_names(kind: Any) -> dict[str, str]:
 
 
 def stored(settings: Any) -> dict[str, Any]:
-    """The values of a dataclass by the names that stored runs have for its fields."""
+    """The values of a dataclass, by the names that stored runs use for its fields."""
     return {
         name: getattr(settings, field) for field, name in stored_names(settings).items()
     }
 
 
 def earlier(kind: Any) -> dict[str, Any]:
-    """What the settings that came later are in a ``kind`` stored before, as in JSON."""
+    """The values, as in JSON, of settings that a ``kind`` stored earlier lacks."""
     hints = get_type_hints(kind if isinstance(kind, type) else type(kind))
     return {
         setting.stored_as or spec.name: [setting.before]
@@ -133,7 +133,7 @@ def earlier(kind: Any) -> dict[str, Any]:
 
 
 def axes_of(*kinds: type) -> Any:
-    """A base for a dataclass: the settings of ``kinds``, axes as tuples of values."""
+    """A base class with the settings of ``kinds``; axes are tuples of values."""
     fields = []
     for kind in kinds:
         hints = get_type_hints(kind)
@@ -148,7 +148,7 @@ def axes_of(*kinds: type) -> Any:
 
 
 def without_none(hint: Any) -> Any:
-    """A type hint less its None, which a cell may have in the place of a value."""
+    """A type hint without its None. A cell may have None instead of a value."""
     if get_origin(hint) is types.UnionType:
         (hint,) = (one for one in get_args(hint) if one is not type(None))
     return hint

@@ -1,4 +1,4 @@
-"""How members are run: what changes no number beyond rounding."""
+"""How members are run: settings that change results only by rounding."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,10 @@ EXECUTIONS = ("vmap", "map", "loop")
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceSettings:
-    """Where the data lives, and how members are spread over devices and time."""
+    """Where the data is, and how members are spread over devices and time."""
 
     data_dir: str = flag(
-        "", "Where datasets live; else NORMLAB_DATA_DIR, else a cache folder."
+        "", "Folder of the datasets. Default: NORMLAB_DATA_DIR, or a cache folder."
     )
     execution: str = flag(
         "auto",
@@ -21,11 +21,11 @@ class DeviceSettings:
     )
     devices: str = flag(
         "auto",
-        "Devices that share the members: a number, or auto (all there are; a CPU "
-        "counts as one for every core). A loop uses one.",
+        "Devices that share the members: a number, or auto (all; each core of a CPU "
+        "counts as one). A loop uses one.",
     )
     member_chunk: str = flag(
         "auto",
         "Members on the devices at once: a number (rounded up to a multiple of the "
-        "devices), or auto (by memory).",
+        "number of devices), or auto (as many as fit in memory).",
     )

@@ -1,4 +1,4 @@
-"""What the members of a cell differ in: data to one compiled program."""
+"""The settings in which the members of a cell differ: data to one compiled program."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ class MemberSettings:
     lr: float = flag(1e-3, "Learning rates.", axis="member", low=0, float32=True)
     momentum: float = flag(
         0.9,
-        "Momentum; it applies to --optimizer=momentum alone.",
+        "Momentum (only --optimizer=momentum).",
         axis="member",
         low=0,
         below=1,
@@ -22,7 +22,7 @@ class MemberSettings:
     )
     weight_decay: float = flag(
         0.0,
-        "Weight decay on every parameter: added to the gradient (L2), or decoupled "
+        "Weight decay of all parameters: added to the gradient (L2), or decoupled "
         "for --optimizer=adamw.",
         axis="member",
         low=0,
@@ -30,7 +30,7 @@ class MemberSettings:
     )
     grouping: str = flag(
         "sequential",
-        "Which channels share a group, of --norm=group_correlated alone.",
+        "Which channels share a group (only --norm=group_correlated).",
         axis="member",
         choices="grouping",
         read_by={"norm": "sequential"},

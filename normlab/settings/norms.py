@@ -1,4 +1,4 @@
-"""The norm of a cell, and what norms are told."""
+"""The settings of a cell's norm."""
 
 from dataclasses import dataclass
 
@@ -6,17 +6,17 @@ from normlab.settings.declare import FIRST, flag
 
 LP = ("1", "2", "inf")
 _BY_NORM = {"norm": FIRST}
-# Of a layer that the model must have, too.
+# For a setting of a layer that the model must have as well.
 _BY_BOTH = {"norm": FIRST, "model": False}
 
 
 @dataclass(frozen=True, kw_only=True)
 class NormSettings:
-    """What norms are told; each reads those that its entry in `NORMS` names."""
+    """Settings of norms. Each norm reads those that its entry in `NORMS` names."""
 
     groups: int | None = flag(
         4,
-        "Group counts, of --norm=group and --norm=group_correlated.",
+        "Numbers of groups (only --norm=group and --norm=group_correlated).",
         axis="static",
         low=1,
         read_by={"norm": None},
@@ -25,7 +25,7 @@ class NormSettings:
     regroup_at: int = flag(
         0,
         "--norm=group_correlated: the step at which --grouping first groups channels, "
-        "by the batch of that step; before it groups are sequential.",
+        "using the batch of that step. Until then groups are sequential.",
         axis="static",
         low=0,
         read_by={"norm": 0},
@@ -33,7 +33,7 @@ class NormSettings:
     )
     regroup_every: int = flag(
         0,
-        "--norm=group_correlated: group them again every this many steps; 0 is never.",
+        "--norm=group_correlated: regroup channels every this many steps (0: never).",
         axis="static",
         low=0,
         read_by={"norm": 0},
@@ -64,8 +64,8 @@ class NormSettings:
     )
     norm_init: str = flag(
         "standard",
-        "How scale and bias of norms start: standard, 1 and 0; or report, both at one "
-        "draw from a truncated normal.",
+        "Initial scale and bias of norms: standard (1 and 0), or report (both equal to "
+        "one draw from a truncated normal).",
         axis="static",
         choices="norm_init",
         read_by=_BY_NORM,
@@ -73,16 +73,15 @@ class NormSettings:
     )
     zero_last_scale: bool = flag(
         False,
-        "Whether the scale of a residual block's last norm starts at 0; it applies to "
-        "resnet20 and resnet56 alone.",
+        "Whether the scale of a residual block's last norm starts at 0 (only resnet20 "
+        "and resnet56).",
         axis="static",
         read_by=_BY_BOTH,
         before=False,
     )
     norm_dense: bool = flag(
         False,
-        "Whether a norm stands behind the hidden dense layer, too; it applies to "
-        "small_cnn alone.",
+        "Whether a norm also follows the hidden dense layer (only small_cnn).",
         axis="static",
         read_by=_BY_BOTH,
         before=False,
@@ -97,7 +96,7 @@ class NormSettings:
     )
     noise_mean: float = flag(
         0.5,
-        "--norm=batch_noisy: a channel's shift at a step is uniform within this of 0.",
+        "--norm=batch_noisy: in each step a channel's shift is uniform within +- this.",
         axis="static",
         low=0,
         read_by=_BY_NORM,
@@ -105,7 +104,7 @@ class NormSettings:
     )
     noise_scale: float = flag(
         1.25,
-        "--norm=batch_noisy: a channel's factor at a step is uniform in 1 to this.",
+        "--norm=batch_noisy: in each step a channel's factor is uniform in 1 to this.",
         axis="static",
         low=1,
         read_by=_BY_NORM,
@@ -113,8 +112,8 @@ class NormSettings:
     )
     noise_mean_spread: float = flag(
         0.1,
-        "--norm=batch_noisy: an element's shift is uniform within this of its "
-        "channel's.",
+        "--norm=batch_noisy: an element's shift is uniform within +- this around its "
+        "channel's shift.",
         axis="static",
         low=0,
         read_by=_BY_NORM,
@@ -123,7 +122,7 @@ class NormSettings:
     noise_scale_spread: float = flag(
         0.1,
         "--norm=batch_noisy: spread of an element's normal factor around its "
-        "channel's.",
+        "channel's factor.",
         axis="static",
         low=0,
         read_by=_BY_NORM,
@@ -131,21 +130,21 @@ class NormSettings:
     )
     noise_spread: str = flag(
         "std",
-        "--norm=batch_noisy: what --noise_scale_spread is.",
+        "--norm=batch_noisy: which measure of spread --noise_scale_spread is.",
         axis="static",
         choices=("std", "variance"),
         read_by=_BY_NORM,
     )
     noise_place: str = flag(
         "after",
-        "--norm=batch_noisy: the noise is before or after the norm's scale and bias.",
+        "--norm=batch_noisy: add the noise before or after the norm's scale and bias.",
         axis="static",
         choices=("before", "after"),
         read_by=_BY_NORM,
     )
     noise_eval: bool = flag(
         False,
-        "--norm=batch_noisy: noise in evaluation, too.",
+        "--norm=batch_noisy: add the noise in evaluation, too.",
         axis="static",
         read_by=_BY_NORM,
     )

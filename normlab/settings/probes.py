@@ -1,10 +1,10 @@
-"""How quantities are measured, the same while training and from checkpoints."""
+"""How quantities are measured, during training and from the stored path alike."""
 
 from dataclasses import dataclass
 
 from normlab.settings.declare import flag
 
-# Squared, the compiler would not survive the largest number that there is.
+# Programs may square such a size, and the compiler would crash at the largest int.
 _MOST = 10_000
 
 
@@ -14,18 +14,18 @@ class ProbeSettings:
 
     probe_etas: tuple[float, ...] = flag(
         (0.5, 1.0, 2.0, 4.0),
-        "Lengths of the trial steps along the gradient, in learning rates.",
+        "Lengths of the trial steps along the gradient, in units of the learning rate.",
         above=0,
         float32=True,
     )
     probe_images: int = flag(
         500,
-        "Hessians and landscapes are of the loss over the first this many training "
-        "images.",
+        "Use the first this many training images for the loss of Hessians and "
+        "landscapes.",
         low=1,
     )
     probe_channels: tuple[int, ...] = flag(
-        (0, 1, 2), "Channels whose activations are looked at.", low=0
+        (0, 1, 2), "Channels whose activations are measured.", low=0
     )
     probe_bins: int = flag(50, "Bins of an activation histogram.", low=1, high=_MOST)
     probe_iterations: int = flag(

@@ -1,4 +1,4 @@
-"""What is trained on what, and how."""
+"""What to train, on which data, and how."""
 
 from dataclasses import dataclass
 
@@ -15,11 +15,11 @@ class NetworkSettings:
 
     dataset: str = flag("digits", "Datasets.", axis="static", choices="dataset")
     train_size: int = flag(
-        0, "Train on the first this many images; 0 is all.", axis="static", low=0
+        0, "Train on the first this many images (0: all).", axis="static", low=0
     )
     standardize: str = flag(
         "channel",
-        "Standardise inputs by training-set statistics, per channel or per feature; "
+        "Standardise inputs with training-set statistics, per channel or per feature. "
         "none divides images by 255.",
         axis="static",
         choices=STANDARDIZE,
@@ -33,7 +33,7 @@ class NetworkSettings:
     model: str = flag("small_cnn", "Models.", axis="static", choices="model")
     width: float = flag(
         1.0,
-        "Multiplies the channels of a model's layers.",
+        "Factor for the number of channels in a model's layers.",
         axis="static",
         above=0,
         high=_WIDEST,
@@ -57,17 +57,17 @@ class TrainingSettings:
     batch_size: int = flag(50, "Batch sizes.", axis="static", low=1)
     batch_order: str = flag(
         "shuffled",
-        "Order of the images: shuffled for every epoch, or report, whose first epoch "
-        "is in the order of the file.",
+        "Order of the images: shuffled (anew in every epoch), or report (the first "
+        "epoch in the order of the file).",
         axis="static",
         choices=("shuffled", "report"),
         before="shuffled",
     )
     precision: str = flag(
         "float32",
-        "What products are computed in: float32; tf32 (a GPU rounds their inputs to "
-        "10 bits; elsewhere as float32); or bfloat16 (activations, too, while "
-        "parameters, norms, loss and optimizer stay float32).",
+        "Precision of products: float32, tf32 (a GPU rounds the inputs to 10 bits; "
+        "elsewhere float32), or bfloat16 (activations, too; parameters, norms, loss "
+        "and optimizer stay float32).",
         axis="static",
         choices=("float32", "tf32", "bfloat16"),
     )

@@ -1,11 +1,11 @@
-"""Copies the results of a run, small enough to be kept beside the code.
+"""Copies the results of a run. The copy is small enough to keep beside the code.
 
     python -m normlab.store --run=runs/quickstart --out=experiments/results/quickstart
 
-The copy is a run directory for python -m normlab.figures and normlab.page: metrics
-where they were evaluated, quantities, settings; without checkpoints and paths. Of a
-sweep whose cells were run in several places, without a disk that they share, give
-several --run=, first that of the whole flagfile.
+The copy is a run directory that normlab.figures and normlab.page can read. It contains
+the settings, the metrics of evaluations and the quantities, but no checkpoints and no
+paths. If the cells of a sweep ran in several places without a shared disk, give --run=
+several times. The first must be the run of the whole flagfile.
 """
 
 from absl import flags as absl_flags
@@ -22,15 +22,15 @@ def flag_values() -> absl_flags.FlagValues:
     absl_flags.DEFINE_multi_string(
         "run",
         None,
-        "The run directory; it may be unfinished. Given again: one with some of its "
-        "cells.",
+        "The run directory; it may be unfinished. Give more of them to add cells that "
+        "ran elsewhere.",
         flag_values=values,
     )
     absl_flags.DEFINE_string(
-        "out", None, "A folder that is not there yet.", flag_values=values
+        "out", None, "A new folder for the copy.", flag_values=values
     )
     absl_flags.DEFINE_list(
-        "quantities", None, "Quantities to copy; all by default.", flag_values=values
+        "quantities", None, "Quantities to copy (default: all).", flag_values=values
     )
     return values
 
@@ -39,7 +39,7 @@ def main(values: absl_flags.FlagValues) -> None:
     """Does what the flags say.
 
     Raises:
-      UserError: a folder is not what it should be.
+      UserError: a flag is missing, or a folder cannot be used.
     """
     if not (values.run and values.out):
         raise UserError("give --run=RUN and --out=FOLDER")

@@ -34,7 +34,7 @@ quiet()
 
 
 class Unreadable(UserError):
-    """A checkpoint whose files are damaged; the one before may be sound."""
+    """A checkpoint is damaged. The one before it may be sound."""
 
 
 def _digest(tree: Any) -> np.ndarray:
@@ -44,19 +44,19 @@ def _digest(tree: Any) -> np.ndarray:
         array = np.asarray(leaf)
         name = f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}"
         digest.update(name.encode())
-        # As bytes: an array of bfloat16 offers no buffer.
+        # As bytes, because an array of bfloat16 has no buffer.
         digest.update(np.ascontiguousarray(array).view(np.uint8).data)
     return np.frombuffer(digest.digest(), np.uint8).copy()
 
 
 def save(folder: Path, step: int, tree: Any, *, keep: int | None) -> None:
-    """Writes ``tree`` (arrays) as ``folder/<step>`` and waits until it is whole.
+    """Writes ``tree`` (arrays) as ``folder/<step>`` and waits until it is complete.
 
     Args:
-      keep: how many of the newest to keep; None keeps all.
+      keep: how many of the newest checkpoints to keep; None keeps all.
 
     Raises:
-      Unwritable (a UserError): it could not be written (a full disk, say).
+      Unwritable (a UserError): it could not be written; the disk is full, for example.
     """
     folder = folder.absolute()  # Orbax refuses relative paths
     tree = jax.tree.map(np.asarray, tree)
@@ -79,7 +79,7 @@ def save(folder: Path, step: int, tree: Any, *, keep: int | None) -> None:
 
 
 def _disk_reason(error: Exception) -> str | None:
-    """What the disk says, if it was the disk: TensorStore has it in a ValueError."""
+    """The disk's error message, if the disk failed. TensorStore raises a ValueError."""
     if isinstance(error, OSError):
         return str(error.strerror or error)
     return next((text for text in _DISK if text in str(error)), None)
@@ -89,18 +89,18 @@ def load(folder: Path, step: int, like: Any) -> Any:
     """The tree at ``folder/<step>`` as numpy arrays.
 
     Args:
-      like: a tree of arrays or ShapeDtypeStructs, of the expected structure.
+      like: a tree of arrays or ShapeDtypeStructs with the expected structure.
 
     Raises:
       Unreadable (a UserError): the checkpoint is damaged.
-      UserError: it is sound, and holds a state of another structure.
+      UserError: the checkpoint is sound, but its state has another structure.
     """
     folder = folder.absolute()
     like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), like)
     if _kinds(shapes(folder, step)) != _kinds(like):
         raise UserError(
-            f"{folder / str(step)} holds another state than this version of normlab "
-            "keeps; choose another --out, or go on with the version that wrote it"
+            f"{folder / str(step)} contains another kind of state than this version of "
+            "normlab uses; choose another --out, or use the version that wrote it"
         )
     target = {"tree": like, "digest": np.zeros(32, np.uint8)}
     options = ocp.CheckpointManagerOptions(read_only=True)
@@ -114,17 +114,17 @@ def load(folder: Path, step: int, like: Any) -> Any:
 
 
 def _kinds(tree: Any) -> list[tuple]:
-    """Shapes and types of the leaves, in an order that any structure shares."""
+    """The shapes and types of the leaves, sorted, whatever the tree's structure."""
     leaves = jax.tree.leaves(tree)
     return sorted((tuple(leaf.shape), str(np.dtype(leaf.dtype))) for leaf in leaves)
 
 
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Turns what the libraries raise over a damaged file into `Unreadable`.
+    """Turns the libraries' errors about a damaged file into `Unreadable`.
 
-    Being out of memory or of open files, or not permitted to read, says nothing of
-    the file, and is not taken for damage.
+    An error about memory, open files or permissions says nothing about the file, so it
+    does not count as damage.
     """
     try:
         yield
@@ -133,7 +133,7 @@ def _reading(path: Path) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
             raise
-        # What follows is TensorStore's own account of its files, a paragraph long.
+        # The rest is TensorStore's description of its files, a paragraph long.
         reason = one_line(error).partition(": ")[0][:80]
         raise Unreadable(f"{path} cannot be read: {reason}") from error
 
@@ -157,10 +157,10 @@ def shapes(folder: Path, step: int) -> Any:
 
 
 def load_newest(folder: Path, like: Any) -> tuple[int, Any] | None:
-    """(step, tree) of the newest sound checkpoint, or None where there is none.
+    """(step, tree) of the newest sound checkpoint, or None if there is none.
 
-    One that cannot be read is passed over with a warning and set aside as
-    ``<step>.unreadable``, so that its step can be saved again and nothing is lost.
+    An unreadable checkpoint is skipped with a warning and renamed to
+    ``<step>.unreadable``. So its step can be saved again, and nothing is lost.
     """
     steps = sorted(numbered(folder))
     while steps:
@@ -168,9 +168,9 @@ def load_newest(folder: Path, like: Any) -> tuple[int, Any] | None:
         try:
             return step, load(folder, step, like)
         except Unreadable as error:
-            rest = "there is none before it: falling back to step 0"
+            rest = "there is no earlier one: falling back to step 0"
             if steps:
-                rest = f"falling back to the one before, of step {steps[-1]}"
+                rest = f"falling back to the earlier one of step {steps[-1]}"
             _log.warning("%s; %s", error, rest)
             aside = folder / f"{step}.unreadable"
             shutil.rmtree(aside, ignore_errors=True)

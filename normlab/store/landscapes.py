@@ -31,9 +31,9 @@ class Axes:
     """The grid of a slice: theta + a u + b v.
 
     Attributes:
-      a, b: coordinates along the two directions; a line has the single b of 0.
-      shares: of a path's variance, the share along each direction; else empty.
-      path: ``step``, ``a`` and ``b`` of the path's points; else empty.
+      a, b: coordinates along the two directions. For a line, b is the single value 0.
+      shares: the share of a path's variance along each direction, or empty.
+      path: ``step``, ``a`` and ``b`` of the path's points, or empty.
     """
 
     a: tuple[float, ...]
@@ -49,7 +49,7 @@ class Axes:
 
 
 def landscape_folder(paths: CellPaths, settings: Mapping[str, Any]) -> Path:
-    """The folder of a landscape: other settings have another."""
+    """The folder of a landscape. Different settings have different folders."""
     text = json.dumps(dict(settings), sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     return paths.landscapes / f"{settings['kind']}-{digest}"
@@ -63,7 +63,7 @@ def stored_landscapes(paths: CellPaths) -> list[Path]:
 
 
 def write_axes(folder: Path, settings: Mapping[str, Any], axes: Axes) -> None:
-    """Begins a landscape."""
+    """Starts a landscape: writes its settings and its axes."""
     value = {
         "format": FORMAT,
         "settings": dict(settings),
@@ -76,7 +76,7 @@ def write_axes(folder: Path, settings: Mapping[str, Any], axes: Axes) -> None:
 
 
 def read_axes(folder: Path) -> tuple[dict[str, Any], Axes] | None:
-    """(settings, axes) of a landscape, or None where it was not begun.
+    """(settings, axes) of a landscape, or None if it was not begun.
 
     Raises:
       UserError: the file is damaged, or of another version.
@@ -100,7 +100,7 @@ def write_tile(
     coordinates_N2: np.ndarray,
     losses: Mapping[tuple[str, str], tuple[np.ndarray, np.ndarray | None]],
 ) -> None:
-    """Writes the rows of the points from number ``start`` on, whole or not at all.
+    """Writes the rows of the points from number ``start`` on, completely or not at all.
 
     Args:
       losses: (split, statistics) -> losses_N and accuracies_N, None in a regression.
@@ -126,10 +126,10 @@ def write_tile(
 
 
 def read_tiles(folder: Path) -> tuple[int, pd.DataFrame | None]:
-    """(how many points are there from the first on, their rows or None).
+    """(the number of points stored before the first gap, their rows or None).
 
     Columns: ``point``, ``a``, ``b``, ``split``, ``statistics``, ``loss``,
-    ``accuracy``. What stands behind a gap is not read.
+    ``accuracy``. Tiles after a gap are not read.
 
     Raises:
       UserError: a tile is damaged.
@@ -145,10 +145,10 @@ def read_tiles(folder: Path) -> tuple[int, pd.DataFrame | None]:
         reached = end
     if not frames:
         return reached, None
-    frame = pd.concat(frames)  # in an order that does not tell the tiles
+    frame = pd.concat(frames)  # sorted next, so that the tiles do not show
     return reached, frame.sort_values("point", kind="stable", ignore_index=True)
 
 
 def drop_tiles_after(folder: Path, point: int) -> None:
-    """Removes what stands behind a gap: it will be computed again."""
+    """Removes the tiles after a gap, which will be computed again."""
     drop_after(folder, point)

@@ -1,4 +1,4 @@
-"""Where everything in a run directory is, and files that are whole or absent.
+"""The paths of a run directory, and files that are either complete or absent.
 
 ::
 
@@ -14,7 +14,7 @@
                    landscapes/<kind>-<hash>/   losses around points of the path
         summary.csv  figures/  tensorboard/
 
-Files named lock are empty: who writes holds a lock on them.
+Files named lock are empty. A process that writes holds a lock on them.
 """
 
 import contextlib
@@ -87,7 +87,7 @@ class RunPaths:
 
     @classmethod
     def at(cls, folder: str | Path) -> "RunPaths":
-        """The run at ``folder``, which need not exist; ``~`` is the home.
+        """The run at ``folder``, which need not exist; ``~`` is the home folder.
 
         Raises:
           UserError: no folder can have that name.
@@ -153,8 +153,8 @@ def exists(path: Path) -> bool:
     """Whether ``path`` exists.
 
     Raises:
-      UserError: that cannot be known: a folder that may not be read, a name that is
-        too long.
+      UserError: it cannot be checked, because a folder is not readable or a name is too
+        long.
     """
     try:
         path.stat()
@@ -166,16 +166,16 @@ def exists(path: Path) -> bool:
 
 
 def is_temporary(path: Path) -> bool:
-    """Whether ``path`` is a name that `replacing` writes to."""
+    """Whether ``path`` is a temporary name of `replacing`."""
     return path.name.startswith(".") and path.name.endswith(".tmp")
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name to write to; at the end it becomes ``path``, whole.
+    """A temporary name to write to. At the end, the file is renamed to ``path``.
 
-    The data is on the disk before the rename, so a crash leaves the old file or
-    the new one. An error removes the temporary.
+    The data is on the disk before the rename, so a crash leaves either the old file or
+    the new one. An error removes the temporary file.
 
     Raises:
       Unwritable (a UserError): the disk is full, or the folder cannot be written.
@@ -196,7 +196,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Makes a rename in ``folder`` last through a loss of power."""
+    """Makes a rename in ``folder`` survive a loss of power."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -205,27 +205,27 @@ def _sync_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a whole file, or none of it."""
+    """Writes a text file, completely or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Writes a whole JSON object with its digest, or none of it."""
+    """Writes a JSON object with its digest, completely or not at all."""
     write_text(path, json.dumps({**value, _DIGEST: _digest(value)}, indent=2) + "\n")
 
 
 def _digest(value: dict[str, Any]) -> str:
-    """sha256 of what ``value`` is when it has been written and read."""
+    """sha256 of ``value``, in the form in which it will be read back."""
     text = json.dumps(json.loads(json.dumps(value)), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object, without its digest; one from before digests is taken as it is.
+    """A JSON object, without its digest. A file from before digests is not checked.
 
     Raises:
-      UserError: the file is missing, damaged, or holds something else.
+      UserError: the file is missing or damaged, or does not contain an object.
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))

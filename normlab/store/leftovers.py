@@ -1,16 +1,16 @@
-"""What killed writes left behind, removed by whoever holds the lock."""
+"""Removes what killed writes left behind. The caller must hold the lock."""
 
 import shutil
 from pathlib import Path
 
 from normlab.store.layout import CellPaths, is_temporary
 
-# Orbax writes a step under another name, and renames it when it is whole.
+# Orbax writes a step under another name, and renames it when it is complete.
 _ORBAX = ".orbax-checkpoint-tmp"
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Removes the half-written files of ``folder``, and of no folder below it."""
+    """Removes half-written files from ``folder``, but not from folders below it."""
     if folder.is_dir():
         for entry in folder.iterdir():
             if is_temporary(entry):
@@ -18,9 +18,9 @@ def remove_temporaries(folder: Path) -> None:
 
 
 def remove_leftovers(paths: CellPaths) -> None:
-    """Removes what half-written files and states training left in a cell.
+    """Removes half-written files and states of training from a cell.
 
-    The analyses of a cell and its landscapes are left alone: others write them.
+    Analyses and landscapes are left alone, because other commands write them.
     """
     probes = paths.probes.iterdir() if paths.probes.is_dir() else ()
     for folder in (paths.root, paths.metrics, *probes):

@@ -1,4 +1,4 @@
-"""Links in a run directory: one that was handed over must not lead out of itself."""
+"""Links in a run directory: none may lead out of it, in case others made the run."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ from normlab.store.layout import RunPaths
 
 
 def check_links(paths: RunPaths) -> None:
-    """What is written into the run stays in it; what is read comes from it.
+    """Checks that the files of the run are really inside its folder.
 
     Raises:
       UserError: a link in the run leads out of it.
@@ -18,8 +18,8 @@ def check_links(paths: RunPaths) -> None:
             path = Path(folder, name)
             if path.is_symlink() and not _target(path).is_relative_to(paths.root):
                 raise UserError(
-                    f"{path} is a link that leads out of the run; put what it leads to "
-                    "in its place, or make the whole run a link"
+                    f"{path} is a link that leads out of the run; replace it by its "
+                    "target, or make the whole run a link"
                 )
 
 

@@ -1,4 +1,4 @@
-"""A run read back as tables for pandas."""
+"""Reads a run as tables for pandas."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -17,18 +17,18 @@ from normlab.store.run import cell_status, read_cell
 
 
 def load(run: str | Path) -> pd.DataFrame:
-    """A run as one tidy table: a row a (cell, member, step).
+    """A run as one tidy table, with a row for each (cell, member, step).
 
     Columns: ``cell`` and ``member``; every static setting (``norm``, ``groups``,
     ``batch_size``, ...) and ``label``, the norm with its groups or p; ``seed``, ``lr``,
     ``momentum``, ``weight_decay``, ``grouping``; ``step``; the metrics (``batch_loss``,
     ``train_loss``, ``test_accuracy``, ``gradient_norm``, ...; losses in nats), NaN
     where not measured at that step; and ``diverged``, true from the first step with
-    a loss that is not finite. Metrics of step t are at the parameters after t
-    updates. What is unfinished is there as far as it was stored.
+    a loss that is not finite. Metrics of step t are measured at the parameters after t
+    updates. Unfinished cells have the rows that are stored so far.
 
     Raises:
-      UserError: ``run`` is no run directory, nothing is stored in it yet, or a file
+      UserError: ``run`` is not a run directory, nothing is stored in it yet, or a file
         in it is damaged.
     """
     paths = RunPaths.at(run)
@@ -44,18 +44,18 @@ def load_quantity(
     name: str,
     part: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
 ) -> pd.DataFrame:
-    """A quantity along a run's paths, tidy: a row a (cell, member, step, entry).
+    """A quantity along a run's paths, with a row for each (cell, member, step, entry).
 
     Columns: ``cell``, the settings and the member's values as in `load`, ``step``, one
     for each axis of the quantity (``eta``, ``layer``, ...) and one for each field.
 
     Args:
-      part: of a cell's rows, without the settings, those to keep; for a quantity that
-        would not fit in memory with them.
+      part: selects the rows of a cell to keep, before settings are added. Use it if the
+        whole quantity would not fit in memory.
 
     Raises:
-      UserError: ``run`` is no run directory, the quantity was not measured in it, or a
-        file is damaged or missing.
+      UserError: ``run`` is not a run directory, the quantity was not measured in it, or
+        a file is damaged or missing.
     """
     frames, absent = [], []
     for paths in begun_cells(RunPaths.at(run)):
@@ -81,12 +81,13 @@ def load_quantity(
 
 
 def members(run: str | Path) -> pd.DataFrame:
-    """The members of a run's begun cells: a row a (cell, member).
+    """The members of a run's begun cells, with a row for each (cell, member).
 
     Columns: ``cell``, ``member``, the settings and the member's values as in `load`.
 
     Raises:
-      UserError: ``run`` is no run directory, no cell was begun, or a file is damaged.
+      UserError: ``run`` is not a run directory, no cell was begun, or a file is
+        damaged.
     """
     paths = RunPaths.at(run)
     frames = []
@@ -102,7 +103,7 @@ def measured(run: str | Path) -> tuple[str, ...]:
     """The quantities that were measured in some cell of a run.
 
     Raises:
-      UserError: ``run`` is no run directory.
+      UserError: ``run`` is not a run directory.
     """
     cells = begun_cells(RunPaths.at(run))
     return tuple(sorted({name for paths in cells for name in measured_names(paths)}))
@@ -112,7 +113,7 @@ def begun_cells(paths: RunPaths) -> Iterator[CellPaths]:
     """The cells of a run that were begun.
 
     Raises:
-      UserError: it is no run directory, or a cell has lost its cell.json.
+      UserError: it is not a run directory, or a cell's cell.json is missing.
     """
     if not exists(paths.sweep):
         raise UserError(f"{paths.root} is not a run directory: it has no sweep.json")
@@ -120,19 +121,19 @@ def begun_cells(paths: RunPaths) -> Iterator[CellPaths]:
         cell = paths.cell(cell_id)
         if exists(cell.config):
             yield cell
-        elif numbered(cell.metrics, PREFIX, SUFFIX):  # written after it
+        elif numbered(cell.metrics, PREFIX, SUFFIX):  # cell.json is written first
             raise UserError(f"{cell.config} is missing; the same command writes it")
 
 
 def cell_ids(paths: RunPaths) -> list[str]:
-    """The cells that a run is to have, by the names of their folders.
+    """The cells that a run should have, by the names of their folders.
 
     Raises:
-      UserError: it is no run directory, or names what can be no folder of its own.
+      UserError: it is not a run directory, or a name cannot be that of a folder.
     """
     names = read_json(paths.sweep).get("cells", [])
     if not isinstance(names, list):
-        raise UserError(f"{paths.sweep} is damaged: its cells are no list")
+        raise UserError(f"{paths.sweep} is damaged: its cells are not a list")
     for name in names:
         plain = isinstance(name, str) and name.isprintable() and "/" not in name
         if not plain or name.startswith(".") or not name:
@@ -141,7 +142,7 @@ def cell_ids(paths: RunPaths) -> list[str]:
 
 
 def read_metrics(paths: CellPaths) -> tuple[Cell, pa.Table | None]:
-    """A cell and its metrics, None where nothing is stored yet.
+    """A cell and its metrics, or None if no metrics are stored yet.
 
     Raises:
       UserError: a file is damaged, or a complete cell's metrics do not reach its end.
@@ -157,7 +158,7 @@ def _cell_frame(paths: CellPaths) -> pd.DataFrame | None:
 
 
 def _with_settings(cell: Cell, frame: pd.DataFrame) -> pd.DataFrame:
-    """The columns of a cell's settings and of its members', in front of ``frame``."""
+    """Adds the settings of a cell and its members as columns in front of ``frame``."""
     members = pd.DataFrame([dataclasses.asdict(member) for member in cell.members])
     settings: dict[str, Any] = {"cell": cell.id, "label": cell.config.label}
     for name, value in dataclasses.asdict(cell.config).items():

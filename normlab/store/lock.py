@@ -1,4 +1,4 @@
-"""One writer a cell, and who else is writing."""
+"""Allows one writer per cell, and shows whether another process is writing."""
 
 import contextlib
 import fcntl
@@ -9,12 +9,12 @@ from pathlib import Path
 
 from normlab.errors import Unwritable, UserError
 
-# `is_held` holds a lock for a moment to see whether it can; who wants it asks again.
+# `is_held` takes a lock for a moment to test it, so a writer tries several times.
 _TRIES, _PAUSE_SECONDS = 5, 0.02
 
 
 class Busy(UserError):
-    """Another process is writing, and may well go on to."""
+    """Another process is writing, and may continue to do so."""
 
 
 @contextlib.contextmanager
@@ -25,11 +25,11 @@ def only_writer(path: Path, *, wait: bool = False) -> Iterator[None]:
     leaves nothing to clean up.
 
     Args:
-      wait: until whoever holds it lets go.
+      wait: whether to wait until the lock is free.
 
     Raises:
       Busy (a UserError): another process holds it.
-      Unwritable (a UserError): the file cannot be made, or not be locked.
+      Unwritable (a UserError): the file cannot be created or cannot be locked.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,7 @@ def only_writer(path: Path, *, wait: bool = False) -> Iterator[None]:
 
 
 def _taken(descriptor: int, path: Path, wait: bool) -> bool:
-    """Whether the exclusive lock could be had."""
+    """Whether the exclusive lock was taken."""
     for left in reversed(range(_TRIES)):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -57,7 +57,7 @@ def _taken(descriptor: int, path: Path, wait: bool) -> bool:
         except BlockingIOError:
             if left:
                 time.sleep(_PAUSE_SECONDS)
-        except OSError as error:  # a network's file system, mounted without them
+        except OSError as error:  # a network file system that is mounted without locks
             raise Unwritable(
                 f"cannot lock {path}: {error.strerror}; --out must be on a file system "
                 "with locks"
@@ -66,9 +66,9 @@ def _taken(descriptor: int, path: Path, wait: bool) -> bool:
 
 
 def is_held(path: Path) -> bool:
-    """Whether some process is in `only_writer` on ``path``; nothing is written.
+    """Whether some process is in `only_writer` on ``path``. Writes nothing.
 
-    A process on another machine counts where the file system tells of its locks.
+    A process on another machine counts if the file system shares its locks.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY)

@@ -1,9 +1,9 @@
-"""Metrics as immutable Parquet parts: a row a (member, step).
+"""Metrics as immutable Parquet parts, with a row for each (member, step).
 
-All parts of all cells have the same columns, `COLUMNS`, so that any reader of Parquet
-takes them together. A null is what was not measured: at that step, in that cell, or at
-all, as the accuracy of a regression. NaN was measured, and is not a number. (Parts of
-an earlier revision have only the columns that they measured.)
+All parts of all cells have the same columns, `COLUMNS`, so any Parquet reader can read
+them together. A null was not measured: at that step, in that cell, or at all, like the
+accuracy of a regression. A NaN was measured and is not a number. (Parts from an earlier
+version have only the columns that they measured.)
 """
 
 from pathlib import Path
@@ -25,8 +25,8 @@ COLUMNS = ("member", "step", *METRICS)
 class Recorder:
     """Collects metrics between two checkpoints and makes one table of them.
 
-    Row (member, t) holds what was measured at the parameters after t updates:
-    the batch metrics of update t, and the evaluation, where there was one.
+    Row (member, t) has the measurements at the parameters after t updates: the batch
+    metrics of update t and, if there was one, the evaluation.
 
     Args:
       start: the first step.
@@ -80,7 +80,7 @@ def _column(values_Mk: np.ndarray, measured_L: np.ndarray) -> pa.Array:
 
 
 def write_metrics(folder: Path, step: int, table: pa.Table) -> None:
-    """`write_part` of metrics: in `COLUMNS`, and after them any others."""
+    """Writes a part with `COLUMNS` first, and any other columns after them."""
     absent = pa.nulls(len(table), pa.float32())
     for name in COLUMNS:
         if name not in table.column_names:
@@ -90,26 +90,26 @@ def write_metrics(folder: Path, step: int, table: pa.Table) -> None:
 
 
 def write_part(folder: Path, step: int, table: pa.Table) -> None:
-    """Writes the part that ends at ``step``, whole or not at all."""
+    """Writes the part that ends at ``step``, completely or not at all."""
     write_table(folder / f"{PREFIX}{step:08d}{SUFFIX}", table)
 
 
 def drop_after(folder: Path, step: int) -> None:
-    """Removes the parts that end after ``step``: they will be computed again."""
+    """Removes the parts that end after ``step``, which will be computed again."""
     for end, path in numbered(folder, PREFIX, SUFFIX).items():
         if end > step:
             path.unlink()
 
 
 def read_parts(folder: Path, stop: int | None = None) -> pa.Table | None:
-    """All parts in order, or None where there are none.
+    """All parts in order, or None if there are none.
 
-    Evaluations by statistics that none of them has are left out. An accuracy is NaN
-    where its loss is not finite: an earlier revision stored the share of class 0.
+    Evaluations with statistics that no part has are left out. An accuracy is NaN if its
+    loss is not finite; an earlier version stored the share of class 0 instead.
 
     Args:
       folder: the parts of one cell.
-      stop: the step they must reach, where that is known.
+      stop: the step that they must reach, if it is known.
 
     Raises:
       UserError: a part is damaged, or missing; the message says what to do.
@@ -130,7 +130,7 @@ def read_parts(folder: Path, stop: int | None = None) -> pa.Table | None:
 
 
 def _used(table: pa.Table) -> pa.Table:
-    """The table without evaluations by statistics that a cell does not have."""
+    """The table without evaluations by statistics that the cell does not use."""
     unused = [
         name
         for name in table.column_names
@@ -153,16 +153,16 @@ def _lost_as_nan(table: pa.Table) -> pa.Table:
 
 
 def _numbers(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
-    """A column's values, and where it has none."""
+    """A column's values, and where they are missing."""
     absent = np.asarray(column.is_null())
     return column.fill_null(0).to_numpy(), absent
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
-    """The table for pandas, with ``diverged``.
+    """The table for pandas, with a column ``diverged``.
 
-    ``diverged`` is true from the first step on at which a member's loss was
-    measured and was not finite; a metric that was not measured is NaN.
+    ``diverged`` is true from the first step at which a member's measured loss was not
+    finite. A metric that was not measured is NaN.
     """
     frame = table.to_pandas()
     bad = np.zeros(len(frame), bool)

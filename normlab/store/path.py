@@ -16,8 +16,8 @@ from normlab.store.layout import numbered
 class PathRecorder:
     """Collects points of the path; `flush` writes them as one Orbax checkpoint.
 
-    Points stacked on a leading axis cost a quarter of the time and a twentieth of
-    the files of a checkpoint a point.
+    Stacking points on a leading axis takes a quarter of the time, and a twentieth of
+    the files, of one checkpoint per point.
     """
 
     def __init__(self, folder: Path):
@@ -34,7 +34,7 @@ class PathRecorder:
         self._points.append((step, jax.tree.map(np.array, variables)))
 
     def flush(self) -> None:
-        """Writes what was collected, whole or not at all."""
+        """Writes the collected points, completely or not at all."""
         if not self._points:
             return
         steps, trees = zip(*self._points, strict=True)
@@ -45,7 +45,7 @@ class PathRecorder:
 
 
 def drop_from(folder: Path, step: int) -> None:
-    """Removes stacks that reach ``step`` or beyond: they will be taken again."""
+    """Removes stacks that reach ``step`` or beyond. They will be computed again."""
     for end, entry in numbered(folder).items():
         if end >= step:
             shutil.rmtree(entry)
@@ -58,7 +58,7 @@ def read_path(folder: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     member axis.
 
     Raises:
-      UserError: no path is stored, or a stack of it is damaged.
+      UserError: no path is stored, or one of its stacks is damaged.
     """
     stacks = numbered(folder)
     if not stacks:
@@ -70,9 +70,9 @@ def read_path(folder: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def read_point(folder: Path, step: int) -> dict[str, Any] | None:
-    """The variables at ``step``, or None where no such point is stored.
+    """The variables at ``step``, or None if no such point is stored.
 
-    As `read_path` gives them; only the stack that holds the point is read.
+    They have the form of `read_path`. Only the stack with this point is read.
 
     Raises:
       UserError: that stack is damaged.

@@ -29,7 +29,7 @@ def versions() -> dict[str, str]:
 
 
 def revision() -> str | None:
-    """The git revision of the code, ``-dirty`` if it was changed; None outside git."""
+    """The git revision, with ``-dirty`` if the code was changed; None outside git."""
     folder = Path(normlab.__file__).parent
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     try:
@@ -61,10 +61,10 @@ def device() -> str:
 
 
 def session(where: str | None = None) -> dict[str, Any]:
-    """What one start of a run is stamped with.
+    """The stamp of one start of a run.
 
     Args:
-      where: `device` where the numbers are made, if that is another process.
+      where: the `device` that computes, if it belongs to another process.
     """
     return {
         "started": now(),

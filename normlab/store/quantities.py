@@ -1,9 +1,9 @@
-"""What was measured along the path, as tidy Parquet tables: a row an entry.
+"""Measurements along the path as tidy Parquet tables, with a row for each entry.
 
-While training, each quantity has a folder of immutable parts like the metrics'
-(``probes/<quantity>/part-<step>.parquet``); what is measured afterwards from the path
-is one file, ``analysis/<quantity>.parquet``. Both have the same columns: ``member``,
-``step``, one for each axis of the quantity, one for each of its fields.
+During training, each quantity has a folder of immutable parts, like the metrics
+(``probes/<quantity>/part-<step>.parquet``). What is measured later from the path is one
+file, ``analysis/<quantity>.parquet``. Both have the same columns: ``member``, ``step``,
+one for each axis of the quantity, and one for each of its fields.
 """
 
 import json
@@ -33,7 +33,7 @@ def to_table(
     Args:
       fields: name -> array of shape (members, *axes).
       axes: the names of the axes after the first.
-      labels: axis -> what its entries stand for.
+      labels: axis -> what its entries mean.
     """
     shape = np.shape(next(iter(fields.values())))
     places = np.indices(shape, np.int32).reshape(len(shape), -1)
@@ -60,14 +60,14 @@ class ProbeRecorder:
         self._tables.setdefault(name, []).append(table)
 
     def flush(self, step: int) -> None:
-        """Writes what was collected up to ``step``, each part whole or not at all."""
+        """Writes the rows up to ``step``, each part completely or not at all."""
         for name, tables in self._tables.items():
             write_part(self._paths.probes / name, step, pa.concat_tables(tables))
         self._tables = {}
 
 
 def drop_probes_after(paths: CellPaths, step: int) -> None:
-    """Removes the parts that end after ``step``: they will be computed again."""
+    """Removes the parts that end after ``step``, which will be computed again."""
     if paths.probes.is_dir():
         for folder in paths.probes.iterdir():
             drop_after(folder, step)
@@ -81,7 +81,7 @@ def probed_at(config: CellConfig, step: int) -> bool:
 
 
 def check_probes(paths: CellPaths, config: CellConfig, stop: int) -> None:
-    """Whether the parts hold every step before ``stop`` at which a cell was probed.
+    """Checks that the parts have every step before ``stop`` that a cell measured.
 
     Raises:
       UserError: a part is missing or damaged.
@@ -112,15 +112,15 @@ def _check_steps(
 def write_analysis(
     paths: CellPaths, name: str, table: pa.Table, settings: Mapping[str, Any]
 ) -> None:
-    """Writes a quantity measured from the path, with what it was measured with."""
+    """Writes a quantity that was measured from the path, with the settings used."""
     note = {_SETTINGS: json.dumps(dict(settings)).encode()}
     write_table(paths.analysis / f"{name}{SUFFIX}", table, note)
 
 
 def read_quantity(paths: CellPaths, name: str) -> pd.DataFrame | None:
-    """All rows of a quantity in a cell, or None where it was never measured.
+    """All rows of a quantity in a cell, or None if it was never measured.
 
-    Where it was measured both while training and afterwards, the later one counts.
+    If it was measured both during training and afterwards, the later one counts.
 
     Raises:
       UserError: a file is damaged, or a part is missing.

@@ -1,26 +1,26 @@
-"""What Orbax and TensorStore say on standard error of what they raise as well."""
+"""Hides what Orbax and TensorStore print about errors that they also raise."""
 
 import logging
 import sys
 
 _SAID_ANYWAY = (
-    # Of each checkpoint that is only read, as they are told to.
+    # Printed for each checkpoint that is opened to be read only, as intended.
     "CheckpointManagerOptions.read_only",
     "directory is read only",
-    # Where a thread was when a write failed.
+    # The state of a thread in which a write failed.
     "_SignalingThread.run() raised an exception",
 )
 
 
 def quiet() -> None:
-    """Keeps it from hiding the one line that a command ends in."""
+    """Keeps these messages from hiding the single line with which a command ends."""
     logging.getLogger("absl").addFilter(
         lambda record: not any(text in str(record.msg) for text in _SAID_ANYWAY)
     )
     usual = sys.unraisablehook
 
     def hook(unraisable) -> None:
-        # The other reads or writes, after one has failed and nobody waits for them.
+        # Other reads or writes that nobody waits for after one has failed.
         if "Event loop is closed" not in str(unraisable.exc_value):
             usual(unraisable)
 

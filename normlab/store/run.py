@@ -1,4 +1,4 @@
-"""A run directory: made, reopened, refused; and its cells read."""
+"""Creates, reopens or refuses run directories, and reads their cells."""
 
 import dataclasses
 import json
@@ -33,18 +33,18 @@ def open_run(
     flag_lines: list[str],
     session: dict[str, Any] | None,
 ) -> None:
-    """Makes the run directory, or reopens the one of the same configuration.
+    """Creates the run directory, or reopens it if its configuration is the same.
 
     Several processes may do so at once; every session is kept.
 
     Args:
       cells: the sweep's cells, in order.
       flag_lines: a flagfile that replays the run.
-      session: what this start is stamped with (`normlab.store.provenance`); None
-        only checks, where there is nothing left to run.
+      session: the stamp of this start (`normlab.store.provenance`). None means only to
+        check, because there is nothing left to run.
 
     Raises:
-      UserError: the directory holds another configuration, or cannot be written.
+      UserError: the directory has another configuration, or cannot be written.
     """
     new = {
         "format": FORMAT,
@@ -52,24 +52,24 @@ def open_run(
         "cells": [cell.id for cell in cells],
         "sessions": [],
     }
-    _reopened(paths, new)  # first: where it refuses, not even a lock is left behind
+    _reopened(paths, new)  # first: a refusal leaves nothing behind, not even a lock
     if session is None:
         return
     with only_writer(paths.lock, wait=True):
         record = _reopened(paths, new) or new
         record["sessions"].append(session)
-        # sweep.json first: killed in between, the folder is still known as this run's.
+        # sweep.json first: if killed in between, the folder still belongs to this run.
         write_json(paths.sweep, record)
         write_text(paths.flags, "\n".join(flag_lines) + "\n")
 
 
 def _reopened(paths: RunPaths, new: dict[str, Any]) -> dict[str, Any] | None:
-    """The record of the run in the folder; None if it is free for a new one.
+    """The record of the run in the folder; None if the folder is free for a new run.
 
     Raises:
-      UserError: it is neither free nor that of a run like ``new``.
+      UserError: the folder is neither free nor that of a run like ``new``.
     """
-    # Asked again after the other files: they may be those of a run just begun.
+    # Checked twice, because the other files may belong to a run that has just begun.
     if not exists(paths.sweep) and _has_files(paths) and not exists(paths.sweep):
         _check_lost(paths, new["cells"])
     if not exists(paths.sweep):
@@ -78,33 +78,35 @@ def _reopened(paths: RunPaths, new: dict[str, Any]) -> dict[str, Any] | None:
     record = read_json(paths.sweep)
     if record.get("thin"):
         raise UserError(
-            f"--out={paths.root} is a thin copy of a run, which cannot be gone on "
-            "with; choose another --out"
+            f"--out={paths.root} is a thin copy of a run, which cannot be resumed; "
+            "choose another --out"
         )
     _check_same(paths, record, new)
     return record
 
 
 def _check_lost(paths: RunPaths, cells: list[str]) -> None:
-    """That files without a sweep.json are a run of ``cells``: it is made again then.
+    """Checks that files without a sweep.json belong to a run of ``cells``.
+
+    If so, sweep.json is written again.
 
     Raises:
-      UserError: they are not.
+      UserError: they do not.
     """
     ids = {x.name for x in paths.cells.iterdir()} if paths.cells.is_dir() else set()
     if not ids:
         raise UserError(
-            f"--out={paths.root} holds files that are not a run's; choose another --out"
+            f"--out={paths.root} contains files of something else; choose another --out"
         )
     if not ids <= set(cells):
         raise UserError(
-            f"{paths.sweep} is missing, and the cells beside it are those of another "
+            f"{paths.sweep} is missing, and the cells beside it belong to another "
             "configuration; choose another --out"
         )
 
 
 def _has_files(paths: RunPaths) -> bool:
-    """Whether anything is in the folder that a killed start did not leave there."""
+    """Whether the folder contains anything that a killed start did not leave there."""
     try:
         return exists(paths.root) and any(
             not is_temporary(file) and file != paths.lock
@@ -123,21 +125,21 @@ def _check_same(paths: RunPaths, record: dict, wanted: dict) -> None:
     old, new = record.get("config"), wanted["config"]
     if not isinstance(old, dict) or not isinstance(record.get("sessions"), list):
         raise UserError(f"{paths.sweep} is damaged: it has no config or no sessions")
-    # What a run does not name it was begun without: a flag that came later.
+    # A setting that the run does not name was added later, and has its old value.
     old = {**earlier(SweepConfig), **old}
     odd = [k for k in {**old, **new} if old.get(k) != new.get(k)]
     if not odd and record.get("cells") != wanted["cells"]:
         raise UserError(
-            f"--out={paths.root} was begun by another version of normlab, whose cells "
-            "differ; choose another --out"
+            f"--out={paths.root} was begun by another version of normlab, which made "
+            "other cells; choose another --out"
         )
     if odd:
         name = odd[0]
         flags = {stored: flag for flag, stored in stored_names(SweepConfig).items()}
         raise UserError(
-            f"--out={paths.root} holds another configuration "
-            f"(--{flags.get(name, name)}: {old.get(name)} there, {new.get(name)} asked "
-            "for); choose another --out"
+            f"--out={paths.root} has another configuration "
+            f"(--{flags.get(name, name)}: {old.get(name)} there, {new.get(name)} "
+            "requested); choose another --out"
         )
 
 
@@ -153,20 +155,20 @@ def write_cell(paths: CellPaths, cell: Cell, status: str, **notes: Any) -> None:
 
 
 def write_failure(paths: CellPaths, cell: Cell, reason: str, details: str = "") -> bool:
-    """Writes that a cell failed, and why; what cell.json says else stays.
+    """Records that a cell failed, and why. The rest of cell.json is kept.
 
-    A damaged cell.json is left as it is: it may be of a complete cell, and what to do
-    about it is told with the reason.
+    A damaged cell.json is left as it is, because it may belong to a complete cell. The
+    reason says what to do about it.
 
     Args:
       reason: one line.
-      details: for error.txt, where the reason does not say enough.
+      details: the text of error.txt, if the reason does not say enough.
 
     Returns:
-      Whether the cell has failed; not if it is complete all the same.
+      Whether the cell has failed. It has not if it is complete in the meantime.
 
     Raises:
-      Busy (a UserError): another process has taken the cell up.
+      Busy (a UserError): another process is running the cell.
       Unwritable (a UserError): it could not be written.
     """
     with only_writer(paths.lock):
@@ -196,11 +198,11 @@ def cell_status(paths: CellPaths) -> str:
 
 
 def read_record(paths: CellPaths) -> dict[str, Any]:
-    """cell.json, or what to do where it is damaged."""
+    """cell.json, or an error that says what to do if it is damaged."""
     try:
         return read_json(paths.config)
     except UserError as error:
-        again = "without the file, the same command makes it again and goes on"
+        again = "remove it, and the same command writes it again and continues"
         raise UserError(f"{error}; {again}") from error
 
 
@@ -214,7 +216,7 @@ def read_cell(paths: CellPaths) -> Cell:
 
 
 def cell_of(paths: CellPaths, value: dict[str, Any]) -> Cell:
-    """The cell that a record of `read_record` is of.
+    """The cell of a record that `read_record` returned.
 
     Raises:
       UserError: the record is damaged, or of another version.
@@ -232,7 +234,7 @@ def _check_values(path: Path, cell: Cell) -> None:
     """Names come from the file, so they are checked before they are used in paths.
 
     Raises:
-      UserError: one could be a path or a formula, or a number is far too large.
+      UserError: a name could be a path or a formula, or a number is far too large.
     """
     if not cell.members or cell.config.steps < 1:
         raise UserError(f"{path} is damaged: it has no members or no steps")

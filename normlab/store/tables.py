@@ -1,4 +1,4 @@
-"""Parquet files that are read as they were written, or not at all."""
+"""Parquet files that are read exactly as they were written, or not at all."""
 
 import hashlib
 import json
@@ -19,12 +19,12 @@ _DIGEST = b"normlab.sha256"
 def write_table(
     path: Path, table: pa.Table, notes: Mapping[bytes, bytes] | None = None
 ) -> None:
-    """Writes a table, whole or not at all, with the digest of what it holds.
+    """Writes a table, completely or not at all, with a digest of its contents.
 
-    Pages have checksums of their own; the footer, which says what they mean, has none.
+    Parquet's pages have checksums, but the footer that describes them has none.
 
     Args:
-      notes: metadata to be written with it.
+      notes: metadata to write with the table.
 
     Raises:
       UserError: the disk is full, or the folder cannot be written.
@@ -40,11 +40,11 @@ def write_table(
 
 
 def read_table(path: Path, again: str, columns: list[str] | None = None) -> pa.Table:
-    """The table that `write_table` wrote; one from before digests is taken as it is.
+    """The table that `write_table` wrote. One from before digests is not checked.
 
     Args:
-      again: what to do where it is damaged, for the message.
-      columns: those to read, without looking at the digest; None reads all.
+      again: what to do if it is damaged, for the message.
+      columns: the columns to read, without checking the digest; None reads all.
 
     Raises:
       UserError: the file is damaged.
@@ -73,7 +73,7 @@ def _digest(table: pa.Table) -> bytes:
 
 
 def _numbers(column: pa.ChunkedArray, digest: Any) -> list[pa.Array]:
-    """The column's chunks as numbers: of text, the places in a list of its words."""
+    """The column's chunks as numbers. Text becomes indices into a list of its words."""
     kind = column.type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         return column.chunks
@@ -84,5 +84,5 @@ def _numbers(column: pa.ChunkedArray, digest: Any) -> list[pa.Array]:
 
 
 def made_again(cell: Path) -> str:
-    """What to do where a part of a cell is lost: parts are not made one by one."""
+    """What to do if a part of a cell is lost: parts cannot be made one by one."""
     return f"remove {cell}, and the same command computes the cell again"

@@ -1,8 +1,8 @@
-"""A run, small enough to be kept beside the code: its results without its states.
+"""Makes a copy of a run that is small enough to keep beside the code.
 
-A thin copy is a run directory like any other, for tables and figures: configurations,
-metrics at the steps that were evaluated, quantities. It has no checkpoints and no path,
-so it cannot be gone on with, nor measured further.
+A thin copy is a run directory like any other, for tables and figures. It contains the
+configurations, the metrics at evaluations, and the quantities. It has no checkpoints
+and no path, so it cannot be resumed or measured any further.
 """
 
 from collections.abc import Collection, Sequence
@@ -41,28 +41,28 @@ def thin(
 ) -> RunPaths:
     """Copies the results of ``run`` to ``out``.
 
-    Of the metrics the rows at evaluations stay, and there what was measured at every
+    Only the rows of evaluations are kept. In them, a metric that was measured at every
     step (``batch_loss``, ``gradient_norm``, ...) is the mean over the steps since the
-    row before.
+    previous row.
 
     Args:
       run: a run directory; it may be unfinished.
-      out: a folder that is not there yet, or empty.
-      quantities: those to copy; None stands for all.
-      more: runs of some of its cells, on machines that share no disk, say. Of two
-        that have a cell the one counts that is complete or came further, of equals
-        the first.
+      out: a folder that does not exist yet, or is empty.
+      quantities: the quantities to copy; None copies all.
+      more: runs of some of its cells, for example on machines without a shared disk. If
+        several runs have a cell, the complete one counts, or the one that is furthest,
+        or the first.
 
     Raises:
-      UserError: one is no run directory, given twice, or damaged; ``out`` holds
-        something; one of ``more`` has a cell that is none of ``run``, or other members.
+      UserError: a run is not a run directory, is given twice or is damaged; ``out`` is
+        not empty; a run in ``more`` has a cell that ``run`` lacks, or other members.
     """
     sources, target = each_once([run, *more]), RunPaths.at(out)
     source = sources[0]
     if target.root.exists() and (
         not target.root.is_dir() or any(target.root.iterdir())
     ):
-        raise UserError(f"--out={target.root} holds something; choose another --out")
+        raise UserError(f"--out={target.root} is not empty; choose another --out")
     for each in sources:
         check_links(each)
     _check_parts(sources)
@@ -79,13 +79,13 @@ def thin(
         if isinstance(several, list)
         for session in several
     ]
-    # Last: a folder with it is whole.
+    # Last: a folder with this file is complete.
     write_json(target.sweep, sweeps[0] | {"sessions": sessions, "thin": True})
     return target
 
 
 def _check_parts(sources: Sequence[RunPaths]) -> None:
-    """That all are of cells of the first, with its members.
+    """Checks that all are runs of cells of the first, with the same members.
 
     Raises:
       UserError: one is not.
@@ -103,14 +103,14 @@ def _check_parts(sources: Sequence[RunPaths]) -> None:
 
 
 def _members(run: RunPaths) -> dict[str, Any]:
-    """The flags that make the members of every cell, of which its name says nothing."""
+    """The flags that determine a cell's members, which the cell's id does not show."""
     config = read_json(run.sweep).get("config")
     flags = {**earlier(SweepConfig), **(config if isinstance(config, dict) else {})}
     return {name: flags.get(name) for name in _OF_MEMBERS}
 
 
 def _furthest(sources: Sequence[RunPaths]) -> dict[str, CellPaths]:
-    """Cell -> where it came furthest, in the order of the first run."""
+    """Cell -> the source in which it is furthest, in the order of the first run."""
     begun: dict[str, list[CellPaths]] = {name: [] for name in cell_ids(sources[0])}
     for source in sources:
         for paths in begun_cells(source):
@@ -125,7 +125,7 @@ def _furthest(sources: Sequence[RunPaths]) -> dict[str, CellPaths]:
 
 
 def _reached(paths: CellPaths) -> tuple[bool, int]:
-    """Whether a cell is complete, and the last step stored of it; -1 where none is."""
+    """Whether a cell is complete, and its last stored step (-1 if there is none)."""
     _, table = read_metrics(paths)
     return cell_status(paths) == "complete", -1 if table is None else _last(table)
 
@@ -135,7 +135,7 @@ def _last(table: pa.Table) -> int:
 
 
 def _elsewhere(flags: str) -> str:
-    """The lines of a flagfile without the folder that the run was written to."""
+    """The lines of a flagfile without the one for the run's folder."""
     lines = flags.splitlines(keepends=True)
     return "".join(line for line in lines if not line.startswith("--out="))
 
@@ -158,8 +158,8 @@ def _thin_cell(
 def thin_metrics(table: pa.Table) -> pa.Table:
     """The rows of a cell's evaluations, and of its first and last step.
 
-    Columns are means over the steps since the row before where they were measured; a
-    loss that is not a number makes the mean so, too, and a null stays one.
+    Columns are means over the steps since the previous row at which they were measured.
+    A NaN makes the mean NaN; a null stays null.
     """
     order = np.lexsort((table["step"].to_numpy(), table["member"].to_numpy()))
     table = table.take(pa.array(order))
@@ -167,7 +167,7 @@ def thin_metrics(table: pa.Table) -> pa.Table:
     kept = (steps == 0) | (steps == steps.max())
     if "test_loss" in table.column_names:
         kept |= np.asarray(table["test_loss"].is_valid())
-    # A kept row ends the steps that it stands for.
+    # A kept row is the last of the steps that it averages.
     ends = np.flatnonzero(kept)
     starts = np.concatenate([[0], ends[:-1] + 1])
     columns = {"member": members[ends], "step": steps[ends]}

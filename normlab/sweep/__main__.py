@@ -1,11 +1,11 @@
-"""Trains a grid of networks: norms, learning rates, seeds; then table and figures.
+"""Trains a grid of networks over norms, learning rates and seeds, and draws figures.
 
     python -m normlab.sweep --flagfile=experiments/quickstart.flags
 
-Comma lists are axes: each combination of dataset, model, norm, batch size and the
-like is one compiled program; learning rates, momenta, weight decays and seeds are
-its members and run through it together. The same command again resumes, or says
-that all is done; given twice at once, the two share the cells.
+Comma-separated lists are axes. Each combination of dataset, model, norm, batch size and
+similar settings is one compiled program. Learning rates, momenta, weight decays and
+seeds are its members and run through it together. Running the same command again
+resumes the run, or reports that it is complete. Two such commands share the cells.
 """
 
 import sys
@@ -46,9 +46,9 @@ def _print_summary(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _finish(paths: RunPaths) -> None:
-    """Table, figures and summary of a complete run, drawn by one process.
+    """Makes the table, figures and summary of a complete run, in one process.
 
-    A figure that cannot be drawn is told; the run is complete without it.
+    If a figure cannot be drawn, this prints why; the run is complete without it.
     """
     frame = load(paths.root)
     table = _print_summary(frame)
@@ -61,13 +61,13 @@ def _finish(paths: RunPaths) -> None:
         except OSError as error:
             reason = f"cannot write {paths.figures}: {error.strerror}"
             raise Unwritable(reason) from error
-        # Last: a run that has its summary has its figures, those that can be drawn.
+        # Last: a run with a summary has all the figures that can be drawn.
         write_text(paths.summary, table.to_csv(index=False))
     for path in written:
         if path.suffix == ".png":
             print(f"figure: {path} (and .pdf, .csv)")
     for error in failed:
-        again = f"python -m normlab.figures --run={paths.root} tries again"
+        again = f"to try again: python -m normlab.figures --run={paths.root}"
         print(f"{PROGRAM}: {error}; {again}", file=sys.stderr)
 
 
@@ -90,8 +90,8 @@ def main(values: flags.FlagValues) -> int:
     selected = part(cells, *options.part())
     if not selected:
         print(
-            f"--shard={options.shard}: this part of {counted(len(cells), 'cell')} has "
-            "none"
+            f"--shard={options.shard}: no cell is left for this part; the sweep has "
+            f"{counted(len(cells), 'cell')}"
         )
         return 0
     with open_engine(Work(config, options, cells, selected)) as engine:
@@ -106,7 +106,7 @@ def main(values: flags.FlagValues) -> int:
         if _incomplete(paths, cells):
             with only_writer(paths.summary_lock, wait=True):
                 if _incomplete(paths, cells):
-                    paths.summary.unlink(missing_ok=True)  # of cells that have gone
+                    paths.summary.unlink(missing_ok=True)  # it included lost cells
         elif exists(paths.summary):
             print("complete: nothing is left to run")
             _print_summary(load(paths.root))
@@ -130,10 +130,10 @@ def _incomplete(paths: RunPaths, cells: tuple[Cell, ...]) -> list[str]:
 
 
 def _check(outcomes: list[Outcome], cells: tuple[Cell, ...]) -> None:
-    """Ends the command where cells failed.
+    """Raises an error if cells failed.
 
     Raises:
-      UserError: some did; it says which, and why.
+      UserError: some cells failed; the message says which and why.
     """
     configs = {cell.id: cell.config for cell in cells}
     names: dict[str, list[str]] = {}  # reason -> cells
@@ -147,8 +147,8 @@ def _check(outcomes: list[Outcome], cells: tuple[Cell, ...]) -> None:
             f"{', '.join(cell_names)}: {why}" for why, cell_names in names.items()
         )
         raise UserError(
-            f"{count} of {counted(len(cells), 'cell')} failed: {text}. Once that is "
-            "mended, run the same command again"
+            f"{count} of {counted(len(cells), 'cell')} failed: {text}. After fixing "
+            "this, run the same command again"
         )
 
 

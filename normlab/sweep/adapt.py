@@ -1,4 +1,4 @@
-"""How a cell's members are executed: as at an earlier start, as memory allows."""
+"""How a cell's members are executed: as at an earlier start, if memory allows."""
 
 import dataclasses
 import logging
@@ -26,9 +26,9 @@ def execution_record(plan: CellPlan) -> dict[str, Any]:
 def as_before(plan: CellPlan, record: dict, options: RunOptions) -> CellPlan:
     """The plan, executed as at the earlier start unless the options say otherwise.
 
-    The member chunk and the devices depend on the memory and the devices that are free
-    at the start. Another choice would change the rest of the run by rounding. If the
-    devices used before are not available, the plan is not changed, and the log says so.
+    The member chunk and the devices depend on what is free at the start, and a
+    different choice would change the rest of the run by rounding. If the earlier choice
+    is not available any more, the plan is not changed, and the log says so.
     """
     if record.get("execution") != plan.execution:
         return plan
@@ -43,16 +43,16 @@ def as_before(plan: CellPlan, record: dict, options: RunOptions) -> CellPlan:
             if 1 <= value <= most:
                 changes[name] = value
             else:
-                text = "%s: began with --%s=%s, which is not available; goes on with %s"
+                text = "%s: started with --%s=%s, which is not available; using %s now"
                 log.warning(text, plan.name, name, value, getattr(plan, name))
     before = dataclasses.replace(plan, **changes)
     local = jax.local_devices()[: before.devices]
     free = available_bytes(local, options.deterministic)
     if before.member_chunk > plan.member_chunk and before.device_bytes > free:
-        # A CPU's memory has no error to fall back on: the system kills who takes it.
+        # A CPU raises no error to fall back on: the system kills the process.
         log.warning(
-            "%s: began with %d members at once, which need %d MiB where %d are free; "
-            "goes on with %d, the same numbers up to rounding",
+            "%s: started with %d members at once, which need %d MiB, but only %d MiB "
+            "are free; using %d at once now, which changes results only by rounding",
             plan.name,
             before.member_chunk,
             before.device_bytes // 2**20,
@@ -64,11 +64,11 @@ def as_before(plan: CellPlan, record: dict, options: RunOptions) -> CellPlan:
 
 
 def narrower(plan: CellPlan, error: Exception) -> CellPlan:
-    """The plan with half as many members at once, if memory was what lacked.
+    """The plan with half as many members at once, if memory ran out.
 
     Raises:
-      UserError: one member alone does not fit.
-      JaxRuntimeError: ``error`` itself, if it is another one.
+      UserError: even one member alone does not fit.
+      JaxRuntimeError: ``error`` itself, if it has another cause.
     """
     if not is_out_of_memory(error):
         raise error
@@ -76,7 +76,7 @@ def narrower(plan: CellPlan, error: Exception) -> CellPlan:
     if each > 1:
         return dataclasses.replace(plan, member_chunk=devices * -(-each // 2))
     if devices > 1 and jax.local_devices()[0].platform == "cpu":
-        # The cores of a CPU share its memory; fewer GPUs would leave each as full.
+        # A CPU's cores share its memory. With fewer GPUs, each would be just as full.
         devices = -(-devices // 2)
         return dataclasses.replace(plan, member_chunk=devices, devices=devices)
     raise UserError(

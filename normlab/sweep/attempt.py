@@ -1,4 +1,4 @@
-"""One cell, tried: what goes wrong with it is written down, and stops no other."""
+"""Tries to run one cell. A failure is recorded, and other cells are not affected."""
 
 import contextlib
 import errno
@@ -17,7 +17,7 @@ from normlab.sweep.execute import Progress, run_cell
 from normlab.sweep.heartbeat import Heartbeat
 from normlab.sweep.plan import CellPlan
 
-# What is told of a disk on which no cell could be stored, whoever tells it.
+# Error messages of a disk on which no cell can be stored, whichever library reports it.
 _NO_ROOM = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EROFS)))
 
 
@@ -25,9 +25,9 @@ class Outcome(NamedTuple):
     """What became of a cell.
 
     Attributes:
-      cell_id: which.
-      state: ``complete``, ``failed``, or ``busy`` where another process is at it.
-      reason: one line; empty where it is complete.
+      cell_id: the cell.
+      state: ``complete``, ``failed``, or ``busy`` (another process is running it).
+      reason: one line; empty if the cell is complete.
     """
 
     cell_id: str
@@ -42,17 +42,17 @@ def attempt(
     options: RunOptions,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Runs a cell to its end from wherever it stands, or says why not.
+    """Runs a cell from its last stored state to its end, or reports why it cannot.
 
-    A failure is in cell.json, too, and where no `UserError` explains it the traceback
-    in error.txt. To try again is never wrong: what is stored stays.
+    A failure is also recorded in cell.json. If no `UserError` explains it, error.txt
+    has the traceback. It is always safe to try again, because what is stored is kept.
 
     Args:
-      plan: of the cell; called here, so that its errors are the cell's.
-      progress: what is told while it runs, beside the cell's ``progress.json``.
+      plan: makes the cell's plan. It is called here, so its errors count as the cell's.
+      progress: is notified while the cell runs, besides the cell's ``progress.json``.
 
     Raises:
-      Unwritable (a UserError): the disk is full, say, and would be for every cell.
+      Unwritable (a UserError): no cell can be stored; the disk is full, for example.
     """
     try:
         run_cell(plan(), paths, options, Heartbeat(paths.progress, progress))
@@ -76,9 +76,9 @@ def attempt(
 
 
 def failed(cell: Cell, paths: CellPaths, reason: str, details: str = "") -> Outcome:
-    """Writes down that a cell failed, unless another process has just taken it up.
+    """Records that a cell failed, unless another process has just started on it.
 
-    A cell that is complete all the same, by whomever, has not failed.
+    A cell that has been completed in the meantime has not failed.
 
     Raises:
       Unwritable (a UserError): it cannot be written.

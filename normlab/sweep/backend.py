@@ -1,4 +1,4 @@
-"""JAX, made ready in the process that will compute."""
+"""Prepares JAX in the process that computes."""
 
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from normlab.sweep.deterministic import make_deterministic
 
 
 def make_ready(options: RunOptions, devices: str) -> None:
-    """Sets up devices and the cache of compiled programs; before the first array.
+    """Sets up devices and the cache of compiled programs, before the first array.
 
     Args:
-      devices: as ``--devices``: how many a CPU counts as.
+      devices: how many devices a CPU counts as, in the form of ``--devices``.
     """
     if options.deterministic:
         make_deterministic()
@@ -24,7 +24,7 @@ def make_ready(options: RunOptions, devices: str) -> None:
 
 
 def _use_compilation_cache(options: RunOptions) -> None:
-    """Compiled programs outlive the process: the second start compiles nothing."""
+    """Keeps compiled programs for later starts, which then compile nothing."""
     folder = options.compilation_cache
     if folder == "none":
         return
@@ -36,5 +36,6 @@ def _use_compilation_cache(options: RunOptions) -> None:
     except (OSError, RuntimeError):
         return  # a read-only home costs the cache, not the run
     jax.config.update("jax_compilation_cache_dir", str(path))
-    # JAX's default leaves out what compiles in under a second: an evaluation, say.
+    # By default JAX leaves out programs that compile in under a second, like
+    # evaluations.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)

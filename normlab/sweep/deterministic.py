@@ -1,4 +1,4 @@
-"""What JAX leaves open from one start to the next, fixed."""
+"""Fixes what may differ between two starts of JAX."""
 
 import os
 
@@ -10,11 +10,12 @@ _OPS = "--xla_gpu_deterministic_ops"
 def make_deterministic() -> None:
     """Makes the same program give the same bits at every start on the same machine.
 
-    A GPU otherwise adds in whatever order its threads come, and picks the kernel that
-    happened to be fastest; the flag forbids both, at some cost in speed. A CPU needs
-    none of it. The random streams are pinned, too, which the environment can change.
+    Without this, a GPU adds numbers in the order in which its threads arrive, and picks
+    the kernel that happened to be fastest. The flag forbids both and costs some speed.
+    A CPU does not need it. The random streams are pinned as well, because the
+    environment could change them.
 
-    Only before JAX has looked for devices; later it changes nothing.
+    Call this before JAX looks for devices; later it changes nothing.
     """
     told = os.environ.get("XLA_FLAGS", "").split()
     kept = [word for word in told if word.partition("=")[0] != _OPS]

@@ -14,7 +14,7 @@ class Due:
     cell: Cell
 
     def regroups(self, step: int) -> bool:
-        """Whether channels are grouped anew, before all else at this step."""
+        """Whether channels are regrouped at this step, before anything else."""
         config = self.cell.config
         since = step - config.regroup_at
         if not self._has_groupings or since < 0 or step == config.steps:
@@ -24,7 +24,7 @@ class Due:
 
     @property
     def _has_groupings(self) -> bool:
-        """Whether some member's groups are not the sequential ones of the start."""
+        """Whether some member's grouping is not the sequential one of the start."""
         others = any(member.grouping != "sequential" for member in self.cell.members)
         return others and NORMS[self.cell.config.norm].assigned
 
@@ -36,7 +36,7 @@ class Due:
         return probed_at(self.cell.config, step)
 
     def on_path(self, step: int) -> bool:
-        """Whether the point is one of the path."""
+        """Whether the point at this step is stored on the path."""
         config = self.cell.config
         if not config.path_every:
             return False

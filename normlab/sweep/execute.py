@@ -1,4 +1,4 @@
-"""Runs a cell from wherever it stands to its end, through the store."""
+"""Runs a cell from its last stored state to its end."""
 
 import logging
 import time
@@ -30,17 +30,17 @@ from normlab.train.program import data_arrays
 
 log = logging.getLogger(__name__)
 
-# A call on the device should last about this long, so that progress is shown and
-# checkpoints can be taken; the number of steps in it follows.
+# A call on the device should last about this long, so that progress can be shown and
+# checkpoints taken. This determines the number of steps in a call.
 _CALL_SECONDS = 5.0
 # A checkpoint may take at most this share of the time since the one before.
 _CHECKPOINT_SHARE = 0.02
-# Path points waiting in memory are written out at this size.
+# Path points in memory are written out when they reach this size.
 _PATH_BYTES = 2**28
 
 
 class Progress(Protocol):
-    """What a run tells of itself while it works."""
+    """Is notified of a run's progress while it works."""
 
     def begin(self, name: str, steps: int, step: int, members: int) -> None: ...
     def compiled(self, what: str, seconds: float) -> None: ...
@@ -50,7 +50,7 @@ class Progress(Protocol):
 
 @dataclass
 class _Timer:
-    """Decides when a checkpoint is due: not too often, and not at a high cost."""
+    """Decides when a checkpoint is due: not too often, and not at too high a cost."""
 
     least: float
     last: float = 0.0
@@ -68,17 +68,17 @@ class _Timer:
 def run_cell(
     plan: CellPlan, paths: CellPaths, options: RunOptions, progress: Progress
 ) -> None:
-    """Trains every member of a cell to its last step; resumes what was begun.
+    """Trains every member of a cell to its last step. Resumes a cell that was begun.
 
-    The cell's folder is whole at any moment: parts and checkpoints appear under
-    their names when they are complete, and what was computed after the newest
-    checkpoint is computed again, to the same bits.
+    The cell's folder is valid at any moment: parts and checkpoints get their names when
+    they are complete. Whatever was computed after the newest checkpoint is computed
+    again, and gives the same bits.
 
     Raises:
-      Busy (a UserError): another process is at work on the cell.
-      Unwritable (a UserError): the disk is full, say.
+      Busy (a UserError): another process is running the cell.
+      Unwritable (a UserError): nothing can be stored; the disk is full, for example.
       UserError: the cell cannot be run, or what is stored of it is damaged.
-      Stopped: a signal came; all up to the step that it names is stored.
+      Stopped: a signal came; everything up to the step in its message is stored.
     """
     with only_writer(paths.lock), noting() as signals:
         status = cell_status(paths)
@@ -94,12 +94,12 @@ def run_cell(
             except jax.errors.JaxRuntimeError as error:
                 plan = narrower(plan, error)
                 log.warning(
-                    "%s: out of memory: now %d at once", plan.name, plan.member_chunk
+                    "%s: out of memory; now %d at once", plan.name, plan.member_chunk
                 )
 
 
 class _CellRun:
-    """One pass over a cell: train between stops, evaluate and record at them."""
+    """One pass over a cell: trains between stops, and evaluates and records at them."""
 
     def __init__(
         self,
@@ -151,7 +151,7 @@ class _CellRun:
                 self._save(step, recorder, points)
                 timer.done(begun)
                 recorder, saved = metrics.Recorder(step), step
-        if first < step:  # else it was all done before, but for the last word
+        if first < step:  # else all but the final record was done before
             self._measure(step, recorder, points)
             self._save(step, recorder, points)
         self._progress.end()
@@ -170,7 +170,7 @@ class _CellRun:
         )
 
     def _restore(self) -> int:
-        """Takes up the newest sound checkpoint; returns its step."""
+        """Restores the newest sound checkpoint; returns its step."""
         like = self._population.shapes()
         checkpoint = checkpoints.load_newest(self._paths.checkpoints, like)
         step = 0
@@ -179,7 +179,7 @@ class _CellRun:
             self._population.restore(state)
         metrics.drop_after(self._paths.metrics, step)
         drop_probes_after(self._paths, step)
-        # Nothing before may be missing.
+        # No earlier part may be missing.
         metrics.read_parts(self._paths.metrics, step)
         check_probes(self._paths, self._config, step)
         if step < self._config.steps:
@@ -191,9 +191,9 @@ class _CellRun:
     ) -> None:
         """Measures and records at the parameters after ``step`` updates.
 
-        Channels are grouped anew first: what is measured sees the groups that update
-        ``step`` will use. A checkpoint of this step was written before, so that a
-        resumed run groups them again, to the same bits.
+        Channels are regrouped first, so that measurements see the groups that update
+        ``step`` will use. A checkpoint of this step was written before that, so a
+        resumed run regroups them to the same bits.
         """
         if self._due.regroups(step):
             compiled = self._population.compile_seconds
@@ -220,14 +220,14 @@ class _CellRun:
             self._probes.add(name, to_table(step, fields, axes, labels))
 
     def _count(self, step: int) -> int:
-        """Steps until something else is due, or the call would last too long."""
+        """Steps until something else is due or the call would take too long."""
         ends = [self._due.following(step), step + self._options.call_steps]
         if self._step_seconds:
             ends.append(step + max(1, int(_CALL_SECONDS / self._step_seconds)))
         else:
-            ends.append(step + 1)  # the first call tells how long a step takes
+            ends.append(step + 1)  # the first call measures how long a step takes
         if self._signals.signum is not None:
-            ends.append(step + 1)  # the least after which the cell can be left
+            ends.append(step + 1)  # the earliest step at which the cell can stop
         return min(ends) - step
 
     def _train(self, step: int, count: int) -> Metrics:

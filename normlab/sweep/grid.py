@@ -18,26 +18,26 @@ from normlab.train.optimizers import OPTIMIZERS
 
 # Steps are 32-bit numbers.
 _NEVER = 2**31 - 1
-# More than anyone means; what is worked out for each would fill the memory.
+# Far beyond any real sweep. Working out more points would fill the memory.
 _MOST_POINTS, _MOST_CELLS, _MOST_MEMBERS = 1_000_000, 10_000, 100_000
 
 
 def expand(config: SweepConfig, sizes: Mapping[str, int]) -> tuple[Cell, ...]:
     """The cells of a sweep, in the order of its axes.
 
-    A norm's options that it does not read (the group count of batch norm, say) do
-    not multiply cells: they take the first value of their axis, groups None. Where a
-    norm has no groups to assign, the steps of grouping are 0; options of a layer that a
-    model does not have are False.
+    Settings that a cell's norm does not read (for batch norm, the number of groups) do
+    not multiply cells. They get the first value of their axis; ``groups`` gets None.
+    The steps of regrouping are 0 if a norm's groups are not data, and settings of a
+    layer that a model does not have are False.
 
     Args:
       config: the sweep.
-      sizes: dataset -> how many training images it has.
+      sizes: dataset -> the number of its training images.
 
     Raises:
-      UserError: an unknown norm or grouping, a grouping that never comes or whose
-        package is missing, a layer that none of the models has, a batch or subset
-        larger than the data, or far too many cells or members.
+      UserError: a norm or a grouping is unknown, a grouping never happens or needs a
+        missing package, no model has the layer that a setting is about, a batch or a
+        subset is larger than the data, or there are far too many cells or members.
     """
     _check_layers(config)
     axes = [getattr(config, name) for name in STATIC_AXES]
@@ -64,17 +64,17 @@ def _check_layers(config: SweepConfig) -> None:
         known = MODELS.keys() & set(config.model)
         if True in getattr(config, axis) and known and known.isdisjoint(models):
             raise UserError(
-                f"--{axis}: no such layer in {', '.join(sorted(known))}; there is one "
-                f"in {', '.join(models)}"
+                f"--{axis}: no such layer in {', '.join(sorted(known))}; use a model "
+                f"that has one: {', '.join(models)}"
             )
 
 
 def _too_many(count: int, what: str, most: int) -> UserError:
-    return UserError(f"{count:,} {what} are too many: at most {most:,}")
+    return UserError(f"{count:,} {what} are too many; the limit is {most:,}")
 
 
 def _resolve(config: SweepConfig, static: dict, available: int) -> CellConfig:
-    """The static point with its defaults and its length in steps filled in."""
+    """The cell's configuration, with defaults and its length in steps filled in."""
     norm = static["norm"]
     static |= _unread(config, CellConfig, _reads(static))
     train_size = static["train_size"] or available
@@ -90,7 +90,7 @@ def _resolve(config: SweepConfig, static: dict, available: int) -> CellConfig:
             f"images of {static['dataset']}"
         )
     static["train_size"] = train_size
-    # Rounded first: 0.1 epochs of 1000 images in batches of 10 are 10 steps, not 11.
+    # Round first: 0.1 epochs of 1000 images in batches of 10 are 10 steps, not 11.
     length = math.ceil(round(config.epochs * train_size / batch_size, 6))
     steps = config.steps or max(length, 1)
     if steps >= 2**31:  # steps are 32-bit numbers in the store
@@ -114,7 +114,7 @@ def _resolve(config: SweepConfig, static: dict, available: int) -> CellConfig:
 
 
 def _reads(static: Mapping[str, Any]) -> dict[str, frozenset[str]]:
-    """Registry -> the settings that the cell's entry of it reads.
+    """Registry -> the settings that the cell's entry in it reads.
 
     Raises:
       UserError: the norm is unknown.
@@ -130,7 +130,7 @@ def _reads(static: Mapping[str, Any]) -> dict[str, frozenset[str]]:
 def _unread(
     config: SweepConfig, kind: type, reads: Mapping[str, frozenset[str]]
 ) -> dict[str, Any]:
-    """The settings of ``kind`` that a cell does not read, at what they are then."""
+    """The settings of ``kind`` that a cell does not read, with the values they get."""
     unread = {}
     for spec, setting in settings_of(kind):
         for registry, value in setting.read_by.items():
@@ -141,7 +141,7 @@ def _unread(
 
 
 def _members(config: SweepConfig, cell_config: CellConfig) -> tuple[Member, ...]:
-    """Seed by seed, so that members with the same batches stand together."""
+    """Seed by seed, so that members with the same batches are next to each other."""
     unread = _unread(config, Member, _reads(dataclasses.asdict(cell_config)))
     axes = {
         name: (unread[name],) if name in unread else getattr(config, name)
@@ -171,7 +171,7 @@ def plan_size(cells: tuple[Cell, ...]) -> tuple[int, int]:
 
 
 def describe(config: CellConfig, others: tuple[CellConfig, ...]) -> str:
-    """What sets a cell apart from the sweep's others: ``group (G=4), batch 50``."""
+    """What sets a cell apart in its sweep: ``group (G=4), batch_size 50``."""
     words = [config.label]
     for spec in dataclasses.fields(config):
         values = {getattr(other, spec.name) for other in others}

@@ -1,4 +1,4 @@
-"""How far a cell is, written beside it while it runs: for other processes to see."""
+"""The progress of a running cell, in a file that other processes can read."""
 
 import contextlib
 import os
@@ -12,19 +12,19 @@ from normlab.errors import UserError
 from normlab.store.layout import write_json
 from normlab.sweep.execute import Progress
 
-# At most one in this time is written.
+# At most one heartbeat is written in this time.
 BEAT_SECONDS = 10.0
 
 
 class Heartbeat:
-    """A progress that writes ``progress.json``, and passes on what it is told.
+    """A progress that writes ``progress.json`` and passes on every notification.
 
-    The file holds ``step`` and ``steps``, ``members``, ``pace`` in member-steps a
-    second without compiling, ``host``, ``pid``, and ``time`` in seconds since 1970.
+    The file contains ``step`` and ``steps``, ``members``, ``pace`` (member-steps per
+    second, without compiling), ``host``, ``pid``, and ``time`` (seconds since 1970).
 
     Args:
-      path: the file. Where it cannot be written the run goes on without.
-      progress: what else is told.
+      path: the file. If it cannot be written, the run continues without it.
+      progress: another progress to notify.
     """
 
     def __init__(self, path: Path, progress: Progress | None = None):

@@ -1,4 +1,4 @@
-"""What a sweep will do, worked out before anything runs."""
+"""What a sweep will do, computed before anything runs."""
 
 import dataclasses
 import time
@@ -30,7 +30,7 @@ from normlab.train.optimizers import HYPERPARAMETERS
 from normlab.train.program import Program, build_program, data_arrays
 from normlab.words import counted, plural
 
-# Of a machine's free memory, for the copies of the data that its cores read.
+# The share of the free memory for the copies of the data, one for each core.
 _COPIES_SHARE = 0.25
 
 
@@ -50,7 +50,7 @@ class CellPlan:
 
     @property
     def device_bytes(self) -> int:
-        """Bytes on the devices while the cell runs, the copies of its data included."""
+        """Bytes on the devices while the cell runs, with the copies of its data."""
         members_bytes = self.footprint.total(
             self.member_chunk, self.execution, self.devices
         )
@@ -60,7 +60,7 @@ class CellPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """Cells of a sweep, ``total`` with those that were left out."""
+    """The planned cells of a sweep. ``total`` also counts the cells left out."""
 
     cells: tuple[CellPlan, ...]
     execution_why: str
@@ -68,7 +68,7 @@ class Plan:
 
     @property
     def text(self) -> str:
-        """The plan for people, several lines."""
+        """The plan as several readable lines."""
         cells = tuple(plan.cell for plan in self.cells)
         members, steps = plan_size(cells)
         first = self.cells[0]
@@ -82,7 +82,7 @@ class Plan:
             config = plan.cell.config
             lines.append(
                 f"  {plan.name}: {counted(len(plan.cell.members), 'member')} x "
-                f"{counted(config.steps, 'step')} of {config.batch_size}, "
+                f"{counted(config.steps, 'step')} of batch size {config.batch_size}, "
                 f"{plan.member_chunk} at once on {counted(plan.devices, 'device')} "
                 f"({plan.member_chunk_why}), up to {plan.device_bytes / 2**20:.0f} MiB"
             )
@@ -90,10 +90,10 @@ class Plan:
 
 
 def sweep_cells(config: SweepConfig, options: RunOptions) -> tuple[Cell, ...]:
-    """The cells of a sweep; it loads the datasets, and leaves the devices alone.
+    """The cells of a sweep. Loads the datasets, but does not touch the devices.
 
     Raises:
-      UserError: the sweep asks for what there is not.
+      UserError: the sweep asks for something that does not exist.
     """
     return _expand(config, _datasets(config, options))
 
@@ -101,13 +101,13 @@ def sweep_cells(config: SweepConfig, options: RunOptions) -> tuple[Cell, ...]:
 def make_plan(
     config: SweepConfig, options: RunOptions, only: Collection[str] | None = None
 ) -> Plan:
-    """The plan of a sweep; it loads the datasets and traces shapes.
+    """The plan of a sweep. Loads the datasets and traces shapes.
 
     Args:
-      only: the ids of the cells to plan, at least one; by default all.
+      only: the ids of the cells to plan, at least one; all by default.
 
-    Only where a bound on a cell's memory leaves members out does it compile, to ask
-    the compiler.
+    It compiles only if a bound on a cell's memory excludes members. Then the compiler
+    measures the memory.
 
     Raises:
       UserError: anything that would stop a cell from running.
@@ -127,10 +127,10 @@ def make_plan(
 
 
 def _check_widths(plans: Sequence[CellPlan]) -> None:
-    """Raises UserError where two widths are rounded to the same channels.
+    """Raises UserError if two widths are rounded to the same channels.
 
-    More channels of one layer and fewer of another never come of one width, so a state
-    of the same bytes is the same network.
+    A larger width never has fewer channels in any layer. So if two states have the same
+    number of bytes, the networks are the same.
     """
     seen: dict[tuple, float] = {}
     for plan in plans:
@@ -183,7 +183,7 @@ def _plan_cell(
     member_chunk, why = chosen(footprint)
     alone = footprint.total(1, execution)
     if alone > available or member_chunk < members and options.member_chunk == "auto":
-        # The bound counts what the compiler never holds at once: ask it.
+        # The bound counts arrays that never exist at once, so ask the compiler.
         started = time.monotonic()
         footprint = _footprint(functions, compiled_bytes, measured=True)
         _check_fits(name, footprint.total(1, execution), available)
@@ -196,7 +196,7 @@ def _plan_cell(
         and devices < min(local, members)
     ):
         why += (
-            f"; it uses {devices} of {local} devices, because more would be idle or "
+            f"; using {devices} of {local} devices, because more would be idle or "
             "have no room for the data"
         )
     return CellPlan(
@@ -213,14 +213,14 @@ def _plan_cell(
 
 
 def _check_fits(name: str, needed: int, available: int) -> None:
-    """Raises UserError where one member takes more bytes than there are.
+    """Raises UserError if one member needs more bytes than are available.
 
-    Asked for all the same, they would be more than the system has to give, and it would
-    end this process or others.
+    If such a cell ran anyway, the system would run out of memory and kill this process
+    or others.
     """
     if needed > available:
         raise UserError(
-            f"{name}: one member takes {needed / 2**30:.1f} GiB, and "
+            f"{name}: one member needs {needed / 2**30:.1f} GiB, but only "
             f"{available / 2**30:.1f} GiB are free; a smaller --width, --batch_size, "
             "--eval_batch_size, --call_steps or --probe_... needs less"
         )
@@ -229,12 +229,12 @@ def _check_fits(name: str, needed: int, available: int) -> None:
 def _devices(
     options: RunOptions, members: int, execution: str, data_bytes: int
 ) -> tuple[int, int]:
-    """(devices that share the members, bytes free on them beside the data's copies)."""
+    """(devices that share the members, bytes free on them after the data's copies)."""
     local = jax.local_devices()
     cpu = local[0].platform == "cpu"
     most = len(local)
     if cpu and options.devices == "auto":
-        # A core's copy of the data is taken from memory that all of them share.
+        # Each core's copy of the data takes memory that all cores share.
         free_bytes = _COPIES_SHARE * available_bytes(local, options.deterministic)
         most = min(most, max(1, int(free_bytes / max(data_bytes, 1))))
     devices = choose_devices(
@@ -252,7 +252,7 @@ _Shaped = tuple[Callable, tuple]
 def _functions(
     program: Program, cell: Cell, dataset: Dataset, call_steps: int
 ) -> tuple[_Shaped, ...]:
-    """All that a program computes, with the shapes it is called with.
+    """All functions that a program computes, with the shapes of their arguments.
 
     The first argument of each is the state.
     """

@@ -1,4 +1,4 @@
-"""All members of a cell, on the device as many at once as fit."""
+"""All members of a cell, with as many on the device at once as fit."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -27,17 +27,18 @@ Metrics = dict[str, np.ndarray]
 class Population:
     """The states of a cell's members, in member chunks of equal size.
 
-    A single chunk stays on the device; several take turns, and wait in the host's
-    memory.
+    A single chunk stays on the device. Several chunks take turns, and wait in the
+    host's memory.
 
     Args:
-      program: what one member does.
-      cell: whose members.
+      program: the functions of one member.
+      cell: the cell of the members.
       data: the arrays of the dataset, on the device.
       execution: ``vmap``, ``map`` or ``loop``.
-      member_chunk: members on the devices at once, rounded up to a multiple of theirs.
+      member_chunk: members on the devices at once, rounded up to a multiple of the
+        number of devices.
       call_steps: the most steps of one call of `train`.
-      devices: what the members are spread over; by default the first device.
+      devices: the devices that share the members; by default the first one.
     """
 
     def __init__(
@@ -120,7 +121,7 @@ class Population:
         )
 
     def restore(self, state: TrainState) -> None:
-        """Replaces every member's state by what `state` once returned."""
+        """Replaces every member's state by one that `state` returned earlier."""
         self._states = []
         for places in self._member_chunks:
             self._keep(self._place.split(take(state, places)))
@@ -156,7 +157,7 @@ class Population:
         return self._member_chunks.join(evaluations)
 
     def probe(self, step: int) -> dict[str, Metrics]:
-        """Measures the program's quantities where every member stands.
+        """Measures the program's quantities at every member's current point.
 
         Returns:
           Quantity -> field -> array of shape (members, ...).
@@ -172,10 +173,10 @@ class Population:
         return self._member_chunks.join(quantities)
 
     def regroup(self, step: int) -> None:
-        """Groups the channels of every member's norms anew, each by its grouping.
+        """Regroups the channels of every member's norms, each by its own grouping.
 
-        By their statistics on the batch of ``step``, where every member stands. Only
-        for a program whose norms take their groups from the state.
+        It uses their statistics on the batch of ``step``, at the member's current
+        point. The program's norms must take their groups from the state.
         """
         groups = self._cell.config.groups
         assert groups is not None
@@ -194,11 +195,11 @@ class Population:
     def _naming(
         self, places: np.ndarray, step: int, function: OverMembers, inputs: tuple
     ) -> Iterator[None]:
-        """Here an error of JAX's switches that look for NaN names the members.
+        """Inside this context, an error of JAX's checks for NaN names the members.
 
         Raises:
-          FloatingPointError: JAX has found what is not finite in what ``function``
-            returns of ``inputs``.
+          FloatingPointError: JAX found NaN or infinity in what ``function`` returns for
+            ``inputs``.
         """
         try:
             yield
@@ -211,7 +212,7 @@ class Population:
             said = one_line(error).rstrip(".")
             raise FloatingPointError(
                 f"{said}, after step {step}, in the network of {names}. "
-                "Without JAX_DEBUG_NANS and JAX_DEBUG_INFS the cell trains on; a "
+                "Without JAX_DEBUG_NANS and JAX_DEBUG_INFS the cell trains on. A "
                 "smaller learning rate may keep it finite"
             ) from error
 
@@ -229,7 +230,7 @@ class Population:
         return np.stack(now)[:, :count]
 
     def _indices(self, places: np.ndarray, step: int, count: int) -> np.ndarray:
-        """int32 (members, call_steps, batch size); rows after ``count`` are unread."""
+        """int32 (members, call_steps, batch size); ``count`` rows are used."""
         config = self._cell.config
         size, order = config.train_size, config.batch_order
 
@@ -242,7 +243,7 @@ class Population:
 
 
 def _not_finite(results: Any, count: int) -> np.ndarray:
-    """Which of ``count`` members have a NaN in their results; if none, an infinity."""
+    """The members, of ``count``, with a NaN in their results; if none, an infinity."""
     leaves = [
         x for x in jax.tree.leaves(results) if np.issubdtype(x.dtype, np.floating)
     ]

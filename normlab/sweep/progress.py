@@ -1,4 +1,4 @@
-"""How far a sweep is: a bar on a terminal, a line now and then elsewhere."""
+"""Shows how far a sweep is: a bar on a terminal, a line now and then elsewhere."""
 
 import sys
 import time
@@ -64,7 +64,7 @@ class SweepProgress:
             self._bar.refresh()
 
     def begin(self, name: str, steps: int, step: int, members: int) -> None:
-        """A cell starts, at ``step`` of ``steps``; or again, if it has not ended."""
+        """A cell starts at ``step`` of ``steps``, or starts again if it did not end."""
         if self._open:
             self._rewind((self._step - step) * self._members)
         else:
@@ -73,7 +73,7 @@ class SweepProgress:
         self._open = True
         self._name, self._steps, self._step, self._members = name, steps, step, members
         if step:
-            self.note(f"{name}: goes on from step {step} of {steps}")
+            self.note(f"{name}: continues from step {step} of {steps}")
 
     def _rewind(self, member_steps: int) -> None:
         """Takes back steps that will be computed again."""
@@ -83,14 +83,14 @@ class SweepProgress:
             self._bar.refresh()
 
     def note(self, text: str) -> None:
-        """A line of its own."""
+        """Prints a line of its own."""
         if self._bar is not None:
             self._bar.write(text, file=self._stream)
         else:
             print(text, file=self._stream, flush=True)
 
     def compiled(self, what: str, seconds: float) -> None:
-        """``what`` of the current cell was compiled; the pace leaves that out."""
+        """``what`` of the current cell was compiled. The pace leaves that time out."""
         self._compiling += seconds
         self.note(f"{self._name}: compiled {what} in {seconds:.1f} s")
 
@@ -125,7 +125,7 @@ class SweepProgress:
         """A cell will not be finished here, begun (the current one) or not.
 
         Args:
-          member_steps: of all its steps.
+          member_steps: all member-steps of the cell.
           text: a line that says why.
         """
         if self._open:

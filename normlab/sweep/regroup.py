@@ -17,7 +17,7 @@ def regrouped(
 ) -> dict[str, Any]:
     """The members' ``batch_stats`` with new assignments.
 
-    A member whose statistics are not finite, having diverged, keeps its groups.
+    A member keeps its groups if its statistics are not finite because it diverged.
 
     Args:
       stats: norm layer -> ``assignment`` (M, C).

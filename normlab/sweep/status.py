@@ -1,4 +1,4 @@
-"""How far a run is, told from its files alone, whoever is at work on it and where."""
+"""How far a run is, read from its files alone, whichever processes work on it."""
 
 import math
 import socket
@@ -16,22 +16,22 @@ from normlab.sweep.progress import clock
 from normlab.words import counted
 
 STATES = ("complete", "running", "interrupted", "failed", "damaged", "waiting")
-# A process on another host is taken for dead when it was not heard of for so long.
-# Compiling is silent, so this is longer than that takes.
+# A process on another host counts as dead after this long without a heartbeat. It must
+# be longer than compiling, which writes none.
 _SILENT_SECONDS = 300.0
 
 
 class CellStatus(NamedTuple):
-    """Where a cell stands.
+    """The status of a cell.
 
     Attributes:
-      id: of the cell.
-      state: one of `STATES`; ``interrupted`` is begun, and nobody is at it.
-      step: how many updates were made; ``steps`` of them make it complete, 0 where
-        that is not known.
-      members: how many members.
-      pace: member-steps a second; 0 where it is not known.
-      reason: why it failed, or what is damaged; or who is at it.
+      id: the cell's id.
+      state: one of `STATES`. ``interrupted`` means begun, but no process is running it.
+      step: the number of updates done.
+      steps: the number of updates of a complete cell; 0 if unknown.
+      members: the number of members.
+      pace: member-steps per second; 0 if unknown.
+      reason: why it failed, what is damaged, or which process is running it.
     """
 
     id: str
@@ -44,15 +44,15 @@ class CellStatus(NamedTuple):
 
     @property
     def left(self) -> int:
-        """Member-steps to go."""
+        """Member-steps that remain."""
         return (self.steps - self.step) * self.members
 
 
 def run_status(paths: RunPaths) -> list[CellStatus]:
-    """Where every cell of a run stands, in the sweep's order.
+    """The status of every cell of a run, in the sweep's order.
 
     Raises:
-      UserError: it is no run directory, or its sweep.json is damaged.
+      UserError: it is not a run directory, or its sweep.json is damaged.
     """
     if not exists(paths.sweep):
         raise UserError(f"{paths.root} is not a run directory: it has no sweep.json")
@@ -60,9 +60,9 @@ def run_status(paths: RunPaths) -> list[CellStatus]:
 
 
 def cell_state(paths: CellPaths) -> CellStatus:
-    """Where a cell stands; what is damaged is said, not raised."""
+    """The status of a cell. It reports damaged files and does not raise."""
     name = paths.root.name
-    while True:  # cell.json and the lock as they are at one moment
+    while True:  # until cell.json and the lock were read at one moment
         before = _text(paths.config)
         held = is_held(paths.lock)
         try:
@@ -95,7 +95,7 @@ def cell_state(paths: CellPaths) -> CellStatus:
 
 
 def _text(path: Path) -> str | None:
-    """A file's contents; None if it is not there; what cannot be read is damaged."""
+    """A file's contents; None if it does not exist; the error if it is unreadable."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, NotADirectoryError):
@@ -105,7 +105,7 @@ def _text(path: Path) -> str | None:
 
 
 def _heartbeat(path: Path) -> dict[str, Any]:
-    """What progress.json says; nothing where it is missing or damaged."""
+    """The contents of progress.json; empty if it is missing or damaged."""
     try:
         return read_json(path)
     except UserError:
@@ -113,9 +113,9 @@ def _heartbeat(path: Path) -> dict[str, Any]:
 
 
 def _heard_elsewhere(beat: dict[str, Any]) -> bool:
-    """Whether a process on another host, whose lock may not be seen here, is alive.
+    """Whether a process on another host is alive. Its lock may not be visible here.
 
-    A clock that jumps, there or here, deceives this until the next heartbeat.
+    If a clock jumps, there or here, this is wrong until the next heartbeat.
     """
     if beat.get("host") in (None, socket.gethostname()):
         return False
@@ -127,13 +127,13 @@ def _who(beat: dict[str, Any]) -> str:
 
 
 def _number(value: Any) -> float:
-    """A number that is not negative, as those of a heartbeat are; else 0."""
+    """A number that is not negative, like those in a heartbeat; else 0."""
     good = isinstance(value, int | float) and 0 <= value < math.inf
     return float(min(value, 1e15)) if good else 0.0
 
 
 def describe_cell(cell: CellStatus) -> str:
-    """What is to be said of a cell beside its state."""
+    """The details of a cell's status, besides its state."""
     where = f"step {cell.step} of {cell.steps}" if cell.steps else ""
     words = []
     if cell.state == "complete":
@@ -141,7 +141,7 @@ def describe_cell(cell: CellStatus) -> str:
     elif cell.state == "running":
         words = [where or "starting", *_pace(cell.pace, cell.left), cell.reason]
     elif cell.state == "interrupted":
-        words = [f"goes on from {where}", cell.reason]
+        words = [f"continues from {where}", cell.reason]
     elif cell.state in ("failed", "damaged"):
         words = [cell.reason]
     return ", ".join(word for word in words if word)
@@ -155,7 +155,7 @@ def _pace(pace: float, left: float) -> list[str]:
 
 
 def total(cells: Sequence[CellStatus]) -> str:
-    """One line on all cells; of what is not begun it takes the others' average."""
+    """One line on all cells. Cells that were not begun count as the others' average."""
     counts = {state: [c.state for c in cells].count(state) for state in STATES}
     words = [f"{counts['complete']} of {counted(len(cells), 'cell')} complete"]
     words += [f"{n} {state}" for state, n in counts.items() if n and state != STATES[0]]
@@ -171,10 +171,10 @@ def total(cells: Sequence[CellStatus]) -> str:
 
 
 def status_text(paths: RunPaths) -> str:
-    """`run_status` for people: a line a cell, and one for all.
+    """`run_status` as text: a line for each cell, and one for all.
 
     Raises:
-      UserError: it is no run directory, or its sweep.json is damaged.
+      UserError: it is not a run directory, or its sweep.json is damaged.
     """
     cells = run_status(paths)
     width = max((len(cell.id) for cell in cells), default=0)

@@ -1,4 +1,4 @@
-"""How far a run is, told by a process that computes none of it."""
+"""Shows how far a run is, in a process that does not compute it."""
 
 import sys
 import time
@@ -9,17 +9,17 @@ from normlab.sweep.progress import open_bar
 from normlab.sweep.status import CellStatus, describe_cell, total
 
 _LINE_SECONDS = 30.0
-# What of a cell is worth a line of its own.
+# The states that get a line of their own.
 _TOLD = ("running", "complete", "failed", "damaged")
 
 
 class Watch:
-    """Tells of cells that begin, end or fail, and now and then of all together.
+    """Reports cells that begin, end or fail, and sometimes the progress of all.
 
     Args:
-      names: cell id -> what people call it.
-      member_steps: of all cells.
-      stream: where to write; a terminal gets a bar, too.
+      names: cell id -> readable name.
+      member_steps: the member-steps of all cells.
+      stream: where to write. A terminal also gets a bar.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Watch:
         self._bar = open_bar(self._stream, member_steps)
 
     def show(self, cells: Sequence[CellStatus]) -> None:
-        """Tells what is new in ``cells``, all those of the run."""
+        """Reports what is new in ``cells``, which are all cells of the run."""
         first = not self._states
         for cell in cells:
             new = self._states.get(cell.id) != cell.state
@@ -41,7 +41,7 @@ class Watch:
                 self.note(self._line(cell))
         if self._bar is not None:
             done = sum(c.step * c.members for c in cells if c.id in self._names)
-            if first:  # what an earlier run did is no speed
+            if first:  # the work of an earlier run does not count as speed
                 self._bar.initial = done
             self._bar.n = done
             self._bar.set_description_str(total(cells), refresh=False)
@@ -55,7 +55,7 @@ class Watch:
         return f"{self._names[cell.id]}: {cell.state}" + f" ({details})" * bool(details)
 
     def note(self, text: str) -> None:
-        """A line of its own."""
+        """Prints a line of its own."""
         if self._bar is not None:
             self._bar.write(text, file=self._stream)
         else:

@@ -1,4 +1,4 @@
-"""Many steps under one jit, however many: the trip count is an argument."""
+"""Many steps under one jit. How many is an argument, so no count recompiles."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,13 +13,13 @@ from normlab.train.step import Step
 def make_call(step: Step, names: Sequence[str] = STEP_METRICS) -> Callable:
     """``call(state, indices_KB, count, data) -> (state, metrics)``.
 
-    K is ``call_steps``, here and wherever an array has the suffix. A call takes the
-    first ``count`` of K batches. One compiled program serves every ``count`` up to K,
-    so stops for evaluation cost no compilation.
+    K is ``call_steps``, here and wherever an array has the suffix. A call uses the
+    first ``count`` of the K batches. One compiled program works for every ``count`` up
+    to K, so stops for evaluation need no compilation.
 
     Args:
-      step: what `normlab.train.step.make_step` made.
-      names: its metrics.
+      step: a step from `normlab.train.step.make_step`.
+      names: the names of its metrics.
 
     Returns:
       A function of one member. ``indices_KB`` (int32) picks the images of each

@@ -1,4 +1,4 @@
-"""What a batch tells of the channels that go into each norm layer."""
+"""Statistics of the channels that enter each norm layer, on one batch."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from normlab.train.taps import TappedNorm
 
 
 def statistics_of(x: jax.Array) -> Channels:
-    """Of the channels of x (N, ..., C), over all axes but the last, in float32."""
+    """Statistics of the channels of x (N, ..., C), over all other axes, in float32."""
     x_MC = x.reshape(-1, x.shape[-1]).astype(jnp.float32)
     mean, var = moments(x_MC, 0)
     inverse = jnp.where(var > 0, jax.lax.rsqrt(jnp.where(var > 0, var, 1)), 0)
@@ -25,11 +25,11 @@ def statistics_of(x: jax.Array) -> Channels:
 def make_channels(network: Network) -> Callable[..., dict[str, Channels]]:
     """``channels(state, indices_B, data)``: norm layer -> statistics of its input.
 
-    Of one member, on the batch that its next step takes, augmented as there and under
-    batch statistics. Nothing of the state changes.
+    It measures one member on the batch of its next step, with that step's augmentation
+    and under batch statistics. The state does not change.
 
     Args:
-      network: one whose norm has no noise.
+      network: a network whose norm has no noise.
     """
 
     def channels(state: TrainState, indices_B: jax.Array, data: dict):

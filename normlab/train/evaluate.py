@@ -25,10 +25,10 @@ def in_batches(values: jax.Array, batch_size: int) -> tuple[jax.Array, jax.Array
 def check_last(
     model: nn.Module, standardize: Callable, variables: Any, images: Any, size: int
 ) -> None:
-    """Raises UserError if the last batch of ``images`` leaves a norm nothing.
+    """Raises UserError if the last batch of ``images`` is too small for a norm.
 
-    It is padded to the ``size`` of the others, so that norms do not see by its shape
-    when it has but one image.
+    The last batch is padded to the ``size`` of the others, so norms cannot see from its
+    shape that it has only one image.
     """
     if len(images) % size != 1:
         return
@@ -60,16 +60,16 @@ def make_evaluate(
 ) -> Callable:
     """``evaluate(params, batch_stats, images, targets) -> (loss, accuracy)``.
 
-    Over all N images: the last batch is padded, and the padding is masked out of the
-    sums and of batch statistics. The accuracy is NaN where the loss is not finite, and
-    None in a regression.
+    It evaluates all N images. The last batch is padded, and sums and batch statistics
+    leave the padding out. The accuracy is NaN if the loss is not finite, and None in a
+    regression.
 
     Args:
       standardize: images -> float32.
-      batch_size: images at a time; it changes no result under "running".
+      batch_size: images at a time. Under "running" it changes no result.
       statistics: ``"running"``, or ``"batch"`` for those of the evaluation batch.
-      task: of the dataset, a key of `normlab.train.losses.LOSSES`.
-      noise: whether norms with noise add it here, too: the same at every evaluation.
+      task: the dataset's task, a key of `normlab.train.losses.LOSSES`.
+      noise: whether norms with noise add it here, too, the same in every evaluation.
     """
     task_loss = LOSSES[task]
 
@@ -86,7 +86,7 @@ def make_evaluate(
                 variables,
                 standardize(x_NHWC),
                 statistics=statistics,
-                # Norms have more to do where something is masked.
+                # A mask costs norms time, so pass one only if there is padding.
                 mask=mask_N[:, None, None, None] if n % size else None,
                 rngs=noise_rngs(noise, number),
             )

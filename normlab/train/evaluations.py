@@ -1,4 +1,4 @@
-"""A member's evaluation: both splits, by each of the statistics asked for."""
+"""A member's evaluation: both splits, with each of the requested statistics."""
 
 from collections.abc import Callable, Sequence
 
@@ -16,14 +16,14 @@ def make_evaluations(
 ) -> Callable[..., dict[str, jax.Array]]:
     """``evaluations(state, indices_E, data) -> metrics``, of one member.
 
-    ``train_loss`` and ``train_accuracy`` over the training images of those indices,
-    ``test_loss`` and ``test_accuracy`` over all test images, by the first of
-    ``eval_statistics``; and, where there are several, the same with ``_<statistics>``
-    appended for each. A regression has no accuracies.
+    ``train_loss`` and ``train_accuracy`` are over the training images of these indices,
+    ``test_loss`` and ``test_accuracy`` over all test images. They use the first of
+    ``eval_statistics``. If there are several, each also gives its own metrics, with
+    ``_<statistics>`` appended. A regression has no accuracies.
 
     Args:
-      eval_statistics: of running, batch and precise; norms without running averages are
-        evaluated in one way.
+      eval_statistics: some of running, batch and precise. Norms without running
+        averages are evaluated in one way only.
       batch_size: images at a time.
     """
     noise = network.norm.options.noise_eval

@@ -1,4 +1,4 @@
-"""What a batch's outputs cost, by the dataset's task."""
+"""The loss of a batch's outputs, by the dataset's task."""
 
 from collections.abc import Callable
 from typing import Literal, NamedTuple
@@ -13,9 +13,9 @@ class Loss(NamedTuple):
 
     Attributes:
       of_each: ``(outputs_NK, targets) -> losses_N``.
-      right: ``(outputs_NK, targets) -> (N,)``, 1 where the output is right, else 0.
-        None for a task without right and wrong.
-      reduction: whether the loss over a set is the mean or the sum over its examples.
+      right: ``(outputs_NK, targets) -> (N,)``, 1 if the output is right, else 0. None
+        for a task without right and wrong.
+      reduction: whether a set's loss is the mean or the sum over its examples.
     """
 
     of_each: Callable[[jax.Array, jax.Array], jax.Array]
@@ -23,32 +23,32 @@ class Loss(NamedTuple):
     reduction: Literal["mean", "sum"]
 
     def over(self, losses_N: jax.Array) -> jax.Array:
-        """The loss over a batch, of the losses of its examples."""
+        """The loss over a batch, from the losses of its examples."""
         return losses_N.mean() if self.reduction == "mean" else losses_N.sum()
 
     def of_total(self, total: jax.Array, count: int) -> jax.Array:
-        """The loss over ``count`` examples whose losses add up to ``total``."""
+        """The loss over ``count`` examples whose losses sum to ``total``."""
         return total / count if self.reduction == "mean" else total
 
 
 def cross_entropy(logits_NK: jax.Array, labels_N: jax.Array) -> jax.Array:
-    """In nats; ``labels_N`` are whole numbers of any type."""
+    """Cross-entropy in nats; ``labels_N`` are whole numbers of any type."""
     return optax.softmax_cross_entropy_with_integer_labels(
         logits_NK, labels_N.astype(jnp.int32)
     )
 
 
 def is_argmax(logits_NK: jax.Array, labels_N: jax.Array) -> jax.Array:
-    """Whether the largest logit is that of the label."""
+    """Whether the label has the largest logit."""
     return jnp.argmax(logits_NK, -1) == labels_N.astype(jnp.int32)
 
 
 def accuracy(share: jax.Array, loss: jax.Array) -> jax.Array:
-    """The ``share`` of examples that are right; NaN if their ``loss`` is not finite.
+    """The ``share`` of right examples; NaN if their ``loss`` is not finite.
 
-    The largest of logits that are NaN is the first, so the share alone would be that of
-    class 0. 0 times infinity is NaN, too. Nothing here is NaN that need not be: JAX's
-    ``jax_debug_nans`` would stop there.
+    If the logits are NaN, argmax returns class 0, so the share alone would be that of
+    class 0. 0 times infinity is NaN as well. A finite loss never gives NaN here, which
+    ``jax_debug_nans`` would report.
     """
     return share + 0 * loss
 
@@ -58,11 +58,11 @@ def squared_error(outputs_NK: jax.Array, targets_NK: jax.Array) -> jax.Array:
     return jnp.square(outputs_NK - targets_NK).sum(-1)
 
 
-# A regression's loss is a sum over the examples, so its gradient, and the learning rate
-# that suits it, depend on the batch size. It is the loss of the one regression here:
-# Santurkar et al. 2018 state neither sum nor mean for their deep linear network, but
-# with 1000 samples and a learning rate of 1e-6 it starts at 3.5e4. A mean would start a
-# thousand times lower and hardly move; half the sum starts too low or falls too slowly
+# A regression's loss is a sum over examples, so its gradient, and the learning rate
+# that suits it, depend on the batch size. Only Santurkar et al.'s (2018) deep linear
+# network uses it. They do not state whether they sum or average. With 1000 samples and
+# a learning rate of 1e-6 their loss starts at 3.5e4. A mean would start a thousand
+# times lower and hardly move; half the sum would start too low or fall too slowly
 # (experiments/santurkar_dln.flags).
 LOSSES: dict[str, Loss] = {
     "classification": Loss(cross_entropy, is_argmax, "mean"),

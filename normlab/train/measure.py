@@ -1,4 +1,4 @@
-"""Binds the pure quantities to a cell's network, data and training step."""
+"""Connects the quantities, which are pure functions, to a cell's network and data."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -27,9 +27,9 @@ class Snapshot(NamedTuple):
 
     Attributes:
       params, batch_stats: theta_t and the running averages.
-      next_params: theta_{t+1}; {} where no quantity asks for it.
+      next_params: theta_{t+1}; {} if no quantity needs it.
       lr: the member's learning rate, scalar.
-      seed, step: integer scalars; batch, augmentation and noise follow from them.
+      seed, step: integer scalars that determine batch, augmentation and noise.
     """
 
     params: Any
@@ -43,9 +43,9 @@ class Snapshot(NamedTuple):
 def askable(names: Sequence[str], norm: str, norms: Iterable[str]) -> tuple[str, ...]:
     """The quantities of ``names`` that are measured in a cell with ``norm``.
 
-    Quantities that describe norm layers are skipped for networks without norm layers.
-    If none of ``norms``, those of all cells, has such layers, they stay, so that asking
-    for one is refused later.
+    Quantities that describe norm layers are skipped in cells without norm layers. If no
+    cell has such layers (``norms`` are those of all cells), they are kept, so that a
+    later check raises UserError.
     """
     if NORMS[norm].blocks or not any(NORMS[other].blocks for other in norms):
         return tuple(names)
@@ -53,7 +53,7 @@ def askable(names: Sequence[str], norm: str, norms: Iterable[str]) -> tuple[str,
 
 
 def site_of(network: Network, settings: ProbeSettings) -> Site:
-    """What is the same at every point of the cell; traces the network once.
+    """What is the same at every point of the cell. Traces the network once.
 
     Raises:
       UserError: the norm does not fit the network.
@@ -97,12 +97,12 @@ def site_of(network: Network, settings: ProbeSettings) -> Site:
 
 
 def _before(norm: str, calls: list[str], layers: list[str]) -> str:
-    """The last layer with parameters that was called before the norm layer."""
+    """The last layer with parameters that runs before the norm layer."""
     return [x for x in calls[: calls.index(norm)] if x in layers][-1]
 
 
 def _the_members(lr: jax.Array, step: jax.Array) -> jax.Array:
-    """The learning rate of a step under an optimizer without a schedule."""
+    """The learning rate of a step, for an optimizer without a schedule."""
     return lr
 
 
@@ -111,17 +111,17 @@ def make_measure(
 ) -> Callable[..., Measured]:
     """``measure(snapshot, indices_B, data) -> {quantity: {field: array}}``, one member.
 
-    Gradient and loss are on the batch ``indices_B`` of the snapshot's step, augmented
-    and with the noise of that step, under its own statistics; Hessians on the first
-    ``probe_images`` training images. Nothing of the state changes.
+    The gradient and the loss use the batch ``indices_B`` of the snapshot's step, with
+    that step's augmentation and noise, under batch statistics. Hessians use the first
+    ``probe_images`` training images. The state does not change.
 
     Args:
       names: the quantities.
-      site: what `site_of` says of the network.
-      rate: (the member's learning rate, step) -> that of the step.
+      site: what `site_of` returned for the network.
+      rate: (the member's learning rate, step) -> the learning rate of that step.
 
     Raises:
-      UserError: one of the quantities cannot be measured there.
+      UserError: one of the quantities cannot be measured on this network.
     """
     check(names, site)
     size, task = site.settings.probe_images, network.task
@@ -174,9 +174,9 @@ def make_measure(
 def make_probe(
     names: Sequence[str], measured: Callable[..., Measured], step: Callable
 ) -> Callable[..., Measured]:
-    """``probe(state, indices_B, data)``: `make_measure`'s function while training.
+    """``probe(state, indices_B, data)``: `make_measure`'s function during training.
 
-    Where a quantity asks for the next point, it is where ``step`` goes from here.
+    If a quantity needs the next point, ``step`` computes it.
     """
 
     def probe(state: TrainState, indices_B: jax.Array, data: dict) -> Measured:

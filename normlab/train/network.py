@@ -22,13 +22,13 @@ from normlab.train.state import init_variables
 
 @dataclass(frozen=True)
 class Network:
-    """What a cell trains, and evaluates and measures.
+    """The network that a cell trains, evaluates and measures.
 
     Attributes:
-      name: of the model, for messages.
+      name: the model's name, for messages.
       model: the Linen module, with ``norm``.
       norm: its norm.
-      task: of the dataset, a key of `normlab.train.losses.LOSSES`.
+      task: the dataset's task, a key of `normlab.train.losses.LOSSES`.
       image_shape: (H, W, C) of one image.
       scale: images -> x_NHWC float32, standardised.
       prepare: ``(key, images) -> x_NHWC``: standardised and augmented.
@@ -43,16 +43,16 @@ class Network:
     prepare: Callable[[jax.Array, jax.Array], jax.Array]
 
     def with_norm(self, norm: Any) -> nn.Module:
-        """The model, with another norm in the place of its own."""
+        """The model with another norm instead of its own."""
         return self.model.clone(norm=norm)
 
     def without_memory(self) -> nn.Module:
-        """The model, its running averages after a batch that batch's own statistics."""
+        """The model whose running averages are those of the latest batch alone."""
         options = dataclasses.replace(self.norm.options, norm_momentum=0.0)
         return self.with_norm(dataclasses.replace(self.norm, options=options))
 
     def initial(self, seed: jax.Array) -> Any:
-        """The variables before the first step, a function of the seed."""
+        """The variables before the first step. They depend only on the seed."""
         return init_variables(self.model, self.image_shape, seed)
 
 
@@ -62,11 +62,11 @@ def build_network(
     """The network of a cell, for the training images in ``dataset``.
 
     Args:
-      conv: the form of its convolutions, a name in `normlab.models.CONVS`; it
-        changes speed, and results by rounding only.
+      conv: the form of the convolutions, a name in `normlab.models.CONVS`. It changes
+        the speed, and results only by rounding.
 
     Raises:
-      UserError: an unknown model, norm or initialiser.
+      UserError: the model, the norm or the initialiser is unknown.
     """
     model = build_model(config, len(dataset.classes), conv=conv)
     scale, prepare = _preparation(dataset, config.standardize, config.augment)
@@ -98,7 +98,7 @@ def build_norm(config: CellConfig) -> Norm:
     """The cell's norm.
 
     Raises:
-      UserError: an unknown norm.
+      UserError: the norm is unknown.
     """
     return make_norm(
         config.norm, **{k: getattr(config, k) for k in named(NormSettings)}

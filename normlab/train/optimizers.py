@@ -1,8 +1,8 @@
-"""Optimizers by name, their hyperparameters in the optimizer's state.
+"""Optimizers by name, with their hyperparameters in the optimizer's state.
 
-``optax.inject_hyperparams`` keeps learning rate, momentum and weight decay as
-arrays in the state, so members of a sweep differ in data and not in program, and
-a checkpoint holds them.
+``optax.inject_hyperparams`` keeps the learning rate, momentum and weight decay as
+arrays in the state. So the members of a sweep differ in data and share one program, and
+a checkpoint contains their hyperparameters.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ import optax
 from normlab.cell import HYPERPARAMETERS
 from normlab.registry import Registry
 
-# Where optax counts the steps of a schedule.
+# The states in which optax counts the steps of a schedule.
 _SCHEDULES = ("ScaleByScheduleState", "WrappedScheduleState")
 
 
@@ -24,7 +24,7 @@ class Optimizer(NamedTuple):
 
     Attributes:
       make: ``(lr, momentum, weight_decay) -> optax's transformation``.
-      reads: the settings that it reads and others do not.
+      reads: the settings that only some optimizers read, and this one does.
     """
 
     make: Callable[..., optax.GradientTransformation]
@@ -71,13 +71,13 @@ OPTIMIZERS = Registry(
 
 
 def make_optimizer(name: str) -> optax.GradientTransformation:
-    """The optimizer ``name``; `with_hyperparameters` sets what a member needs.
+    """The optimizer ``name``; `with_hyperparameters` sets a member's values.
 
     Raises:
       UserError: ``name`` is unknown; the message lists the known ones.
     """
     make = OPTIMIZERS.find(name).make
-    # Numbers only start the state; every member overwrites them.
+    # These numbers only create the state. Every member overwrites them.
     return optax.inject_hyperparams(make)(**dict.fromkeys(HYPERPARAMETERS, 0.0))
 
 
@@ -95,15 +95,15 @@ def learning_rate(opt_state) -> jax.Array:
 def rate_at(
     tx: optax.GradientTransformation, lr: jax.Array, step: jax.Array
 ) -> jax.Array:
-    """The learning rate of the update after ``step`` others, scalar.
+    """The learning rate of the update after ``step`` earlier ones, scalar.
 
     It is ``lr``, unless the optimizer has a schedule of its own, made by optax. optax
-    does not tell the rate then. A first update at that step lowers a parameter of 0
-    whose gradient is 1 by the rate. This holds for all of `OPTIMIZERS`; Adam rounds it
-    by 1e-5 of it.
+    does not report the rate then. So this makes a first update at that step, of a
+    parameter of 0 whose gradient is 1: it decreases by the rate. This holds for all of
+    `OPTIMIZERS`; Adam adds a relative rounding error of 1e-5.
 
     Args:
-      tx: what `make_optimizer` made.
+      tx: an optimizer from `make_optimizer`.
     """
     parameter = jnp.zeros((), jnp.float32)
     state = tx.init(parameter)

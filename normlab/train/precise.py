@@ -1,4 +1,4 @@
-"""Precise batch norm: population statistics under fixed parameters."""
+"""Precise batch norm: population statistics with fixed parameters."""
 
 from collections.abc import Callable
 from typing import Any
@@ -32,21 +32,22 @@ def make_precise_statistics(
 ) -> Callable:
     """``precise(params, batch_stats, images) -> batch_stats`` over all the images.
 
-    Each layer sees inputs normalised by batch statistics, as in training. Batch
-    means are averaged and variances combined by the law of total variance, each
+    Each layer sees inputs normalised by batch statistics, as in training. Batch means
+    are averaged, and variances are combined by the law of total variance, with each
     batch weighted by its size (Wu & Johnson 2021, "Rethinking Batch in BatchNorm",
-    section 3), so the result is exact at the first norm whatever the batch size.
+    section 3). So the result is exact at the first norm, whatever the batch size.
 
-    Statistics of other names are averaged as the means are. That, too, is exact for
-    the moments of an lp norm. A maximum (p = inf) has no population to be precise
-    about, as it grows with the batch: what comes out is the mean over these batches.
+    Statistics with other names are averaged like means. This is exact for the moments
+    of an lp norm, too. A maximum (p = inf) grows with the batch, so it has no
+    population
+    value: the result is the mean over these batches.
 
     Args:
-      model: built with a norm momentum of 0, so that the running averages after a
-        batch are that batch's own statistics.
+      model: a model with a norm momentum of 0, so that the running averages after a
+        batch are the statistics of that batch.
       standardize: uint8 images -> float32.
       batch_size: images at a time.
-      noise: whether norms with noise add it, as the evaluation with them will.
+      noise: whether norms with noise add it, as the later evaluation will.
     """
 
     def precise(params, batch_stats, images):

@@ -1,4 +1,4 @@
-"""What a cell's products are computed in."""
+"""The precision in which a cell computes products."""
 
 import functools
 from collections.abc import Callable
@@ -7,8 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-# Name -> (what layers compute in; None is that of their inputs, how a backend may
-# round the inputs of float32 products).
+# Name -> (the dtype of layers, None for that of their inputs; how a backend may round
+# the inputs of float32 products).
 _PRECISIONS: dict[str, tuple[Any, str]] = {
     "float32": (None, "float32"),
     "tf32": (None, "tensorfloat32"),
@@ -17,12 +17,12 @@ _PRECISIONS: dict[str, tuple[Any, str]] = {
 
 
 def layer_dtype(precision: str) -> Any:
-    """The ``dtype`` of a model's layers, None for that of images and parameters."""
+    """The ``dtype`` of a model's layers; None means that of images and parameters."""
     return _PRECISIONS[precision][0]
 
 
 def products_in(precision: str, function: Callable) -> Callable:
-    """``function``, its products traced under ``precision``.
+    """``function``, with its products traced under ``precision``.
 
     Without it a GPU rounds the inputs of float32 products to TF32's 10 bits. A CPU
     computes float32 products in full either way.

@@ -24,7 +24,7 @@ from normlab.train.step import make_step, step_metrics
 
 
 class Probe(NamedTuple):
-    """What a cell's members are measured by, while training.
+    """How a cell's members are measured during training.
 
     Attributes:
       site: what is the same at every point.
@@ -37,7 +37,7 @@ class Probe(NamedTuple):
 
 @dataclass(frozen=True)
 class Program:
-    """The functions of one member; `normlab.sweep` maps them over all.
+    """The functions of one member; `normlab.sweep` maps them over all members.
 
     Attributes:
       init: ``(seed, hyperparameters) -> state``.
@@ -45,7 +45,7 @@ class Program:
         `normlab.train.call`.
       evaluate: ``(state, indices_E, data) -> metrics``, see
         `normlab.train.evaluations`.
-      probe: of the cell's quantities; None if it has none.
+      probe: how the cell's quantities are measured; None if it has none.
       channels: ``(state, indices_B, data) -> {norm layer: statistics}``, see
         `normlab.train.channels`; None if the cell's norm has no groups to assign.
     """
@@ -58,7 +58,7 @@ class Program:
 
 
 def data_arrays(dataset: Dataset) -> dict[str, np.ndarray]:
-    """The arrays that `Program`'s functions take as ``data``; images stay uint8."""
+    """The arrays that `Program`'s functions take as ``data``. Images stay uint8."""
     return {
         "train_x": dataset.train_x,
         "train_y": dataset.train_y,
@@ -73,12 +73,12 @@ def build_program(
     """The program of a cell, for the training images in ``dataset``.
 
     Args:
-      conv: the form of its convolutions, a name in `normlab.models.CONVS`; it
-        changes speed, and results by rounding only.
+      conv: the form of the convolutions, a name in `normlab.models.CONVS`. It changes
+        the speed, and results only by rounding.
 
     Raises:
-      UserError: an unknown model, norm, initialiser or optimizer, or a norm that
-        does not fit the model's channels.
+      UserError: the model, norm, initialiser or optimizer is unknown, or the norm does
+        not fit the model's channels.
     """
     network = build_network(config, dataset, conv=conv)
     tx = make_optimizer(config.optimizer)
@@ -109,8 +109,9 @@ def build_measure(
     *,
     conv: str = "patches",
 ) -> tuple[Site, Callable]:
-    """Where quantities are measured, and `normlab.train.measure.make_measure`'s
-    function, under the cell's precision.
+    """(The site, and the function of `normlab.train.measure.make_measure` for it).
+
+    The function computes under the cell's precision.
 
     Raises:
       UserError: one of the quantities cannot be measured on this cell.

@@ -1,4 +1,4 @@
-"""The state of one member: all that varies over members is an array in it."""
+"""The state of one member. All that differs between members is an array in it."""
 
 from typing import Any
 
@@ -10,21 +10,21 @@ from flax import struct
 
 from normlab.train.optimizers import with_hyperparameters
 
-# Streams of a seed's randomness; the batch order has its own (normlab.data.batches).
+# Random streams of a seed. The batch order has its own (normlab.data.batches).
 _INIT, _AUGMENT, _NOISE, _PROBE = 0, 1, 2, 3
 
 
 @struct.dataclass
 class TrainState:
-    """Everything a member needs to go on, and nothing else.
+    """Everything that a member needs to continue, and nothing else.
 
     Attributes:
       step: updates done so far, int32 scalar.
       seed: the member's seed, uint32 scalar.
       params: the parameters.
-      batch_stats: batch norm's running averages, or the groups of a norm to which they
-        are assigned ({} where there is neither).
-      opt_state: optax's state, learning rate and weight decay among it.
+      batch_stats: batch norm's running averages, or the groups of a norm that takes
+        them from data ({} if there is neither).
+      opt_state: optax's state, with the learning rate and weight decay.
     """
 
     step: jax.Array
@@ -37,7 +37,7 @@ class TrainState:
 def init_variables(
     model: nn.Module, image_shape: tuple[int, int, int], seed: jax.Array
 ) -> Any:
-    """The variables of a member before the first step, a function of its seed."""
+    """The variables of a member before the first step. They depend only on its seed."""
     key = jax.random.fold_in(jax.random.key(seed), _INIT)
     images = jnp.zeros((1, *image_shape), jnp.float32)
     return model.init(key, images, statistics="batch")
@@ -54,7 +54,7 @@ def init_state(
 
     Args:
       image_shape: (H, W, C) of one image.
-      seed: integer scalar; initialisation depends on it alone.
+      seed: integer scalar; initialisation depends on nothing else.
       hyperparameters: ``lr``, ``momentum``, ``weight_decay``, scalars.
     """
     variables = init_variables(model, image_shape, seed)
@@ -69,18 +69,18 @@ def init_state(
 
 
 def augment_key(seed: jax.Array, step: jax.Array) -> jax.Array:
-    """The key of a step's augmentation: it depends on (seed, step) alone."""
+    """The key of a step's augmentation. It depends only on (seed, step)."""
     stream = jax.random.fold_in(jax.random.key(seed), _AUGMENT)
     return jax.random.fold_in(stream, step)
 
 
 def noise_key(seed: jax.Array, step: jax.Array) -> jax.Array:
-    """The key of a step's noise, for norms that have it: of (seed, step) alone."""
+    """The key of a step's noise, for norms with noise. Depends only on (seed, step)."""
     stream = jax.random.fold_in(jax.random.key(seed), _NOISE)
     return jax.random.fold_in(stream, step)
 
 
 def probe_key(seed: jax.Array, step: jax.Array) -> jax.Array:
-    """The key of what a measurement draws: it depends on (seed, step) alone."""
+    """The key of a measurement's random draws. It depends only on (seed, step)."""
     stream = jax.random.fold_in(jax.random.key(seed), _PROBE)
     return jax.random.fold_in(stream, step)

@@ -16,7 +16,7 @@ Step = Callable[[TrainState, Batch], tuple[TrainState, dict[str, jax.Array]]]
 
 
 def step_metrics(task: str) -> tuple[str, ...]:
-    """The metrics of a step; in a regression there is no accuracy among them."""
+    """The metrics of a step. A regression has no accuracy."""
     scored = LOSSES[task].right is not None
     return tuple(name for name in STEP_METRICS if scored or name != "batch_accuracy")
 
@@ -24,12 +24,12 @@ def step_metrics(task: str) -> tuple[str, ...]:
 def make_loss(model: nn.Module, task: str = "classification") -> Callable:
     """``loss(params, batch_stats, x_NHWC, targets, noise_key=None)``.
 
-    It returns ``(loss, (outputs, stats))``. The loss is that of the task over the
-    batch, under batch statistics; ``stats`` are the running averages after this batch.
-    A norm with noise draws it from ``noise_key``, and adds none without one.
+    It returns ``(loss, (outputs, stats))``. The loss is the task's loss over the batch,
+    under batch statistics. ``stats`` are the running averages after this batch. A norm
+    with noise draws it from ``noise_key``; without a key it adds none.
 
     Args:
-      task: of the dataset, a key of `normlab.train.losses.LOSSES`.
+      task: the dataset's task, a key of `normlab.train.losses.LOSSES`.
     """
     task_loss = LOSSES[task]
 
@@ -57,13 +57,13 @@ def make_step(
 
     Args:
       prepare: ``(key, images) -> x_NHWC float32``: standardises and augments.
-      task: of the dataset, a key of `normlab.train.losses.LOSSES`.
+      task: the dataset's task, a key of `normlab.train.losses.LOSSES`.
 
     Returns:
-      ``step(state, (images, targets))``. Its metrics are those at the
-      parameters *before* the update, on this batch: ``batch_loss``,
-      ``batch_accuracy`` (not in a regression; NaN where the loss is not finite) and
-      ``gradient_norm`` (l2, over all parameters).
+      ``step(state, (images, targets))``. Its metrics are measured on this batch, at the
+      parameters *before* the update: ``batch_loss``, ``batch_accuracy`` (none in a
+      regression; NaN if the loss is not finite) and ``gradient_norm`` (l2, over all
+      parameters).
     """
     right = LOSSES[task].right
     loss_and_gradient = jax.value_and_grad(make_loss(model, task), has_aux=True)

@@ -1,4 +1,4 @@
-"""A network whose norm layers can be watched, and pushed."""
+"""A network whose norm layers can be observed and perturbed."""
 
 import dataclasses
 from collections.abc import Callable
@@ -13,16 +13,17 @@ Moves = tuple[dict[str, jax.Array], dict[str, jax.Array]]
 
 @dataclasses.dataclass(eq=False)
 class TappedNorm:
-    """A norm that notes the inputs and outputs of its layers.
+    """A norm that records the inputs and outputs of its layers.
 
-    It stands where a `normlab.norms.Norm` stands. Made anew for every application of
-    the network, as it holds that application's arrays.
+    It replaces a `normlab.norms.Norm`. Make a new one for every application of the
+    network, because it holds that application's arrays.
 
     Attributes:
       norm: the norm itself.
-      moves: what is added to the input and to the output of the layer of that name;
-        a derivative by it is one by the layer's input or output.
-      before, after: what the layers saw and gave, by name in the order of the calls.
+      moves: what to add to the input and the output of the layer with that name. The
+        derivative by it is the derivative by the layer's input or output.
+      before, after: the inputs and outputs of the layers, by name, in the order of the
+        calls.
     """
 
     norm: Callable[..., Callable[..., jax.Array]]

@@ -68,7 +68,7 @@ def test_info_finds_altered_data(fake, tmp_path):
         last = file.read(1)[0]
         file.seek(-1, 2)
         file.write(bytes([last ^ 1]))
-    assert "is damaged: train_x has sha256 " in text() and "this mends it" in text()
+    assert "is damaged: train_x has sha256 " in text() and "to repair it" in text()
 
 
 def test_a_refused_archive_from_the_shell(fake, tmp_path):

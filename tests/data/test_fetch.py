@@ -67,5 +67,5 @@ def test_npm_says_nothing_and_does_nothing(tmp_path, npm):
 
 def test_npm_is_not_there(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", os.fspath(tmp_path))
-    with pytest.raises(UserError, match="no npm command"):
+    with pytest.raises(UserError, match="npm is not installed"):
         fetch.npm(tmp_path)

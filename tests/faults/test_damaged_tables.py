@@ -139,7 +139,7 @@ def test_a_damaged_record_is_made_again(whole, tmp_path, tally):
     text = record.read_text()
     assert text.count('"lr": 0.1') == 1
     record.write_text(text.replace('"lr": 0.1', '"lr": 0.3'))
-    refusal = r"cell\.json is damaged.*without the file, the same command makes it"
+    refusal = r"cell\.json is damaged.*remove it, and the same command writes it"
     with pytest.raises(UserError, match=refusal):
         small.tables(paths)
     with pytest.raises(UserError, match=refusal):

@@ -73,7 +73,7 @@ def test_it_goes_on_with_fewer_and_keeps_what_was_recorded(
     monkeypatch.setattr(Population, work, limited)
     paths = CellPaths(tmp_path / "cell")
     run_cell(PLAN, paths, small.OPTIONS, tiny.Silent())
-    assert f"{PLAN.name}: out of memory: now 2 at once" in caplog.text
+    assert f"{PLAN.name}: out of memory; now 2 at once" in caplog.text
     record = json.loads(paths.config.read_text())
     assert (record["status"], record["member_chunk"]) == ("complete", 2)
     assert 0 < record["steps_run"] < 14  # the second try went on
@@ -93,6 +93,4 @@ def test_a_recorded_chunk_that_memory_no_longer_holds_is_not_kept(monkeypatch, c
     assert again(2**23) == 3
     assert not caplog.text
     assert again(2**21) == 1
-    assert (
-        "began with 3 members at once, which need 3 MiB where 2 are fr" in caplog.text
-    )
+    assert "with 3 members at once, which need 3 MiB, but only 2 MiB" in caplog.text

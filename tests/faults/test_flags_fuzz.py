@@ -296,7 +296,7 @@ def test_any_flagfiles(untraced, tmp_path_factory, first, second):
         (b"--flagfile", "names no file"),
         (b"--flagfile=/dev/zero", "more than 1000000 bytes"),
         (b"--steps=3\n" * 20_000, "more than 10000 lines"),
-        (b"\xff\xfe-\0-\0", "is no text"),
+        (b"\xff\xfe-\0-\0", "is not text"),
         (b"\xef\xbb\xbf# saved by an editor\r\n--lr=1\r\n", ""),
     ],
 )

@@ -99,7 +99,7 @@ def test_cells_of_odd_names(run, name):
 @pytest.mark.parametrize("cells", [{}, "abc", 5, None])
 def test_cells_that_are_no_list(run, cells):
     edit(run.sweep, lambda sweep: sweep.update(cells=cells))
-    with pytest.raises(UserError, match="no list"):
+    with pytest.raises(UserError, match="not a list"):
         load(run.root)
 
 

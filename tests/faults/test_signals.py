@@ -120,7 +120,7 @@ def test_a_command_ends_in_one_line(signum, tmp_path, monkeypatch, capsys, tally
     said = f"normlab.sweep: stopped by {name} at step 1 of batch. Run the same command"
     assert capsys.readouterr().err.splitlines()[-1].startswith(said)
     assert small.sweep(out) == 0
-    assert "goes on from step 1 of 6" in capsys.readouterr().err
+    assert "continues from step 1 of 6" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("signum", BOTH)

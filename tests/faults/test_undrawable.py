@@ -189,7 +189,7 @@ def test_a_run_is_complete_without_it(three, tmp_path, capsys, tally):
     told = [line for line in err.splitlines() if "cannot be drawn" in line]
     assert len(told) == 1 and "Traceback" not in err
     assert told[0].startswith(f"{sweep.PROGRAM}: figure {ONE} cannot be drawn (")
-    assert told[0].endswith(f"python -m normlab.figures --run={paths.root} tries again")
+    assert told[0].endswith(f"again: python -m normlab.figures --run={paths.root}")
     assert small.sweep(tmp_path / "run", norm="none", steps=4) == 0
     assert "complete: nothing is left to run" in capsys.readouterr().out
 

@@ -18,59 +18,59 @@ COMMANDS = commands()
 
 # Word -> what the line says.
 SLIPS = {
-    "--out=runs/x # note": "a comment needs a line of its own; was --out=runs/x meant?",
-    "--out=runs/x\t# note": "was --out=runs/x meant?",
-    "--out=runs/x #": "was --out=runs/x meant?",
-    "--out=runs/x #3": "was --out=runs/x meant?",
-    "--out=runs/x // note": "of its own; was --out=runs/x meant?",
-    "--out= # where?": "was --out= meant?",
-    "--lr=0.1 # note": "a comment needs a line of its own; was --lr=0.1 meant?",
-    "--norm=batch,none  # both": "was --norm=batch,none meant?",
-    "runs/x # note": "was runs/x meant?",
-    "--out='a b'": "quotes would be a part of it; was --out=a b meant?",
-    '--out="a b"': "was --out=a b meant?",
-    "--out= 'a b'": "was --out=a b meant?",
-    "--out='it's'": "was --out=it's meant?",
-    "--out=runs/'a b'": "was --out=runs/a b meant?",
-    '--out="runs"/a': "was --out=runs/a meant?",
-    '--out="runs/a"': "was --out=runs/a meant?",
-    '"--out=a b"': "was --out=a b meant?",
-    "--out=“a b”": "was --out=a b meant?",
-    "'a b'": "was a b meant?",
-    "--norm='batch'": "was --norm=batch meant?",
+    "--out=runs/x # note": "needs a line of its own; did you mean --out=runs/x?",
+    "--out=runs/x\t# note": "did you mean --out=runs/x?",
+    "--out=runs/x #": "did you mean --out=runs/x?",
+    "--out=runs/x #3": "did you mean --out=runs/x?",
+    "--out=runs/x // note": "of its own; did you mean --out=runs/x?",
+    "--out= # where?": "did you mean --out=?",
+    "--lr=0.1 # note": "a comment needs a line of its own; did you mean --lr=0.1?",
+    "--norm=batch,none  # both": "did you mean --norm=batch,none?",
+    "runs/x # note": "did you mean runs/x?",
+    "--out='a b'": "quotes would become part of it; did you mean --out=a b?",
+    '--out="a b"': "did you mean --out=a b?",
+    "--out= 'a b'": "did you mean --out=a b?",
+    "--out='it's'": "did you mean --out=it's?",
+    "--out=runs/'a b'": "did you mean --out=runs/a b?",
+    '--out="runs"/a': "did you mean --out=runs/a?",
+    '--out="runs/a"': "did you mean --out=runs/a?",
+    '"--out=a b"': "did you mean --out=a b?",
+    "--out=“a b”": "did you mean --out=a b?",
+    "'a b'": "did you mean a b?",
+    "--norm='batch'": "did you mean --norm=batch?",
     "--out=a --num_seeds=2": "each flag needs a line of its own; "
-    "was --out=a and --num_seeds=2 meant?",
-    "--out=a --dry_run": "was --out=a and --dry_run meant?",
-    "--out=a -lr=2": "was --out=a and -lr=2 meant?",
-    "--out=a  --lr=1  --steps=3": "was --out=a and --lr=1 and --steps=3 meant?",
-    "--dry_run --out=a": "was --dry_run and --out=a meant?",
-    "--out=a —num_seeds=2": "was --out=a and —num_seeds=2 meant?",
-    "--out='a": "a quote is opened, and not closed",
-    "--out=a b --steps=3": "was --out=a b and --steps=3 meant?",
-    "--out=a \\": "a line needs no backslash at its end; was --out=a meant?",
-    "--out=a\\": "was --out=a meant?",
-    "--out=a && x": "this is no line of a shell; was --out=a meant?",
-    "--out=a || x": "this is no line of a shell; was --out=a meant?",
-    "--out=a &&x": "was --out=a meant?",
-    "--out=a &": "was --out=a meant?",
-    "--out=a > log": "this is no line of a shell; was --out=a meant?",
-    "--out=a >log": "was --out=a meant?",
-    "--out=a >> log": "was --out=a meant?",
-    "--out=a 2>&1": "was --out=a meant?",
-    "--out=a 2> log": "was --out=a meant?",
-    "--out=a &> log": "was --out=a meant?",
-    "--out=a < b": "was --out=a meant?",
-    "--out=a b > log": "was --out=a b meant?",
-    "--out=a > log 2>&1 &": "was --out=a meant?",
-    "--lr=0.1 > log": "was --lr=0.1 meant?",
+    "did you mean --out=a and --num_seeds=2?",
+    "--out=a --dry_run": "did you mean --out=a and --dry_run?",
+    "--out=a -lr=2": "did you mean --out=a and -lr=2?",
+    "--out=a  --lr=1  --steps=3": "did you mean --out=a and --lr=1 and --steps=3?",
+    "--dry_run --out=a": "did you mean --dry_run and --out=a?",
+    "--out=a —num_seeds=2": "did you mean --out=a and —num_seeds=2?",
+    "--out='a": "a quote is opened but not closed",
+    "--out=a b --steps=3": "did you mean --out=a b and --steps=3?",
+    "--out=a \\": "a line must not end with a backslash; did you mean --out=a?",
+    "--out=a\\": "did you mean --out=a?",
+    "--out=a && x": "shell syntax does not work here; did you mean --out=a?",
+    "--out=a || x": "shell syntax does not work here; did you mean --out=a?",
+    "--out=a &&x": "did you mean --out=a?",
+    "--out=a &": "did you mean --out=a?",
+    "--out=a > log": "shell syntax does not work here; did you mean --out=a?",
+    "--out=a >log": "did you mean --out=a?",
+    "--out=a >> log": "did you mean --out=a?",
+    "--out=a 2>&1": "did you mean --out=a?",
+    "--out=a 2> log": "did you mean --out=a?",
+    "--out=a &> log": "did you mean --out=a?",
+    "--out=a < b": "did you mean --out=a?",
+    "--out=a b > log": "did you mean --out=a b?",
+    "--out=a > log 2>&1 &": "did you mean --out=a?",
+    "--lr=0.1 > log": "did you mean --lr=0.1?",
     "--out=a num_seeds=2": "each flag needs a line of its own; "
-    "was --out=a and --num_seeds=2 meant?",
-    "--out=a num_seeds = 2": "was --out=a and --num_seeds = 2 meant?",
-    "--out=a  lr=0.1 momentum=0.9": "--out=a and --lr=0.1 and --momentum=0.9 meant?",
-    "--out=a -dry_run": "was --out=a and -dry_run meant?",
-    "--out=a -num_seeds 2": "was --out=a and -num_seeds 2 meant?",
-    "--out=a -nodry_run": "was --out=a and -nodry_run meant?",
-    "--lr=0.1 momentum=0.9": "was --lr=0.1 and --momentum=0.9 meant?",
+    "did you mean --out=a and --num_seeds=2?",
+    "--out=a num_seeds = 2": "did you mean --out=a and --num_seeds = 2?",
+    "--out=a  lr=0.1 momentum=0.9": "mean --out=a and --lr=0.1 and --momentum=0.9?",
+    "--out=a -dry_run": "did you mean --out=a and -dry_run?",
+    "--out=a -num_seeds 2": "did you mean --out=a and -num_seeds 2?",
+    "--out=a -nodry_run": "did you mean --out=a and -nodry_run?",
+    "--lr=0.1 momentum=0.9": "did you mean --lr=0.1 and --momentum=0.9?",
     "--out=$HOME/runs": "variables and commands are not expanded here",
     "--out=runs/${USER}": "variables and commands are not expanded here",
     "--out=runs/$(date)": "variables and commands are not expanded here",
@@ -157,7 +157,8 @@ def test_no_command_makes_such_a_folder(slip, tmp_path, monkeypatch, tally):
         tally["slips"] += 1
         ended = call(f"normlab.{name}", COMMANDS[f"normlab.{name}"], words)
         assert ended.status == 1 and ended.err.count("\n") == 1
-        assert "meant?" in ended.err or "not expanded" in ended.err, (name, ended.err)
+        suggested = "did you mean" in ended.err or "not expanded" in ended.err
+        assert suggested, (name, ended.err)
     assert [path.name for path in tmp_path.iterdir()] == ["f"]
 
 
@@ -173,14 +174,14 @@ GIVEN = [
 @pytest.mark.parametrize(
     "value, said",
     {
-        "": "names nothing; give a path, or leave the flag out",
-        " ": "names nothing; give a path, or leave the flag out",
-        "a\nb": "'a\\nb': a control character is in it",
-        "a\tb": "'a\\tb': a control character is in it",
-        "a\x1b[31mb": "a control character is in it",
-        "a\x7fb": "a control character is in it",
-        "a\x85b": "a control character is in it",
-        "a\u2028b": "a control character is in it",
+        "": "is empty; give a path, or leave the flag out",
+        " ": "is empty; give a path, or leave the flag out",
+        "a\nb": "'a\\nb': it contains a control character",
+        "a\tb": "'a\\tb': it contains a control character",
+        "a\x1b[31mb": "it contains a control character",
+        "a\x7fb": "it contains a control character",
+        "a\x85b": "it contains a control character",
+        "a\u2028b": "it contains a control character",
     }.items(),
 )
 def test_what_names_no_path(value, said, tmp_path, monkeypatch, tally):
@@ -229,7 +230,7 @@ def test_a_command_of_one_run_is_given_one(name, words, tmp_path, monkeypatch, t
     (tmp_path / "none").write_text("# nothing\n", encoding="utf-8")
     (tmp_path / "two").write_text("--run=A\n--run=B\n", encoding="utf-8")
     ended = call(f"normlab.{name}", COMMANDS[f"normlab.{name}"], words)
-    said = "error: --run=A --run=B: this command is about one run; give one\n"
+    said = "error: --run=A --run=B: this command takes one run; give one\n"
     assert (ended.status, ended.err) == (1, f"normlab.{name}: {said}")
 
 
@@ -239,7 +240,7 @@ def test_the_command_line_replaces_a_flagfiles_run(tmp_path):
     words = expand([f"--flagfile={file}", "--run=B"], ["run"])
     assert words == ["--run=A", "--run=B"]
     file.write_text("--run = A\n --run =B\n", encoding="utf-8")
-    with pytest.raises(UserError, match="--run=A --run=B: this command is about one"):
+    with pytest.raises(UserError, match="--run=A --run=B: this command takes one"):
         expand([f"--flagfile={file}"], ["run"])
     check_once(
         ["--run=A", "--run=A", "--runs=B", "run", "B", "--lr=1", "--lr=2"], ["run"]
@@ -261,7 +262,7 @@ def test_a_home_that_nobody_has():
 
 def test_bytes_that_are_no_text():
     check_text("Läufe 実験")
-    with pytest.raises(UserError, match=r"'L\\udce4ufe' is no text in UTF-8$"):
+    with pytest.raises(UserError, match=r"'L\\udce4ufe' is not text in UTF-8$"):
         check_text("L\udce4ufe")
 
 
@@ -278,5 +279,5 @@ def test_letters_that_names_cannot_have(text, tmp_path):
         capture_output=True,
         encoding="utf-8",
     )
-    said = f"{text!a} is no text in ASCII; PYTHONUTF8=1 makes Python use UTF-8"
+    said = f"{text!a} is not text in ASCII; PYTHONUTF8=1 makes Python use UTF-8"
     assert done.stderr.splitlines()[-1].endswith(said)

@@ -104,7 +104,7 @@ def test_the_compiler_measures_where_the_bound_leaves_members_out(
     (tight,) = make_plan(config, options).cells
     assert tight.footprint.measured
     assert tight.footprint.working < free.footprint.working
-    assert "as the compiler measured" in tight.member_chunk_why
+    assert "measured by the compiler" in tight.member_chunk_why
     assert tight.member_chunk > 8  # what the bound alone would have let in
 
 
@@ -135,7 +135,7 @@ def test_choose_chunk(asked, members, fits, size):
     available = int(fits * 1000 / memory._SHARE) + 10
     found, why = choose_member_chunk(asked, members, footprint, "vmap", available)
     assert found == size
-    assert ("asked for" in why) == (asked != "auto")
+    assert ("as requested" in why) == (asked != "auto")
 
 
 def test_available_memory():

@@ -119,4 +119,4 @@ def test_an_unknown_execution():
 def test_auto_is_told_by_the_platform_and_a_wish_is_granted():
     assert choose_execution("auto", "cpu")[0] == "map"
     assert choose_execution("auto", "gpu")[0] == "vmap"
-    assert choose_execution("loop", "gpu") == ("loop", "asked for")
+    assert choose_execution("loop", "gpu") == ("loop", "as requested")

@@ -133,7 +133,7 @@ def test_all_damaged_is_none(stored, tmp_path, caplog):
         path.write_bytes(b"")
     assert load_newest(copy, tree()) is None
     assert caplog.text.count("falling back") == 2
-    assert "none before it: falling back to step 0" in caplog.text
+    assert "no earlier one: falling back to step 0" in caplog.text
     assert not numbered(copy)
     save(copy, 2, tree(), keep=2)  # the step can be saved again
     assert newest_step(copy) == 2
@@ -222,7 +222,7 @@ def test_another_state_is_refused_and_left_alone(tmp_path):
         {"a": np.zeros((2, 3), np.int32)},
         {"a": np.zeros((2, 3), np.float32), "b": np.zeros(2, np.float32)},
     ):
-        with pytest.raises(UserError, match="holds another state") as caught:
+        with pytest.raises(UserError, match="another kind of state") as caught:
             load_newest(tmp_path, like)
         assert type(caught.value) is UserError
     assert (tmp_path / "3").is_dir()  # a sound state is never set aside

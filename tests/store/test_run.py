@@ -67,14 +67,14 @@ def test_a_run_from_before_a_setting_came_goes_on(paths):
     assert len(read_json(paths.sweep)["sessions"]) == 2
     with pytest.raises(UserError, match=r"--grouping: \['sequential'\] there"):
         start(paths, {"started": "third"}, grouping=("random",))
-    with pytest.raises(UserError, match="eval_epochs: 1.0 there, 0.5 asked for"):
+    with pytest.raises(UserError, match="eval_epochs: 1.0 there, 0.5 requested"):
         start(paths, {"started": "third"}, eval_epochs=0.5)
 
 
 def test_a_renamed_setting_is_told_by_its_new_name(paths):
     start(paths, {"started": "first"})
     assert read_json(paths.sweep)["config"]["bn_eval"] == ["running"]
-    message = r"--eval_statistics: \['running'\] there, \['batch'\] asked for"
+    message = r"--eval_statistics: \['running'\] there, \['batch'\] requested"
     with pytest.raises(UserError, match=message):
         start(paths, {"started": "second"}, eval_statistics=("batch",))
 
@@ -95,8 +95,8 @@ def test_another_configuration_is_refused(paths, session):
     with pytest.raises(UserError) as caught:
         start(paths, session, lr=(0.01, 0.1))
     message = str(caught.value)
-    assert f"--out={paths.root} holds another configuration" in message
-    assert "--lr: [0.001] there, [0.01, 0.1] asked for" in message
+    assert f"--out={paths.root} has another configuration" in message
+    assert "--lr: [0.001] there, [0.01, 0.1] requested" in message
     assert "choose another --out" in message
     assert paths.sweep.read_bytes() == before
 
@@ -113,7 +113,7 @@ def test_foreign_files_are_left_alone(paths):
     paths.root.mkdir()
     thesis = paths.root / "thesis.tex"
     thesis.write_text("mine")
-    with pytest.raises(UserError, match="holds files that are not a run's"):
+    with pytest.raises(UserError, match="contains files of something else"):
         start(paths, {"started": "first"})
     assert list(paths.root.iterdir()) == [thesis]
 
@@ -214,7 +214,7 @@ def test_a_lost_record_is_made_again(paths):
     start(paths, {"started": "first"})
     write_cell(paths.cell(CELLS[0].id), CELLS[0], "complete")
     paths.sweep.unlink()
-    with pytest.raises(UserError, match="are those of another configuration"):
+    with pytest.raises(UserError, match="belong to another configuration"):
         open_run(paths, CONFIG, CELLS[1:], write(CONFIG), {"started": "second"})
     start(paths, {"started": "second"})
     assert [x["started"] for x in read_json(paths.sweep)["sessions"]] == ["second"]

@@ -160,6 +160,6 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path):
     run = write_run(tmp_path / "run", CELLS)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine").write_text("mine")
-    with pytest.raises(UserError, match="holds something"):
+    with pytest.raises(UserError, match="is not empty"):
         thin(run.root, tmp_path / "out")
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["mine"]

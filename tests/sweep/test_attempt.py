@@ -125,7 +125,7 @@ def test_a_damaged_record_is_left_to_its_reader(paths):
     paths.config.write_text(text)
     for _ in range(2):
         found = attempt(CELL, paths, lambda: tiny.plan(CELL), OPTIONS)
-        assert found.state == "failed" and "without the file" in found.reason
+        assert found.state == "failed" and "remove it" in found.reason
         assert paths.config.read_text() == text
 
 

@@ -368,7 +368,7 @@ def test_a_wish_or_another_mode_is_not_overruled_by_the_record(caplog):
     assert again(record | {"member_chunk": None}) == (2, 2)
     assert not caplog.text
     assert again(record | {"devices": 99}) == (3, 1)
-    assert "--devices=99, which is not available; goes on with 1" in caplog.text
+    assert "--devices=99, which is not available; using 1" in caplog.text
 
 
 class OutOfMemory:
@@ -419,7 +419,7 @@ def test_out_of_memory_half_way_goes_on_from_the_checkpoint(
         == max(step for member_chunk, step in memory.tried if member_chunk == 3)
         > 0
     )
-    assert "goes on from step" in stream.getvalue()
+    assert "continues from step" in stream.getvalue()
     # Every step of the one cell is counted once.
     assert (progress._cell, progress._done) == (1, CELL.member_steps)
 

@@ -72,7 +72,7 @@ def test_work_of_an_earlier_run_is_neither_speed_nor_ahead(clock):
     bar.end()
     bar.close()
     lines = stream.getvalue().splitlines()
-    assert lines[0] == "batch: goes on from step 60 of 100"
+    assert lines[0] == "batch: continues from step 60 of 100"
     paces = [line for line in lines if "left" in line]
     assert len(paces) == 140
     assert paces[0].startswith("cell 2/3 batch, step 61/100")
@@ -104,7 +104,7 @@ def test_a_terminal_gets_a_bar_that_ends_full():
     bar.close()
     shown = stream.getvalue()
     assert "compiled training in 1.0 s\n" in shown
-    assert "goes on from step 60 of 100\n" in shown
+    assert "continues from step 60 of 100\n" in shown
     assert "600/600" in shown and "100%" in shown
 
 

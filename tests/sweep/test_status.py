@@ -56,7 +56,7 @@ def test_a_line_a_cell(paths):
     ]
     assert "2 members, 20 steps" in lines[1]
     host = socket.gethostname()
-    assert f"goes on from step 8 of 20, {host}, pid 7 was at step 10" in lines[2]
+    assert f"continues from step 8 of 20, {host}, pid 7 was at step 10" in lines[2]
     assert lines[3].endswith("waiting")
     assert len({line.index(line.split()[1]) for line in lines[1:4]}) == 1  # aligned
     # 40 of A and 16 of B, C taken to be as long as they are: 56 of 120.

@@ -1,6 +1,6 @@
-"""CIFAR archives, or folders of what was in them -> arrays. Nothing in them is trusted.
+"""Reads CIFAR archives, or folders extracted from them. Nothing in them is trusted.
 
-To add a kind: a file with a `Kind`, and a line in KINDS.
+To add a kind, write a file with a `Kind`, and a line in KINDS.
 """
 
 from pathlib import Path
@@ -18,13 +18,13 @@ KINDS: tuple[Kind, ...] = (binary.KIND, pickled.KIND, sheets.KIND)
 def read_archive(path: Path, spec: Spec) -> Arrays:
     """The arrays of an archive, in the published order, checked by digest.
 
-    The kind is told by what the archive contains, not by its name. A folder into which
-    one was extracted, or that has such a folder in it, is read alike.
+    The contents determine the kind, not the name. A folder into which an archive was
+    extracted can be read as well, and so can a folder that contains such a folder.
 
     Raises:
-      UserError: not there, truncated, altered, of no known kind, or with anything
-        in it that the published archives do not have (links, paths that lead out,
-        members far too large, pickles of other things than arrays).
+      UserError: the archive is missing, truncated, altered or of an unknown kind, or
+        contains anything that the published archives do not (links, paths that lead
+        out, members that are far too large, pickles of anything but arrays).
     """
     try:
         return _read(path, spec)
@@ -34,7 +34,7 @@ def read_archive(path: Path, spec: Spec) -> Arrays:
 
 
 def _size(path: Path) -> str:
-    """How many bytes a file has, if its name is that of an archive that has others."""
+    """A note on a file's size, if its name is that of a published archive."""
     for kind in KINDS:
         if path.name == kind.archive and kind.size and path.is_file():
             size = path.stat().st_size
@@ -57,11 +57,11 @@ def _read(path: Path, spec: Spec) -> Arrays:
         what = "a folder with the files of none" if is_folder else "none"
         raise NoArchive(f"it is {what} of the known archives ({names})")
     if len(found_kinds) > 1:
-        raise UserError("it mixes the files of several archives")
+        raise UserError("it contains files of several archives")
     kind = found_kinds.pop()
     missing = [name for name in kind.members(spec) if name not in members]
     if missing:
-        raise UserError(f"{missing[0]} is missing in it")
+        raise UserError(f"it lacks {missing[0]}")
     arrays = kind.decode(members, spec)
     fault = spec.fault(arrays)
     if fault:

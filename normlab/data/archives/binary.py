@@ -20,7 +20,7 @@ def members(spec: Spec) -> tuple[str, ...]:
 
 
 def decode(contents: Mapping[str, bytes], spec: Spec) -> Arrays:
-    """The arrays; a UserError if a file has not exactly ``spec.rows`` rows."""
+    """The arrays; a UserError unless every file has exactly ``spec.rows`` rows."""
     images, labels = [], []
     for name in members(spec):
         row_bytes = 1 + spec.image_bytes

@@ -1,4 +1,4 @@
-"""Reads chosen files of a folder into which an archive was extracted."""
+"""Reads chosen files from a folder into which an archive was extracted."""
 
 import stat
 from pathlib import Path, PurePosixPath
@@ -9,15 +9,15 @@ from normlab.errors import UserError
 
 
 def read_members(path: Path, wanted: frozenset[str], spec: Spec) -> dict[str, bytes]:
-    """The contents of the wanted members, those that are there.
+    """The contents of the wanted members that exist.
 
-    The folder is the one that holds what was extracted, or the one in which it lies. It
-    may itself be a link, since the user named it; in it no link is followed. Whatever
-    else is in it is not looked at.
+    ``path`` is the folder with the extracted files, or the folder that contains that
+    one. It may be a link, because the user named it; links inside it are not followed.
+    Other files in it are ignored.
 
     Raises:
-      UserError: one cannot be read, is no plain file, is far too large, or is there
-        twice.
+      UserError: a member cannot be read, is not a regular file, is far too large, or
+        occurs twice.
     """
     contents: dict[str, bytes] = {}
     for name in sorted(wanted):
@@ -33,13 +33,13 @@ def read_members(path: Path, wanted: frozenset[str], spec: Spec) -> dict[str, by
 
 
 def _content(path: Path, inside: PurePosixPath, most: int) -> bytes | None:
-    """The bytes of a file, or None where there is none."""
+    """The bytes of a file, or None if it does not exist."""
     try:
         for step in (*reversed(inside.parents[:-1]), inside):
             if (path / step).is_symlink():
                 raise UserError(f"{step} in it is a link, which is not followed")
         if not stat.S_ISREG((path / inside).lstat().st_mode):
-            raise UserError(f"{inside} in it is no plain file")
+            raise UserError(f"{inside} in it is not a regular file")
         with (path / inside).open("rb") as file:
             content = file.read(most + 1)
     except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""What a kind of archive is, and what two of them share."""
+"""What defines a kind of archive, and what several kinds share."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from normlab.errors import UserError
 
 
 class NoArchive(UserError):
-    """What is named is no archive, or cannot be read; to fetch it again is no help."""
+    """It is not an archive, or cannot be read. Fetching it again would not help."""
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,10 @@ class Kind:
     """One kind of archive.
 
     Attributes:
-      archive: the name under which it is published, for messages.
-      members: the paths it must contain, for a spec.
-      decode: contents by path -> arrays; raises UserError on anything unexpected.
-      size: bytes of the published archive, where they are known.
+      archive: the name of the published archive, for messages.
+      members: the paths that it must contain, for a spec.
+      decode: contents by path -> arrays; raises UserError for anything unexpected.
+      size: the size of the published archive in bytes, if it is known.
     """
 
     archive: str

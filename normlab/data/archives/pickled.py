@@ -1,10 +1,11 @@
 """``cifar-10-python.tar.gz``: pickled dicts, read without trusting the pickles.
 
-A pickle may name any function and have it called. Those published name NumPy's array
-constructors alone, and here even these names resolve to the small stand-ins below:
-nothing of NumPy or of any other library is reachable from a pickle. Before one is run
-it is read through: only the instructions that such a dict needs may be in it, not many
-more of them than it has images, and no place in memory far from the others.
+A pickle may name any function and call it. The published pickles name only NumPy's
+array constructors. Here even these names resolve to the small stand-ins below, so a
+pickle can reach nothing of NumPy or of any other library. Before a pickle runs, its
+instructions
+are checked: only those that such a dict needs are allowed, not many more than it has
+images, and no memo index far from the others.
 """
 
 import io
@@ -38,13 +39,13 @@ class _Array:
 
 
 class _Uint8:
-    """Stands in for ``numpy.dtype("u1")``, the only type admitted."""
+    """Stands in for ``numpy.dtype("u1")``, the only type allowed."""
 
     def __setstate__(self, state: tuple) -> None:
-        """Byte order and alignment, which a byte does not have."""
+        """Takes byte order and alignment, which a byte does not have."""
 
 
-# A pickle may set attributes of what it names, and of these there are none to set.
+# A pickle may set attributes of whatever it names. These objects have none to set.
 class _Reconstruct:
     __slots__ = ()
 
@@ -62,7 +63,7 @@ class _Dtype:
 
 
 class _Encode:
-    """How Python 3 writes bytes in pickles of protocol 2."""
+    """Decodes bytes as Python 3 writes them in pickles of protocol 2."""
 
     __slots__ = ()
 
@@ -80,8 +81,8 @@ _ADMITTED = {
     ("_codecs", "encode"): _Encode(),
 }
 
-# The instructions of `pickletools` for dicts, lists, tuples, bytes, text and numbers
-# in protocol 2, and those with which NumPy's arrays are made.
+# The instructions of `pickletools` for dicts, lists, tuples, bytes, text and numbers in
+# protocol 2, and those that create NumPy's arrays.
 _INSTRUCTIONS = """
     PROTO STOP MARK EMPTY_DICT SETITEM SETITEMS EMPTY_LIST APPEND APPENDS EMPTY_TUPLE
     TUPLE TUPLE1 TUPLE2 TUPLE3 NONE NEWTRUE NEWFALSE BININT BININT1 BININT2
@@ -107,7 +108,7 @@ def members(spec: Spec) -> tuple[str, ...]:
 
 
 def decode(contents: Mapping[str, bytes], spec: Spec) -> Arrays:
-    """The arrays; a UserError if a pickle holds anything but the published dict."""
+    """The arrays; a UserError unless each pickle contains only the published dict."""
     images, labels = [], []
     for name in members(spec):
         batch = _load(name, contents[name], spec)
@@ -122,14 +123,14 @@ def decode(contents: Mapping[str, bytes], spec: Spec) -> Arrays:
 
 
 def _check(content: bytes, spec: Spec) -> None:
-    """Raises an error if the pickle is anything but a dict of so many images."""
+    """Raises an error unless the pickle is a dict of the expected number of images."""
     most = 16 * spec.rows + 1000
     for count, (instruction, argument, _) in enumerate(pickletools.genops(content)):
         if instruction.name not in _INSTRUCTIONS:
             raise pickle.UnpicklingError(f"an instruction {instruction.name}")
         if count >= most:
             raise pickle.UnpicklingError("too many instructions")
-        # The unpickler would make room for all numbers below.
+        # The unpickler would allocate memory for all smaller indices.
         if "BINPUT" in instruction.name and int(argument or 0) > count:
             raise pickle.UnpicklingError(f"a place numbered {argument}")
 
@@ -140,11 +141,11 @@ def _load(name: str, content: bytes, spec: Spec) -> dict:
         batch = _Unpickler(io.BytesIO(content), encoding="bytes").load()
     except UserError:
         raise
-    # A damaged pickle may raise anything: it is a program of its own.
+    # A damaged pickle may raise anything, because it is a program.
     except Exception as error:
         raise UserError(f"{name} in it is a damaged pickle ({error})") from error
     if not isinstance(batch, dict):
-        raise UserError(f"{name} in it holds no dict")
+        raise UserError(f"{name} in it is not a dict")
     return batch
 
 

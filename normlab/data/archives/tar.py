@@ -10,8 +10,8 @@ from normlab.data.archives.kind import NoArchive
 from normlab.data.spec import Spec
 from normlab.errors import UserError
 
-# What the libraries raise; of a header that claims odd numbers, or that is one of very
-# many before a member, the last two.
+# What the libraries raise. The last two come from a header with odd numbers, or from
+# very many headers before a member.
 _CUT_OR_ALTERED = (
     EOFError,
     OSError,
@@ -24,7 +24,7 @@ _CUT_OR_ALTERED = (
 
 
 class _Capped(io.RawIOBase):
-    """A stream that refuses to give more than ``limit`` bytes."""
+    """A stream that raises UserError after more than ``limit`` bytes."""
 
     def __init__(self, stream: gzip.GzipFile, limit: int):
         self._stream, self._left = stream, limit
@@ -43,25 +43,26 @@ class _Capped(io.RawIOBase):
 def largest_member(spec: Spec) -> int:
     """More bytes than any member of a published archive has.
 
-    A batch file is an image and a label a row, plus a name of some 30 bytes in the
-    pickled kind; the PNG sheets are smaller than the pixels.
+    A row of a batch file has an image and a label. In the pickled kind, it also has a
+    name of about 30 bytes. The PNG sheets are smaller than their pixels.
     """
     return spec.rows * (spec.image_bytes + 128) + 65_536
 
 
 def _cap(spec: Spec) -> int:
-    """Bytes that the whole archive may unpack to: one large member to spare."""
+    """The most bytes that the whole archive may unpack to: one member more than it has."""
     return (spec.train_files + 2) * largest_member(spec)
 
 
 def read_members(path: Path, wanted: frozenset[str], spec: Spec) -> dict[str, bytes]:
-    """The contents of the wanted members, those that are there.
+    """The contents of the wanted members that exist.
 
-    The archive is read once, to its end, so the checksum of the whole is checked too.
+    The archive is read once and to its end, so the checksum of all of it is checked.
 
     Raises:
-      UserError: the file is not there or no gzip file, it is cut short or altered, or
-        a member, wanted or not, has no business in a data archive.
+      UserError: the file does not exist or is not a gzip file, it is truncated or
+        altered, or any of its members, wanted or not, does not belong in a data
+        archive.
     """
     if not path.exists():
         raise NoArchive("there is no such file")
@@ -82,7 +83,7 @@ def read_members(path: Path, wanted: frozenset[str], spec: Spec) -> dict[str, by
 
 def _read(stream: _Capped, wanted: frozenset[str], spec: Spec) -> dict[str, bytes]:
     contents: dict[str, bytes] = {}
-    # "r|" asks for the next bytes only: no seeking, so the cap sees everything.
+    # "r|" only reads forward, without seeking, so the cap sees every byte.
     with tarfile.open(fileobj=stream, mode="r|") as archive:
         for member in archive:
             _check(member, spec)
@@ -100,7 +101,7 @@ def _check(member: tarfile.TarInfo, spec: Spec) -> None:
     if path.is_absolute() or ".." in path.parts:
         raise UserError(f"the path of its member {member.name!r} leads out of it")
     if not (member.isdir() or member.isreg()) or member.issparse():
-        raise UserError(f"its member {member.name!r} is no plain file")
+        raise UserError(f"its member {member.name!r} is not a regular file")
     if member.size > largest_member(spec):
         most = largest_member(spec)
         raise UserError(
@@ -112,8 +113,8 @@ def _check(member: tarfile.TarInfo, spec: Spec) -> None:
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     file = archive.extractfile(member)
     if file is None:
-        raise UserError(f"its member {member.name!r} is no plain file")
+        raise UserError(f"its member {member.name!r} is not a regular file")
     content = file.read()
     if len(content) != member.size:
-        raise UserError(f"its member {member.name!r} is cut short")
+        raise UserError(f"its member {member.name!r} is truncated")
     return content

@@ -1,8 +1,9 @@
-"""Engines by name: what runs the cells of a sweep.
+"""Engines by name. An engine runs the cells of a sweep.
 
-To add one: a file with a function like `normlab.sweep.engines.inline.open_inline`, and
-a line in ENGINES. Every engine writes the same run directory: a task is a cell, and
-running it again, anywhere, does no harm.
+To add one, write a file with a function like
+`normlab.sweep.engines.inline.open_inline`, and add a line to ENGINES. Every engine
+writes the same run directory. A task is a cell, and it is safe to run a task again,
+anywhere.
 """
 
 from collections.abc import Callable
@@ -25,7 +26,7 @@ def open_engine(work: Work) -> AbstractContextManager[Engine]:
     """The engine that ``--engine`` names, ready to run its cells.
 
     Raises:
-      UserError: there is none of that name, or a cell cannot be run.
+      UserError: no engine has that name, or a cell cannot be run.
     """
     name = work.options.engine
     if name not in ENGINES:

@@ -1,4 +1,4 @@
-"""What an engine is asked for, and what it is."""
+"""What an engine gets to do, and the interface that it has."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,11 +13,11 @@ from normlab.sweep.grid import describe
 
 @dataclass(frozen=True)
 class Work:
-    """The cells of a sweep that one command is to run, and how.
+    """The cells of a sweep that one command runs, and how it runs them.
 
     Attributes:
       cells: all cells of the sweep.
-      selected: those to run, at least one: `part` of them.
+      selected: the cells to run, at least one: a `part` of them.
     """
 
     config: SweepConfig
@@ -32,29 +32,29 @@ class Work:
 
     @property
     def names(self) -> dict[str, str]:
-        """Cell id -> what people call the cell, for the selected ones."""
+        """Cell id -> the cell's readable name, for the selected cells."""
         configs = tuple(cell.config for cell in self.cells)
         return {cell.id: describe(cell.config, configs) for cell in self.selected}
 
 
 def part(cells: tuple[Cell, ...], index: int, count: int) -> tuple[Cell, ...]:
-    """Part ``index`` of ``count``, taken in turn: neighbours cost about the same."""
+    """Part ``index`` of ``count``. Cells are dealt out, since neighbours cost alike."""
     return cells[index::count]
 
 
 class Engine(Protocol):
-    """What runs the cells of a `Work`.
+    """Runs the cells of a `Work`.
 
     Attributes:
-      plan: what it will do, for people.
-      device: what the numbers are made on (`normlab.store.provenance.device`).
+      plan: a description of what it will do.
+      device: the device that computes (`normlab.store.provenance.device`).
     """
 
     plan: str
     device: str
 
     def run(self, paths: RunPaths) -> list[Outcome]:
-        """Runs the selected cells that are not complete; one outcome each, at least.
+        """Runs the selected cells that are not complete. Each has at least one outcome.
 
         Raises:
           Unwritable (a UserError): nothing can be stored any more.

@@ -1,4 +1,4 @@
-"""Cells one after another in this process."""
+"""Runs cells one after another in this process."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -27,9 +27,9 @@ def open_inline(work: Work) -> Iterator["Inline"]:
 
 
 class Inline:
-    """Runs cells in order, leaving those out that another process is at.
+    """Runs cells in order, and skips those that another process is running.
 
-    Those it looks at again in the end: their process may have died.
+    At the end it checks the skipped cells again, because their process may have died.
     """
 
     def __init__(self, work: Work):
@@ -40,7 +40,7 @@ class Inline:
     def run(self, paths: RunPaths) -> list[Outcome]:
         outcomes: dict[str, Outcome] = {}
         plans = self._plans.cells
-        # Which failures are those of an earlier command, to be tried again.
+        # Cells that failed in an earlier command are tried again.
         before = {p.cell.id: _failure(paths.cell(p.cell.id)) for p in plans}
         todo: Sequence[CellPlan] = plans
         while todo:
@@ -74,7 +74,7 @@ class Inline:
                     )
                 if outcome.state != "complete":
                     text = {
-                        "busy": f"{plan.name}: left to another process, which is at it",
+                        "busy": f"{plan.name}: skipped: another process is running it",
                         "failed": f"{plan.name}: failed: {outcome.reason}",
                     }
                     progress.give_up(cell.member_steps, text[outcome.state])
@@ -82,13 +82,13 @@ class Inline:
 
 
 def _failure(paths: CellPaths) -> dict | None:
-    """What is written of a cell's failure; None if it has not failed."""
+    """The record of a cell's failure; None if it has not failed."""
     record = _record(paths)
     return record if record.get("status") == "failed" else None
 
 
 def _record(paths: CellPaths) -> dict:
-    """cell.json; empty where it is missing, or damaged, which is the cell's failure."""
+    """cell.json; empty if it is missing or damaged (running the cell reports that)."""
     try:
         return read_json(paths.config)
     except UserError:

@@ -1,8 +1,8 @@
-"""Cells as tasks of a Ray cluster: a task whose node is lost runs again on another.
+"""Runs cells as tasks of a Ray cluster. If a node is lost, others run its tasks again.
 
-The driver, which runs this engine, starts no JAX backend: it needs no accelerator, and
-takes none from its cells. It tells how far they are from the run directory, which all
-nodes must see, as they must see the data.
+The driver, which runs this engine, starts no JAX backend. So it needs no accelerator
+and takes none from the cells. It reads their progress from the run directory, which all
+nodes must see, like the data.
 """
 
 import contextlib
@@ -31,28 +31,28 @@ from normlab.sweep.engines.ray_task import plan_there, run_there, worker_environ
 from normlab.sweep.status import cell_state, run_status
 from normlab.sweep.watch import Watch
 
-# How long the driver waits for a task before it looks at the run again.
+# How long the driver waits for a task before it checks the run again.
 _POLL_SECONDS = 2.0
-# A lost node's locks may outlive it, on a network's file system for a lease.
+# A lost node's locks may outlive it: on a network file system, for the time of a lease.
 _LEASE_SECONDS = 120.0
-# How long tasks have to save when the driver is asked to end.
+# How long tasks may take to save after the driver was asked to end.
 _SAVE_SECONDS = 120.0
 
 
 @contextlib.contextmanager
 def open_ray(work: Work) -> Iterator["Ray"]:
-    """The engine `Ray`, connected to its cluster while it lasts.
+    """Opens the engine `Ray`, connected to its cluster.
 
-    Signals are noted and not raised: inside Ray's compiled code an exception of ours
-    would come out as another.
+    Signals are noted, not raised, because Ray's compiled code would turn our exception
+    into another one.
 
     Raises:
-      UserError: Ray is not installed, there is no such cluster, or anything that would
-        stop a cell from running.
-      Stopped: a signal came; the cells that ran have saved.
+      UserError: Ray is not installed, the cluster cannot be reached, or a cell cannot
+        be run.
+      Stopped: a signal came; the cells that were running have saved their state.
     """
     ray = _installed()
-    joined = ray.is_initialized()  # by whoever calls this
+    joined = ray.is_initialized()  # by the caller
     with noting() as signals:
         try:
             if not joined:
@@ -83,28 +83,29 @@ def _connect(ray: Any, address: str) -> None:
             include_dashboard=False,
             logging_level=logging.WARNING,
         )
-    except Exception as error:  # Ray has a bare one for a node that does not start
+    except Exception as error:  # Ray raises a bare one if a node does not start
         reason = one_line(error)
         what = f"--ray_address={address}: cannot connect"
         if not address:
-            what = "--engine=ray: no cluster here, and none could be started"
+            what = "--engine=ray: found no cluster, and could not start one"
         raise UserError(f"{what}: {reason}") from error
     finally:
-        if main:  # Ray puts its own in its place
+        if main:  # Ray has replaced the handler
             signal.signal(signal.SIGTERM, ours)
 
 
 class Ray:
-    """Runs every cell as a task of its own, as many at once as the cluster has room.
+    """Runs every cell as a task of its own, as many at once as fit on the cluster.
 
-    A cell that another process is at is begun again once its lock is free.
+    If another process is running a cell, the cell is started again once its lock is
+    free.
     """
 
     def __init__(self, work: Work, ray: Any, signals: Note):
         self._work, self._ray, self._signals = work, ray, signals
         options = work.options
         gpus = options.gpus(1 if ray.cluster_resources().get("GPU") else 0)
-        # As the driver sees it: a task may start in another folder.
+        # Resolved here, because a task may start in another folder.
         folder = str(data.data_dir(options.data_dir or None))
         cache = options.compilation_cache
         if cache not in ("auto", "none"):
@@ -121,7 +122,7 @@ class Ray:
         self.plan, self.device = self._planned()
 
     def _warn_of_room(self, gpus: float) -> None:
-        """Ray waits without end for a node that has room for a cell."""
+        """Warns if no node has room for a cell: Ray would wait for one forever."""
         nodes = [n["Resources"] for n in self._ray.nodes() if n["Alive"]]
         cpus = self._work.options.cell_cpus
         if not any(n.get("CPU", 0) >= cpus and n.get("GPU", 0) >= gpus for n in nodes):
@@ -135,7 +136,7 @@ class Ray:
         return {**vars(self._work.options), **self._how}
 
     def _planned(self) -> tuple[str, str]:
-        """The plan and the device, told by a task: the driver has no devices."""
+        """The plan and the device, from a task, because the driver has no devices."""
         work = self._work
         task = self._submit(
             plan_there, work.config, self._options(), work.ids, self._devices
@@ -179,7 +180,7 @@ class Ray:
                 outcomes[cell.id] = self._outcome(task, cell, paths)
                 if outcomes[cell.id].state == "busy":
                     busy[cell.id] = _Busy(paths.cell(cell.id))
-            # A network's file system may show a file as missing while it is replaced.
+            # On a network file system, a file may seem missing while it is replaced.
             with contextlib.suppress(UserError):
                 watch.show(run_status(paths))
             todo = [
@@ -189,31 +190,31 @@ class Ray:
             ]
 
     def _check_signals(self, tasks: list[Any]) -> None:
-        """Has tasks save and end, if a signal came.
+        """Makes the tasks save and end, if a signal came.
 
         Raises:
-          Stopped: one came.
+          Stopped: a signal came.
         """
         if self._signals.signum is None:
             return
         for task in tasks:
-            self._ray.cancel(task)  # those at work are told by a SIGINT
+            self._ray.cancel(task)  # running tasks get a SIGINT
         if tasks:
             self._ray.wait(tasks, num_returns=len(tasks), timeout=_SAVE_SECONDS)
         raise Stopped(self._signals.signum)
 
     def _ended(self, tasks: dict[Any, Cell]) -> list[Any]:
-        """Tasks that have ended, after a short while at most."""
+        """The tasks that have ended, after a short wait at most."""
         if not tasks:
             time.sleep(_POLL_SECONDS)
             return []
         return self._ray.wait(list(tasks), timeout=_POLL_SECONDS)[0]
 
     def _outcome(self, task: Any, cell: Cell, paths: RunPaths) -> Outcome:
-        """What a task that has ended says.
+        """The outcome that an ended task reports.
 
         Raises:
-          Unwritable (a UserError): that nothing can be stored.
+          Unwritable (a UserError): nothing can be stored.
         """
         try:
             state, reason = self._ray.get(task)
@@ -225,7 +226,7 @@ class Ray:
 
 
 class _Busy:
-    """A cell whose lock a task found held: by a live process, or by a lost node's."""
+    """A cell whose lock is held, by a live process or by a lost node."""
 
     def __init__(self, paths: CellPaths):
         self._paths, self._since = paths, time.monotonic()
@@ -238,7 +239,7 @@ class _Busy:
             return b""
 
     def may_be_lost(self) -> bool:
-        """Whether to wait for the lock; not once the process lets itself be heard."""
+        """Whether to wait for the lock. Not if its process has written a heartbeat."""
         recent = time.monotonic() - self._since < _LEASE_SECONDS
         return recent and self._beat() == self._heard
 
@@ -250,7 +251,7 @@ def _devices(options: RunOptions, gpus: float) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """An error of Ray's in one line; that of a task's own code stands in its last."""
+    """A Ray error in one line. If a task's own code failed, its error comes last."""
     lines = str(error).strip().splitlines() or [""]
     text = lines[-1] if type(error).__name__.startswith("RayTaskError") else lines[0]
     return f"{type(error).__name__}: {text}"

@@ -1,4 +1,4 @@
-"""What the processes of a Ray cluster do for the engine, and their environment."""
+"""What the processes of a Ray cluster run, and their environment."""
 
 import os
 import signal
@@ -22,21 +22,21 @@ from normlab.sweep.attempt import attempt
 from normlab.sweep.backend import make_ready
 from normlab.sweep.plan import CellPlan, make_plan
 
-# Of a GPU that cells share, what they may take together.
+# The share of a GPU's memory that all cells on it may use together.
 _GPU_SHARE = 0.9
 
 
 def worker_environment(gpus: float, environ: Mapping[str, str]) -> dict[str, str]:
-    """What a task's process needs of the driver's environment, and of its own.
+    """The environment variables of a task's process, from the driver's and its own.
 
     Args:
-      gpus: what the task was given; Ray shows it no others, but hides none where it
-        was given none.
-      environ: the driver's.
+      gpus: the GPUs that the task was given. Ray hides all others from it, but hides
+        none from a task that was given none.
+      environ: the driver's environment.
     """
     ours = ("NORMLAB_", "JAX_", "XLA_")
     variables = {k: v for k, v in environ.items() if k.startswith(ours)}
-    # The package as the driver has it, installed there or not.
+    # Import the driver's copy of the package, even if none is installed on the node.
     paths = [str(Path(normlab.__file__).parents[1]), environ.get("PYTHONPATH", "")]
     variables["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     if not gpus:
@@ -53,7 +53,7 @@ def worker_environment(gpus: float, environ: Mapping[str, str]) -> dict[str, str
 def plan_there(
     config: SweepConfig, options: dict[str, Any], ids: tuple[str, ...], devices: str
 ) -> tuple[str, str, str]:
-    """(plan, device, the user's mistake or nothing), for a task's process."""
+    """(plan, device, the user's mistake or ""), computed in a task's process."""
     run_options = RunOptions(**options)
     try:
         make_ready(run_options, devices)
@@ -65,11 +65,11 @@ def plan_there(
 def run_there(
     root: str, cell: Cell, options: dict[str, Any], devices: str
 ) -> tuple[str, str]:
-    """(state, reason) of `Outcome`; or ``unwritable`` and why."""
+    """(state, reason) of an `Outcome`, or "unwritable" and the reason."""
     paths, run_options = RunPaths(Path(root)), RunOptions(**options)
     if threading.current_thread() is threading.main_thread():
-        # It comes from `cancel` alone; a cluster that was started in the background
-        # ignores it.
+        # Only `cancel` sends SIGINT. A cluster that was started in the background would
+        # ignore it.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     make_ready(run_options, devices)
     if not exists(paths.sweep):
@@ -83,7 +83,7 @@ def run_there(
 
     try:
         return attempt(cell, paths.cell(cell.id), plan, run_options)[1:]
-    except Stopped as stop:  # the driver's wish, or a node's that is drained
+    except Stopped as stop:  # the driver asked, or the node is being drained
         return "failed", str(stop)  # it has saved
     except Unwritable as error:
         return "unwritable", str(error)

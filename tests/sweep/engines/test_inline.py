@@ -88,7 +88,7 @@ def test_shards_make_the_whole(tmp_path, capsys, whole):
 def test_a_shard_without_cells(tmp_path, capsys):
     status, text, err = call(capsys, tmp_path / "run", "--shard=3/4")
     assert (status, err) == (0, "") and not (tmp_path / "run").exists()
-    assert text == "--shard=3/4: this part of 3 cells has none\n"
+    assert text == "--shard=3/4: no cell is left for this part; the sweep has 3 cells\n"
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7])
@@ -143,7 +143,7 @@ def test_a_cell_that_fails_stops_no_other(tmp_path, capsys, monkeypatch, whole):
     assert "none: failed: ZeroDivisionError: by zero\n" in err
     assert err.splitlines()[-1] == (
         "it: error: 2 of 3 cells failed: none: "
-        "ZeroDivisionError: by zero; batch: too large. Once that is mended, run the "
+        "ZeroDivisionError: by zero; batch: too large. After fixing this, run the "
         "same command again"
     )
     status, text, _ = call(capsys, out, "--status")
@@ -160,7 +160,7 @@ def test_a_cell_that_is_locked_is_left_out(tmp_path, capsys, whole):
     with only_writer(RunPaths.at(out).cell(first).lock):
         status, text, err = call(capsys, out)
         assert status == 0
-        assert "none: left to another process, which is at it\n" in err
+        assert "none: skipped: another process is running it\n" in err
         assert "\n2 of 3 cells complete, 1 running, " in text and "--status" in text
     assert call(capsys, out)[0] == 0
     same(out, whole)

@@ -109,7 +109,7 @@ def test_two_commands_at_once_share_the_cells(tmp_path, cache, whole):
     check(out, whole, sessions=2)
     own = [set(re.findall(r"(.*): done \(", done.stderr)) for done in ended]
     assert all(own) and len(own[0]) + len(own[1]) == CELLS == len(own[0] | own[1])
-    said = [re.findall(r".*: left to another process", done.stderr) for done in ended]
+    said = [re.findall(r".*: skipped: another process", done.stderr) for done in ended]
     assert any(said)
 
 

@@ -72,7 +72,7 @@ def test_without_ray(monkeypatch):
         pass
 
 
-@pytest.mark.parametrize("address, what", [("", "no cluster here"), ("a:1", "=a:1: c")])
+@pytest.mark.parametrize("address, what", [("", "no cluster"), ("a:1", "=a:1: c")])
 def test_a_cluster_that_does_not_start_is_one_line(address, what):
     """Ray has a bare Exception for a node that is slow to start."""
 
