@@ -339,7 +339,7 @@ def test_what_is_not_there_is_one_line(copy):
     with pytest.raises(UserError, match="no point at step 5"):
         landscape(copy, kind="path", step=5)
     assert not paths.landscapes.exists()
-    with pytest.raises(UserError, match="2 points up to step 4; a plane needs three"):
+    with pytest.raises(UserError, match="2 points up to step 4, but a plane needs 3"):
         landscape(copy, kind="path", step=4)
     damage(paths.path)
     with pytest.raises(UserError, match="(damaged|cannot be read)"):
