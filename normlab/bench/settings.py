@@ -28,9 +28,7 @@ class BenchConfig:
     steps: int = flag(50, "Steps of one timed run; a slow peer gets fewer.")
     repeats: int = flag(5, "Timed runs of each contender, alternating.")
     execution: str = flag("auto", "normlab's way to run members; see normlab.sweep.")
-    devices: str = flag(
-        "auto", "Devices that normlab uses; see normlab.sweep."
-    )
+    devices: str = flag("auto", "Devices that normlab uses; see normlab.sweep.")
     precision: str = flag(
         "float32", "The precision of products, for all contenders.", choices=PRECISIONS
     )

@@ -190,7 +190,7 @@ def test_groups_of_channels_are_not_interpolated(tmp_path, monkeypatch):
         return there._replace(stats=other) if step == 8 else there
 
     monkeypatch.setattr(Points, "at", regrouped)
-    with pytest.raises(UserError, match=r"other groups at step 4 \(seed 0, lr 0.1\)"):
+    with pytest.raises(UserError, match=r"groups at step 4 \(seed 0, lr 0.1\)"):
         landscape(own, norm, kind="between", points=5, **ends)
 
 
@@ -334,7 +334,7 @@ def damage(folder) -> None:
 
 def test_what_is_not_there_is_one_line(copy):
     paths = copy.cell(CELLS["batch"].id)
-    with pytest.raises(UserError, match="no point at step 5: .*every 4 steps, to 12"):
+    with pytest.raises(UserError, match="no point at step 5: .*every 4 steps up to 12"):
         landscape(copy, step=5)
     with pytest.raises(UserError, match="no point at step 5"):
         landscape(copy, kind="path", step=5)
