@@ -346,7 +346,7 @@ def test_what_is_not_there_is_one_line(copy):
         landscape(copy, kind="path")
     shutil.rmtree(paths.path)
     shutil.rmtree(paths.checkpoints)
-    with pytest.raises(UserError, match="no path .--path_every. and no checkpoint"):
+    with pytest.raises(UserError, match="neither a path .--path_every. nor a check"):
         landscape(copy)
 
 
