@@ -1,6 +1,6 @@
-"""Speed, side by side with what a user would pick instead.
+"""Compares normlab's speed with the alternatives that a user has.
 
-``python -m normlab.bench`` times steps, in one process; ``python -m
-normlab.bench.whole`` times two complete commands. To add a peer: one file in
-`normlab.bench.peers` and a line in its `PEERS`.
+``python -m normlab.bench`` times training steps in one process. ``python -m
+normlab.bench.whole`` times two complete commands. To add a peer, add a file to
+`normlab.bench.peers` and a line to its `PEERS`.
 """

@@ -1,10 +1,10 @@
-"""Times normlab beside its peers: in one process, on the same work, in turns.
+"""Times normlab and its peers in one process, on the same task, alternating.
 
     python -m normlab.bench --flagfile=experiments/bench_cpu.flags
 
-Every contender trains the report's network with Adam from the same parameters on the
-same batches; their losses are compared first, and only then they are timed. A peer
-that cannot run here is named, with the reason.
+Every contender trains the report's network with Adam, from the same parameters and on
+the same batches. The benchmark first checks that their losses agree, and then times
+them. If a peer cannot run here, the output gives the reason.
 """
 
 import dataclasses
@@ -38,10 +38,10 @@ PROGRAM = "normlab.bench"
 def _write(
     out: Path, stamp: dict[str, Any], machine: Machine, blocks: list[Block]
 ) -> str:
-    """The whole record so far, so that a long benchmark that is stopped keeps it.
+    """Writes all results so far, so that a stopped benchmark keeps them.
 
     Returns:
-      Why its figure cannot be drawn, which costs no benchmark, or "".
+      Why the figure could not be drawn, or "". This does not stop the benchmark.
     """
     results = [dataclasses.asdict(block) for block in blocks]
     write_json(out, {**stamp, "results": results})
@@ -82,7 +82,7 @@ def main(values: flags.FlagValues) -> int:
     }
     blocks: list[Block] = []
     undrawn = ""
-    if out:  # first: a folder that cannot be written costs no benchmark
+    if out:  # check first whether the folder can be written
         _write(out, stamp, machine, blocks)
     print(machine_text(machine))
     print(LEGEND, flush=True)
@@ -99,7 +99,7 @@ def main(values: flags.FlagValues) -> int:
         if out:
             undrawn = _write(out, stamp, machine, blocks)
     if out:
-        figure = "" if undrawn else ", and the figure beside it (.png, .pdf, .csv)"
+        figure = "" if undrawn else ", and its figure (.png, .pdf, .csv)"
         print(f"\nwritten: {out}{figure}")
     if undrawn:
         print(f"{PROGRAM}: {undrawn}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What a step of the report's network must compute and move, at the least."""
+"""The least arithmetic and memory traffic of a step of the report's network."""
 
 import math
 from typing import NamedTuple
@@ -8,9 +8,9 @@ class LayerProducts(NamedTuple):
     """A convolution or a dense layer as a matrix product.
 
     Attributes:
-      positions: outputs an image (1 for a dense layer).
-      inputs: numbers each output is made of, kernel height x width x channels.
-      features: numbers each output is.
+      positions: number of output positions per image (1 for a dense layer).
+      inputs: input values per output: kernel height x width x channels.
+      features: values per output position.
     """
 
     positions: int
@@ -19,7 +19,7 @@ class LayerProducts(NamedTuple):
 
     @property
     def multiply_adds(self) -> int:
-        """Of the forward product, for one image."""
+        """The multiply-adds of the forward product for one image."""
         return self.positions * self.inputs * self.features
 
 
@@ -40,11 +40,11 @@ def small_cnn_layers(
 def step_gflop(
     image_shape: tuple[int, int, int], classes: int, batch_size: int
 ) -> float:
-    """GFLOP of one member's step: two a multiply-add, products alone.
+    """GFLOP of one member's step: two per multiply-add, of products only.
 
-    Each layer multiplies three times, for its output and for the gradients of its
-    kernel and of its input; the first needs no gradient of its input. Norms, pools
-    and the optimizer are left out: their work is small, their cost is traffic.
+    Each layer has three products: its output, and the gradients of its kernel and of
+    its input. The first layer needs no input gradient. Norms, pooling and the optimizer
+    are left out, because they are limited by memory traffic, not by arithmetic.
     """
     first, *rest = (x.multiply_adds for x in small_cnn_layers(image_shape, classes))
     return 2 * batch_size * (2 * first + 3 * sum(rest)) / 1e9
@@ -53,12 +53,12 @@ def step_gflop(
 def step_bytes(
     image_shape: tuple[int, int, int], batch_size: int, parameter_bytes: int
 ) -> int:
-    """The least bytes that one member's step can move through memory.
+    """The least number of bytes that one member's step moves through memory.
 
-    Seven times the parameters: read and written, Adam's two moments each read and
-    written, and the gradient once, as it could be made where it is used. And the
-    images of the batch, one byte a number. Activations are left out, as they could
-    stay in a cache: a share of the bandwidth that is near 1 means that nothing but
-    another optimizer could be faster.
+    The parameters count seven times: they and Adam's two moments are read and written,
+    and the gradient moves once, because it can be used where it is computed. The images
+    of the batch count one byte per value. Activations are left out, because they could
+    stay in a cache. If the share of the bandwidth is close to 1, only a different
+    optimizer could be faster.
     """
     return 7 * parameter_bytes + batch_size * math.prod(image_shape)

@@ -1,4 +1,4 @@
-"""One block of a benchmark: a norm, a batch size and a member count; all contenders."""
+"""A block of a benchmark: all contenders for one norm, batch size and member count."""
 
 import statistics
 from collections.abc import Mapping
@@ -22,14 +22,15 @@ class Row:
 
     Attributes:
       contender: ``normlab (map)``, ``torch_eager (NHWC)``.
-      steps: of one timed run.
-      ms: milliseconds per member and step of every timed run; ``median`` is theirs.
-      ratio: normlab's median to this one's; below 1 normlab is faster.
-      compile_seconds: spent before the first step.
-      memory_bytes: peak, beyond the training images; None where unknown.
-      gflops: GFLOP/s, the arithmetic of `step_gflop` over the median.
-      matmul_share: of the machine's rate in a large product.
-      bandwidth_share: of the machine's bandwidth, by `step_bytes`.
+      steps: the number of steps in one timed run.
+      ms: milliseconds per member and step for every timed run.
+      median: the median of ``ms``.
+      ratio: normlab's median divided by this median; below 1, normlab is faster.
+      compile_seconds: seconds before the first step.
+      memory_bytes: peak memory beyond the training images, or None if unknown.
+      gflops: GFLOP/s: `step_gflop` divided by the median.
+      matmul_share: share of the machine's rate for a large product.
+      bandwidth_share: share of the machine's bandwidth, from `step_bytes`.
       loss_gap: the largest relative gap to normlab's losses in the first ten steps.
     """
 
@@ -51,14 +52,14 @@ class Block:
     """All contenders on one task.
 
     Attributes:
-      steps: of a whole timed run; a slow contender's `Row` has fewer.
-      devices: over which normlab spread the members.
-      gflop, least_bytes: of one member's step.
-      data_path_ms: per member and step, of gathering and standardising the batch.
-      data_path_share: of normlab's median step.
-      best_peer, ratio_to_best_peer: the fastest row that is not normlab's; None where
-        there is none.
-      rows: normlab's first.
+      steps: the number of steps in a full timed run. Slow contenders have fewer.
+      devices: the number of devices that normlab used.
+      gflop, least_bytes: the arithmetic and memory traffic of one member's step.
+      data_path_ms: milliseconds per member and step for gathering and standardising the
+        batch.
+      data_path_share: the same as a share of normlab's median step.
+      best_peer, ratio_to_best_peer: the fastest peer, or None without peers.
+      rows: the results, normlab first.
       left_out: peer -> why it did not run.
     """
 
@@ -156,7 +157,7 @@ def _add_peer(
     warm: dict[str, WarmUp],
     left_out: dict[str, str],
 ) -> None:
-    """Makes and warms up every variant of a peer, or says why it is left out."""
+    """Makes and warms up every variant of a peer, or records why it is left out."""
     reason = peer.why_not()
     if reason:
         left_out[name] = reason
@@ -166,7 +167,7 @@ def _add_peer(
         try:
             contender = make(task)
             timed = warm_up(contender, task.steps)
-        except Exception as error:  # a compiler that is missing, memory that ran out
+        except Exception as error:  # such as a missing compiler, or too little memory
             left_out[label] = _reason(error)
             continue
         contenders[label], warm[label] = contender, timed

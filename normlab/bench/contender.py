@@ -1,4 +1,4 @@
-"""What is timed: something that trains the members of a task."""
+"""A contender of the benchmark: a way to train the members of a task."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ def _unknown() -> int | None:
 class Contender:
     """A way to train all members of a `normlab.bench.task.Task`.
 
-    It trains them in ``parts``, one after another: 1 where all members go together,
-    as many as there are members where each has a loop of its own.
+    It trains them in ``parts``, one after another: 1 part if all members train
+    together, or one part per member if each has its own loop.
 
     Attributes:
-      reset: ``reset(part)`` puts the part's members back to their initial parameters
-        and waits until that is done; it is not timed.
-      train: ``train(steps)`` takes so many steps from there, over the task's first
-        batches, and returns their losses, float32 (members of the part, steps), on
-        the host: when it returns, the device has nothing left to do.
-      parts: how many parts there are.
-      compile_seconds: seconds spent compiling, where the contender knows; else it is
-        the first call less a later one.
-      memory: peak bytes held beyond the training images; None where unknown.
+      reset: ``reset(part)`` restores the initial parameters of the part's members and
+        waits until this is done. It is not timed.
+      train: ``train(steps)`` trains for this many steps on the task's first batches. It
+        returns their losses on the host, float32 (members of the part, steps), after
+        the device has finished all work.
+      parts: the number of parts.
+      compile_seconds: the time spent compiling, if the contender knows it. Otherwise it
+        is the difference between the first and a later call.
+      memory: peak memory in bytes beyond the training images, or None if unknown.
     """
 
     reset: Callable[[int], None]

@@ -1,4 +1,4 @@
-"""What a step pays for its data: indices, a gather from uint8, standardisation."""
+"""The time that a step spends on its data: indices, gathering, standardisation."""
 
 import statistics
 import time
@@ -15,10 +15,10 @@ from normlab.members.placement import Placement, padded
 
 
 def make_gather(task: Task) -> Callable:
-    """``gather(indices_KB, count, images) -> x_NHWC``, the last of the batches.
+    """``gather(indices_KB, count, images) -> x_NHWC``, which returns the last batch.
 
-    A loop that does for every batch what a step does before its network, and no
-    more. The batch is what the loop carries, so each is written out whole.
+    For every batch, the loop does exactly what a step does before its network. The loop
+    carries the batch, so every batch is fully written.
     """
     mean, std = feature_statistics(task.dataset.train_x, task.config.standardize)
     mean, std = jnp.asarray(mean), jnp.asarray(std)
@@ -37,8 +37,8 @@ def make_gather(task: Task) -> Callable:
 def data_path_ms(task: Task, repeats: int) -> float:
     """Median milliseconds per member and step, over the task's own batches.
 
-    From the index arithmetic on the host on. The members are executed as normlab's own
-    training executes them.
+    The time includes the index arithmetic on the host. Members are executed as in
+    normlab's training.
     """
     placement = Placement(task.devices)
     mapped = (True, False, False)
@@ -51,7 +51,7 @@ def data_path_ms(task: Task, repeats: int) -> float:
     times = []
     for _ in range(repeats + 1):
         start = time.perf_counter()
-        # Members of a seed share their batches, so these are made once.
+        # All members have the same seed and so the same batches, which are made once.
         indices = placement.split(np.stack([task.batches] * slots))
         jax.block_until_ready(over(indices, count, images))
         times.append(time.perf_counter() - start)

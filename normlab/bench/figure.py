@@ -1,4 +1,4 @@
-"""A benchmark as a figure: bars of milliseconds, a panel a norm."""
+"""A benchmark as a figure: bars of milliseconds, with one panel per norm."""
 
 from collections.abc import Sequence
 
@@ -15,13 +15,13 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from normlab.bench.block import Block
 from normlab.words import counted
 
-_THICK = 0.8  # of the distance between contenders
+_THICK = 0.8  # thickness of bars, relative to the distance between contenders
 
 
 def tabulate(blocks: Sequence[Block], machine: str) -> pd.DataFrame:
-    """What `draw` draws: a row a contender of every block.
+    """The table for `draw`: one row per contender and block.
 
-    Columns: ``dataset``, ``norm``, ``batch_size``, ``members``, ``contender``,
+    The columns are ``dataset``, ``norm``, ``batch_size``, ``members``, ``contender``,
     ``median``, ``low`` and ``high`` (milliseconds per member and step: the median and
     the range of ``n`` timed runs of ``steps`` steps) and ``machine``.
     """
@@ -46,7 +46,7 @@ def tabulate(blocks: Sequence[Block], machine: str) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """A column of panels a norm, a row a member count, a colour a batch size."""
+    """One column per norm, one row per member count, one colour per batch size."""
     norms, counts = list(dict.fromkeys(table["norm"])), table["members"].unique()
     contenders = list(dict.fromkeys(table["contender"]))
     sizes = list(dict.fromkeys(table["batch_size"]))
@@ -86,8 +86,8 @@ def _panel(
     for i, size in enumerate(sizes):
         rows = table[table["batch_size"] == size].set_index("contender")
         if rows.empty:
-            continue  # its turn has not come
-        rows = rows.reindex(contenders)  # one that was left out keeps its place
+            continue  # not measured yet
+        rows = rows.reindex(contenders)  # also those that were left out
         y = np.arange(len(contenders)) + height * (i - (len(sizes) - 1) / 2)
         ax.barh(
             y,
@@ -114,7 +114,7 @@ def _panel(
 
 
 def _limits(table: pd.DataFrame) -> tuple[float, float]:
-    """Of the time axis: room for short bars on the left, for numbers on the right."""
+    """Limits of the time axis, with space for short bars and for the numbers."""
     low, high = float(table["low"].min()), float(table["high"].max())
     return low / 2, high * (high / low) ** 0.25 * 1.3
 

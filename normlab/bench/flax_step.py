@@ -1,4 +1,4 @@
-"""A training step as Flax's own layers and examples have it: what Flax peers share."""
+"""A training step with Flax's own layers, shared by the Flax peers."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -54,7 +54,7 @@ class LinenNetwork(nn.Module):
 
 
 def _max_pool_2x2(x_NHWC: jax.Array) -> jax.Array:
-    """What ``nn.max_pool`` does, whose gradient is so slow that it doubles a step."""
+    """Like ``nn.max_pool``, whose slow gradient would double the time of a step."""
     n, height, width, channels = x_NHWC.shape
     if height % 2 or width % 2:
         raise NotImplementedError(f"no padded pool for {height}x{width}")
@@ -124,14 +124,15 @@ def on_device(dataset: Dataset) -> tuple[jax.Array, jax.Array]:
 
 
 def python_loop(task: Task, step: Callable, starts: Sequence[State]) -> Contender:
-    """A contender that calls ``step``, jitted, once for every batch.
+    """A contender that calls the jitted ``step`` once for every batch.
 
-    The state is donated, and losses stay on the device until the end, so that Python
-    never waits within a run.
+    The state is donated, and losses stay on the device until the end, so Python never
+    waits during a run.
 
     Args:
-      step: as `make_step` makes it, or vmapped over members.
-      starts: the state at the start, on the host, of every part.
+      task: the task.
+      step: a step from `make_step`, possibly vmapped over members.
+      starts: the initial state of every part, on the host.
     """
     images, labels = on_device(task.dataset)
     batches = [jnp.asarray(picked_B) for picked_B in task.batches]
@@ -139,7 +140,7 @@ def python_loop(task: Task, step: Callable, starts: Sequence[State]) -> Contende
     jitted = jax.jit(step, donate_argnums=0)
     compiled = jitted.lower(starts[0], batches[0], images, labels).compile()
     seconds = time.perf_counter() - begun
-    held: list[State] = []  # the state at work, no more than one
+    held: list[State] = []  # the current state, at most one
 
     def reset(part: int) -> None:
         held[:] = [jax.block_until_ready(jax.tree.map(jnp.array, starts[part]))]

@@ -1,4 +1,4 @@
-"""What this machine can do at best, measured: the yardsticks of every share."""
+"""Measures this machine's peak rates, to which the benchmark's shares refer."""
 
 import os
 import platform
@@ -16,11 +16,11 @@ from normlab.words import counted
 
 @dataclass(frozen=True)
 class Machine:
-    """The device and its rates, both measured through JAX.
+    """The device and its two rates, measured with JAX.
 
     Attributes:
-      name: of the processor that computes, with the number of cores of a CPU.
-      matmul_gflops: GFLOP/s of a large float32 product in the benchmark's precision.
+      name: the name of the accelerator, or of the CPU with its number of cores.
+      matmul_gflops: GFLOP/s of a large float32 product, with the benchmark's precision.
       bandwidth_gbs: GB/s read and written by an addition to a large array.
     """
 
@@ -30,19 +30,19 @@ class Machine:
 
 
 def measure_machine(precision: str, repeats: int = 5) -> Machine:
-    """Both rates, the best of ``repeats``, with sizes that suit the device."""
+    """Measures both rates: the best of ``repeats``, with sizes that suit the device."""
     size = 2048 if jax.devices()[0].platform == "cpu" else 4096
     return Machine(
         machine_name(),
         matmul_rate(size, precision, repeats) / 1e9,
-        # 512 MiB: more than any cache, a server's last level among them.
+        # 512 MiB is larger than any cache, including a server's last-level cache.
         bandwidth(2**27, repeats) / 1e9,
     )
 
 
 def matmul_rate(size: int, precision: str, repeats: int) -> float:
     """FLOP/s of a product of two (size, size) float32 matrices, in ``precision``."""
-    # A rotation of the rows keeps the numbers as large as they are.
+    # Multiplying by a permutation of rows keeps the values bounded.
     a = jnp.roll(jnp.eye(size, dtype=jnp.float32), 1, axis=0)
     x = jnp.ones((size, size), jnp.float32)
     product = jax.jit(products_in(precision, lambda x: jnp.dot(a, x)))
@@ -52,7 +52,7 @@ def matmul_rate(size: int, precision: str, repeats: int) -> float:
 def bandwidth(size: int, repeats: int) -> float:
     """Bytes/s, read and written, of an addition to ``size`` float32 numbers.
 
-    In place, so that no pages of fresh memory are counted.
+    The addition is in place, so that allocating memory is not timed.
     """
     add = jax.jit(lambda x: x + 1, donate_argnums=0)
     x = jnp.zeros((size,), jnp.float32)
@@ -62,9 +62,9 @@ def bandwidth(size: int, repeats: int) -> float:
 def _best_seconds(
     call: Callable[[jax.Array], jax.Array], x: jax.Array, repeats: int, calls: int = 4
 ) -> float:
-    """Seconds of a call, the best mean over ``calls`` in a row.
+    """Seconds per call: the best mean over ``calls`` consecutive calls.
 
-    Each call gets what the one before returned; a GPU queues them, so that it never
+    Each call gets the result of the previous call. A GPU queues the calls, so it never
     waits for Python.
     """
     x = jax.block_until_ready(call(x))  # compiles

@@ -1,4 +1,4 @@
-"""Whether contenders compute the same: told by their losses, before any is timed."""
+"""Checks that all contenders compute the same, by comparing their losses."""
 
 from collections.abc import Mapping
 
@@ -16,11 +16,11 @@ def loss_gaps(losses: Mapping[str, np.ndarray], tolerance: float) -> dict[str, f
     Args:
       losses: float32 (members, steps), by contender; all of one shape. Entry t of a
         member is the loss after t updates.
-      tolerance: float32 sums in another order drift apart along training; by no more
-        than this in ten updates.
+      tolerance: the largest allowed gap after ten updates. float32 sums in a different
+        order make losses drift apart during training.
 
     Raises:
-      UserError: a contender differs by more, or its loss is not a number.
+      UserError: the gap is larger, or a loss is NaN.
     """
     (first, reference), *others = losses.items()
     gaps = {first: 0.0}

@@ -1,4 +1,4 @@
-"""What a benchmark is asked to do: one flag a field."""
+"""The settings of a benchmark; each field is a flag."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,42 +8,40 @@ from normlab.errors import UserError
 from normlab.run_options import RunOptions
 from normlab.settings import flag
 
-# Of a sweep's, those that every contender has.
+# The precisions of a sweep that all contenders support.
 PRECISIONS = ("float32", "tf32")
-# Of images, members, steps and turns: more would not fit in memory, or never end.
+# The maximum of every count. More would not fit into memory, or take too long.
 _MOST = 100_000
 
 
 @dataclass(frozen=True)
 class BenchConfig:
-    """Which blocks are timed, a (norm, batch size, member count) each, and how."""
+    """The blocks to time, each a (norm, batch size, member count), and how."""
 
     dataset: str = flag("cifar10", "The dataset whose images are used.")
     data_dir: str = flag("", "Where datasets live; else NORMLAB_DATA_DIR.")
     norm: tuple[str, ...] = flag(("none", "batch", "group"), "Norms to time.")
     batch_size: tuple[int, ...] = flag((50,), "Batch sizes to time.")
     members: tuple[int, ...] = flag(
-        (8,), "Member counts to time: so many learning rates, 1e-4 to 1e-2, of a seed."
+        (8,), "Member counts to time: learning rates from 1e-4 to 1e-2 with one seed."
     )
     steps: int = flag(50, "Steps of one timed run; a slow peer gets fewer.")
-    repeats: int = flag(5, "Timed runs of each contender, in turns.")
+    repeats: int = flag(5, "Timed runs of each contender, alternating.")
     execution: str = flag("auto", "normlab's way to run members; see normlab.sweep.")
-    devices: str = flag(
-        "auto", "Devices normlab spreads members over, as in normlab.sweep."
-    )
+    devices: str = flag("auto", "Devices that normlab uses; see normlab.sweep.")
     precision: str = flag(
-        "float32", "What everyone's products are computed in.", choices=PRECISIONS
+        "float32", "The precision of products, for all contenders.", choices=PRECISIONS
     )
     peers: tuple[str, ...] = flag(
-        ("all",), "Peers to time beside normlab: names, all, or none."
+        ("all",), "Peers to compare with: names, all, or none."
     )
     tolerance: float = flag(
         2e-3,
-        "Largest relative gap between two contenders' losses in the first ten steps; "
-        "products in TF32 need more.",
+        "Largest relative gap between two contenders' losses in the first ten steps. "
+        "TF32 needs a larger value.",
         above=0,
     )
-    out: str = flag("", "Write the numbers to this .json, and a figure beside it.")
+    out: str = flag("", "Write the results to this .json file, with a figure.")
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "members", "steps", "repeats"):
@@ -63,7 +61,7 @@ class BenchConfig:
 
 
 def check_count(name: str, value: int) -> None:
-    """Raises UserError unless ``value`` is a number of things that can be timed."""
+    """Raises UserError unless ``value`` is a valid count."""
     if value < 1:
         raise UserError(f"--{name}={value}: must be 1 or more")
     at_most(name, value, _MOST)

@@ -1,4 +1,4 @@
-"""A benchmark as text: a line a contender."""
+"""A benchmark as text, with one line per contender."""
 
 from normlab.bench.block import Block, Row
 from normlab.bench.machine import Machine
@@ -6,12 +6,12 @@ from normlab.words import counted
 
 LEGEND = """\
 time: milliseconds per member and step, median [min, max] of the timed runs
-ratio: normlab's time to this one's; below 1 normlab is faster
+ratio: normlab's time divided by this time; below 1, normlab is faster
 compile: seconds before the first step
-memory: MiB held at the peak beyond the training images; of JAX programs by the
-  compiler's plan (arguments, results, workspace), of PyTorch by its CUDA allocator
-matmul: GFLOP/s as a share of the rate in a large product
-moved: the least bytes a step can move, as a share of the memory bandwidth"""
+memory: peak memory beyond the training images, in MiB; for JAX from the compiler's
+  plan (arguments, results, workspace), for PyTorch from its CUDA allocator
+matmul: GFLOP/s as a share of the rate for a large product
+moved: the least memory traffic of a step, as a share of the memory bandwidth"""
 
 _COLUMNS = (
     ("contender", "<26"),
@@ -27,7 +27,7 @@ _COLUMNS = (
 
 
 def machine_text(machine: Machine) -> str:
-    """One line: the machine and the two rates that shares are of."""
+    """One line with the machine and its two rates."""
     return (
         f"{machine.name}: {machine.matmul_gflops:.0f} GFLOP/s in a large product, "
         f"{machine.bandwidth_gbs:.1f} GB/s from and to memory (both measured)"
@@ -35,13 +35,13 @@ def machine_text(machine: Machine) -> str:
 
 
 def block_text(block: Block) -> str:
-    """A heading, the rows, and what was left out or cut short; several lines."""
+    """A block as text: a heading, the rows, and peers left out or cut short."""
     repeats = len(block.rows[0].ms)
     lines = [
         "",
         f"{block.dataset}, norm {block.norm}, batch {block.batch_size}, "
         f"{counted(block.members, 'member')}: {counted(repeats, 'run')} of "
-        f"{counted(block.steps, 'step')}; {block.gflop:.3g} GFLOP a member and step; "
+        f"{counted(block.steps, 'step')}; {block.gflop:.3g} GFLOP per member and step; "
         f"normlab on {counted(block.devices, 'device')}",
         _line([name for name, _ in _COLUMNS]),
         *(_line(_cells(row)) for row in block.rows),
@@ -50,7 +50,7 @@ def block_text(block: Block) -> str:
         if row.steps < block.steps:
             lines.append(
                 f"{row.contender}: much slower than the fastest, so {row.steps} steps "
-                f"a run instead of {block.steps}"
+                f"per run instead of {block.steps}"
             )
     lines += [f"left out: {name}: {why}" for name, why in block.left_out.items()]
     lines.append(

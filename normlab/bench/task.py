@@ -1,4 +1,4 @@
-"""The work every contender does: the same network, data, batches and optimizer."""
+"""The task of all contenders: the same network, data, batches and optimizer."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -24,13 +24,13 @@ from normlab.train.program import data_arrays
 
 @dataclass(frozen=True)
 class Task:
-    """One cell to be trained for a number of steps.
+    """A cell to train for a number of steps.
 
     Attributes:
       plan: the network, its members (learning rates of one seed), and how
         `normlab.sweep` would execute them.
-      dataset: where the images come from; the same object for every task, so that
-        contenders can share what they make of it.
+      dataset: the images; the same object for all tasks, so that contenders can cache
+        what they derive from it.
       steps: the length of one timed run.
     """
 
@@ -53,12 +53,12 @@ class Task:
 
     @property
     def learning_rates(self) -> list[float]:
-        """One a member."""
+        """The learning rates, one per member."""
         return [member.lr for member in self.cell.members]
 
     @cached_property
     def batches(self) -> np.ndarray:
-        """int32 (steps, batch size): the images of each step."""
+        """The indices of each step's images, int32 (steps, batch size)."""
         config, seed = self.config, self.cell.members[0].seed
         size, order = config.train_size, config.batch_order
         return batch_indices(seed, 0, self.steps, config.batch_size, size, order)
@@ -109,9 +109,9 @@ def make_task(
     """The report's network with ``norm`` (group: 4 groups), Adam, one seed.
 
     Args:
-      rates: learning rates, one a member.
+      rates: learning rates, one per member.
       options: how normlab runs it.
-      precision: of products, as in `SweepConfig`.
+      precision: the precision of products, as in `SweepConfig`.
     """
     config = SweepConfig(
         dataset=(dataset.name,),
@@ -162,14 +162,14 @@ def normlab_contender(task: Task) -> Contender:
 
 
 def held_bytes(compiled: Any, shared: int) -> int | None:
-    """Bytes a compiled JAX program holds on a device, less the ``shared`` ones.
+    """The memory of a compiled JAX program on a device in bytes, minus ``shared``.
 
-    Arguments, results and workspace, as the compiler planned them; what is donated
-    counts once. A device's own counter of its peak would not do: it never goes down,
-    so it tells of the hungriest program of the process and not of this one.
+    This is the compiler's plan for arguments, results and workspace. Donated buffers
+    count once. The device's own peak counter cannot be used, because it never goes down
+    and therefore shows the largest program in the process.
 
     Returns:
-      None where the backend has no such plan.
+      None if the backend does not provide this plan.
     """
     plan = None if compiled is None else compiled.memory_analysis()
     if plan is None:

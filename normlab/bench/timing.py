@@ -1,4 +1,4 @@
-"""Clocks: a warm-up of every contender alone, then timed runs in turns."""
+"""Timing: warms up every contender separately, then times runs in turns."""
 
 import time
 from collections.abc import Mapping
@@ -8,23 +8,23 @@ import numpy as np
 
 from normlab.bench.contender import Contender
 
-# A peer slower than the fastest by more than this takes fewer steps a timed run.
+# Peers slower than the fastest by more than this factor take fewer steps per timed run.
 _PATIENCE = 5.0
 _LEAST_STEPS = 3
-# Enough to see the loss after ten updates.
+# The last of these losses is the one after ten updates.
 _WARM_STEPS = 11
 
 
 @dataclass(frozen=True)
 class WarmUp:
-    """What the first calls of a contender showed.
+    """The results of a contender's first calls.
 
     Attributes:
-      losses: float32 (members, steps), the first steps of every member.
-      compile_seconds: what the first call took more than a later one, or what the
-        contender itself says it spent on compiling.
-      ms: milliseconds per member and step, after the compilation.
-      memory_bytes: what the contender then says it holds at its peak; None if unknown.
+      losses: the losses of the first steps, float32 (members, steps).
+      compile_seconds: the compile time that the contender reports, or the difference
+        between the first and a later call.
+      ms: milliseconds per member and step after compilation.
+      memory_bytes: the peak memory that the contender reports, or None if unknown.
     """
 
     losses: np.ndarray
@@ -34,7 +34,7 @@ class WarmUp:
 
 
 def timed_run(contender: Contender, steps: int) -> tuple[float, np.ndarray]:
-    """(seconds, losses (members, steps)) of all members from their start."""
+    """Trains all members from their start; (seconds, losses (members, steps))."""
     seconds, losses = 0.0, []
     for part in range(contender.parts):
         contender.reset(part)
@@ -45,9 +45,9 @@ def timed_run(contender: Contender, steps: int) -> tuple[float, np.ndarray]:
 
 
 def warm_up(contender: Contender, steps: int) -> WarmUp:
-    """One step of every member, which compiles; then eleven, or ``steps`` if fewer.
+    """Runs one step of every member to compile, then up to 11 steps, twice.
 
-    Twice: where only later calls are compiled or recorded, the first eleven are, too.
+    The second time is needed for contenders that only compile or record later calls.
     """
     first, _ = timed_run(contender, 1)
     count = min(_WARM_STEPS, steps)
@@ -62,14 +62,14 @@ def warm_up(contender: Contender, steps: int) -> WarmUp:
 
 
 def steps_a_run(ms: Mapping[str, float], steps: int) -> dict[str, int]:
-    """How many steps each contender takes in a timed run.
+    """The number of steps of each contender in a timed run.
 
-    All of them, unless it is more than 5 times slower than the fastest: then as many
-    as fit in 5 times the fastest one's run, and 3 at least.
+    A contender that is more than 5 times slower than the fastest takes as many steps as
+    fit into 5 times the fastest contender's run, but at least 3.
 
     Args:
       ms: milliseconds per member and step, by contender.
-      steps: of a whole run.
+      steps: the number of steps of a full run.
     """
     limit = _PATIENCE * min(ms.values())
 
@@ -84,7 +84,7 @@ def steps_a_run(ms: Mapping[str, float], steps: int) -> dict[str, int]:
 def time_in_turns(
     contenders: Mapping[str, Contender], steps: Mapping[str, int], repeats: int
 ) -> dict[str, list[float]]:
-    """Milliseconds per member and step of ``repeats`` runs of every contender."""
+    """Milliseconds per member and step for ``repeats`` runs of every contender."""
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(repeats):
         for name, contender in contenders.items():

@@ -5,17 +5,17 @@ from importlib import metadata
 
 
 def no_torch() -> str | None:
-    """Why PyTorch cannot be used; None where it can."""
+    """Why PyTorch cannot be used, or None if it can."""
     if importlib.util.find_spec("torch") is None:
         return "PyTorch is not installed (pip install 'normlab[bench]')"
     return None
 
 
 def no_cuda() -> str | None:
-    """Why PyTorch's CUDA cannot be used; None where it can.
+    """Why PyTorch cannot use CUDA, or None if it can.
 
-    The peers run on the kind of device that JAX runs on: a GPU beside a CPU would
-    compare devices and not programs.
+    The peers run on the same kind of device as JAX. Otherwise the benchmark would
+    compare devices, not programs.
     """
     if reason := no_torch():
         return reason
@@ -30,5 +30,5 @@ def no_cuda() -> str | None:
 
 
 def torch_version() -> str | None:
-    """The installed PyTorch's version; None where there is none."""
+    """The version of PyTorch, or None if it is not installed."""
     return None if no_torch() else metadata.version("torch")

@@ -1,4 +1,4 @@
-"""The report's network in PyTorch, for the peers; it knows nothing of JAX."""
+"""The report's network in PyTorch, for the peers. It does not use JAX."""
 
 from typing import Any
 
@@ -13,8 +13,9 @@ class TorchNetwork(nn.Module):
     Args:
       norm: ``none``, ``batch`` or ``group``.
       image_shape: (H, W, C) of an image.
-      groups, epsilon: of the norm.
-      decay: of the running averages, as JAX counts it (PyTorch's momentum is the rest).
+      groups, epsilon: settings of the norm.
+      decay: the decay of the running averages, as in JAX; PyTorch's momentum is
+        1 - decay.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ def initialise(network: TorchNetwork) -> None:
 def place(
     network: TorchNetwork, device: torch.device, channels_last: bool
 ) -> TorchNetwork:
-    """``network``, moved to ``device``, its kernels in the memory format asked for."""
+    """Moves ``network`` to ``device``, with its kernels in the given memory format."""
     layout = torch.channels_last if channels_last else torch.contiguous_format
     module: Any = network  # PyTorch's annotations leave memory_format out
     return module.to(device, memory_format=layout)

@@ -1,4 +1,4 @@
-"""A task in PyTorch: what the PyTorch peers share. Imported only where torch is."""
+"""A task in PyTorch, shared by the PyTorch peers. Importing this requires torch."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -16,20 +16,20 @@ from normlab.bench.torch_network import TorchNetwork, place
 from normlab.data import Dataset
 from normlab.members.placement import cores
 
-# Else a shell's OMP_NUM_THREADS would slow these peers, and no other.
+# Otherwise the shell's OMP_NUM_THREADS would slow only these peers.
 torch.set_num_threads(cores())
 
 
 @lru_cache(maxsize=1)
 def device() -> torch.device:
-    """Where all PyTorch peers run; picked once."""
+    """The device of all PyTorch peers, chosen once."""
     return torch.device("cpu" if no_cuda() else "cuda")
 
 
 def use_precision(precision: str) -> None:
-    """Products and convolutions in ``float32`` or ``tf32``, on a GPU.
+    """Sets the precision of products on a GPU: ``float32`` or ``tf32``.
 
-    Convolutions by the algorithm that cuDNN measures to be the best.
+    cuDNN measures which convolution algorithm is fastest.
     """
     tf32 = precision == "tf32"
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
@@ -38,16 +38,16 @@ def use_precision(precision: str) -> None:
 
 
 def synchronize() -> None:
-    """Waits for all that the device was told to do."""
+    """Waits until the device has finished all work."""
     if device().type == "cuda":
         torch.cuda.synchronize()
 
 
 def watch_memory(task: Task, channels_last: bool) -> Callable[[], int | None]:
-    """A function that says the peak of bytes allocated since, beyond those before.
+    """A function that returns the peak of bytes allocated since this call.
 
-    The training images are among those before. The allocator counts on CUDA alone; on
-    a CPU the answer is None.
+    Memory allocated before, including the training images, does not count. Only CUDA's
+    allocator counts; on a CPU, the function returns None.
     """
     if device().type != "cuda":
         return lambda: None
@@ -70,14 +70,14 @@ def on_device(dataset: Dataset, channels_last: bool) -> tuple[Tensor, Tensor]:
 
 
 def batches_of(task: Task) -> Tensor:
-    """int64 (steps, batch size), on the device."""
+    """The indices of the batches, int64 (steps, batch size), on the device."""
     return torch.tensor(task.batches.astype(np.int64), device=device())
 
 
 def make_network(task: Task, channels_last: bool = False) -> TorchNetwork:
     """The task's network on the device, with normlab's own initial parameters.
 
-    It also makes the task's precision PyTorch's.
+    It also sets PyTorch's precision to that of the task.
     """
     use_precision(task.config.precision)
     config, params = task.config, task.initial_params
@@ -101,11 +101,13 @@ def make_network(task: Task, channels_last: bool = False) -> TorchNetwork:
 
 
 class Trainer:
-    """A network and its Adam; any member's start can be put into them, in place.
+    """A network and its Adam, which can be reset in place to any member's start.
 
     Args:
-      adam: options of ``torch.optim.Adam``; with a tensor as ``lr`` the learning rate
-        is data, which compiled and captured steps need.
+      task: the task.
+      channels_last: the memory format.
+      adam: options of ``torch.optim.Adam``. Compiled and captured steps need a tensor
+        as ``lr``, so that the learning rate is data.
     """
 
     def __init__(self, task: Task, channels_last: bool, **adam: Any):
@@ -116,11 +118,11 @@ class Trainer:
         self._adam = torch.optim.Adam(self._network.parameters(), **adam)
 
     def reset(self, part: int) -> None:
-        """Puts member ``part`` back to its start."""
+        """Resets the network and Adam to the start of member ``part``."""
         self._network.load_state_dict(self._start)
         self._adam.zero_grad()
         for state in self._adam.state.values():
-            for values in state.values():  # the count of steps and both moments
+            for values in state.values():  # the step count and both moments
                 values.zero_()
         for group in self._adam.param_groups:
             if isinstance(group["lr"], Tensor):
@@ -130,15 +132,15 @@ class Trainer:
         synchronize()
 
     def step(self, picked_B: Tensor) -> Tensor:
-        """One step on these images (int64); returns the loss before it."""
+        """Takes a step on the images with these indices; returns the loss before it."""
         return self.update(*self.batch(picked_B))
 
     def batch(self, picked_B: Tensor) -> tuple[Tensor, Tensor]:
-        """The images of these numbers (int64), and their labels."""
+        """The images with these indices (int64), and their labels."""
         return self._images[picked_B], self._labels[picked_B]
 
     def update(self, x_NCHW: Tensor, labels_N: Tensor) -> Tensor:
-        """One step on this batch; returns the loss before it."""
+        """Takes one step on this batch; returns the loss before it."""
         self._adam.zero_grad()
         loss = F.cross_entropy(self._network(x_NCHW), labels_N)
         loss.backward()
@@ -149,10 +151,10 @@ class Trainer:
 def loop(task: Task, reset: Callable, step: Callable, **known: Any) -> Contender:
     """A contender that calls ``step(picked_B)`` once for every batch.
 
-    Losses stay on the device until the end of a run, so that Python need not wait.
+    Losses stay on the device until the end of a run, so Python does not wait.
 
     Args:
-      step: returns the loss, of a member or of all of them.
+      step: takes one step and returns the loss of one or all members.
       known: further fields of `Contender`.
     """
     batches = batches_of(task)
@@ -168,6 +170,6 @@ def loop(task: Task, reset: Callable, step: Callable, **known: Any) -> Contender
 def one_by_one(
     task: Task, trainer: Trainer, step: Callable[[Tensor], Tensor], **known: Any
 ) -> Contender:
-    """`loop` over one learning rate after another, all by one trainer."""
+    """`loop` over one learning rate after another, with a single trainer."""
     parts = len(task.learning_rates)
     return loop(task, trainer.reset, step, parts=parts, **known)

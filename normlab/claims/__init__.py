@@ -1,16 +1,21 @@
-"""The ledger of claims: what the sources say, and what the runs say of it.
+"""The ledger of claims: what the sources claim, and whether the runs support it.
 
-A claim is data (`normlab.claims.claim.Claim`): a sentence, its source, and parts, each
-a statistic over seeds and a rule that turns its interval into *supported*,
-*contradicted* or *undecided*. `ledger` computes the verdicts from run directories;
-nothing of them is typed. To add a claim: an entry in the ``CLAIMS`` of its family's
-file; to add a family, a file and its name in `_FAMILIES`.
+A claim is data (`normlab.claims.claim.Claim`): a sentence, its source, and one or more
+parts. Each part is a statistic over seeds and a rule that turns its interval into
+*supported*, *contradicted* or *undecided*. `ledger` computes all verdicts from run
+directories. To add a claim, add an entry to the ``CLAIMS`` of its family's file. To add
+a family, add a file and list it in `_FAMILIES`.
 
-Ids: C and F are what the report claims and leaves for the future (with a p behind it,
-run as it should have been), H its six numbered statements on how batch norm helps, E11
-its easy dataset, R its own numbers again, B what the mistakes in its program did; SF
-and S are Santurkar et al. 2018 by figure and by theorem, W is Wu & He 2018. Each
-interval stands for itself: nothing corrects for there being many.
+The prefix of an id shows where a claim comes from:
+
+* C: a claim of the report; F: its future work. A trailing p means that the experiment
+  was run as it should have been.
+* H: the report's six numbered statements on how batch norm helps.
+* E11: the report's easy dataset.
+* R: reproduces the report's numbers; B: effects of mistakes in the report's program.
+* SF, S: Santurkar et al. 2018, by figure and by theorem; W: Wu & He 2018.
+
+Intervals are not corrected for multiple comparisons.
 """
 
 from collections.abc import Sequence
@@ -59,24 +64,25 @@ CLAIMS: dict[str, Claim] = _by_id([c for family in _FAMILIES for c in family.CLA
 
 
 def ledger(runs: Sequence[str | Path]) -> list[Verdict]:
-    """The verdict on every claim, by what the runs measured.
+    """Judges every claim by the given runs.
 
-    A claim of several parts has its own row first, and then one for each part, called
-    ``<id>.1``, ``<id>.2``, ...: `normlab.claims.judge.judge` says how they combine.
+    A claim with several parts has its own row first, followed by one row for each part,
+    with ids ``<id>.1``, ``<id>.2``, ... See `normlab.claims.judge.judge` for how the
+    parts combine.
 
     Args:
-      runs: run directories, whole or thinned; they may be unfinished. Rows are found by
-        their settings, whatever the runs are called.
+      runs: run directories, complete or thinned. They may be unfinished. Rows are
+        selected by their settings; the names of the runs do not matter.
 
     Raises:
-      UserError: one is no run directory, nothing is stored in it yet, or it is damaged.
+      UserError: a path is not a run directory, is still empty, or is damaged.
     """
     evidence = Evidence.read(runs)
     return [row for claim in CLAIMS.values() for row in judge(claim, evidence)]
 
 
 def to_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
-    """Verdicts as a table, a row each; lists as words with semicolons."""
+    """A table with one row per verdict. Lists become text separated by semicolons."""
     table = pd.DataFrame(list(verdicts), columns=list(Verdict._fields))
     lists = ("needs", "missing", "runs")
     return table.assign(**{name: table[name].map("; ".join) for name in lists})

@@ -18,17 +18,17 @@ def flag_values() -> absl_flags.FlagValues:
     absl_flags.DEFINE_multi_string(
         "run",
         [],
-        "A run directory, whole or thinned; give the flag once for each.",
+        "A run directory, complete or thinned. Repeat the flag for several runs.",
         flag_values=values,
     )
     absl_flags.DEFINE_string(
-        "out", None, "Write the whole table here, as CSV.", flag_values=values
+        "out", None, "Write the full table to this CSV file.", flag_values=values
     )
     return values
 
 
 def line(verdict: Verdict) -> str:
-    """A row for people: ``C1.1  supported  2.100 [1.900, 2.300] points  n=5  ...``."""
+    """One printed row: ``C1.1  supported  2.100 [1.900, 2.300] points  n=5  ...``."""
     interval = Interval.of(verdict._asdict())
     value = f"{interval.text} {verdict.unit}" if verdict.n else "-"
     words = (verdict.id, verdict.verdict, value, f"n={verdict.n}")
@@ -38,10 +38,10 @@ def line(verdict: Verdict) -> str:
 
 
 def main(values: absl_flags.FlagValues) -> None:
-    """Does what the flags say.
+    """Prints the ledger, and writes it if ``--out`` is given.
 
     Raises:
-      UserError: there is no such run.
+      UserError: a run does not exist, or cannot be read.
     """
     verdicts = ledger(values.run)
     for verdict in verdicts:

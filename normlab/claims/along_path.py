@@ -1,4 +1,4 @@
-"""Measures of a member's quantities along its path (`normlab.quantities`)."""
+"""Measures computed from the quantities along a member's path."""
 
 from collections.abc import Callable
 
@@ -9,9 +9,9 @@ from normlab.claims.claim import Measure
 from normlab.claims.evidence import Evidence
 
 Rows = Callable[[pd.DataFrame], pd.Series]
-# Santurkar et al. 2018, App. A.2.2, for their VGG: from half a learning rate on.
+# In learning rates. Santurkar et al. 2018, App. A.2.2, use this range for their VGG.
 _LEAST_ETA = 0.5
-_LAST_NORM = "norm2"  # behind the small network's second convolution
+_LAST_NORM = "norm2"  # after the second convolution of small_cnn
 
 
 def _measure(
@@ -25,13 +25,13 @@ def _measure(
 
 
 def _median(rows: pd.DataFrame, values: pd.Series) -> pd.Series:
-    """The median over a member's rows; those that are not finite are left out."""
+    """The median of each member's finite values."""
     finite = values.astype(float).replace([np.inf, -np.inf], np.nan)
     return finite.groupby(rows["network"]).median()
 
 
 def _of_steps(rows: pd.DataFrame, values: pd.Series, statistic: str) -> pd.Series:
-    """The median over steps of what ``statistic`` makes of the rows of a step."""
+    """Applies ``statistic`` within each step, then takes the median over steps."""
     steps = values.groupby([rows["network"], rows["step"]]).agg(statistic)
     return steps[np.isfinite(steps)].groupby(level="network").median()
 
@@ -45,14 +45,14 @@ def _largest_beta_of_long_steps(rows: pd.DataFrame) -> pd.Series:
 
 
 def _cosine(rows: pd.DataFrame) -> pd.Series:
-    """Of the layers with weights but the first, before which nothing changes."""
+    """The mean over weight layers. The first is left out: its input never changes."""
     first = rows["layer"].iloc[0]
     rows = rows[~rows["layer"].str.startswith("norm") & (rows["layer"] != first)]
     return _of_steps(rows, rows["cosine"].astype(float), "mean")
 
 
 def _parts(rows: pd.DataFrame) -> pd.DataFrame:
-    """Gradient norms, a row a (member, step), a column a part without norms."""
+    """Gradient norms: a row per (member, step), a column per layer except norms."""
     rows = rows[~rows["part"].str.startswith("norm")]
     table = rows.pivot(index=["network", "step"], columns="part", values="l2")
     return table.drop(columns="all").astype(float)
@@ -67,7 +67,7 @@ def _between_layers(rows: pd.DataFrame) -> pd.Series:
 
 
 def _of_weights(rows: pd.DataFrame) -> pd.Series:
-    """The gradient's norm at every step, scales and biases of norms left out."""
+    """The gradient norm at every step, without the scales and biases of norms."""
     return np.sqrt(np.square(_parts(rows)).sum(axis=1))
 
 
@@ -93,7 +93,7 @@ def _means_apart(rows: pd.DataFrame) -> pd.Series:
 
 
 def _lopsided(rows: pd.DataFrame) -> pd.Series:
-    if "skewness" not in rows:  # a table from before it was measured
+    if "skewness" not in rows:  # stored before skewness was measured
         return pd.Series(dtype=float)
     rows = rows[rows["norm_layer"] == _LAST_NORM]
     size = rows["skewness"].abs()
@@ -106,7 +106,7 @@ def _lopsided(rows: pd.DataFrame) -> pd.Series:
 def _over_layers(
     quantity: str, field: str, statistic: str, words: str, unit: str
 ) -> Measure:
-    """The largest, least or mean value over layers and steps."""
+    """The largest, smallest or mean value over layers and steps."""
 
     def value(rows: pd.DataFrame) -> pd.Series:
         return rows[field].astype(float).groupby(rows["network"]).agg(statistic)
@@ -115,21 +115,21 @@ def _over_layers(
 
 
 LOSS_RANGE = _measure(
-    "width of the loss's range along the gradient, median over steps",
+    "range of the loss along the gradient, median over steps",
     "nats",
     "loss_range",
     lambda rows: _median(rows, rows["high"] - rows["low"]),
     ratio=True,
 )
 PREDICTIVENESS = _measure(
-    "greatest change of the gradient along itself, median over steps",
+    "largest change of the gradient along its own direction, median over steps",
     "nats/θ",
     "gradient_predictiveness",
     lambda rows: _median(rows, rows["high"]),
     ratio=True,
 )
 SMOOTHNESS = _measure(
-    "effective smoothness, the greatest over trial steps from half a learning rate on, "
+    "effective smoothness (maximum over trial steps of at least half a learning rate), "
     "median over steps",
     "nats/θ²",
     "effective_smoothness",
@@ -137,7 +137,7 @@ SMOOTHNESS = _measure(
     ratio=True,
 )
 SMOOTHNESS_OF_ALL = _measure(
-    "effective smoothness, the greatest over all trial steps, median over steps",
+    "effective smoothness (maximum over all trial steps), median over steps",
     "nats/θ²",
     "effective_smoothness",
     _largest_beta,
@@ -150,43 +150,43 @@ SHIFT_COSINE = _measure(
     _cosine,
 )
 BETWEEN_LAYERS = _measure(
-    "log10 of the largest over the least gradient norm of a layer, median over steps",
+    "log10 of the largest layer's gradient norm over the smallest, median over steps",
     "decades",
     "gradient_norm",
     _between_layers,
 )
 GRADIENT_RANGE = _measure(
-    "5 % to 95 % range over steps of the gradient norm, scales and biases of norms "
-    "left out",
+    "5% to 95% range over steps of the gradient norm, without the scales and biases of "
+    "norms",
     "nats/θ",
     "gradient_norm",
     _range_of_weights,
     ratio=True,
 )
 GRADIENT_SIZE = _measure(
-    "gradient norm, scales and biases of norms left out, median over steps",
+    "gradient norm without the scales and biases of norms, median over steps",
     "nats/θ",
     "gradient_norm",
     _median_of_weights,
     ratio=True,
 )
 VARIANCE_ERROR = _measure(
-    "variance of a channel behind the second norm, median over channels and steps, "
-    "less 1",
+    "variance of a channel after the second norm minus 1, median over channels and "
+    "steps",
     "variance",
     "activation_moments",
     _variance_error,
 )
 MEANS_APART = _measure(
-    "range of the channels' means before the second norm over their mean standard "
-    "deviation, median over steps",
+    "range of the channel means before the second norm, in mean channel standard "
+    "deviations, median over steps",
     "standard deviations",
     "activation_moments",
     _means_apart,
 )
 LOPSIDED = _measure(
-    "size of the skewness of a channel behind the second norm less that before it, "
-    "medians over channels and steps",
+    "absolute skewness of a channel after the second norm minus before it, medians "
+    "over channels and steps",
     "skewness",
     "activation_moments",
     _lopsided,
@@ -195,53 +195,50 @@ IDENTITY_ERROR = _over_layers(
     "identities",
     "relative_error",
     "max",
-    "relative error of the first-order identity, the largest over blocks, layers and "
-    "steps",
+    "relative error of the first-order identity, maximum over blocks, layers and steps",
     "relative",
 )
 CURVATURE_ERROR = _over_layers(
     "curvature_identities",
     "relative_error",
     "max",
-    "relative error of the second-order identity, the largest over layers and steps",
+    "relative error of the second-order identity, maximum over layers and steps",
     "relative",
 )
 BOUND_RATIO = _over_layers(
     "identities",
     "bound_ratio",
     "min",
-    "bound with 1/m over |dL/dy|², the least over layers and steps",
+    "bound with 1/m divided by |dL/dy|², minimum over layers and steps",
     "ratio",
 )
 THEOREM_4_4_RATIO = _over_layers(
     "identities",
     "theorem_4_4_ratio",
     "min",
-    "printed bound of Theorem 4.4 over the worst gradient by the weights, the least "
-    "over layers and steps",
+    "bound of Theorem 4.4 as printed divided by the worst-case weight gradient, "
+    "minimum over layers and steps",
     "ratio",
 )
 PRINTED_FAILS = _over_layers(
     "identities",
     "printed_fails",
     "max",
-    "share of blocks in which the bound with 1/√m is false, the largest over layers "
-    "and steps",
+    "share of blocks that violate the bound with 1/√m, maximum over layers and steps",
     "share",
 )
 SCALING_RESIDUAL = _over_layers(
     "identities",
     "scaling_residual",
     "max",
-    "size of the loss's derivative along a rescaling of a block, over the largest it "
-    "could have, the largest over layers and steps",
+    "derivative of the loss along a rescaling of a block, relative to its largest "
+    "possible value, maximum over layers and steps",
     "relative",
 )
 ALIGNED = _over_layers(
     "curvature_identities",
     "alignment_share",
     "mean",
-    "share of blocks in which the norm lowers the curvature, mean over layers and "
-    "steps",
+    "share of blocks whose curvature the norm lowers, mean over layers and steps",
     "share",
 )

@@ -1,4 +1,4 @@
-"""What the mistakes in the report's program did to its results."""
+"""The effects of mistakes in the report's program on its results."""
 
 import dataclasses
 from typing import Any
@@ -16,7 +16,7 @@ _READ = "read from the report's program, {}"
 
 def _started(groups: int, init: str, norm_init: str) -> Side:
     norm_settings = group(groups, norm_init=norm_init, init=init)
-    name = f"group (G={groups}) with the {norm_init} scale and bias"
+    name = f"group (G={groups}) with {norm_init} scale and bias"
     settings = {k: v for k, v in PROPER.items() if k != "batch_order"}
     return side(name, "postmortem_init", settings, norm_settings, _PLACE)
 
@@ -39,7 +39,7 @@ def _evaluated(batch_size: int, statistics: str) -> Side:
     batch_side = proper_bn(
         "batch", batch_size, statistics=statistics, eval_batch_size=10000
     )
-    return dataclasses.replace(batch_side, name=f"by {statistics} statistics")
+    return dataclasses.replace(batch_side, name=f"with {statistics} statistics")
 
 
 def _gains_most(run: Protocol) -> tuple[Part, ...]:
@@ -63,30 +63,29 @@ def _scaled(scale: bool, epsilon: float) -> Side:
 
 def _behind(norm: str, dense: bool) -> Side:
     norm_settings = {"batch": BATCH, "group": group(4)}[norm] | {"norm_dense": dense}
-    name = f"{norm} behind {'all three layers' if dense else 'the convolutions'}"
+    name = f"{norm} after {'all three layers' if dense else 'the convolutions'}"
     return side(name, "postmortem_dense", PROPER, norm_settings, _PLACE)
 
 
 CLAIMS = (
     Claim(
         "B1",
-        "That scale and bias of group norm started at one normal draw lowered its "
+        "Starting group norm's scale and bias from one normal draw lowered its "
         "accuracy.",
         _READ.format("gn.py, lines 56 to 58"),
         _init(m.FINAL_TRAIN, below(0)) + _init(m.FINAL_TEST, below(0)),
     ),
     Claim(
         "B1l",
-        "That scale and bias of group norm started at one normal draw made training "
-        "slower.",
+        "Starting group norm's scale and bias from one normal draw slowed training.",
         _READ.format("gn.py, lines 56 to 58"),
         _init(m.BATCH_LOSS, above(0)),
-        remark="All parts share their seeds.",
+        remark="All parts use the same seeds.",
     ),
     Claim(
         "B2",
-        "That batch norm was evaluated by the statistics of the test batch raised its "
-        "test accuracy.",
+        "Evaluating batch norm with the statistics of the test batch raised its test "
+        "accuracy.",
         _READ.format("bn.py, lines 144 and 205"),
         tuple(
             difference(
@@ -102,15 +101,15 @@ CLAIMS = (
     ),
     *in_both(
         "B3",
-        "Batch norm gains most test accuracy at batch size 10, where the report sees "
-        "no advantage.",
+        "Batch norm improves test accuracy most at batch size 10, for which the report "
+        "sees no advantage.",
         "report p. 8, testing accuracy plots",
         _gains_most,
     ),
     Claim(
         "B6",
-        "That batch norm had no scale, and an epsilon of 1e-3, made no difference to "
-        "its accuracy.",
+        "Leaving out batch norm's scale and using an epsilon of 1e-3 made no "
+        "difference to its accuracy.",
         _READ.format("bn.py, line 90"),
         (
             difference(
@@ -123,13 +122,13 @@ CLAIMS = (
                 m.FINAL_TEST, _scaled(False, 1e-3), _scaled(True, 1e-5), within(_POINT)
             ),
         ),
-        remark="No difference is one within a point.",
+        remark="No difference means within 1 point.",
     ),
     Claim(
         "B10a",
-        "A norm behind the hidden dense layer, too, makes training faster, whichever "
-        "norm it is.",
-        "follows from B10, if it is to explain the report's curves",
+        "Adding a norm after the hidden dense layer makes training faster, both with "
+        "batch norm and with group norm.",
+        "follows from B10, if B10 explains the report's curves",
         tuple(
             difference(
                 m.BATCH_LOSS, _behind(norm, True), _behind(norm, False), below(0)
@@ -139,10 +138,9 @@ CLAIMS = (
     ),
     Claim(
         "B10c",
-        "With a norm behind the hidden dense layer, too, training is faster with batch "
-        "norm than without, as the report saw it, when it is run as it should have "
-        "been.",
-        "follows from B10; compare C1p, behind the convolutions",
+        "Run properly and with a norm also after the hidden dense layer: training is "
+        "faster with batch norm than without, as in the report.",
+        "follows from B10; compare C1p, with norms after the convolutions only",
         tuple(
             difference(
                 measure,
@@ -155,9 +153,9 @@ CLAIMS = (
     ),
     Claim(
         "B10b",
-        "Group norm trains slower than batch norm, and ends lower, where both stand "
-        "behind all three layers, too.",
-        "report p. 12, whose group norm stood behind two layers",
+        "Group norm also trains slower than batch norm, and ends with lower accuracy, "
+        "if both are applied after all three layers.",
+        "report p. 12, which applies group norm after two layers",
         (
             difference(
                 m.BATCH_LOSS, _behind("group", True), _behind("batch", True), above(0)

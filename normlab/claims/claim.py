@@ -1,4 +1,4 @@
-"""What a claim is made of, and what is said of it."""
+"""The data types of the ledger: claims, their parts, and verdicts."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,14 +12,14 @@ from normlab.claims.rules import Rule
 
 @dataclass(frozen=True)
 class Measure:
-    """A number a member.
+    """One number per member.
 
     Attributes:
-      words: what it is.
-      unit: ``points`` (of 100 for an accuracy), ``nats``, ...
-      of: (evidence, members' numbers, statistics) -> a value each, by number;
-        members it was not measured for may be left out.
-      ratio: whether two sides are compared by their ratio and not their difference.
+      words: a description.
+      unit: ``points`` (percentage points of accuracy), ``nats``, ...
+      of: (evidence, networks, statistics) -> values indexed by ``network``. It may omit
+        members that were not measured.
+      ratio: whether two sides are compared by their ratio instead of their difference.
     """
 
     words: str
@@ -30,17 +30,18 @@ class Measure:
 
 @dataclass(frozen=True)
 class Side:
-    """Members of the same settings: one side of a comparison.
+    """One side of a comparison: members with the same settings.
 
     Attributes:
-      name: what sets them apart, in words.
-      flagfile: which experiment gives them.
-      where: setting -> its value, a tuple of values, or a function that says whether it
-        is one. What is not named may be anything, but the same on all sides.
-      statistics: those by which norms with running averages are evaluated.
-      across: (setting, reduction) where a seed's value is made of several members: over
-        ``lr`` the ``max`` or ``min``, or the range ``np.ptp``. Where ``where`` lists
-        values of the setting, seeds without all of them are left out.
+      name: a description that distinguishes this side from the others.
+      flagfile: the experiment that trains these members.
+      where: setting -> a value, a tuple of allowed values, or a predicate. Any other
+        setting in `normlab.claims.compare.SHARED` may have any value, but must have the
+        same value on all sides.
+      statistics: the statistics used to evaluate norms that have running averages.
+      across: (setting, reduction) if several members are reduced to one value per seed:
+        for example ``("lr", "max")``, or ``np.ptp`` for the range. If ``where`` lists
+        the values of the setting, seeds that lack any of them are left out.
     """
 
     name: str
@@ -52,16 +53,16 @@ class Side:
 
 @dataclass(frozen=True)
 class Part:
-    """One statistic over seeds, and the rule it is judged by.
+    """One statistic over seeds, and the rule that judges it.
 
     Attributes:
-      statistic: what is measured, in words.
-      measure: of every member.
-      sides: one; two, of which the second is taken from the first; or four, where the
-        difference of the last two is taken from that of the first two.
-      rule: of the interval.
-      unit: of the statistic.
-      offset: a published number that is taken from the value of a single side.
+      statistic: a description of the statistic.
+      measure: computes the value of each member.
+      sides: one side; two sides, for the first minus the second; or four sides, for
+        (first minus second) minus (third minus fourth).
+      rule: judges the statistic's interval.
+      unit: the unit of the statistic.
+      offset: a published number to subtract, if there is one side.
     """
 
     statistic: str
@@ -82,11 +83,12 @@ class Claim:
     """A sentence that runs can support or contradict.
 
     Attributes:
-      sentence: as its source makes it.
-      source: where it stands.
-      parts: what is tested; one, or several.
-      most: whether it speaks of most parts; else it speaks of all.
-      remark: what a reader of the verdict should know.
+      id: a short unique name.
+      sentence: the claim, close to the words of its source.
+      source: the publication, with the page, figure or theorem.
+      parts: the tests; at least one.
+      most: whether most parts must hold. Otherwise all parts must.
+      remark: a note for readers of the verdict.
     """
 
     id: str
@@ -103,22 +105,22 @@ class Claim:
 
 
 class Verdict(NamedTuple):
-    """What the runs say of a claim, or of one of its parts.
+    """The verdict on a claim, or on one of its parts.
 
     Attributes:
-      id: of the claim; of its k-th part ``<id>.<k>``.
-      sentence, source: of the claim.
+      id: the claim's id, or ``<id>.<k>`` for its k-th part.
+      sentence, source: those of the claim.
       verdict: ``supported``, ``contradicted`` or ``undecided``.
-      statistic: what is measured, in words.
-      unit: of median, low and high.
-      median, low, high, n, coverage: as in
-        `normlab.statistics.intervals.Interval`; NaN and 0 where nothing was found.
-      rule: in words.
-      needs: flagfiles whose runs are read.
-      missing: those that no given run has the rows of.
-      runs: run directories whose rows were used.
-      note: a sentence where there is something to say, else "".
-      claim: the id of the claim that is judged, or a part of which is.
+      statistic: a description of the statistic.
+      unit: the unit of median, low and high.
+      median, low, high, n, coverage: as in `normlab.statistics.intervals.Interval`.
+        Without data, n and coverage are 0 and the others are NaN.
+      rule: a description of the rule.
+      needs: the flagfiles that train the members.
+      missing: the flagfiles whose members no given run contains.
+      runs: the run directories that were used.
+      note: an explanation, or "".
+      claim: the id of the claim, also for a part.
     """
 
     id: str
@@ -141,12 +143,12 @@ class Verdict(NamedTuple):
 
     @property
     def is_part(self) -> bool:
-        """Whether it is of a part, and not of a whole claim."""
+        """Whether this is the verdict on a part of a claim."""
         return self.id != self.claim
 
 
 def difference(measure: Measure, a: Side, b: Side, rule: Rule, place: str = "") -> Part:
-    """``a`` minus ``b``, or ``a`` over ``b`` where the measure says so."""
+    """``a`` minus ``b``, or ``a`` divided by ``b`` if the measure is a ratio."""
     relation = "over" if measure.ratio else "minus"
     unit = "ratio" if measure.ratio else measure.unit
     words = _place(f"{measure.words}, {a.name} {relation} {b.name}", place)
@@ -156,7 +158,7 @@ def difference(measure: Measure, a: Side, b: Side, rule: Rule, place: str = "") 
 def level(
     measure: Measure, side: Side, rule: Rule, place: str = "", offset: float = 0.0
 ) -> Part:
-    """The value of one side, less ``offset``."""
+    """The value of one side, minus ``offset``."""
     words = f"{measure.words}, {side.name}"
     if offset:
         words += f", minus the published {offset:.4g}"
@@ -170,7 +172,7 @@ def interaction(
     rule: Rule,
     place: str = "",
 ) -> Part:
-    """How much more ``first`` differ than ``second``: a difference of differences."""
+    """The difference within ``first`` minus the difference within ``second``."""
     (a, b), (c, d) = first, second
     words = f"({a.name} minus {b.name}) minus ({c.name} minus {d.name})"
     words = _place(f"{measure.words}, {words}", place)

@@ -1,9 +1,9 @@
-"""The members a part of a claim speaks of, and its statistic over their seeds.
+"""Selects the members for each part of a claim and computes the part's statistic.
 
-Members are found by their settings alone, whatever their run is called. Two sides are
-compared where all that sets neither apart is the same (`SHARED`): the same seed then
-has the same initialisation and, for one batch size, the same batches, and values are
-paired by seed.
+Members are selected by their settings; the names of their runs do not matter. Two sides
+are compared only if they agree on every shared setting (`SHARED`) that the part does
+not set. Members with the same seed then have the same initialisation and, for equal
+batch sizes, the same batches. Values are therefore paired by seed.
 """
 
 import functools
@@ -22,8 +22,8 @@ from normlab.settings import settings_of
 from normlab.statistics.intervals import Interval, median_interval
 from normlab.words import counted
 
-# What sides have in common unless a claim names it: all but the norm and what is of the
-# norm alone.
+# Settings that must be equal on all sides unless the claim sets them: all settings but
+# the norm and those that only the norm reads.
 SHARED = (
     *(
         spec.name
@@ -38,15 +38,16 @@ _NOTHING = median_interval([])
 
 
 class PartResult(NamedTuple):
-    """The statistic of a part, and what it is made of.
+    """The statistic of a part, and where it comes from.
 
     Attributes:
-      interval: of the statistic; of no values where something is missing.
-      runs: the runs used.
-      missing: the sides that no run has.
-      why: why there is no value, though every side is there; else "".
-      length: of the training: ``2 epochs of 10000 images``; "" where it says little.
-      diverged: how many of the members used did.
+      interval: the statistic's interval; it is empty if a side is missing.
+      runs: the runs that were used.
+      missing: the sides that no run contains.
+      why: why there is no value although no side is missing, or "".
+      length: the length of training, such as ``2 epochs of 10000 images``. "" if the
+        dataset is not CIFAR-10.
+      diverged: the number of members that diverged, of those that were used.
     """
 
     interval: Interval
@@ -58,10 +59,10 @@ class PartResult(NamedTuple):
 
 
 def find(evidence: Evidence, part: Part) -> PartResult:
-    """The statistic of a part over the seeds of the runs.
+    """Computes the statistic of a part over seeds.
 
-    If several settings cover every side of the part, one with enough seeds is
-    preferred, then longer training, then more seeds.
+    If several settings cover every side of the part, prefer one with enough seeds, then
+    longer training, then more seeds.
     """
     shared = [name for name in SHARED if name not in named(part)]
     members = [selected(evidence.members, side) for side in part.sides]
@@ -76,7 +77,8 @@ def find(evidence: Evidence, part: Part) -> PartResult:
     setups = [dict(iter(table.groupby(shared, dropna=False))) for table in tables]
     common = [key for key in setups[0] if all(key in other for other in setups[1:])]
     if not common:
-        return PartResult(_NOTHING, why=f"no two sides share {_apart(tables, shared)}")
+        why = f"the sides differ in {_apart(tables, shared)}"
+        return PartResult(_NOTHING, why=why)
     epochs = shared.index("epochs") if "epochs" in shared else None
 
     def rank(key: tuple) -> tuple:
@@ -93,7 +95,7 @@ def find(evidence: Evidence, part: Part) -> PartResult:
 
 
 def _length(part: Part, common: dict[str, Any]) -> str:
-    """How long was trained on how much of CIFAR-10."""
+    """The length of training and the number of CIFAR-10 images, in words."""
     settings = {**part.sides[0].where, **common}
     epochs, images = settings.get("epochs"), settings.get("train_size")
     if settings.get("dataset") != "cifar10" or not isinstance(epochs, float):
@@ -105,7 +107,7 @@ def _length(part: Part, common: dict[str, Any]) -> str:
 
 
 def named(part: Part) -> set[str]:
-    """The settings that a part names for some side."""
+    """The settings that any side of a part sets."""
     names: set[str] = set()
     for side in part.sides:
         names |= set(side.where)
@@ -117,7 +119,7 @@ def _apart(tables: list[pd.DataFrame], shared: list[str]) -> str:
     """The settings in which no value is on all sides."""
     values = [{name: set(t[name]) for name in shared} for t in tables]
     different = [s for s in shared if not set.intersection(*(v[s] for v in values))]
-    return ", ".join(different) or "all of their other settings"
+    return ", ".join(different) or "the combination of their settings"
 
 
 def selected(members: pd.DataFrame, side: Side) -> pd.DataFrame:
@@ -150,9 +152,10 @@ def _values(
     shared: list[str],
     order: dict[str, int],
 ) -> pd.DataFrame:
-    """A row a setup and seed: ``value``, ``run`` and ``lost``, how many diverged.
+    """One row per setup and seed.
 
-    If two runs contain the same member, the first run in ``order`` wins.
+    The columns are ``value``, ``run`` and ``lost`` (the number of diverged members). If
+    two runs contain the same member, the first run in ``order`` wins.
     """
     if members.empty:
         return members
@@ -174,13 +177,13 @@ def _values(
         lost=("lost", "sum"),
         count=("value", "size"),
     )
-    # The best of one, or the range of two of three, would be of another set.
+    # A best value or a range over only some of the listed values is not comparable.
     wanted = side.where.get(name)
     return reduced[reduced["count"] == len(wanted)] if wanted else reduced
 
 
 def _order(evidence: Evidence, sides: list[pd.DataFrame]) -> dict[str, int]:
-    """Run -> its place: first those that have members of most sides."""
+    """Run -> its rank. Runs that contain members of more sides come first."""
     has = dict.fromkeys(evidence.runs, 0)
     for members in sides:
         for run in members["run"].unique() if len(members) else ():
@@ -190,7 +193,7 @@ def _order(evidence: Evidence, sides: list[pd.DataFrame]) -> dict[str, int]:
 
 
 def _sides(part: Part, setups: list[dict], key: tuple) -> list[pd.Series]:
-    """The values of every side in a setup, by seed."""
+    """Each side's values in a setup, indexed by seed; logarithms for a ratio."""
     values = [setup[key].set_index("seed")["value"] for setup in setups]
     if not part.measure.ratio:
         return values
@@ -199,14 +202,17 @@ def _sides(part: Part, setups: list[dict], key: tuple) -> list[pd.Series]:
 
 
 def _interval(part: Part, sides: list[pd.Series]) -> Interval:
-    """Of the statistic: paired by seed, or of two sides that share too few seeds."""
+    """The statistic's interval, paired by seed.
+
+    Two sides that have too few seeds in common are compared as unpaired samples.
+    """
     seeds = functools.reduce(lambda a, b: a.intersection(b), (s.index for s in sides))
     fewest = min(len(side) for side in sides)
     if len(sides) == 2 and len(seeds) < min(LEAST_SEEDS, fewest):
         interval = shift_interval(sides[0], sides[1])
     else:
         signs = (1, -1, -1, 1)
-        with np.errstate(invalid="ignore"):  # inf - inf says nothing, and is left out
+        with np.errstate(invalid="ignore"):  # inf - inf is NaN, which is left out
             values = sum(
                 sign * side.loc[seeds] for sign, side in zip(signs, sides, strict=False)
             )

@@ -1,4 +1,4 @@
-"""What runs measured, member by member, as claims read it."""
+"""The measurements of runs, member by member, in the form that claims read."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,10 +12,10 @@ from normlab.store.load import load, load_quantity, measured
 
 _MEMBER = ["run", "cell", "member"]
 _CURVES = ("step", "diverged", *STEP_METRICS, *EVALUATIONS)
-# What counts for a network that gives no numbers. If both sides of a comparison are
-# lost, the difference is not a number, and the seed says nothing.
+# The values of a network whose metrics are NaN. If both sides of a comparison diverged,
+# their difference is NaN and the seed is left out.
 _WORST = {"loss": np.inf, "accuracy": -np.inf}
-# Settings that a row of a curve needs beside its numbers.
+# The settings that a curve's rows need in addition to the metrics.
 _OF_ROWS = [
     "network",
     "norm",
@@ -27,20 +27,20 @@ _OF_ROWS = [
 
 
 class Evidence:
-    """The members of some runs that were trained to their end, and their rows.
+    """The members of several runs that finished training, and their measurements.
 
-    A member of any run is identified by a number, ``network``.
+    A number, ``network``, identifies each member across all runs.
 
     Attributes:
-      members: a row for each ``network``: ``run``, ``cell``, ``member``, all settings,
-        ``seed``, ``lr``, ..., ``epochs``, the length of its training to a decimal, and
-        ``lost``, whether it diverged.
-      runs: the runs in the order given.
+      members: one row per ``network`` with ``run``, ``cell``, ``member``, all settings,
+        ``seed``, ``lr``, ..., ``epochs`` (the length of training, rounded to one
+        decimal) and ``lost`` (whether the member diverged).
+      runs: the runs in the given order.
     """
 
     def __init__(self, frames: Mapping[str, pd.DataFrame]):
         """Args:
-        frames: run -> what `normlab.store.load` returned for it.
+        frames: run -> its table from `normlab.store.load`.
         """
         self.runs = tuple(frames)
         parts = [at_evaluations(frame).assign(run=run) for run, frame in frames.items()]
@@ -50,18 +50,17 @@ class Evidence:
             rows = rows[ended].reset_index(drop=True)
             rows["network"] = rows.groupby(_MEMBER, sort=False).ngroup()
         self.members = _members(rows)
-        # Only the settings that rows need: every `rows` copies them.
+        # Keep only the settings that rows need, because every `rows` copies them.
         self._rows = rows[[c for c in rows if c in _OF_ROWS or _is_curve(str(c))]]
         self._by_statistics: dict[str, pd.DataFrame] = {}
         self._quantities: dict[str, pd.DataFrame] = {}
 
     @classmethod
     def read(cls, runs: Iterable[str | Path]) -> "Evidence":
-        """The evidence of run directories.
+        """Reads the evidence from run directories.
 
         Raises:
-          UserError: one is no run directory, nothing is stored in it yet, or it is
-            damaged.
+          UserError: a path is not a run directory, is still empty, or is damaged.
         """
         return cls({str(run): load(run) for run in runs})
 
@@ -69,13 +68,15 @@ class Evidence:
         """The rows of members at their evaluations.
 
         Args:
-          statistics: running, batch or precise: those by which norms with running
-            averages are evaluated. `EVALUATIONS` that lack them are NaN.
+          networks: the members, by number.
+          statistics: ``running``, ``batch`` or ``precise``: how norms with running
+            averages are evaluated. `EVALUATIONS` without these statistics are NaN.
 
         Returns:
-          Also ``gap``, the steps since the row before, and ``epoch``, the steps of one.
-          What is of batches is the mean over that gap. A network that gives no numbers
-          is worse than any: its loss is infinite, its accuracy minus infinity.
+          The rows, with two more columns: ``gap`` (the steps since the previous row)
+          and ``epoch`` (the number of steps in an epoch). Batch metrics are means over
+          the gap. Metrics of a diverged network that would be NaN are the worst
+          possible: a loss of infinity and an accuracy of minus infinity.
         """
         if statistics not in self._by_statistics:
             self._by_statistics[statistics] = self._by(statistics)
@@ -93,11 +94,11 @@ class Evidence:
         return rows.assign(gap=gap, epoch=rows["train_size"] / rows["batch_size"])
 
     def quantity(self, name: str, networks: pd.Index) -> pd.DataFrame:
-        """What was measured of a quantity of `normlab.quantities` for members.
+        """The stored values of one of `normlab.quantities.QUANTITIES`.
 
         Returns:
-          ``network``, ``step``, the quantity's axes and its fields; no rows where it
-          was not measured.
+          A table with ``network``, ``step``, the quantity's axes and its fields. It has
+          no rows for members for which the quantity was not measured.
         """
         if name not in self._quantities:
             self._quantities[name] = self._read(name)
@@ -120,10 +121,10 @@ class Evidence:
 
 
 def at_evaluations(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows at evaluations, what is of batches averaged since the row before.
+    """The rows at evaluations, with batch metrics averaged since the previous row.
 
-    A run that was thinned to such rows is returned as it is, so that it says what the
-    whole run says.
+    A run that was thinned to these rows is returned unchanged, so a thinned run and its
+    original give the same evidence.
     """
     every = frame["eval_every"]
     stop = np.minimum(-(-frame["step"] // every) * every, frame["steps"])
@@ -132,7 +133,7 @@ def at_evaluations(frame: pd.DataFrame) -> pd.DataFrame:
     trained = frame["step"] < frame["steps"]
     for name in (name for name in names if name.endswith(tuple(_WORST))):
         lost = frame["diverged"] & batches[name].isna() & trained
-        # One step that is lost makes the mean so, too, as in a thinned run.
+        # One diverged step makes the mean the worst value, as in a thinned run.
         batches[name] = batches[name].mask(lost, _WORST[name.split("_")[-1]])
     keys = [frame["cell"], frame["member"], stop]
     means = batches.groupby(keys).transform("mean")
@@ -151,6 +152,6 @@ def _members(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _is_curve(column: str) -> bool:
-    """Whether a column changes along training; also ``test_accuracy_precise``."""
+    """Whether a column changes during training, including ``test_accuracy_precise``."""
     by_statistics = tuple(f"{name}_" for name in EVALUATIONS)
     return column in _CURVES or column.startswith(by_statistics)

@@ -1,4 +1,4 @@
-"""From a claim and what runs measured to its verdicts."""
+"""Judges a claim by the evidence of runs."""
 
 from normlab.claims.claim import Claim, Part, Verdict
 from normlab.claims.compare import PartResult, find
@@ -16,13 +16,15 @@ _WORST_FIRST = (CONTRADICTED, UNDECIDED, SUPPORTED)
 
 
 def judge(claim: Claim, evidence: Evidence) -> list[Verdict]:
-    """The verdict on a claim, and where it has several parts one on each after it.
+    """The verdict on a claim, followed by a verdict on each part if there are several.
 
-    A claim of several parts is contradicted if one of them is, supported if all are,
-    and otherwise undecided; one about most parts goes by more than half of them. Its
-    row has the statistic and interval of the part that decides: the first that is
-    contradicted, else the first undecided one (one with values if there is one), else
-    the first; where no run reaches that one, of the first that was measured.
+    A claim with several parts is contradicted if any part is contradicted, supported if
+    all parts are supported, and otherwise undecided. A claim about most parts follows
+    the verdict that more than half of them have, and is otherwise undecided.
+
+    The claim's row shows the statistic and interval of one part: the first measured
+    part with the claim's verdict. If no such part was measured, it shows the first
+    measured part. If no part was measured, it shows the first part with that verdict.
     """
     single = len(claim.parts) == 1
     parts = [
@@ -56,7 +58,7 @@ def _of_part(claim: Claim, part: Part, name: str, evidence: Evidence) -> Verdict
 
 
 def _lost(result: PartResult) -> str:
-    """How many members diverged, if some did."""
+    """A sentence about diverged members, or "" if no member diverged."""
     if not result.diverged:
         return ""
     verb = "counts" if result.diverged == 1 else "count"
@@ -65,22 +67,22 @@ def _lost(result: PartResult) -> str:
 
 
 def _why(result: PartResult, verdict: str) -> str:
-    """Why a part is undecided; nothing if it is not."""
+    """Why a part is undecided, or "" if it is decided."""
     if verdict != UNDECIDED:
         return ""
     if result.missing:
         names = "; ".join(dict.fromkeys(side.name for side in result.missing))
-        return f"No run given has: {names}."
+        return f"Missing from the given runs: {names}."
     if result.why:
         return f"Not compared: {result.why}."
     n, coverage = result.interval.n, result.interval.coverage
     if not enough(result.interval):
         seeds = "1 seed gives" if n == 1 else f"{n} seeds give"
         return (
-            f"{seeds} an interval of {coverage:.0%}; at least {LEAST_SEEDS} seeds are "
-            "asked for."
+            f"{seeds} an interval with {coverage:.0%} coverage; at least {LEAST_SEEDS} "
+            "seeds are required."
         )
-    return "The interval reaches across the rule's bound."
+    return "The interval contains the bound of the rule."
 
 
 def _whole(claim: Claim, parts: list[Verdict], evidence: Evidence) -> Verdict:
@@ -96,7 +98,7 @@ def _whole(claim: Claim, parts: list[Verdict], evidence: Evidence) -> Verdict:
     used = {run for p in parts for run in p.runs}
     absent = {name for p in parts for name in p.missing}
     numbers = ", ".join(f"{count[word]} {word}" for word in reversed(_WORST_FIRST))
-    note = f"Of {len(parts)} parts: {numbers}; shown is {shown.id}."
+    note = f"{len(parts)} parts: {numbers}. This row shows {shown.id}."
     return shown._replace(
         id=claim.id,
         verdict=verdict,

@@ -1,6 +1,6 @@
-"""Measures of a member's training curves.
+"""Measures computed from a member's training curves.
 
-Accuracies are in points, of which there are 100; losses in nats.
+Accuracies are in percentage points, losses in nats.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from normlab.claims.claim import Measure
 from normlab.claims.evidence import Evidence
 
 _POINTS = 100.0
-# What a curve is called, and its unit.
+# Metric -> its description and unit.
 _CURVES = {
     "train_accuracy": ("training accuracy", "points"),
     "test_accuracy": ("test accuracy", "points"),
@@ -33,14 +33,14 @@ def _measure(words: str, name: str, curve: Curve, ratio: bool = False) -> Measur
 
 
 def _average(rows: pd.DataFrame, name: str) -> pd.Series:
-    """The mean over the steps that the rows stand for, by member."""
+    """Each member's mean, with every row weighted by the steps that it covers."""
     rows = rows[rows[name].notna()]
     weighted = (rows[name].astype(float) * rows["gap"]).groupby(rows["network"]).sum()
     return weighted / rows["gap"].groupby(rows["network"]).sum()
 
 
 def last_epoch(name: str) -> Measure:
-    """The mean of a curve over the last epoch, or its end where that is all."""
+    """The mean of a curve over the last epoch, or its last value if it has no other."""
 
     def curve(rows: pd.DataFrame, name: str) -> pd.Series:
         last = rows["step"] > rows["steps"] - rows["epoch"]
@@ -50,7 +50,7 @@ def last_epoch(name: str) -> Measure:
 
 
 def over_training(name: str, ratio: bool = False) -> Measure:
-    """The mean of a curve over all of training: the higher, the earlier it rose."""
+    """The mean of a curve over all of training. Curves that rise early score higher."""
 
     def curve(rows: pd.DataFrame, name: str) -> pd.Series:
         return _average(rows[rows["step"] > 0], name)
@@ -69,7 +69,7 @@ def at_end(name: str, ratio: bool = False) -> Measure:
 
 
 def epochs_to(name: str, bound: float) -> Measure:
-    """`steps_to` in epochs, and no ratio."""
+    """Like `steps_to`, but in epochs, and compared by differences."""
     measure = steps_to(name, bound)
 
     def of(evidence: Evidence, networks: pd.Index, statistics: str) -> pd.Series:
@@ -80,9 +80,9 @@ def epochs_to(name: str, bound: float) -> Measure:
 
 
 def steps_to(name: str, bound: float) -> Measure:
-    """Steps until a curve is first at ``bound``, infinite where it never is.
+    """Steps until a curve first reaches ``bound``; infinite if it never does.
 
-    Between two evaluations the curve is taken to be straight.
+    Values between two evaluations are interpolated linearly.
     """
     what, _ = _CURVES[name]
 
@@ -104,19 +104,19 @@ def steps_to(name: str, bound: float) -> Measure:
             {number: first(curve) for number, curve in rows.groupby("network")}
         )
 
-    words = f"steps to {_POINTS * bound:g} points of {what}"
+    words = f"steps to reach {_POINTS * bound:g}% {what}"
     return Measure(words, "steps", of, ratio=True)
 
 
 def gap() -> Measure:
-    """Training accuracy less test accuracy, at the end."""
+    """The final training accuracy minus the final test accuracy."""
 
     def of(evidence: Evidence, networks: pd.Index, statistics: str) -> pd.Series:
         rows = evidence.rows(networks, statistics)
         last = rows[rows["step"] == rows["steps"]].set_index("network")
         return _POINTS * (last["train_accuracy"] - last["test_accuracy"]).astype(float)
 
-    return Measure("final training accuracy less test accuracy", "points", of)
+    return Measure("final training accuracy minus test accuracy", "points", of)
 
 
 FINAL_TRAIN = last_epoch("train_accuracy")

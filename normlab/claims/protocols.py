@@ -1,4 +1,4 @@
-"""Claims of the report, judged as it ran things and as they should have been run."""
+"""Judges a claim of the report twice: as it was run, and as it should have been run."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,13 +16,13 @@ from normlab.claims.settings import (
 
 
 class Protocol(NamedTuple):
-    """How the experiments were run.
+    """A way to run the report's experiments.
 
     Attributes:
-      words: that, in words.
+      words: a description.
       bn: (norm, batch size, learning rate) -> a side of E1 to E4.
-      gn: number of groups, or None -> a side of E5 to E7.
-      init: the initialisation of weights, biases and of the norms' own.
+      gn: number of groups, or None for no norm -> a side of E5 to E7.
+      init: the initialisation of weights, biases and norms.
       seen: the flagfile of E8 to E10.
     """
 
@@ -33,21 +33,21 @@ class Protocol(NamedTuple):
     seen: str
 
     def gain(self, batch_size: int, lr: float) -> tuple[Side, Side]:
-        """Batch norm and none, named by their batch size and learning rate, too."""
+        """Batch norm and no norm, with batch size and learning rate in their names."""
         sides = (self.bn(norm, batch_size, lr) for norm in ("batch", "none"))
         place = f"at batch size {batch_size}, lr {lr:g}"
         batch, none = (replace(one, name=f"{one.name} {place}") for one in sides)
         return batch, none
 
     def looked_at(self, norm: str) -> Side:
-        """A network of E8 to E10, whose activations and gradients were looked at."""
+        """A network of E8 to E10, with measured activations and gradients."""
         norm_settings: dict[str, Any] = {"norm": norm, "init": self.init}
         if norm != "none":
             norm_settings["norm_init"] = self.init
         return side(norm, self.seen, SMALL, norm_settings)
 
 
-BY_PRECISE = "Batch norm is evaluated by precise statistics."
+BY_PRECISE = "Batch norm is evaluated with precise statistics."
 AS_RUN = Protocol(
     "as the report ran it", report_bn, report_gn, "report", "report_histograms"
 )
@@ -68,8 +68,10 @@ def in_both(
     """A claim as the report ran it, and ``<name>p`` as it should have been run.
 
     Args:
-      parts: of either.
-      more: parts of the second alone: of runs that the report did not make.
+      name: the id of the first claim.
+      sentence, source, remark: as in `Claim`, for both claims.
+      parts: makes the parts of a claim from its protocol.
+      more: additional parts of the second claim, for runs that are not in the report.
     """
     proper = parts(AS_IT_SHOULD) + more
     if any(one.statistics == "precise" for part in proper for one in part.sides):
@@ -80,7 +82,7 @@ def in_both(
         Claim(name, sentence, source, parts(AS_RUN), remark=remark),
         Claim(
             f"{name}p",
-            f"Run as it should have been: {sentence[0].lower()}{sentence[1:]}",
+            f"Run properly: {sentence[0].lower()}{sentence[1:]}",
             source,
             proper,
             remark=precise,

@@ -1,4 +1,4 @@
-"""What the report says of batch normalization (p. 7, "Few empirical observations")."""
+"""The report's claims on batch normalization (p. 7, "Few empirical observations")."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ from normlab.claims.protocols import Protocol, in_both
 from normlab.claims.rules import above, at_least, below
 from normlab.claims.settings import at_rate, sized
 
-# Less is no advantage: a point of training accuracy, a fiftieth of a nat.
+# The smallest differences in training accuracy and loss that count as an advantage.
 _POINT, _NATS = 1.0, 0.02
 _PLACES = ((50, 1e-3), (50, 1e-4), (100, 1e-3))
 
@@ -70,7 +70,7 @@ def _tests_higher(run: Protocol) -> tuple[Part, ...]:
 
 
 def _no_smaller_loss(size: int) -> Part:
-    """By the losses of batches, which running averages have no part in."""
+    """Compares batch losses, which do not depend on running averages."""
     batch, none = sized("batch", size), sized("none", size)
     return difference(m.BATCH_LOSS, batch, none, above(-_NATS), "lr 0.001")
 
@@ -78,23 +78,23 @@ def _no_smaller_loss(size: int) -> Part:
 CLAIMS = (
     *in_both(
         "C1",
-        "Training is faster with batch norm than without, by training accuracy and by "
+        "Training is faster with batch norm than without, in training accuracy and in "
         "training loss.",
         "report p. 7, observation 1",
         _faster,
-        remark="Batch sizes below 20 are excepted, as in the report (C3).",
+        remark="As in the report, this excludes batch sizes below 20 (C3).",
     ),
     *in_both(
         "C1t",
-        "At a learning rate of 1e-3 the test accuracy ends higher with batch norm than "
-        "without.",
+        "At a learning rate of 1e-3, the final test accuracy is higher with batch norm "
+        "than without.",
         "report p. 8, testing accuracy plots",
         _tests_higher,
-        remark="In its plot of 1e-4 it ends lower.",
+        remark="In the report's plot for 1e-4, it is lower.",
     ),
     *in_both(
         "C2a",
-        "Decreasing the learning rate from 1e-3 to 1e-4 slows down the convergence.",
+        "Decreasing the learning rate from 1e-3 to 1e-4 slows down convergence.",
         "report p. 7, observation 2",
         _slower,
     ),
@@ -109,12 +109,12 @@ CLAIMS = (
             for n in ("none", "batch", "group")
         ),
         most=True,
-        remark="Good is within a point of the best rate of each seed.",
+        remark="Good means within 1 point of each seed's best learning rate.",
     ),
     Claim(
         "C2c",
-        "With batch norm the learning rate could be increased, for a similar "
-        "performance with fewer iterations.",
+        "With batch norm, the learning rate can be increased to get similar "
+        "performance in fewer iterations.",
         "report p. 7, observation 2",
         (
             difference(
@@ -144,12 +144,12 @@ CLAIMS = (
         "report p. 7, observation 3",
         _no_advantage,
         more=tuple(_no_smaller_loss(size) for size in (2, 4, 8, 16)),
-        remark="An advantage is a point of training accuracy or 0.02 nats.",
+        remark="An advantage is at least 1 point of training accuracy or 0.02 nats.",
     ),
     *in_both(
         "C3b",
-        "Batch norm helps the convergence less at a batch size of 10 than at 100.",
-        "report p. 7, observation 3: its reason is the batch's size",
+        "Batch norm speeds up convergence less at a batch size of 10 than at 100.",
+        "report p. 7, observation 3, which gives the batch size as the reason",
         _helps_less,
     ),
 )

@@ -1,4 +1,4 @@
-"""What the report says of an easy dataset (section III)."""
+"""The report's claim on an easy dataset (section III)."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ _RATES = (3e-4, 1e-3, 3e-3)
 
 
 def _at_worst(name: str, size: int) -> tuple[Part, ...]:
-    """By the seed's worst learning rate."""
+    """The accuracy and speed of a norm at each seed's worst learning rate."""
     settings = {"dataset": "digits", "batch_size": size, "lr": _RATES, **_NORMS[name]}
     least, longest = (
         side(name, "digits_easy", settings, across=("lr", reduction))
@@ -34,11 +34,11 @@ def _at_worst(name: str, size: int) -> tuple[Part, ...]:
 CLAIMS = (
     Claim(
         "E11",
-        "An easy dataset trains to high accuracy very quickly irrespective of changes "
-        "in the model.",
-        "report, section III, of MNIST; here of scikit-learn's digits",
+        "On an easy dataset, training reaches high accuracy very quickly regardless of "
+        "changes in the model.",
+        "report, section III, on MNIST; tested on scikit-learn's digits",
         tuple(p for name in _NORMS for size in (10, 50) for p in _at_worst(name, size)),
-        remark=f"High is {_HIGH:g} % of the test images; very quickly is within "
-        f"{_QUICK:g} epochs, whatever the learning rate.",
+        remark=f"High accuracy means {_HIGH:g}% on the test set. Very quickly means "
+        f"within {_QUICK:g} epochs, at any of the learning rates.",
     ),
 )

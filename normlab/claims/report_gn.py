@@ -1,4 +1,4 @@
-"""What the report says of group normalization (p. 11-18)."""
+"""The report's claims on group normalization (p. 11-18)."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ _GROUPS = (1, 4, 16)
 
 
 def _at_width(norm: str, width: float) -> Side:
-    """Group norm (G=4) or none in a network of some width."""
+    """Group norm (G=4) or no norm in a network of the given width."""
     norm_settings = group(4) if norm == "group" else NONE
     place = {"batch_size": 50, "lr": 1e-3, "width": width}
     return side(
@@ -40,13 +40,13 @@ def _at_width(norm: str, width: float) -> Side:
 
 
 def _wider() -> Part:
-    """How much less group norm costs in a network of twice the width."""
+    """How much less accuracy group norm costs in a network of twice the width."""
     first, second = ((_at_width("group", w), _at_width("none", w)) for w in (2.0, 1.0))
     return interaction(m.FINAL_TEST, first, second, above(0), AS_IT_SHOULD.words)
 
 
 def _grouped(grouping: str, often: bool) -> Side:
-    """Group norm whose groups were chosen in some way, every epoch or once."""
+    """Group norm with groups chosen by ``grouping``, every epoch or once."""
     settings: dict[str, Any] = {"norm": "group_correlated", "grouping": grouping}
     flags, every = ("grouping_small_cnn", 1000) if often else ("grouping_once", 0)
     name = f"{grouping.replace('_', '-')} groups"
@@ -54,14 +54,14 @@ def _grouped(grouping: str, often: bool) -> Side:
 
 
 def _better(grouping: str, others: tuple[str, ...]) -> tuple[Part, ...]:
-    """By test accuracies at the end and, where groups stay, by the losses of batches.
+    """Compares final test accuracies and, for fixed groups, also batch losses.
 
-    Groups that change cost something each time, whatever they are: there the losses are
-    compared with those of groups that change as often.
+    Regrouping itself raises the loss. Batch losses of regrouped networks are therefore
+    compared only with other networks that regroup equally often.
     """
 
     def than(other: str, often: bool, measure: Measure, rule: Rule) -> Part:
-        when = "grouped again every epoch" if often else "grouped once, after an epoch"
+        when = "regrouped every epoch" if often else "grouped once, after an epoch"
         sides = _grouped(grouping, often), _grouped(other, often)
         return difference(measure, *sides, rule, when)
 
@@ -136,7 +136,7 @@ def _lowers(run: Protocol) -> tuple[Part, ...]:
 
 
 def _problem_of_small_batches() -> Part:
-    """A small batch is more steps, too: what no norm gains by them is taken off."""
+    """Smaller batches mean more steps, so the gain without a norm is subtracted."""
     two, many = ((sized("batch", size), sized("none", size)) for size in (2, 32))
     return interaction(m.FINAL_TEST, two, many, below(0))
 
@@ -144,31 +144,31 @@ def _problem_of_small_batches() -> Part:
 CLAIMS = (
     *in_both(
         "C4",
-        "The training accuracy is less with group norm than with no normalization or "
-        "with batch norm.",
+        "Training accuracy is lower with group norm than without normalization or with "
+        "batch norm.",
         "report p. 11, observation 1",
         _trains_lower,
-        remark="The report measured it over 10000 images with group norm and over "
-        "20000 with batch norm, which stood behind the dense layer, too (B10).",
+        remark="The report measured it on 10000 images with group norm and on 20000 "
+        "with batch norm. Its batch norm was also applied after the dense layer (B10).",
     ),
     *in_both(
         "C5",
-        "There is hardly any change in training accuracy when the number of groups is "
-        "varied from 1 to 16.",
+        "Training accuracy hardly changes when the number of groups is varied from 1 "
+        "to 16.",
         "report p. 11, observation 2",
         _by_groups,
-        remark="Hardly any is less than a point.",
+        remark="Hardly means by less than 1 point.",
     ),
     *in_both(
         "C6",
-        "The test accuracy is almost the same whether group norm is used or not.",
+        "Test accuracy is almost the same with and without group norm.",
         "report p. 11, observation 3",
         _tests_alike,
-        remark="Almost the same is within a point.",
+        remark="Almost the same means within 1 point.",
     ),
     Claim(
         "C7",
-        "The poor performance of group norm may be due to the small group sizes.",
+        "Group norm may perform poorly because its groups are small.",
         "report p. 11, observation 4",
         (
             difference(
@@ -179,70 +179,71 @@ CLAIMS = (
                 proper_gn(1),
                 proper_gn(None),
                 within(_NATS),
-                f"the largest groups that there are, {AS_IT_SHOULD.words}",
+                f"the largest possible groups, {AS_IT_SHOULD.words}",
             ),
         ),
-        remark="If so, group norm does better with larger groups, which are fewer, and "
-        "with the largest about as well as no norm: within 0.02 nats on the way. In a "
-        "wider network more than the groups is larger (F2).",
+        remark="If so, group norm does better with fewer, larger groups. With the "
+        "largest groups, its training loss is within 0.02 nats of that without a norm. "
+        "A wider network is a weaker test, because it changes more than the group size "
+        "(F2).",
     ),
     *in_both(
         "C8",
-        "Normalization makes the histogram of a channel regular, and its variance "
-        "close to 1.",
+        "Normalization makes a channel's histogram regular, and its variance close to "
+        "1.",
         "report p. 15",
         _regular,
-        remark="Regular is taken to be less skewed; close to 1 is within 0.1, behind "
-        "the norm's own scale and bias, where the report looked.",
+        remark="Regular is taken to mean less skewed. Close to 1 means within 0.1, "
+        "after the norm's scale and bias, which is where the report looked.",
     ),
     *in_both(
         "C9",
         "The channels of a group have different distributions.",
         "report p. 15",
         _different,
-        remark="Different is half a standard deviation between their means. Three "
-        "channels are looked at, as in the report's plots; over all of a group the "
-        "means range further.",
+        remark="Different means that the channel means span at least half a standard "
+        "deviation. As in the report's plots, three channels are compared. Over a "
+        "whole group, the range is larger.",
     ),
     Claim(
         "C9h",
-        "Since the channels of a group have different distributions, group norm over "
-        "these groups is not very helpful.",
+        "Group norm does not help much because the channels of a group have different "
+        "distributions.",
         "report p. 15",
         _better("moments", ("sequential",)),
-        remark="If so, groups of channels with similar moments are better.",
+        remark="If so, grouping channels with similar moments works better.",
     ),
     *in_both(
         "C10",
-        "The gradient norms are more constrained without normalization than with "
-        "group norm.",
+        "Gradient norms are more constrained without normalization than with group "
+        "norm.",
         "report p. 16",
         _less_constrained,
     ),
     *in_both(
         "C11",
-        "With group norm the circumstances for training were worse.",
+        "Group norm made the conditions for training worse.",
         "report p. 16",
         _worse,
-        remark="Worse circumstances are taken to be a higher loss on the way.",
+        remark="Worse conditions are taken to mean a higher loss during training.",
     ),
     *in_both(
         "C12",
-        "Group norm lowers accuracy at this scale: it faces the same problem that "
-        "batch norm faces at low batch sizes.",
+        "Group norm lowers accuracy at this scale. It has the same problem as batch "
+        "norm at small batch sizes.",
         "report p. 18, conclusion",
         _lowers,
         more=(_problem_of_small_batches(),),
-        remark="Accuracy is that of training, since the report finds that of the test "
-        "almost the same (C6); of batch norm at small batches it is that of the test, "
-        "which its running averages have a part in.",
+        remark="This uses training accuracy, because the report finds almost equal "
+        "test accuracies (C6). For batch norm at small batch sizes it uses test "
+        "accuracy, which also depends on the running averages.",
     ),
     Claim(
         "F2",
-        "Larger models and group sizes are needed to see what group norm does.",
+        "Larger models and larger groups are needed to see the effect of group norm.",
         "report p. 18, future work",
         (_wider(),),
-        remark="If so, group norm compares better with no norm in wider networks.",
+        remark="If so, group norm does better in wider networks, relative to no norm.",
     ),
     Claim(
         "F3",
@@ -250,8 +251,8 @@ CLAIMS = (
         "sequential ones.",
         "report p. 18, future work",
         _better("correlated", ("sequential", "random")),
-        remark="Random groups are the control: they are not sequential either. Groups "
-        "that change every epoch cost something each time, so their losses are "
-        "compared with those of anti-correlated ones.",
+        remark="Random groups are the control: they are not sequential either. "
+        "Regrouping raises the loss, so batch losses with regrouping every epoch are "
+        "compared with those of anti-correlated groups.",
     ),
 )

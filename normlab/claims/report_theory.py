@@ -1,6 +1,6 @@
-"""The six numbered ways in which the report says that batch norm helps (p. 4 and 5).
+"""The report's six numbered statements on how batch norm helps (p. 4 and 5).
 
-And what it left undone of the theory, F1 and F4.
+F1 and F4 are the theory that it leaves for the future.
 """
 
 import dataclasses
@@ -38,7 +38,7 @@ def _over_rates(norm: str) -> Side:
 
 
 def _over_starts(norm: str) -> Side:
-    """By the initialisation of weights and biases alone."""
+    """The range of a seed's results over initialisations of weights and biases."""
     norm_settings = BATCH if norm == "batch" else NONE
     place = {"init": ("standard", "report"), "batch_size": 50, "lr": 1e-3}
     across = ("init", np.ptp)
@@ -47,7 +47,8 @@ def _over_starts(norm: str) -> Side:
 
 def _decayed(norm: str, decay: float) -> Side:
     vgg_side = vgg(norm)
-    # As many images as so small a network fits: who fits nothing needs no penalty.
+    # So few images that the small network fits them. Without fitting, there is nothing
+    # to regularise.
     where = {**vgg_side.where, "weight_decay": decay, "train_size": 5000}
     name = f"{norm} with weight decay {decay:g}"
     flags = flagfile("santurkar_decay_cpu")
@@ -64,30 +65,30 @@ CLAIMS = (
             difference(path.LOSS_RANGE, vgg("batch"), vgg("none"), below(1)),
             difference(path.GRADIENT_SIZE, vgg("batch"), vgg("none"), below(1)),
         ),
-        remark="Its inequality is tested as S4.1.",
+        remark="S4.1 tests the report's inequality.",
     ),
     Claim(
         "H2",
-        "Batch norm makes the gradients more Lipschitz: the next one is predictable "
-        "from this one.",
+        "Batch norm makes the gradients more Lipschitz, so each gradient predicts the "
+        "next.",
         _SOURCE.format(2),
         (
             difference(path.PREDICTIVENESS, vgg("batch"), vgg("none"), below(1)),
             difference(path.SMOOTHNESS, vgg("batch"), vgg("none"), below(1)),
         ),
-        remark="Its inequality is tested as S4.2.",
+        remark="S4.2 tests the report's inequality.",
     ),
     Claim(
         "H3",
         "Batch norm prevents exploding and vanishing gradients.",
         _SOURCE.format(3),
         (difference(path.BETWEEN_LAYERS, vgg("batch"), vgg("none"), below(0)),),
-        remark="Taken to be that the gradients of layers are nearer to each other in "
-        "size; with ReLU there is no saturation to keep away from on one side.",
+        remark="This is taken to mean that gradient norms differ less between layers. "
+        "ReLU does not saturate for positive inputs, so saturation is not tested.",
     ),
     Claim(
         "H4",
-        "Batch norm allows to increase the learning rate.",
+        "Batch norm allows a larger learning rate.",
         _SOURCE.format(4),
         tuple(
             difference(
@@ -98,7 +99,7 @@ CLAIMS = (
     ),
     Claim(
         "H5",
-        "Batch norm makes the model more robust towards hyperparameters such as the "
+        "Batch norm makes the model more robust to hyperparameters such as the "
         "initialization of weights.",
         _SOURCE.format(5),
         (
@@ -114,16 +115,16 @@ CLAIMS = (
                 _over_starts("batch"),
                 _over_starts("none"),
                 below(0),
-                "what the report's initialisation changes, up or down",
+                "range over the standard and the report's initialisation",
             ),
         ),
-        remark="The first part rests on 1e-2, at which most networks without a norm "
-        "train no more (H4).",
+        remark="The first part depends on the learning rate 1e-2, at which most "
+        "networks without a norm fail to train (H4).",
     ),
     Claim(
         "H6",
-        "Batch norm also regularizes the network, and reduces the need for other "
-        "methods such as weight penalties.",
+        "Batch norm also regularizes the network and reduces the need for other "
+        "regularization such as weight penalties.",
         _SOURCE.format(6),
         (
             difference(
@@ -140,8 +141,8 @@ CLAIMS = (
     ),
     Claim(
         "F1",
-        "The bounds that exist for batch norm hold for group norm.",
-        "report p. 17: it was left undone; docs/theory.md, (8) and (10)",
+        "The known bounds for batch norm also hold for group norm.",
+        "report p. 17, as future work; docs/theory.md, (8) and (10)",
         (
             level(path.IDENTITY_ERROR, layers_of("group"), below(EXACT)),
             level(path.BOUND_RATIO, layers_of("group"), at_least(1 - EXACT)),
@@ -149,8 +150,8 @@ CLAIMS = (
     ),
     Claim(
         "F4",
-        "Group norm can be analysed on the lines of batch norm, to the second order.",
-        "report's slides, p. 2: stated as an aim; docs/theory.md, (14)",
+        "The second-order analysis of batch norm can be extended to group norm.",
+        "report's slides, p. 2, as an aim; docs/theory.md, (14)",
         (level(path.CURVATURE_ERROR, layers_of("group"), below(EXACT)),),
     ),
 )

@@ -1,4 +1,4 @@
-"""Whether the report's own numbers come out again, run as the report ran them."""
+"""Whether the report's numbers are reproduced, with the experiments as it ran them."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ from normlab.claims.rules import within
 from normlab.claims.settings import report_bn, report_gn
 from normlab.figures.reference.report import last_epoch
 
-# How far apart two single runs may lie, and the reading of a plot.
+# Allows for the difference between two single runs and for reading values off a plot.
 _POINTS = 1.5
 _POINTS_OF_ONE = 100.0
 _FINAL = {"test_accuracy": FINAL_TEST, "train_accuracy": FINAL_TRAIN}
@@ -26,7 +26,7 @@ _SIDES: dict[str, tuple[Side, Side]] = {
 def _again(
     experiment: str, curve: str, side: Side, metric: str = "test_accuracy"
 ) -> Part:
-    """The last epoch's accuracy against a curve of the report, none or norm."""
+    """Compares last-epoch accuracy with the report's ``none`` or ``norm`` curve."""
     published = _POINTS_OF_ONE * last_epoch(experiment, metric, curve)
     rule, place = within(_POINTS), f"experiment {experiment}"
     return level(_FINAL[metric], side, rule, place, published)
@@ -37,17 +37,17 @@ def _claim(number: int, experiment: str, sides: tuple[Side, Side]) -> Claim:
     parts = _again(experiment, "none", none), _again(experiment, "norm", norm)
     return Claim(
         f"R{number}",
-        f"The test accuracy of {experiment}'s last epoch comes out again, within "
+        f"The last-epoch test accuracy of {experiment} is reproduced to within "
         f"{_POINTS:g} points.",
         f"report p. 8 and 12, experiment {experiment}, read off its plots",
         parts,
-        remark="The report has one run of each.",
+        remark="The report has a single run of each.",
     )
 
 
 def _behind_convolutions(batch_size: int) -> Side:
     report_side = report_bn("batch", batch_size)
-    name = f"batch behind convolutions alone, batch size {batch_size}"
+    name = f"batch after the convolutions only, batch size {batch_size}"
     where = {**report_side.where, "norm_dense": False}
     return dataclasses.replace(report_side, name=name, where=where)
 
@@ -56,14 +56,14 @@ CLAIMS = (
     *(_claim(number, *entry) for number, entry in enumerate(_SIDES.items(), start=1)),
     Claim(
         "B10",
-        "The report's batch norm stood behind its convolutions alone, as it says.",
+        "The report applied batch norm only after the convolutions, as it states.",
         "report p. 6; E1, E3 and E4, read off its plots",
         tuple(
             _again(experiment, "norm", _behind_convolutions(size), metric)
             for metric in _FINAL
             for experiment, size in (("E1", 50), ("E3", 10), ("E4", 100))
         ),
-        remark=f"If so its accuracies come out again, within {_POINTS:g} points; "
-        "R1 to R4 are with a norm behind the hidden dense layer, too.",
+        remark=f"If so, its accuracies are reproduced to within {_POINTS:g} points. R1 "
+        "to R4 also have a norm after the hidden dense layer.",
     ),
 )

@@ -1,12 +1,12 @@
 """Rules that turn an interval into *supported*, *contradicted* or *undecided*.
 
-A claim is supported when the whole interval lies where the claim puts the value, and
-contradicted when the whole interval lies elsewhere; between the two, and with fewer
-seeds than `LEAST_SEEDS`, nothing is decided. So "no difference" is not what a wide
-interval says: it is a claim with a margin (`within`), and a wide interval leaves it
-open (equivalence testing, Schuirmann 1987).
+A claim is supported if the whole interval agrees with it, and contradicted if the whole
+interval disagrees. Otherwise, or with fewer than `LEAST_SEEDS` seeds, it is undecided.
+A wide interval therefore never supports "no difference". Such a claim needs a margin
+(`within`), as in equivalence testing (Schuirmann 1987).
 
-An interval is compared as it is shown: one that reads [-1.500, 0.040] lies within 1.5.
+The ends of an interval are compared as they are displayed: [-1.500, 0.040] lies within
+1.5.
 """
 
 import math
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from normlab.statistics.intervals import Interval, shown
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
-# The range of five values holds the median with 94 %, that of four with 88 %.
+# The range of five values contains the median with probability 94%, of four with 88%.
 LEAST_SEEDS = 5
 LEAST_COVERAGE = 0.9
 
@@ -26,8 +26,8 @@ class Rule:
     """When an interval supports a claim, and when it contradicts it.
 
     Attributes:
-      words: the rule in words.
-      supports, contradicts: (low, high) of the interval, as shown -> whether it does.
+      words: a description of the rule.
+      supports, contradicts: (low, high) of the interval as displayed -> bool.
     """
 
     words: str
@@ -47,7 +47,7 @@ class Rule:
 
 
 def enough(interval: Interval) -> bool:
-    """Whether there are seeds enough to decide anything."""
+    """Whether there are enough seeds for a decision."""
     return interval.n >= LEAST_SEEDS and interval.coverage >= LEAST_COVERAGE
 
 
@@ -55,18 +55,18 @@ def _words(bound: float) -> str:
     """A bound in words.
 
     Raises:
-      ValueError: an interval is shown less finely, so nobody could see it met.
+      ValueError: the bound has more digits than an interval displays.
     """
     if shown(bound) != bound:
-        raise ValueError(f"the bound {bound!r} is finer than what is shown")
+        raise ValueError(f"the bound {bound!r} has more digits than are displayed")
     return f"{bound:g}"
 
 
 def above(bound: float) -> Rule:
     """The value is greater than ``bound``."""
     return Rule(
-        f"supported if the interval lies above {_words(bound)}, contradicted if "
-        "below it",
+        f"supported if the interval lies above {_words(bound)}, contradicted if it "
+        "lies below",
         lambda low, high: low > bound,
         lambda low, high: high < bound,
     )
@@ -75,8 +75,8 @@ def above(bound: float) -> Rule:
 def below(bound: float) -> Rule:
     """The value is less than ``bound``."""
     return Rule(
-        f"supported if the interval lies below {_words(bound)}, contradicted if "
-        "above it",
+        f"supported if the interval lies below {_words(bound)}, contradicted if it "
+        "lies above",
         lambda low, high: high < bound,
         lambda low, high: low > bound,
     )
@@ -103,10 +103,10 @@ def at_least(bound: float) -> Rule:
 
 
 def within(margin: float) -> Rule:
-    """The value is 0 for all that matters: nearer to it than ``margin``."""
+    """The value is practically 0: within ``margin`` of it."""
     return Rule(
         f"supported if the interval lies within ±{_words(margin)}, contradicted if it "
-        "lies wholly outside",
+        "lies entirely outside",
         lambda low, high: low >= -margin and high <= margin,
         lambda low, high: high < -margin or low > margin,
     )

@@ -1,4 +1,4 @@
-"""What Santurkar et al. 2018 (arXiv 1805.11604v3) say, by figure and by theorem."""
+"""The claims of Santurkar et al. 2018 (arXiv 1805.11604v3), by figure and theorem."""
 
 import dataclasses
 from typing import Any
@@ -10,12 +10,12 @@ from normlab.claims.rules import Rule, above, at_least, at_most, below, within
 from normlab.claims.settings import EXACT, layers_of, side, vgg
 
 _PAPER = "Santurkar et al. 2018, {}"
-# Nearly as fast: within two points of training accuracy.
+# The largest difference in training accuracy that counts as "nearly as well".
 _NEARLY = 2.0
-# Of ten classes one in ten is right by chance.
+# A bound on the test accuracy of a network that does not train; chance is 10%.
 _CHANCE = 15.0
 _COSINE = 0.05
-# Better: a tenth less loss.
+# The largest ratio of losses that counts as "better".
 _BETTER = 0.9
 _LINEAR: dict[str, Any] = {"dataset": "gaussian_uniform", "model": "deep_linear"}
 
@@ -51,8 +51,8 @@ _LOSS, _DLN = m.at_end("train_loss", ratio=True), "deep linear network"
 _FIGURES = (
     Claim(
         "SF1",
-        "With batch norm a network trains faster, ends better, and trains at a "
-        "learning rate at which it does not train without.",
+        "With batch norm, a network trains faster, reaches higher test accuracy, and "
+        "trains at a learning rate at which it does not train without a norm.",
         _PAPER.format("Figure 1"),
         (
             _beside(m.SPEED, above(0)),
@@ -63,8 +63,8 @@ _FIGURES = (
     ),
     Claim(
         "SF2",
-        "Batch norm with noise behind it, which makes activations less stable, trains "
-        "nearly as well as without the noise, and better than no norm.",
+        "Noise after batch norm makes activations less stable. Training is still "
+        "nearly as fast as without the noise, and faster than without a norm.",
         _PAPER.format("Figure 2"),
         (
             difference(
@@ -82,7 +82,7 @@ _FIGURES = (
                 "VGG",
             ),
         ),
-        remark=f"Nearly is within {_NEARLY:g} points.",
+        remark=f"Nearly means within {_NEARLY:g} points of training accuracy.",
     ),
     Claim(
         "SF3",
@@ -98,36 +98,36 @@ _FIGURES = (
                 "deep linear network",
             ),
         ),
-        remark=f"It would if the cosine were higher by more than {_COSINE:g}.",
+        remark="Reducing the shift would mean raising the cosine by more than "
+        f"{_COSINE:g}.",
     ),
     Claim(
         "SF4",
-        "With batch norm the loss along the gradient varies less, the gradient is more "
-        "predictive, and the effective smoothness is better.",
+        "With batch norm, the loss varies less along the gradient, the gradient is "
+        "more predictive, and the effective smoothness is better.",
         _PAPER.format("Figure 4"),
         (
             _beside(path.LOSS_RANGE, below(1)),
             _beside(path.PREDICTIVENESS, below(1)),
             _beside(path.SMOOTHNESS, below(1)),
         ),
-        remark="Parts are (a), (b) and (c).",
+        remark="The parts are panels (a), (b) and (c).",
     ),
     Claim(
         "SF4g",
-        "With group norm, as with batch norm, the loss along the gradient varies less, "
+        "With group norm, as with batch norm, the loss varies less along the gradient, "
         "the gradient is more predictive, and the effective smoothness is better.",
-        _PAPER.format("Figure 4, carried over to group norm"),
+        _PAPER.format("Figure 4, extended to group norm"),
         tuple(
             _beside(measure, below(1), norm="group")
             for measure in (path.LOSS_RANGE, path.PREDICTIVENESS, path.SMOOTHNESS)
         ),
-        remark="Parts are (a), (b) and (c).",
+        remark="The parts are panels (a), (b) and (c).",
     ),
     Claim(
         "SF10",
-        "In a deep linear network, too, the loss along the gradient varies less with "
-        "batch norm, the gradient is more predictive, and the effective smoothness is "
-        "better.",
+        "Also in a deep linear network, batch norm makes the loss vary less along the "
+        "gradient, the gradient more predictive, and the effective smoothness better.",
         _PAPER.format("Figure 10"),
         tuple(
             difference(measure, linear("batch"), linear("none"), below(1), _DLN)
@@ -137,12 +137,12 @@ _FIGURES = (
                 path.SMOOTHNESS_OF_ALL,
             )
         ),
-        remark="Parts are (a), (b) and (c); trial steps as theirs, from a hundredth "
-        "of a learning rate to thirty of them.",
+        remark="The parts are panels (a), (b) and (c). As in the paper, trial steps "
+        "range from 0.01 to 30 times the learning rate.",
     ),
     Claim(
         "SF5",
-        "Normalizing by an lp norm improves training as batch norm does.",
+        "Normalizing by an lp norm improves training, as batch norm does.",
         _PAPER.format("Figure 5"),
         (
             *(_lp_trains(p) for p in _P),
@@ -154,30 +154,30 @@ _FIGURES = (
     ),
     Claim(
         "SF5l",
-        "In deep linear networks normalizing by l1 does better than batch norm.",
+        "In deep linear networks, l1 normalization does better than batch norm.",
         _PAPER.format("Figure 5 (b)"),
         (
             difference(
                 _LOSS, linear("batch_lp", "1"), linear("batch"), below(_BETTER), _DLN
             ),
         ),
-        remark="Better is a final loss that is a tenth lower, at least; the paper's is "
-        "lower by four fifths.",
+        remark="Better means a final loss at least 10% lower. In the paper, it is 80% "
+        "lower.",
     ),
 )
 
 _THEOREMS = (
     Claim(
         "S4.1",
-        "|dL/dy|² is at most what Theorem 4.1 prints, with 1/√m.",
+        "|dL/dy|² satisfies the bound of Theorem 4.1 as printed, with 1/√m.",
         _PAPER.format("Theorem 4.1 as printed"),
         (level(path.PRINTED_FAILS, layers_of("batch"), at_most(0)),),
         remark="The report copies this form.",
     ),
     Claim(
         "S4.1c",
-        "With 1/m in place of 1/√m the bound of Theorem 4.1 holds, and with a term in "
-        "epsilon it is an equality.",
+        "With 1/m instead of 1/√m, the bound of Theorem 4.1 holds. With a term in "
+        "epsilon, it is an equality.",
         _PAPER.format("Theorem 4.1 corrected; docs/theory.md, (8) and (10)"),
         (
             level(path.IDENTITY_ERROR, layers_of("batch"), below(EXACT)),
@@ -187,49 +187,51 @@ _THEOREMS = (
     Claim(
         "S4.1g",
         "The analogue of Theorem 4.1 as printed, with 1/√m, holds for group norm.",
-        _PAPER.format("Theorem 4.1 as printed, carried over to group norm"),
+        _PAPER.format("Theorem 4.1 as printed, extended to group norm"),
         (level(path.PRINTED_FAILS, layers_of("group"), at_most(0)),),
-        remark="The corrected one is F1.",
+        remark="F1 tests the corrected bound.",
     ),
     Claim(
         "S4.2",
-        "Batch norm changes the curvature along the gradient by a term that is known.",
+        "Batch norm changes the curvature along the gradient by a known term.",
         _PAPER.format("Theorem 4.2; docs/theory.md, (14)"),
         (level(path.CURVATURE_ERROR, layers_of("batch"), below(EXACT)),),
-        remark="Whether the term lowers it is S4.2s.",
+        remark="S4.2s tests whether the term lowers the curvature.",
     ),
     Claim(
         "S4.2s",
-        "The term by which batch norm changes the curvature along the gradient lowers "
-        "it, the gradient being aligned with the activations.",
-        _PAPER.format("Theorem 4.2, of which it says that the sign is not certain"),
+        "Batch norm lowers the curvature along the gradient, because the gradient is "
+        "aligned with the activations.",
+        _PAPER.format("Theorem 4.2; the paper leaves the sign of the term open"),
         (level(path.ALIGNED, layers_of("batch"), above(0.5)),),
-        remark="In most blocks.",
+        remark="Tested as: the curvature is lower in most blocks.",
     ),
     Claim(
         "S4.4",
-        "The worst gradient by the weights, over inputs of bounded norm, is at most "
-        "what Theorem 4.4 prints.",
+        "The worst-case weight gradient over inputs of bounded norm satisfies the "
+        "bound of Theorem 4.4 as printed.",
         _PAPER.format("Theorem 4.4 as printed"),
         (level(path.THEOREM_4_4_RATIO, layers_of("batch"), at_least(1 - EXACT)),),
-        remark="For inputs of norm 1; its terms have different dimensions.",
+        remark="Tested for inputs of norm 1, because the terms of the printed bound "
+        "have different dimensions.",
     ),
     Claim(
         "S4.4c",
-        "The worst gradient by the weights, over inputs of bounded norm, has a bound "
-        "that batch norm lowers as it does that of Theorem 4.1.",
+        "The worst-case weight gradient over inputs of bounded norm has a bound that "
+        "batch norm lowers by the same terms as the bound of Theorem 4.1.",
         _PAPER.format("Theorem 4.4 corrected; docs/theory.md, (17)"),
         (level(path.BOUND_RATIO, layers_of("batch"), at_least(1 - EXACT)),),
-        remark="Both of its sides are λ² times those of S4.1c.2, which decides it.",
+        remark="Both sides of the bound are λ² times those of S4.1c.2, so S4.1c.2 "
+        "decides it.",
     ),
     Claim(
         "S4.5",
-        "With batch norm there is an optimum nearer to the start, since the loss does "
-        "not change with the scale of the weights.",
+        "With batch norm, an optimum is closer to the initialization, because the loss "
+        "does not depend on the scale of the weights.",
         _PAPER.format("Lemma 4.5; docs/theory.md, (18) and (24)"),
         (level(path.SCALING_RESIDUAL, layers_of("batch"), below(1e-2)),),
-        remark="The distances are Pythagoras; what a network can break is the "
-        "premise, by epsilon.",
+        remark="Given this scale invariance, the distances follow from Pythagoras' "
+        "theorem. Only the invariance is tested, because epsilon breaks it.",
     ),
 )
 

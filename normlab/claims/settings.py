@@ -1,4 +1,4 @@
-"""Sides that several families of claims compare, by the settings they were run with."""
+"""The sides that several families of claims compare, and their settings."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ SMALL: dict[str, Any] = {
     "width": 1.0,
     "optimizer": "adam",
 }
-# As the report ran it, and as it should have been run.
+# The settings of the report, and those that it should have used.
 REPORT: dict[str, Any] = {
     **SMALL,
     "init": "report",
@@ -20,9 +20,9 @@ REPORT: dict[str, Any] = {
     "epochs": 20.0,
 }
 PROPER: dict[str, Any] = {**SMALL, "init": "standard", "batch_order": "shuffled"}
-# Batches of two images would take too long on all of them.
+# Batches of two would take too long on all 50000 images.
 _BATCH_SIZES: dict[str, Any] = {**PROPER, "train_size": 10000}
-# Norms as their papers have them, all with one epsilon.
+# Norms as defined in their papers, all with the same epsilon.
 AFFINE: dict[str, Any] = {
     "norm_scale": True,
     "norm_bias": True,
@@ -36,7 +36,7 @@ _VGG: dict[str, Any] = {
     "optimizer": "sgd",
 }
 _RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
-# Above the rounding of float32 sums over a layer, and below any effect of note.
+# Larger than float32 rounding in sums over a layer, smaller than any relevant effect.
 EXACT = 1e-3
 
 
@@ -53,7 +53,7 @@ def side(
     across: tuple[str, Any] | None = None,
     **more: Any,
 ) -> Side:
-    """A `Side`; later settings replace earlier ones, ``flags`` names the flagfile."""
+    """A `Side` of ``<flags>.flags``; later settings override earlier ones."""
     where = {k: v for group in (*settings, more) for k, v in group.items()}
     return Side(name, flagfile(flags), where, statistics, across)
 
@@ -73,7 +73,7 @@ def sized(
     lr: float | tuple[float, ...] = 1e-3,
     across: tuple[str, Any] | None = None,
 ) -> Side:
-    """A norm of `postmortem_batch_size.flags`, group norm with 4 groups."""
+    """A norm of ``postmortem_batch_size.flags``; group norm has 4 groups."""
     norm_settings = {"none": NONE, "batch": BATCH, "group": group(4)}[norm]
     place: dict[str, Any] = {"batch_size": batch_size, "lr": lr}
     name, flags = f"{norm} at batch size {batch_size}", "postmortem_batch_size"
@@ -83,19 +83,19 @@ def sized(
 def report_bn(norm: str, batch_size: int = 50, lr: float = 1e-3) -> Side:
     """``none`` or ``batch`` in the report's experiments E1 to E4.
 
-    As its curves say, a norm stood behind the hidden dense layer, too (B10).
+    Batch norm is also applied after the hidden dense layer, as its curves show (B10).
     """
     norm_settings: dict[str, Any] = {"norm": norm}
     if norm == "batch":
         norm_settings |= {"norm_scale": False, "epsilon": 1e-3, "norm_dense": True}
     flags = "report_bn" if lr == 1e-3 else "report_bn_lr"
     place = {"batch_size": batch_size, "lr": lr}
-    name = "batch behind all three layers" if norm == "batch" else norm
+    name = "batch after all three layers" if norm == "batch" else norm
     return side(name, flags, REPORT, norm_settings, place, statistics="batch")
 
 
 def report_gn(groups: int | None) -> Side:
-    """Group norm in the report's experiments E5 to E7; None is without a norm."""
+    """Group norm in the report's experiments E5 to E7, or no norm if None."""
     norm_settings = NONE if groups is None else group(groups, norm_init="report")
     name = "none" if groups is None else f"group (G={groups})"
     place = {"batch_size": 50, "lr": 1e-3}
@@ -103,21 +103,21 @@ def report_gn(groups: int | None) -> Side:
 
 
 def proper_bn(norm: str, batch_size: int = 50, lr: float = 1e-3, **more: Any) -> Side:
-    """``none`` or ``batch`` as it should have been run, behind the convolutions.
+    """``none`` or ``batch`` after the convolutions, as it should have been run.
 
-    By precise statistics: running averages lag behind the weights, which makes single
-    evaluations of one network noisier than of the other (B2).
+    Evaluation uses precise statistics. Running averages lag behind the weights, which
+    would make evaluations of batch norm noisier than those without a norm (B2).
     """
     norm_settings = BATCH if norm == "batch" else NONE
     flags = "proper_bn" if lr == 1e-3 else "proper_bn_lr"
     settings: dict[str, Any] = {"batch_size": batch_size, "lr": lr}
     settings["statistics"] = "precise"
-    name = "batch behind the convolutions" if norm == "batch" else norm
+    name = "batch after the convolutions" if norm == "batch" else norm
     return side(name, flags, PROPER, norm_settings, **(settings | more))
 
 
 def proper_gn(groups: int | None) -> Side:
-    """Group norm as it should have been run; None is without a norm."""
+    """Group norm as it should have been run, or no norm if None."""
     norm_settings = NONE if groups is None else group(groups)
     name = "none" if groups is None else f"group (G={groups})"
     return side(
@@ -126,7 +126,7 @@ def proper_gn(groups: int | None) -> Side:
 
 
 def at_rate(norm: str, lr: float | None) -> Side:
-    """A norm of `postmortem_lr.flags`; without a rate the best of all of them."""
+    """A norm of ``postmortem_lr.flags`` at a learning rate, or at the best if None."""
     norm_settings = {"none": NONE, "batch": BATCH, "group": group(4)}[norm]
     sizes: dict[str, Any] = {"batch_size": 50}
     if lr is None:
@@ -150,5 +150,5 @@ def vgg(
 
 
 def layers_of(norm: str) -> Side:
-    """Networks whose norm layers were looked at (the quantity ``identities``)."""
+    """Networks with measurements of their norm layers (the quantity ``identities``)."""
     return side(norm, "smoothness_digits", {"norm": norm})

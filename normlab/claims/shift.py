@@ -1,4 +1,4 @@
-"""How far two samples lie apart, with an interval."""
+"""The shift between two samples, with an interval."""
 
 import functools
 import math
@@ -9,13 +9,14 @@ from normlab.statistics.intervals import Interval
 
 
 def shift_interval(first, second, level: float = 0.95) -> Interval:
-    """The shift from ``second`` to ``first``, two samples that are not paired.
+    """The shift from ``second`` to ``first``, two unpaired samples.
 
-    The Hodges-Lehmann estimate, the median of all mn differences, with the interval
-    [D_(k), D_(mn+1-k)] of the ordered differences, which holds the shift with
-    probability 1 - 2 P(U < k) for the Mann-Whitney U of equal distributions (Hollander,
-    Wolfe & Chicken 2014, sections 4.2 and 4.3); exact without ties. k is the largest
-    that keeps ``level``, and at least 1. NaNs are left out. ``n`` is the size of the
+    The estimate is the Hodges-Lehmann estimate: the median of all mn differences. The
+    interval is [D_(k), D_(mn+1-k)] of the ordered differences. It contains the shift
+    with probability 1 - 2 P(U < k), where U is the Mann-Whitney statistic of equal
+    distributions (Hollander, Wolfe & Chicken 2014, sections 4.2 and 4.3). This is exact
+    without ties. k is at least 1, and otherwise the largest value for which the
+    probability is at least ``level``. NaNs are left out. ``n`` is the size of the
     smaller sample.
     """
     x, y = (np.asarray(values, float) for values in (first, second))
@@ -42,7 +43,7 @@ def _coverage(m: int, n: int, k: int) -> float:
 
 @functools.cache
 def _ways(m: int, n: int, u: int) -> int:
-    """Orders of m and n values in which U is ``u`` (Mann & Whitney 1947)."""
+    """The number of orderings of m and n values with U = u (Mann & Whitney 1947)."""
     if u < 0:
         return 0
     if m == 0 or n == 0:

@@ -1,7 +1,7 @@
-"""What Wu & He 2018 (arXiv 1803.08494) say that can be tested at this scale.
+"""The claims of Wu & He 2018 (arXiv 1803.08494) that can be tested at this scale.
 
-They train ResNet-50 on ImageNet; here the report's network and small ResNets on
-CIFAR-10 stand for it.
+They train ResNet-50 on ImageNet. These tests use the report's network and small ResNets
+on CIFAR-10 instead.
 """
 
 from collections.abc import Callable
@@ -61,12 +61,15 @@ def _sizes(
 
 
 def _falls(norm: str, rule: Rule) -> Part:
-    """From 32 to 2; that is more steps, and what no norm gains by them is taken off."""
+    """The change from batch size 32 to 2, minus the change without a norm.
+
+    Smaller batches mean more steps, so accuracy also changes without a norm.
+    """
     return _net_of(_small, norm, "none", rule, "the report's network")
 
 
 def _falls_more(rule: Rule) -> Part:
-    """Net of what group norm gains: without a norm a ResNet hardly trains."""
+    """The change minus that of group norm: without a norm, a ResNet hardly trains."""
     return _net_of(_residual, "batch", "group", rule, "a ResNet")
 
 
@@ -95,7 +98,10 @@ def _residual_groups(name: str, **norm_settings: Any) -> Side:
 
 
 def _some_groups() -> tuple[Part, ...]:
-    """Four against one, and against a channel each: in the first layer, or in all."""
+    """Compares 4 groups with layer norm and with instance norm.
+
+    In the report's network, 16 groups are instance norm in the first layer only.
+    """
     some = _residual_groups("group (G=4)", norm="group", groups=4)
     one = _residual_groups("group (G=1)", norm="group", groups=1)
     each = _residual_groups("instance", norm="instance")
@@ -117,14 +123,14 @@ def _some_groups() -> tuple[Part, ...]:
 CLAIMS = (
     Claim(
         "W1",
-        "At a batch size of 32 group norm is somewhat behind batch norm on the "
-        "validation set (by 0.5 %).",
+        "At a batch size of 32, the validation accuracy of group norm is slightly "
+        "lower than that of batch norm (by 0.5%).",
         _TABLE.format(1),
         _sizes(("group", 32), ("batch", 32), below(0)),
     ),
     Claim(
         "W2",
-        "At a batch size of 32 group norm has a lower training error than batch norm.",
+        "At a batch size of 32, group norm has a lower training error than batch norm.",
         "Wu & He 2018, section 4.1",
         _sizes(("group", 32), ("batch", 32), above(0), m.FINAL_TRAIN),
     ),
@@ -133,13 +139,13 @@ CLAIMS = (
         "Group norm's accuracy is the same over batch sizes from 2 to 32.",
         _TABLE.format(2),
         (_falls("group", within(_POINT)),),
-        remark="The same is within a point of what no norm gains or loses. In a "
-        "ResNet, which hardly trains without a norm, what more steps bring cannot be "
-        "told.",
+        remark="The same means within 1 point, after subtracting the change without a "
+        "norm. A ResNet hardly trains without a norm, so the effect of more steps "
+        "cannot be separated there.",
     ),
     Claim(
         "W4",
-        "Batch norm's accuracy falls with the batch size (by 11 % from 32 to 2).",
+        "Batch norm's accuracy falls as the batch size falls (by 11% from 32 to 2).",
         _TABLE.format(2),
         (_falls("batch", below(0)), _falls_more(below(0))),
     ),
@@ -152,16 +158,16 @@ CLAIMS = (
     ),
     Claim(
         "W6",
-        "Group norm with some groups is better than with one (layer norm) and with as "
-        "many as there are channels (instance norm).",
+        "Group norm with several groups is better than with one (layer norm) and than "
+        "with one per channel (instance norm).",
         _TABLE.format(3),
         _some_groups(),
-        remark="In the report's network 16 groups are an instance norm in the first "
-        "layer alone.",
+        remark="In the report's network, 16 groups are instance norm in the first "
+        "layer only.",
     ),
     Claim(
         "W7",
-        "In a VGG group norm is better than batch norm (by 0.4 %).",
+        "In a VGG, group norm is better than batch norm (by 0.4%).",
         "Wu & He 2018, Figure 6",
         (difference(m.FINAL_TEST, vgg("group"), vgg("batch"), above(0), "VGG"),),
     ),

@@ -1,9 +1,10 @@
-"""Figures by name. To add one: a file with ``tabulate`` and ``draw``, and a line here.
+"""Figures by name. To add one, write a file with ``tabulate`` and ``draw``.
 
-``tabulate(*tables)`` turns what a figure reads of a run (`normlab.store.load` for
-``metrics``, `normlab.store.load_quantity` for a quantity) into the numbers that are
-plotted, and ``draw(table)`` turns those into a matplotlib figure; so the CSV beside a
-figure is what the figure shows.
+Each figure also has a line in `FIGURES`.
+``tabulate(*tables)`` takes tables of a run (`normlab.store.load` for ``metrics``,
+`normlab.store.load_quantity` for a quantity) and returns the numbers to plot.
+``draw(table)`` turns these into a matplotlib figure. The CSV file saved with a figure
+therefore contains exactly what it shows.
 """
 
 import normlab.figures.imported  # noqa: F401  before whatever imports matplotlib
@@ -72,9 +73,9 @@ class Drawing(NamedTuple):
     """An entry of `FIGURES`.
 
     Attributes:
-      tabulate: the tables of ``reads``, in order -> what is plotted. It raises
-        `NotDrawn`, or returns no rows, where a run has nothing to show.
-      draw: what is plotted -> the figure.
+      tabulate: the tables named in ``reads``, in order -> the table to plot. If a run
+        has no data for the figure, it raises `NotDrawn` or returns no rows.
+      draw: the table to plot -> the figure.
       reads: ``metrics``, or names of quantities (`normlab.quantities.QUANTITIES`).
     """
 
@@ -141,10 +142,10 @@ FIGURES: dict[str, Drawing] = {
 
 
 def check(names: Sequence[str]) -> None:
-    """Whether there are such figures.
+    """Checks the names of figures.
 
     Raises:
-      UserError: one is unknown; the message lists the known ones.
+      UserError: a name is unknown; the message lists the known names.
     """
     for name in names:
         if name not in FIGURES:
@@ -158,14 +159,17 @@ def draw_all(
     """Draws figures of a run into ``folder``, in the order of `FIGURES`.
 
     Args:
-      names: the figures; None stands for each one that the run has something for.
+      sources: the tables of the run.
+      folder: the output folder.
+      names: the figures, or None for every figure that the run has data for.
 
     Returns:
-      The files written, and the figures that cannot be drawn: those cost no other.
+      The written files, and an error for each figure that could not be drawn. Such a
+      figure does not affect the others.
 
     Raises:
-      UserError: one of ``names`` is unknown, the run has nothing for it, a file of it
-        is damaged, or the folder cannot be written.
+      UserError: one of ``names`` is unknown or has no data in the run, a file of the
+        run is damaged, or the folder cannot be written.
     """
     check(names or ())
     wanted = (
@@ -183,23 +187,25 @@ def draw_all(
 
 
 def candidates(sources: Sources) -> list[str]:
-    """The figures whose tables the run has, whether or not there is something in them.
+    """The figures whose tables the run has, even if the tables contain no data to plot.
 
     Raises:
-      UserError: it is no run directory.
+      UserError: the path is not a run directory.
     """
     has = set(sources.names)
     return [name for name, drawing in FIGURES.items() if set(drawing.reads) <= has]
 
 
 def plotted(name: str, sources: Sources, asked: bool = False) -> pd.DataFrame | None:
-    """What a figure plots, or None where there is nothing and nobody ``asked`` for it.
+    """The table that a figure plots.
 
-    Where it is members that diverged that have left nothing, the log says so.
+    Returns:
+      None if the run has no data for the figure and the user has not ``asked`` for it.
+      If the reason is that members diverged, a warning is logged.
 
     Raises:
-      CannotDraw: its table cannot be made.
-      UserError: a file is damaged; or, of what was asked for, there is nothing.
+      CannotDraw: the table cannot be made.
+      UserError: a file is damaged, or the user asked for a figure without data.
     """
     drawing = FIGURES[name]
     try:
@@ -207,7 +213,7 @@ def plotted(name: str, sources: Sources, asked: bool = False) -> pd.DataFrame | 
             tables = [sources.table(source) for source in drawing.reads]
             table = drawing.tabulate(*tables)
         if table.empty:
-            raise NotDrawn(f"{sources.run} has no values for it yet")
+            raise NotDrawn(f"{sources.run} has no data for it yet")
     except NotDrawn as error:
         if asked:
             raise NotDrawn(f"--figures={name}: {error}") from error

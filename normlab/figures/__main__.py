@@ -1,9 +1,9 @@
-"""Draws the figures of a run again, all or some.
+"""Draws all or some figures of a stored run.
 
 python -m normlab.figures --run=runs/quickstart
 python -m normlab.figures --run=runs/quickstart --figures=curves,gradient_norm
 
-One that cannot be drawn costs no other; the command then ends with exit status 1.
+If a figure cannot be drawn, the command draws the others and ends with exit status 1.
 """
 
 from absl import flags as absl_flags
@@ -25,30 +25,30 @@ def flag_values() -> absl_flags.FlagValues:
     absl_flags.DEFINE_list(
         "figures",
         None,
-        "Names of figures (normlab.figures.FIGURES); all that the run has something "
-        "for by default.",
+        "Names of figures (normlab.figures.FIGURES); by default all figures that the "
+        "run has data for.",
         flag_values=values,
     )
     absl_flags.DEFINE_string(
         "out",
         None,
-        "Folder for .png, .pdf and .csv; RUN/figures by default.",
+        "Folder for the .png, .pdf and .csv files; RUN/figures by default.",
         flag_values=values,
     )
     return values
 
 
 def main(values: absl_flags.FlagValues) -> None:
-    """Does what the flags say.
+    """Draws the figures.
 
     Raises:
-      UserError: there is no such run or figure, or the run has nothing for it; or, once
-        the others are drawn, one cannot be.
+      UserError: the run or a figure does not exist, or the run has no data for it; or a
+        figure could not be drawn (raised after drawing the others).
     """
     if not values.run:
         raise UserError(
-            "nothing to draw: pass --run=RUN, a directory that python -m normlab.sweep "
-            "made"
+            "nothing to draw: pass --run=RUN, a directory made by python -m "
+            "normlab.sweep"
         )
     if values.figures is not None:
         check(values.figures)

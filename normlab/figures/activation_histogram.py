@@ -1,7 +1,8 @@
-"""One channel's activations before and after the norm over time (the report's E8).
+"""Activations of one channel before and after the norm during training (report, E8).
 
-The report shows a channel of its second convolution before and after group norm, once.
-Its norm is the last of that network, and so it is the last norm layer here.
+The report shows a channel of its second convolution, before and after group norm, at a
+single step. That norm is the last in its network, so this figure shows the last norm
+layer.
 """
 
 import numpy as np
@@ -18,12 +19,12 @@ _MOST_SETTINGS = 6
 _SHARES = (0.05, 0.5, 0.95)
 _SHOWN = (0.002, 0.998)
 _PIXELS = 120
-# The colour ends where a density is as high as in this share of the picture's pixels.
+# The colour scale ends at this quantile of the pixels' densities.
 _DARKEST = 0.98
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
-    """What `draw` draws: `histograms.densities` of the last norm layer, of one seed."""
+    """The table for `draw`: `histograms.densities` at the last norm layer, one seed."""
     frame = histograms.of_one_member(frame)
     layer = list(dict.fromkeys(frame["norm_layer"]))[-1]
     frame = frame[frame["norm_layer"] == layer]
@@ -32,7 +33,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 
 @style()
 def draw(table: pd.DataFrame) -> Figure:
-    """A column a norm; the density in blue, its quantiles as lines."""
+    """One column per norm. Densities are blue, quantiles are lines."""
     settings = few(dict.fromkeys(table["setting"]), _MOST_SETTINGS)
     note = left_out(settings, table["setting"], "norms")
     figure, axes = grid(len(histograms.SIDES), len(settings), sharex=True, height=1.9)

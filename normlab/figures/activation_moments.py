@@ -1,7 +1,7 @@
-"""Mean and deviation of single channels over time (the report's E9).
+"""Mean and standard deviation of single channels during training (report, E9).
 
-The report shows the mean of three channels of its second convolution before the norm;
-as in `activation_histogram` that is the last norm layer.
+The report shows the means of three channels of its second convolution before the norm.
+As in `activation_histogram`, this is the last norm layer.
 """
 
 import pandas as pd
@@ -22,7 +22,7 @@ _ROWS = {
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
-    """What `draw` draws: the moments at the last norm layer, of one seed."""
+    """The table for `draw`: the moments at the last norm layer, for one seed."""
     frame = histograms.of_one_member(frame)
     layer = list(dict.fromkeys(frame["norm_layer"]))[-1]
     columns = ["setting", "point", "seed", "norm_layer", "side", "channel", "step"]
@@ -33,7 +33,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 
 @style()
 def draw(table: pd.DataFrame) -> Figure:
-    """A column a norm, a line a channel."""
+    """One column per norm, one line per channel."""
     settings = few(dict.fromkeys(table["setting"]), _MOST_SETTINGS)
     note = left_out(settings, table["setting"], "norms")
     figure, axes = grid(len(_ROWS), len(settings), height=1.3, sharex=True)

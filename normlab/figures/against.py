@@ -1,4 +1,4 @@
-"""Final values against a static setting: a panel each for training and test."""
+"""Final values against a static setting, with a panel each for training and test."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,15 +20,16 @@ _ALONE = {"linestyle": "none", "label": "_alone"}
 
 
 def by_point(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """The final value over seeds, for every combination of ``keys``.
+    """The final values over seeds, for every combination of ``keys``.
 
     Args:
-      frame: of a run, with the columns ``keys`` and ``point``.
+      frame: the table of a run, with the columns ``keys`` and ``point``.
+      keys: the columns to group by.
 
     Returns:
-      A row a (``metric``, ``keys``, ``point``): ``metric`` is the accuracy, or in a
-      regression the loss, in training and in the test. ``diverged`` says how many seeds
-      are in the median as worse than any.
+      One row per (``metric``, ``keys``, ``point``). The metrics are training and test
+      accuracy, or the losses for regression. ``diverged`` is the number of diverged
+      seeds, which the median counts as worst.
     """
     last = final_rows(frame)
     score = main_metric(frame).removeprefix("test_")
@@ -41,7 +42,7 @@ def by_point(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 
 
 def at_best(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Of `by_point`, for every combination of ``keys`` the point that tests best."""
+    """`by_point`, at the point that tests best for each combination of ``keys``."""
     tests = table[table["metric"].str.startswith("test_")]
     higher = bool(tests["metric"].eq("test_accuracy").all())
     chosen = best(tests, higher, keys)[[*keys, "point"]]
@@ -51,7 +52,7 @@ def at_best(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 def bars(
     ax: Axes, place: int, count: int, x: pd.Series, rows: pd.DataFrame, **look: Any
 ) -> None:
-    """The medians of ``rows`` at ``x`` with their intervals, `aside`."""
+    """Draws the medians of ``rows`` at ``x`` with intervals, shifted by `aside`."""
     ax.errorbar(
         x,
         rows["median"],
@@ -61,7 +62,7 @@ def bars(
         transform=aside(ax, place, count),
         **look,
     )
-    for end in ("low", "high"):  # shifted artists do not count for the limits
+    for end in ("low", "high"):  # shifted artists do not affect the limits
         ax.update_datalim(np.column_stack([x, rows[end]]).astype(float))
 
 
@@ -89,13 +90,14 @@ def draw(
     note: str = "",
     joined: Callable[[Any], bool] = lambda value: True,
 ) -> Figure:
-    """A panel a metric, one line with error bars for every ``setting``.
+    """One panel per metric, and one line with error bars per ``setting``.
 
     Args:
-      table: of `by_point`, with ``setting`` and ``where``.
-      x: the column along the horizontal axis; its values stand at equal distances.
-      note: what the caption says last.
-      joined: whether a line leads to a value of ``x``; to any other none does.
+      table: the table from `by_point`, with ``setting`` and ``where``.
+      x: the column along the horizontal axis; its values are equally spaced.
+      xlabel: the label of the horizontal axis.
+      note: the last part of the caption.
+      joined: value of ``x`` -> whether lines connect it to others.
     """
     metrics = list(dict.fromkeys(table["metric"]))
     places = {value: i for i, value in enumerate(dict.fromkeys(table[x]))}

@@ -1,6 +1,6 @@
-"""How loss and gradient vary along the gradient: a column of panels a norm.
+"""How loss and gradient vary along the gradient, with one column of panels per norm.
 
-What Figures 4, 10, 12 and 13 of Santurkar et al. 2018 have in common.
+This is shared by Figures 4, 10, 12 and 13 of Santurkar et al. 2018.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,28 +25,28 @@ LABELS = {
 _ETAS = ("eta_from", "eta_to")
 _LINEAR = ("batch_accuracy",)
 _MOST_SETTINGS, _MOST_ROWS = 6, 9
-_SLACK = 1.01  # the paper's longest step is 31.6 learning rates, and 30 in words
+_SLACK = 1.01  # the paper's longest step is 31.6 learning rates; its text says 30
 _PAPERS_ETAS = {True: (0.01, 10**1.5), False: (0.5, 4.0)}
-# Published edges lie on bands of every colour; this is like none of them.
+# Published edges overlap bands of every colour, so they need a distinct colour.
 _PAPER_LOOK = {"color": "#7A0177", "linewidth": 0.7}
 _SHADES = {"inner": 0.45, "outer": 0.15}
 
 
 def edges(smoothness: pd.DataFrame, regression: bool) -> pd.DataFrame:
-    """The range over trial steps, and over seeds the median of either edge.
+    """The range over trial steps, with the median of both edges over seeds.
 
-    Only trial steps within the paper's range count: eta in [0.5, 4] learning rates for
-    VGG and in [0.01, 31.6] for the linear network. If none is in it, all count. A
-    member with a trial step that is NaN there has no range, as in `loss_range`: the
-    rest of its steps would give a narrower one.
+    Only trial steps in the paper's range count: eta in [0.5, 4] learning rates for VGG
+    and in [0.01, 31.6] for the linear network. If no step is in the range, all steps
+    count. As in `loss_range`, a member has no range if one of its counted steps is NaN,
+    because the remaining steps would give a range that is too narrow.
 
     Args:
-      smoothness: the quantity of that name, with ``setting`` and ``point``.
+      smoothness: the quantity ``effective_smoothness``, with ``setting`` and ``point``.
 
     Returns:
-      A row a (measure, edge, setting, point, step). ``loss`` and ``difference`` have
-      the edges ``low`` and ``high``; ``beta``, the effective smoothness, is the
-      largest. ``eta_from`` and ``eta_to`` are the ends of the steps that count.
+      One row per (measure, edge, setting, point, step). ``loss`` and ``difference``
+      have the edges ``low`` and ``high``. ``beta``, the effective smoothness, is the
+      maximum. ``eta_from`` and ``eta_to`` are the shortest and longest counted steps.
     """
     low, high = _PAPERS_ETAS[regression]
     inside = smoothness["eta"].between(low / _SLACK, high * _SLACK)
@@ -72,7 +72,8 @@ def beside(frame: pd.DataFrame, figures: Mapping[str, str]) -> pd.DataFrame:
     """The published bands as rows like those of `edges`.
 
     Args:
-      figures: measure -> the paper's number of its figure.
+      frame: the table of a run.
+      figures: measure -> the number of the figure in the paper.
     """
     tables = []
     for measure, figure in figures.items():
@@ -86,7 +87,7 @@ def beside(frame: pd.DataFrame, figures: Mapping[str, str]) -> pd.DataFrame:
 
 @style()
 def draw(table: pd.DataFrame, measures: Sequence[str]) -> Figure:
-    """A column a setting; the rows are the measures, again for every point."""
+    """One column per setting. Each point has a row of panels for every measure."""
     all_settings = list(dict.fromkeys(table["setting"]))
     all_points = list(dict.fromkeys(table["point"]))
     settings = shown(table, "setting", _MOST_SETTINGS)
@@ -110,7 +111,7 @@ def draw(table: pd.DataFrame, measures: Sequence[str]) -> Figure:
                     ax, block_rows[block_rows["setting"] == setting], styles[setting]
                 )
             if measure not in _LINEAR:
-                # The others share it.
+                # The other axes of the row share its scale.
                 log_axis([ax_row[0]], block_rows[["median", "low", "high"]])
             label = LABELS[measure].format(unit=table["unit"].iloc[0])
             ax_row[0].set_ylabel(label)
@@ -128,7 +129,7 @@ def draw(table: pd.DataFrame, measures: Sequence[str]) -> Figure:
 
 
 def _of_trial_steps(table: pd.DataFrame) -> str:
-    """What the dark bands are over; nothing where no trial step has been finite."""
+    """Explains the dark bands; "" if no trial step was finite."""
     if not set(_ETAS) <= set(table):
         return ""
     low, high = (table[end].dropna().iloc[0] for end in _ETAS)

@@ -14,18 +14,18 @@ _KEYS = ["setting", "batch_size"]
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
-    """What `draw` draws: `against.by_point` at each setting's best learning rate.
+    """The table for `draw`: `against.by_point` at each setting's best learning rate.
 
-    The best is by the median of the test accuracy, at every batch size anew; ``point``
-    says which. Where batch norm was evaluated by several statistics, each has rows of
-    its own.
+    The best learning rate has the highest median test accuracy, separately for every
+    batch size; ``point`` names it. If batch norm was evaluated with several statistics,
+    each has its own rows.
     """
     if final_rows(frame)["batch_size"].nunique() < 2:
         raise NotDrawn(
-            "it compares batch sizes (--batch_size=2,32), and the run has not finished "
+            "it compares batch sizes (--batch_size=2,32), but the run has not finished "
             "two of them"
         )
-    # The batch size is told by the axis.
+    # The axis shows the batch size.
     names = settings_label(frame.assign(batch_size=0))
     frame = frame.assign(setting=names, point=points(frame))
     tables = [
@@ -37,7 +37,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _evaluated(frame: pd.DataFrame) -> list[pd.DataFrame]:
-    """The rows evaluated in one way, and those in several once for each of them."""
+    """The rows, repeated once for each of the statistics they were evaluated with."""
     statistics = frame["eval_statistics"].str.split(",")
     several = statistics.map(len) > 1
     tables = [frame[~several]]
@@ -50,7 +50,7 @@ def _evaluated(frame: pd.DataFrame) -> list[pd.DataFrame]:
 
 @style()
 def draw(table: pd.DataFrame) -> Figure:
-    """Training and test accuracy, a line a norm."""
+    """Training and test accuracy, with one line per norm."""
     each = "each at its best learning rate" if table["point"].nunique() > 1 else ""
     note = each or table["point"].iloc[0]
     return against.draw(table, "batch_size", "batch size", note=note)

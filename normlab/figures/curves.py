@@ -1,4 +1,4 @@
-"""Loss and test accuracy along training, a column a learning rate; or losses alone."""
+"""Batch loss and test accuracy (or test loss) during training, by learning rate."""
 
 import numpy as np
 import pandas as pd
@@ -27,16 +27,16 @@ _ROWS = {
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
-    """What `draw` draws: a row a (metric, setting, point of the dynamic axes, epoch).
+    """The table for `draw`: one row per (metric, setting, point, epoch).
 
-    The batch loss of each member is first averaged over bins of ``steps_averaged``
-    steps, ``epoch`` then being the bin's middle. A member is in the median of the loss
-    while its loss is finite (``n`` says how many are), and in the median of the
-    accuracy to the end. Beside the loss stands what the run is judged by. ``diverged``
-    counts the members that diverged next (`with_lost`).
+    The metrics are the batch loss and the run's main metric. Each member's batch loss
+    is first averaged over bins of ``steps_averaged`` steps, and ``epoch`` is the middle
+    of the bin. The median of the loss includes a member while its loss is finite, and
+    ``n`` counts these members. The median of the accuracy includes all members to the
+    end. ``diverged`` counts the members that diverge next (`with_lost`).
 
     Raises:
-      NotDrawn: every curve would be a single point, or nothing is finite.
+      NotDrawn: every curve would be a single point, or no value is finite.
     """
     frame = with_epochs(frame)
     bins = binned(frame, "batch_loss", bins=_BINS, x="epoch")
@@ -53,9 +53,9 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 
 @style()
 def draw(table: pd.DataFrame) -> Figure:
-    """Batch losses above, what the run is judged by below; one line a setting.
+    """Batch losses on top, the run's main metric below, with one line per setting.
 
-    A cross marks where seeds diverged.
+    Crosses mark where seeds diverged.
     """
     score = "test_loss" if (table["metric"] == "test_loss").any() else "test_accuracy"
     losses = table[table["metric"] == "batch_loss"]
@@ -80,9 +80,9 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 def _loss_limits(losses: pd.DataFrame) -> tuple[float, float]:
-    """From 0 to the largest loss, or to four times the usual first if that is less.
+    """From 0 to the largest loss, but at most four times the median initial loss.
 
-    So the curves that diverge, up to half of them, cannot flatten the others.
+    Diverging curves (up to half of them) therefore do not flatten the others.
     """
     if losses.empty:
         return 0.0, 1.0
@@ -92,7 +92,7 @@ def _loss_limits(losses: pd.DataFrame) -> tuple[float, float]:
 
 
 def _log_limits(losses: pd.DataFrame) -> tuple[float, float]:
-    """`_loss_limits` for a logarithmic axis, which begins below the least loss."""
+    """`_loss_limits` for a logarithmic axis, which starts below the smallest loss."""
     positive = losses[np.isfinite(losses["median"]) & (losses["median"] > 0)]
     _, top = _loss_limits(positive)
     least = top if positive.empty else float(positive["median"].min())

@@ -1,4 +1,4 @@
-"""A figure that cannot be drawn costs no other, and no run."""
+"""Contains the failure of a figure, so that other figures and the run continue."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -7,15 +7,15 @@ from normlab.errors import UserError, one_line
 
 
 class CannotDraw(UserError):
-    """A figure cannot be drawn; the message says which one, and why."""
+    """A figure cannot be drawn. The message names the figure and the reason."""
 
 
 @contextlib.contextmanager
 def only(name: str) -> Iterator[None]:
-    """Whatever goes wrong inside is the fault of the figure ``name``.
+    """Attributes errors in its block to the figure ``name``.
 
     Raises:
-      CannotDraw: in place of any error but a `UserError`, which says more.
+      CannotDraw: instead of any error except `UserError`, whose message is better.
     """
     try:
         yield
@@ -27,10 +27,10 @@ def only(name: str) -> Iterator[None]:
 
 
 def check_drawn(failed: Sequence[CannotDraw]) -> None:
-    """Ends a command that is there to draw, once all else is drawn.
+    """Fails if a figure could not be drawn. A command calls this at its end.
 
     Raises:
-      CannotDraw: some were not; the message has them all.
+      CannotDraw: ``failed`` is not empty; the message combines all of its messages.
     """
     if failed:
         raise CannotDraw("; ".join(map(str, failed)))

@@ -1,7 +1,7 @@
-"""The gradient's size along training, every norm on the same axis.
+"""The gradient norm during training, with all norms on the same axis.
 
-The report's two plots of it have different lengths and different axes; its variables
-include the norm's own (E10).
+The report's two plots of it (E10) have different lengths and axes. Its gradients
+include the parameters of the norms.
 """
 
 import pandas as pd
@@ -21,13 +21,13 @@ from normlab.figures.tables import (
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
-    """What `draw` draws: a row a (setting, point, epoch).
+    """The table for `draw`: one row per (setting, point, epoch).
 
-    Each member's norms are first replaced by their median over bins of
-    ``steps_averaged`` steps: single steps spike.
+    Because single steps have spikes, each member's gradient norms are first replaced by
+    medians over bins of ``steps_averaged`` steps.
 
     Raises:
-      NotDrawn: every curve would be a single point, or nothing is finite.
+      NotDrawn: every curve would be a single point, or no value is finite.
     """
     frame = with_epochs(frame)
     bins = binned(frame, "gradient_norm", statistic="median", x="epoch")
@@ -40,8 +40,8 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 
 @style()
 def draw(table: pd.DataFrame) -> Figure:
-    """A column a learning rate, one axis for all."""
-    rows = {"gradient_norm": f"gradient's l2 norm\n({table['unit'].iloc[0]}/θ)"}
+    """One column per learning rate, all with the same axis."""
+    rows = {"gradient_norm": f"gradient norm, l2\n({table['unit'].iloc[0]}/θ)"}
     what = averages("medians of", table)
     figure, axes = lines(
         table, row="metric", ylabels=rows, x="epoch", xlabel="epoch", what=what

@@ -1,4 +1,4 @@
-"""The size of each layer's gradient along training."""
+"""The gradient norm of each layer during training."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -11,10 +11,10 @@ _MOST_LAYERS = 5
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
-    """What `draw` draws: a row a (layer, setting, point, step).
+    """The table for `draw`: one row per (layer, setting, point, step).
 
-    At most five of the layers with weights; norms' own parameters are left out, which
-    other norms do not have.
+    It has at most five layers with weights. The parameters of norms are left out,
+    because not all norms have them.
     """
     frame = with_names(frame)
     parts = [x for x in dict.fromkeys(frame["part"]) if not x.startswith("norm")]
@@ -26,7 +26,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 
 @style()
 def draw(table: pd.DataFrame) -> Figure:
-    """A row a layer, a column a learning rate; all axes are the same."""
+    """One row per layer and one column per learning rate, all with the same axis."""
     unit = table["unit"].iloc[0]
     layers = dict.fromkeys(table["layer"])
     rows = {layer: f"{layer}: |g|\n({unit}/θ)" for layer in layers}

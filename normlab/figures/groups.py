@@ -11,22 +11,22 @@ from normlab.statistics.finals import final_rows, settings_label
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
-    """What `draw` draws: `against.by_point` by ``norm``, number of groups or a name.
+    """The table for `draw`: `against.by_point` by number of groups or name of the norm.
 
-    ``setting`` is the learning rate, and whatever else varies.
+    ``setting`` is the learning rate and any other setting that varies.
     """
     last = final_rows(frame)
     numbers = sorted(set(last.loc[last["norm"].eq("group"), "groups"].astype(int)))
     if len(numbers) < 2:
         raise NotDrawn(
-            "it compares numbers of groups (--norm=group --groups=1,4), and the run "
+            "it compares numbers of groups (--norm=group --groups=1,4), but the run "
             "has not finished two of them"
         )
     is_group = frame["norm"].eq("group")
     before, after = _others()
     count = frame["groups"].where(is_group, 0)  # others have none
     frame = frame.assign(
-        # The axis tells the norm.
+        # The axis shows the norm.
         setting=points(frame) + settings_label(frame.assign(label="")),
         point="",
         by=count.astype(int).astype(str).where(is_group, frame["norm"]),
@@ -39,10 +39,10 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _others() -> tuple[list[str], list[str]]:
-    """The norms to the left of the numbers of groups, and to the right of them.
+    """The norms to the left and to the right of the numbers of groups.
 
-    A group for every channel stands on the right, all other norms without a number of
-    groups on the left.
+    Instance norm (one group per channel) is on the right. All other norms without a
+    number of groups are on the left.
     """
     others = {k: entry for k, entry in NORMS.items() if "groups" not in entry.reads}
     after = [name for name, entry in others.items() if entry.by_channel]
@@ -51,7 +51,7 @@ def _others() -> tuple[list[str], list[str]]:
 
 @style()
 def draw(table: pd.DataFrame) -> Figure:
-    """Training and test accuracy, a line a learning rate."""
+    """Training and test accuracy, with one line per learning rate."""
     return against.draw(
         table, "groups", "number of groups, or norm", joined=str.isdigit
     )

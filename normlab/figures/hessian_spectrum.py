@@ -1,8 +1,8 @@
-"""The Hessian's spectral density at the end of training, under both statistics.
+"""The spectral density of the Hessian at the end of training, for both statistics.
 
-Batch norm takes away the few eigenvalues far outside of the bulk, but only of the loss
-that it trains with: where the same network is evaluated with fixed statistics they are
-there (Ghorbani, Krishnan & Xiao 2019, arXiv 1901.10159).
+Batch norm removes the few eigenvalues far outside the bulk, but only from the training
+loss. They are present if the same network is evaluated with fixed statistics (Ghorbani,
+Krishnan & Xiao 2019, arXiv 1901.10159).
 """
 
 from collections.abc import Iterator
@@ -26,23 +26,23 @@ _ROWS = {
 }
 _MOST_COLUMNS = 6
 _POINTS = 401
-# The Gaussians' width, as a part of the range of a panel's eigenvalues; of these widths
-# so many are on either side, where a Gaussian is below the floor.
+# The Gaussians' standard deviation as a fraction of a panel's range of eigenvalues, and
+# the margin on either side in standard deviations, where a Gaussian is below the floor.
 _WIDTH, _MARGIN = 0.02, 7
-# What is drawn goes down to this part of the highest density: with P parameters a
-# single eigenvalue is a bump of about 1/P of the bulk's.
+# The smallest plotted density relative to the highest. With P parameters, a single
+# eigenvalue has a peak of about 1/P of the bulk's.
 _FLOOR = 1e-8
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
-    """What `draw` draws, from ``hessian_density`` at each cell's last step measured.
+    """The table for `draw`, from ``hessian_density`` at each cell's last measured step.
 
     Returns:
-      A row a (statistics, setting, point, seed, eigenvalue): the seed's ``density``,
-      the mean over its samples with every node a Gaussian of standard deviation
-      ``width``; ``mean``, that over the seeds; ``n``, how many those are; and ``step``.
-      The width is one for all curves of a panel, a (statistics, point): the wider it
-      is, the lower is a bulk, so that norms could not be compared by their own.
+      One row per (statistics, setting, point, seed, eigenvalue). ``density`` is the
+      seed's density: the mean over samples, with a Gaussian of standard deviation
+      ``width`` at every node. ``mean`` is the mean over seeds, ``n`` their number. All
+      curves of a panel, which is a (statistics, point), have the same width. A wider
+      Gaussian lowers the bulk, so norms with different widths could not be compared.
     """
     last = frame.groupby("cell")["step"].transform("max")
     frame = with_names(frame[frame["step"] == last])
@@ -53,13 +53,13 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
         for table in _panel(rows)
     ]
     if not tables:
-        raise NotDrawn("no finite spectrum of a Hessian was measured")
+        raise NotDrawn("the run has no finite Hessian spectrum")
     table = pd.concat(tables, ignore_index=True).assign(source=RUN)
     return of_images(table, frame)
 
 
 class _Spectrum(NamedTuple):
-    """One member's nodes and their weights, (samples, nodes) each."""
+    """One member's nodes and their weights, each of shape (samples, nodes)."""
 
     seed: int
     step: int
@@ -68,7 +68,7 @@ class _Spectrum(NamedTuple):
 
 
 def _panel(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """The members' densities, of all settings on one grid and of one width."""
+    """The densities of all members, with the same grid and width for all settings."""
     spectra_of = {
         setting: spectra
         for setting, setting_rows in rows.groupby("setting", sort=False)
@@ -95,7 +95,7 @@ def _panel(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
 
 
 def _spectra(rows: pd.DataFrame) -> Iterator[_Spectrum]:
-    """Of the members of a setting; those that have diverged are left out."""
+    """The spectra of a setting's members, without those that diverged."""
     for which, spectrum in rows.groupby(["seed", "step"], sort=False):
         seed, step = cast(tuple[int, int], which)
         nodes = spectrum.pivot(
@@ -108,9 +108,9 @@ def _spectra(rows: pd.DataFrame) -> Iterator[_Spectrum]:
 
 @style()
 def draw(table: pd.DataFrame) -> Figure:
-    """A column for each learning rate, a row for each of the statistics.
+    """One column per learning rate and one row per statistics.
 
-    Means are thick lines, seeds are thin.
+    Means are thick lines, single seeds thin lines.
     """
     statistics = [name for name in _ROWS if name in set(table["statistics"])]
     points = list(dict.fromkeys(table["point"]))
@@ -150,6 +150,6 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 def _say_width(ax: Axes, width: float) -> None:
-    """In the corner above the largest eigenvalues, where densities are low."""
+    """Writes the width in the corner above the largest eigenvalues, which is empty."""
     place = {"transform": ax.transAxes, "ha": "right", "va": "top"}
     ax.text(0.98, 0.98, f"σ = {width:.2g}", fontsize=7, color=GREY, **place)

@@ -1,7 +1,7 @@
-"""Histograms of activations along training, of one member a norm.
+"""Histograms of activations during training, for one member per norm.
 
-Channels of networks that were initialised apart have nothing in common, so histograms
-and moments of channels are of one seed, not medians over seeds.
+Channels of networks with different initialisations do not correspond to each other.
+Histograms and moments of channels therefore show one seed, not medians over seeds.
 """
 
 import numpy as np
@@ -11,22 +11,22 @@ from normlab.figures.tables import few, middle, with_names
 
 SIDES = ("before", "after")
 _MOST_STEPS = 40
-# How many norm layers a network has -> those that Santurkar et al. 2018 look at: of VGG
-# the 2nd, 9th and 13th (Figure 2), of the linear network the 1st, 11th and 24th (9).
+# Number of norm layers -> the layers that Santurkar et al. 2018 show: in VGG the 2nd,
+# 9th and 13th (Figure 2), in the linear network the 1st, 11th and 24th (Figure 9).
 _PAPERS_LAYERS = {13: (1, 8, 12), 24: (0, 10, 23)}
 
 
 def chosen_layers(layers: list[str]) -> list[str]:
-    """The paper's of its networks; else the first, the middle and the last."""
+    """The paper's layers for its networks, otherwise the first, middle and last."""
     if len(layers) in _PAPERS_LAYERS:
         return [layers[i] for i in _PAPERS_LAYERS[len(layers)]]
     return few(layers, 3)
 
 
 def part(histograms: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a cell that figures look at: the whole would not fit in memory.
+    """The rows of a cell that figures need, because all rows would not fit in memory.
 
-    One channel, at most 40 steps, and the layers of `chosen_layers`.
+    These are one channel, at most 40 steps, and the layers from `chosen_layers`.
     """
     first = histograms["channel"] == histograms["channel"].min()
     layers = chosen_layers(list(dict.fromkeys(histograms["norm_layer"])))
@@ -36,16 +36,16 @@ def part(histograms: pd.DataFrame) -> pd.DataFrame:
 
 
 def of_one_member(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the first seed, and of one point, that in the middle; with names."""
+    """The rows of the first seed at the middle point, with names."""
     frame = with_names(frame)
     point = middle(dict.fromkeys(frame["point"]))
     return frame[(frame["point"] == point) & (frame["seed"] == frame["seed"].min())]
 
 
 def densities(histograms: pd.DataFrame) -> pd.DataFrame:
-    """A row a bin: ``left``, ``right``, ``density``, and what it is of.
+    """One row per bin: ``left``, ``right``, ``density``, and identifying columns.
 
-    Bins of a channel whose values are all one have no width; they are left out.
+    If all values of a channel are equal, its bins have no width and are left out.
     """
     columns = ["setting", "point", "seed", "channel", "norm_layer", "side", "step"]
     rows = histograms[[*columns, "left", "right", "count"]]
@@ -62,6 +62,6 @@ def quantiles(rows: pd.DataFrame, shares: tuple[float, ...]) -> np.ndarray:
 
 
 def caption_parts(table: pd.DataFrame) -> list[str]:
-    """What a figure of one member says of it."""
+    """The caption's description of the member."""
     first = table.iloc[0]
     return [first["where"], first["point"], f"one member, seed {first['seed']}"]

@@ -1,6 +1,6 @@
-"""How exactly the identity of each norm layer holds, and how far the printed one fails.
+"""How exactly each norm layer satisfies the corrected and the printed relation.
 
-docs/theory.md, equations (8) and (12); the quantity `identities`.
+See docs/theory.md, equations (8) and (12). The data are the quantity `identities`.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ from normlab.figures.tables import (
 )
 
 _TITLES = {
-    # Where a block keeps hardly any gradient its left side is rounding.
+    # If a block loses nearly all of its gradient, the left side is only rounding.
     "relative_error": "corrected identity, worst block:\n"
     "|right - left| / left,\nor / size where left is rounding",
     "printed_shortfall": "printed inequality, with 1/√m:\n(left - right) / left",
@@ -29,10 +29,10 @@ _ROUNDING = float(np.finfo(np.float32).eps)
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
-    """What `draw` draws: a row a (measure, norm layer, setting, step).
+    """The table for `draw`: one row per (measure, norm layer, setting, step).
 
-    Of at most five norm layers, at the middle one of the learning rates.
-    ``printed_shortfall`` is 1 - ``printed_ratio``.
+    It has at most five norm layers, at the middle learning rate. ``printed_shortfall``
+    is 1 - ``printed_ratio``.
     """
     frame = with_names(frame)
     layers = few(dict.fromkeys(frame["norm_layer"]), _MOST_LAYERS)
@@ -46,13 +46,14 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 
 @style()
 def draw(table: pd.DataFrame) -> Figure:
-    """A row a norm layer, on one logarithmic axis for all.
+    """One row per norm layer, all with the same logarithmic axis.
 
-    On the left what the two sides of the identity differ by, in the block where it is
-    most: per left side, or per size |q|^2 / s^2 in a block that loses nearly all of its
-    gradient (`normlab.quantities.measures.identities`). On the right by how much
-    the printed right side is less than the left side, |dL/dy|^2, that it is said to
-    bound: it is false where anything is seen above rounding. Above 1 it is negative.
+    The left column shows the difference between the two sides of the identity, in the
+    worst block. It is relative to the left side, or to |q|^2 / s^2 in a block that
+    loses nearly all of its gradient (`normlab.quantities.measures.identities`). The
+    right column shows how far the printed right side falls below the left side,
+    |dL/dy|^2, which it should bound. The printed inequality is false if this exceeds
+    rounding. Above 1, the printed right side is negative.
     """
     layers = {name: name for name in dict.fromkeys(table["norm_layer"])}
     figure, axes = lines(

@@ -1,8 +1,8 @@
-"""Imports matplotlib, whatever a user's settings make of that.
+"""Imports matplotlib even if the user's matplotlib settings are invalid.
 
-Imported first, matplotlib reads MPLBACKEND and a matplotlibrc, and what it cannot read
-is an error. No figure here follows them (`normlab.figures.style`), so it is imported
-again without. Settings that it can read stay as they are for whoever else draws.
+On import, matplotlib reads MPLBACKEND and a matplotlibrc file, and fails if they are
+invalid. normlab's figures do not use them (`normlab.figures.style`), so in this case
+matplotlib is imported again without them. Valid settings are kept for other code.
 """
 
 import contextlib
@@ -15,13 +15,13 @@ from pathlib import Path
 
 
 def import_matplotlib() -> None:
-    """Has matplotlib imported."""
+    """Imports matplotlib."""
     try:
         importlib.import_module("matplotlib")
     except ImportError:
         raise
     except Exception:
-        # Half of it was imported.
+        # Remove the partly imported modules.
         for name in [n for n in sys.modules if n.partition(".")[0] == "matplotlib"]:
             del sys.modules[name]
         with _no_settings():
@@ -30,7 +30,7 @@ def import_matplotlib() -> None:
 
 @contextlib.contextmanager
 def _no_settings() -> Iterator[None]:
-    """Without a backend, and where matplotlib's own settings are found first."""
+    """Unsets MPLBACKEND, and lets matplotlib find its own matplotlibrc first."""
     spec = importlib.util.find_spec("matplotlib")
     assert spec is not None and spec.origin is not None
     backend = os.environ.pop("MPLBACKEND", None)

@@ -1,6 +1,6 @@
-"""The loss over a plane as labelled contours, a panel a landscape, one scale for all.
+"""The loss over planes as labelled contours. All panels have the same scale.
 
-Li, Xu, Taylor, Studer & Goldstein 2018 (arXiv 1712.09913), figures 5 and 9.
+Compare Li, Xu, Taylor, Studer & Goldstein 2018 (arXiv 1712.09913), figures 5 and 9.
 """
 
 import numpy as np
@@ -27,11 +27,11 @@ _INK = "#d00000"
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Contours of the loss; grey where it is not finite.
+    """Draws contours of the loss. Areas in which it is not finite are grey.
 
     Args:
-      table: what `normlab.landscape.table.tabulate` made of planes. A path, where
-        there is one, is drawn over its plane.
+      table: planes, from `normlab.landscape.table.tabulate`. A path is drawn on its
+        plane.
     """
     shown = panels(table)
     rows, columns = shape(len(shown))
@@ -54,10 +54,10 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 def _draw_panel(ax: Axes, panel: Panel, steps: np.ndarray):
-    """Returns what a colour bar is made from."""
+    """Draws one panel and returns the contours, for the colour bar."""
     ax.set_facecolor(NOWHERE)
     ax.grid(False)
-    # Zero has no logarithm, and matplotlib's widest band ends before infinity.
+    # The colour scale is logarithmic, so it needs positive and finite losses.
     loss = np.ma.masked_invalid(np.maximum(panel.loss, steps[0] * 0.999))
     filled = ax.contourf(
         panel.a, panel.b, loss, steps, norm=scale(steps), cmap=MAP, extend="both"
@@ -67,7 +67,7 @@ def _draw_panel(ax: Axes, panel: Panel, steps: np.ndarray):
         lines = ax.contour(
             panel.a, panel.b, loss, steps, colors="black", linewidths=0.4
         )
-        # Every second one: where it is steep, labels would hide each other.
+        # Label every second contour, so that labels do not overlap where it is steep.
         ax.clabel(lines, steps[::2], fmt=lambda x: f"{x:.2g}", fontsize=6)
     if len(panel.path):
         ax.plot(
@@ -80,7 +80,7 @@ def _draw_panel(ax: Axes, panel: Panel, steps: np.ndarray):
         )
         begin = panel.path.iloc[0]
         ax.plot(begin["a"], begin["b"], "o", color=_INK, markersize=4)
-    # theta itself: with a path its last point.
+    # theta itself; for a path, this is its last point.
     ax.plot(0, 0, "*", color="white", markeredgecolor=_INK, markersize=10)
     ax.set_title(panel.title)
     ax.set_box_aspect(1)

@@ -1,6 +1,6 @@
-"""Loss and accuracy along a line: a column for each of the statistics.
+"""Loss and accuracy along a line, with one column for each of the statistics.
 
-Li, Xu, Taylor, Studer & Goldstein 2018 (arXiv 1712.09913), figures 2 and 3.
+Compare Li, Xu, Taylor, Studer & Goldstein 2018 (arXiv 1712.09913), figures 2 and 3.
 """
 
 import numpy as np
@@ -17,15 +17,17 @@ _XLABEL = {
     "line": "along a random direction, in filter norms",
     "between": "from the first point (0) to the second (1)",
 }
-# A loss axis is logarithmic where the losses span more than this.
+# A loss axis is logarithmic if the losses span more than this factor.
 _WIDE = 30.0
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Losses above, accuracies below; norms without running averages in each column.
+    """Draws losses on top and accuracies below.
+
+    Norms without running averages appear in every column.
 
     Args:
-      table: what `normlab.landscape.table.tabulate` made of lines or interpolations.
+      table: lines or interpolations, from `normlab.landscape.table.tabulate`.
     """
     statistics = list(dict.fromkeys(table.loc[table["running"], "statistics"])) or [
         "batch"

@@ -1,4 +1,4 @@
-"""What the figures of landscapes share: panels, levels, captions."""
+"""Panels, contour levels and captions for the figures of landscapes."""
 
 import math
 from typing import NamedTuple
@@ -10,11 +10,11 @@ from matplotlib.colors import LogNorm
 
 from normlab.statistics.intervals import number
 
-# A colour map that survives print and colour-blind eyes; where there is no number.
+# A colour map for print and colour-blind readers, and the colour of missing values.
 MAP, NOWHERE = "viridis", "#bbbbbb"
 _LEVELS = 12
 _MOST_COLUMNS = 4
-# Levels span at most this factor, so that the lowest ones stay apart.
+# Levels span at most this factor, so that the lowest levels remain distinguishable.
 _RANGE = 1e3
 
 
@@ -22,11 +22,11 @@ class Panel(NamedTuple):
     """One landscape of a figure.
 
     Attributes:
-      title: the setting, and the statistics where there is a choice.
+      title: the setting, and the statistics if there are several.
       a, b: coordinates along the axes.
-      loss: shape (len(b), len(a)); NaN where there is none yet.
+      loss: shape (len(b), len(a)); NaN if not computed yet.
       path: rows with ``path_step``, ``a``, ``b``; may be empty.
-      shares: of a path's variance, along each axis; NaN without a path.
+      shares: the share of a path's variance along each axis; NaN without a path.
     """
 
     title: str
@@ -70,10 +70,10 @@ def shape(count: int) -> tuple[int, int]:
 
 
 def levels(shown: list[Panel]) -> np.ndarray:
-    """Losses in equal ratios that all panels share.
+    """Contour levels with equal ratios, the same for all panels.
 
-    From the lowest loss of all to the highest of a panel that is neither among the
-    wilder half: one landscape that explodes cannot flatten the others.
+    They range from the lowest loss to the median of the panels' highest losses, so that
+    one landscape with huge losses does not flatten the others.
     """
     finite = [p.loss[np.isfinite(p.loss) & (p.loss > 0)] for p in shown]
     finite = [values for values in finite if values.size]
@@ -86,7 +86,7 @@ def levels(shown: list[Panel]) -> np.ndarray:
 
 
 def scale(of: np.ndarray) -> LogNorm:
-    """Colours for `levels`."""
+    """The colours for `levels`."""
     return LogNorm(float(of[0]), float(of[-1]))
 
 
@@ -97,7 +97,7 @@ def set_ticks(bar: Colorbar, of: np.ndarray) -> None:
 
 
 def loss_name(table: pd.DataFrame) -> str:
-    """The loss with its unit; a task without accuracies is a regression."""
+    """The label of the loss with its unit. A task without accuracy is a regression."""
     grid = table[table["path_step"].isna()]
     unit = "squared error" if grid["accuracy"].isna().all() else "nats"
     splits = " and ".join(dict.fromkeys(table["split"]))
@@ -105,8 +105,8 @@ def loss_name(table: pd.DataFrame) -> str:
 
 
 def caption(table: pd.DataFrame) -> str:
-    """One line: data, member, point, batches, directions."""
-    # Of a test set it is told how many were asked for, and not how many it has.
+    """The caption: data, members, points, batches and directions."""
+    # For a test set, the table has the requested number of images, not the actual one.
     first = "first" if set(table["split"]) == {"train"} else "up to the first"
     words = [
         f"{_all(table, 'dataset')}, {first} {_all(table, 'images')} images",

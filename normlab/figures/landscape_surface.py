@@ -1,4 +1,4 @@
-"""The loss over a plane as a surface, a panel a landscape, one scale for all."""
+"""The loss over planes as surfaces. All panels have the same scale."""
 
 from typing import Any
 
@@ -26,11 +26,12 @@ from normlab.figures.style import style
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Surfaces of the loss, cut at a height that all panels share.
+    """Draws surfaces of the loss, cut off at the same height in all panels.
+
+    Losses that are not finite are grey and drawn at the height of the cut.
 
     Args:
-      table: what `normlab.landscape.table.tabulate` made of planes. Where a loss is
-        not finite the surface is grey, and as high as the cut.
+      table: planes, from `normlab.landscape.table.tabulate`.
     """
     shown = panels(table)
     rows, columns = shape(len(shown))
@@ -56,7 +57,7 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 def _draw_panel(ax: Any, panel: Panel, steps: np.ndarray) -> None:
-    """``ax`` is a 3d axes, of which matplotlib's stubs know little."""
+    """Draws one panel. ``ax`` is a 3D axes, which matplotlib's stubs do not cover."""
     a, b = np.meshgrid(panel.a, panel.b)
     finite = np.isfinite(panel.loss)
     height = np.clip(np.where(finite, panel.loss, steps[-1]), steps[0], steps[-1])

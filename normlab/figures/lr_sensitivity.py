@@ -1,4 +1,4 @@
-"""Final test accuracy against the learning rate, for every norm; or test loss."""
+"""Final test accuracy (or test loss) against the learning rate, for every norm."""
 
 import math
 
@@ -16,19 +16,19 @@ from normlab.statistics.finals import main_metric, summarize
 from normlab.statistics.intervals import interval_name, number
 
 _MOST_COLUMNS, _MOST_PANELS = 4, 12
-# More rates than this, and the axis chooses its own ticks.
+# With more learning rates than this, matplotlib chooses the ticks.
 _MOST_TICKS = 7
 _ROOM = 0.12
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
-    """What `draw` draws: `summarize` of the final `main_metric`.
+    """The table for `draw`: `summarize` of the final `main_metric`.
 
     Raises:
-      NotDrawn: there is but one learning rate.
+      NotDrawn: there is only one learning rate.
     """
     if frame["lr"].nunique() < 2:
-        raise NotDrawn("it shows several learning rates, and the run has one")
+        raise NotDrawn("it needs several learning rates, but the run has one")
     metric = main_metric(frame)
     table = summarize(frame, metric)
     line = table["setting"]
@@ -41,13 +41,13 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 
 @style()
 def draw(table: pd.DataFrame) -> Figure:
-    """One line a setting; a cross marks where seeds diverged.
+    """One line per setting. Crosses mark learning rates at which seeds diverged.
 
-    It is thick where all did, and stands at the edge of the panel where so many did
-    that there is no median.
-    Where norms and other settings both vary, the others have a panel each.
+    A cross is thick if all seeds diverged. It is at the edge of the panel if so many
+    diverged that there is no median. If norms and other settings both vary, each of the
+    other settings has its own panel.
     """
-    table = table.sort_index().replace(np.inf, np.nan)  # infinity has no place on paper
+    table = table.sort_index().replace(np.inf, np.nan)  # infinity cannot be plotted
     metric = "test_accuracy" if table.empty else str(table["metric"].iloc[0])
     every = {"": table}
     if parts := two_parts(table["line"]):
@@ -94,7 +94,10 @@ def _panel(ax: Axes, table: pd.DataFrame, styles: dict, edge: float) -> None:
     """Draws one panel.
 
     Args:
-      edge: the height, of the panel's, of crosses that stand at no median.
+      ax: the panel.
+      table: the rows to draw.
+      styles: line -> its style.
+      edge: the height of crosses without a median, as a fraction of the panel's height.
     """
     for i, (line, look) in enumerate(styles.items()):
         rows = table[table["line"] == line]
@@ -112,19 +115,19 @@ def _panel(ax: Axes, table: pd.DataFrame, styles: dict, edge: float) -> None:
                 if len(x):
                     place = aside(ax, i, len(styles), base)
                     crosses(ax, x, y, bool(whole), transform=place)
-                    # As for bars: what is shifted does not count for the limits.
+                    # As for bars: shifted artists do not affect the limits.
                     ax.update_datalim(np.column_stack([x, x]), updatey=False)
 
 
 def _title(table: pd.DataFrame) -> list[str]:
     if table.empty:
-        return ["no member has finished"]
+        return ["no member has finished training"]
     name = interval_name(int(table["n"].max()))
     return [table["where"].iloc[0], f"median and {name}"]
 
 
 def _set_scale(ax: Axes, rates: pd.Series) -> None:
-    """Logarithmic, and with a linear piece around 0 where 0 is among the rates."""
+    """Makes the axis logarithmic, with a linear part around 0 if 0 is a rate."""
     positive = rates[rates > 0]
     if positive.empty:
         return
@@ -135,7 +138,7 @@ def _set_scale(ax: Axes, rates: pd.Series) -> None:
 
 
 def _ticks(ax: Axes, rates: pd.Series) -> None:
-    """At the rates, and room at both ends for what stands aside of them."""
+    """Sets ticks at the rates, with space at both ends for shifted markers."""
     ax.margins(x=_ROOM)
     ticks = sorted(set(rates))
     if 0 < len(ticks) <= _MOST_TICKS:

@@ -1,6 +1,7 @@
-"""What each norm takes of the gradient, and how its gain spreads over the blocks.
+"""How much of the gradient each norm removes, and how its gain varies between blocks.
 
-Consequences (i) and (ii) of docs/theory.md, section 8; the quantity `identities`.
+These are consequences (i) and (ii) of docs/theory.md, section 8. The data are the
+quantity `identities`.
 """
 
 import pandas as pd
@@ -19,9 +20,9 @@ _RANDOM = "removed_if_random"
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
-    """What `draw` draws: a row a (measure, norm layer, setting, step).
+    """The table for `draw`: one row per (measure, norm layer, setting, step).
 
-    At the middle one of the learning rates. ``gain_spread`` is ``gain_max`` over
+    It uses the middle learning rate. ``gain_spread`` is ``gain_max`` divided by
     ``gain_median``.
     """
     frame = with_names(frame)
@@ -37,10 +38,10 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 
 @style()
 def draw(table: pd.DataFrame) -> Figure:
-    """A column a norm layer, one line a norm; all axes are logarithmic.
+    """One column per norm layer, one line per norm. All axes are logarithmic.
 
-    Dotted is the share that would be removed if all directions of the gradient were
-    equally likely, 2/m for blocks of m elements.
+    The dotted line is the share that would be removed if all directions of the gradient
+    were equally likely: 2/m for blocks of m elements.
     """
     figure, axes = lines(
         table,

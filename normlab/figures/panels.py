@@ -1,4 +1,4 @@
-"""Grids of panels: one line a setting with its band, published curves dashed beside."""
+"""Grids of panels with a line and band per setting, and dashed published curves."""
 
 import itertools
 import math
@@ -19,24 +19,24 @@ from normlab.statistics.intervals import interval_name
 
 GREY = "#666666"
 _MOST_COLUMNS = 6
-_CHARACTERS = 15  # of a title, an inch
-_MOST_MARKERS = 25  # of a line; more hide what is drawn beside it
+_CHARACTERS = 15  # of a title, per inch
+_MOST_MARKERS = 25  # per line; more markers hide other curves
 _BARE = ("", "None")
-# Of a legend's entry, in inches: the least, its line with the gaps, and a letter.
+# Widths in a legend, in inches: minimum of an entry, line sample with gaps, one letter.
 _LEGEND_WIDTH, _HANDLE, _LETTER = 1.4, 0.65, 0.065
-# A legend's row in inches, and how many of them a figure of `grid` has room for.
+# The height of a legend's row in inches, and the number of rows that fit into `grid`.
 _LEGEND_ROW, _ROOM = 0.19, 2
-# A logarithmic axis ends by this factor beyond this quantile of the values, at most.
+# A logarithmic axis ends at most by this factor beyond this quantile of the values.
 _RARE, _FAR = 0.002, 10.0
 _MARGIN = 1.3
-# An axis shorter than this has more ticks in a decade.
+# Axes that span less than this have several ticks per decade.
 _NARROW = 8.0
 
 
 def grid(
     rows: int, columns: int, *, width: float = 2.2, height: float = 1.7, **share: Any
 ) -> tuple[Figure, np.ndarray]:
-    """A figure and its axes [rows, columns]; sizes are of a panel, in inches."""
+    """A figure and its axes [rows, columns]. Sizes are per panel, in inches."""
     size = (max(1.0 + width * columns, 4.8), 1.1 + height * rows)
     figure = Figure(figsize=size, layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False, **share)
@@ -54,16 +54,17 @@ def lines(
     what: str = "",
     sharey: Any = "row",
 ) -> tuple[Figure, dict[tuple[str, str], Axes]]:
-    """Draws ``table``: a row of panels for each of ``ylabels``.
+    """Draws ``table`` with a row of panels for each of ``ylabels``.
 
     Args:
-      table: with the columns of `normlab.figures.tables`.
-      row: the column of the table that chooses the row of panels.
-      ylabels: its values, from above, and their axes' labels.
-      column: the column that chooses the column of panels; at most six are shown.
-      x: the column along the horizontal axis, and ``xlabel`` its label.
-      marked: values of ``row`` whose points have markers where they are few.
-      what: what the caption says first.
+      table: a table with the columns of `normlab.figures.tables`.
+      row: the column of the table that determines the row of panels.
+      ylabels: values of ``row``, from top to bottom -> labels of their axes.
+      column: the column that determines the column of panels; at most six are shown.
+      x: the column along the horizontal axis.
+      xlabel: the label of the horizontal axis.
+      marked: values of ``row`` whose points have markers if there are few.
+      what: the first part of the caption.
 
     Returns:
       The figure, and its axes by (row, column).
@@ -79,7 +80,7 @@ def lines(
         for label, look in styles.items():
             mine = rows[rows["setting"] == label]
             ours = mine[mine["source"] == RUN]
-            alone = len(ours) == 1  # a line, and a band, that are none to see
+            alone = len(ours) == 1  # a line of one point is invisible without a marker
             few = name in marked and len(ours) <= _MOST_MARKERS
             marker = look["marker"] if alone or few else ""
             if alone:
@@ -101,7 +102,7 @@ def lines(
 
 
 def _describe(ax: Axes, title: str, ylabel: str, xlabel: str) -> None:
-    """Labels on the outer panels alone."""
+    """Labels only the outer panels."""
     place: Any = ax.get_subplotspec()
     if place.is_first_row():
         ax.set_title(title)
@@ -112,7 +113,7 @@ def _describe(ax: Axes, title: str, ylabel: str, xlabel: str) -> None:
 
 
 def shown(table: pd.DataFrame, column: str, most: int) -> list:
-    """At most ``most`` values of a column; those with published curves come first."""
+    """At most ``most`` values of a column, preferably those with published curves."""
     values = list(dict.fromkeys(table[column]))
     paper = set(table.loc[table["source"] != RUN, column])
     chosen = few([x for x in values if x in paper], most)
@@ -122,17 +123,20 @@ def shown(table: pd.DataFrame, column: str, most: int) -> list:
 
 
 def dashed(ax: Axes, x: Any, y: Any, color: str, label: str = PAPER) -> None:
-    """A published curve."""
+    """Draws a published curve."""
     if len(x):
-        # Above the run's own, on which it may lie.
+        # On top of the run's curve, which it may overlap.
         ax.plot(x, y, "--", color=color, linewidth=0.9, label=label, zorder=3)
 
 
 def crosses(ax: Axes, x: Any, y: Any, whole: bool, **look: Any) -> None:
-    """Marks points that seeds of a line have diverged at, or after.
+    """Marks points of a line at or after which seeds diverged.
 
     Args:
-      whole: whether all have, so that none is left.
+      ax: the panel.
+      x, y: the points.
+      whole: whether all seeds diverged.
+      look: the style of the line.
     """
     marker, seeds = ("X", "all") if whole else ("x", "some")
     look |= {"color": "red", "markersize": 8, "zorder": 5}
@@ -142,7 +146,7 @@ def crosses(ax: Axes, x: Any, y: Any, whole: bool, **look: Any) -> None:
 def caption(
     figure: Figure, table: pd.DataFrame, what: str = "", note: str = ""
 ) -> None:
-    """Above all panels: where the numbers are from, what they are, and how many."""
+    """Writes the caption above all panels: the data, its meaning, and the seeds."""
     ours = table[table["source"] == RUN]
     n = int(ours["n"].max()) if len(ours) else 0
     seeds = f"median over seeds, band: {interval_name(n)}"
@@ -150,7 +154,7 @@ def caption(
 
 
 def title(figure: Figure, parts: Sequence[str]) -> None:
-    """The parts above all panels, on as many lines as the figure's width asks for."""
+    """Writes ``parts`` above all panels, wrapped to the width of the figure."""
     most = int(_CHARACTERS * figure.get_size_inches()[0])
     text = [""]
     for part in filter(None, parts):
@@ -163,9 +167,9 @@ def title(figure: Figure, parts: Sequence[str]) -> None:
 
 
 def legend(figure: Figure) -> None:
-    """One legend below all panels; the curves of one source are one entry of it.
+    """Draws one legend below all panels, with a single entry per published source.
 
-    A setting that has markers in some panels has them in the legend.
+    A setting that has markers in some panels also has them in the legend.
     """
     handles: dict[str, Any] = {}
     for ax in figure.axes:
@@ -176,7 +180,7 @@ def legend(figure: Figure) -> None:
     for source in PUBLISHED:
         if source in handles:
             drawn = handles.pop(source)
-            if drawn.get_linestyle() == "--":  # in the colour of each setting
+            if drawn.get_linestyle() == "--":  # published curves, in any colour
                 drawn = Line2D([], [], color=GREY, linestyle="--", linewidth=0.9)
             handles[source] = drawn  # last
     if handles:
@@ -184,7 +188,7 @@ def legend(figure: Figure) -> None:
         entry = max(_LEGEND_WIDTH, _HANDLE + _LETTER * longest)
         room = max(1, int(figure.get_size_inches()[0] / entry))
         rows = math.ceil(len(handles) / room)
-        # More rows would be taken from the panels.
+        # More rows would shrink the panels.
         more = _LEGEND_ROW * max(0, rows - _ROOM)
         figure.set_figheight(figure.get_figheight() + more)
         figure.legend(
@@ -196,9 +200,9 @@ def legend(figure: Figure) -> None:
 
 
 def log_axis(axes: Sequence[Axes], values: Any) -> None:
-    """A logarithmic vertical axis over ``values``; what is rare and far is cut off.
+    """Makes vertical axes logarithmic over ``values``, without rare extreme values.
 
-    Where nothing is above 0 the axis stays linear.
+    If no value is above 0, the axis stays linear.
     """
     values = np.asarray(values, float)
     values = values[np.isfinite(values) & (values > 0)]
@@ -215,9 +219,10 @@ def log_axis(axes: Sequence[Axes], values: Any) -> None:
 
 
 def log_ticks(axis: Axis, low: float, high: float) -> None:
-    """Whole decades, or plain numbers where there are hardly three of them.
+    """Sets ticks at whole decades, or at plain numbers if there are fewer than three.
 
-    None between: small panels have no room, and they were half of a page's time.
+    There are no minor ticks. Small panels have no space for them, and drawing them took
+    half of the time for a page.
     """
     axis.set_minor_locator(NullLocator())
     decades = math.floor(math.log10(high)) - math.ceil(math.log10(low)) + 1

@@ -1,8 +1,9 @@
-"""What weight decay adds to the loss, beside Santurkar et al. 2018, Figure 4a.
+"""What weight decay adds to the loss, compared with Santurkar et al. 2018, Figure 4a.
 
-The lower edge of the paper's Figure 4a falls slowly while all of a batch is classified
-rightly; a cross-entropy would be near 0. Is theirs a loss with an L2 penalty, which the
-paper does not mention? Here are both, on the same axis.
+The lower edge of the paper's Figure 4a falls slowly even when the network classifies
+whole batches correctly. A cross-entropy would then be near 0. The published loss may
+therefore include an L2 penalty, which the paper does not mention. This figure shows the
+loss with and without the penalty, on the same axis.
 """
 
 import pandas as pd
@@ -21,25 +22,25 @@ from normlab.figures.tables import (
 )
 
 _ROWS = {
-    "loss": "least loss along\nthe gradient ({unit})",
+    "loss": "lowest loss along\nthe gradient ({unit})",
     "penalized": "the same loss + w|θ|²/2\n({unit})",
 }
 
 
 def tabulate(loss_range: pd.DataFrame, parameter_norm: pd.DataFrame) -> pd.DataFrame:
-    """What `draw` draws: a row a (metric, setting, point, step).
+    """The table for `draw`: one row per (metric, setting, point, step).
 
-    ``loss`` is the lower edge of the range along the gradient, ``penalized`` with
-    w |theta|^2 / 2 added, w the weight decay and theta where the gradient was taken.
-    The paper's lower edge is beside each.
+    ``loss`` is the lower edge of the range along the gradient. ``penalized`` adds
+    w |theta|^2 / 2, with weight decay w and the parameters theta at which the gradient
+    was taken. Both are compared with the paper's lower edge.
     """
     keys = ["cell", "member", "step"]
     sizes = parameter_norm[parameter_norm["part"] == "all"]
     frame = loss_range.merge(sizes[[*keys, "l2"]], on=keys)
-    # AdamW's decay is no penalty: it is not in the gradient.
+    # AdamW's weight decay is not part of the loss.
     frame = frame[frame["optimizer"] != "adamw"]
     if not (frame["weight_decay"] > 0).any():
-        raise NotDrawn("it shows what --weight_decay adds, and the run has none")
+        raise NotDrawn("it shows what --weight_decay adds, but the run has none")
     frame = with_names(frame)
     size = frame["weight_decay"] * frame["l2"] ** 2 / 2
     frame = frame.assign(loss=frame["low"], penalized=frame["low"] + size)
@@ -54,7 +55,7 @@ def tabulate(loss_range: pd.DataFrame, parameter_norm: pd.DataFrame) -> pd.DataF
 
 @style()
 def draw(table: pd.DataFrame) -> Figure:
-    """The loss alone above, with the penalty below; one axis for all."""
+    """The loss on top, the loss with the penalty below, all with the same axis."""
     unit = table["unit"].iloc[0]
     rows = {name: label.format(unit=unit) for name, label in _ROWS.items()}
     figure, axes = lines(table, row="metric", ylabels=rows, sharey=True)

@@ -1,4 +1,4 @@
-"""The student report's plots of batch norm beside none (E1 to E4), redrawn."""
+"""The student report's plots of batch norm and no norm (E1 to E4), redrawn."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -7,10 +7,10 @@ from normlab.figures import report_panels
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
-    """What `draw` draws: `report_panels.tabulate`, of the experiments a run has."""
+    """The table for `draw`: `report_panels.tabulate` of the run's experiments."""
     return report_panels.tabulate(frame, "batch")
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Training and test accuracy and the training loss, a column an experiment."""
+    """Training and test accuracy and training loss, with one column per experiment."""
     return report_panels.draw(table)

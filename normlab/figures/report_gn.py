@@ -1,4 +1,4 @@
-"""The student report's plots of group norm beside none (E5 to E7), redrawn."""
+"""The student report's plots of group norm and no norm (E5 to E7), redrawn."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -7,10 +7,10 @@ from normlab.figures import report_panels
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
-    """What `draw` draws: `report_panels.tabulate`, of the experiments a run has."""
+    """The table for `draw`: `report_panels.tabulate` of the run's experiments."""
     return report_panels.tabulate(frame, "group")
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Training and test accuracy and the training loss, a column an experiment."""
+    """Training and test accuracy and training loss, with one column per experiment."""
     return report_panels.draw(table)

@@ -1,4 +1,4 @@
-"""The student report's plots: a norm beside none, by epoch, digitised curves dashed."""
+"""The student report's plots: a norm and no norm by epoch, and its digitised curves."""
 
 import numpy as np
 import pandas as pd
@@ -28,21 +28,22 @@ _ROWS = {
     "batch_loss": "training loss\n(nats)",
 }
 _SCORES = ("train_accuracy", "test_accuracy")
-# It trained on all of them: an epoch of fewer is another length.
+# The report trained on all images; with fewer images, epochs are not comparable.
 IMAGES = CIFAR10.train_images
 
 
 def tabulate(frame: pd.DataFrame, norm: str) -> pd.DataFrame:
-    """What `draw` draws: a row a (metric, setting, experiment, epoch).
+    """The table for `draw`: one row per (metric, setting, experiment, epoch).
 
-    Accuracies are those of the run's evaluations. Batch losses are averaged over each
-    epoch (``steps_averaged`` says over how many steps), or over as many as a row of a
-    thin copy stands for; so are the report's
-    curves, the accuracies too, and ``epoch`` is then the middle.
+    Accuracies come from the run's evaluations. Batch losses are averaged over each
+    epoch (``steps_averaged`` is the number of steps), or over the epochs that a row of
+    a thin copy covers. The report's curves, including accuracies, are averaged over
+    epochs. ``epoch`` is then the middle of the interval.
 
     Args:
-      norm: beside which networks without a norm stand. What the report does not vary,
-        or does not state, may differ from it: ``setting`` tells it where it varies.
+      frame: the table of a run.
+      norm: the norm to compare with networks without a norm. Settings that the report
+        does not vary or state may differ from it; ``setting`` names those that vary.
     """
     is_report = frame["model"].eq("small_cnn") & frame["dataset"].eq("cifar10")
     plain = frame["optimizer"].eq("adam") & frame["weight_decay"].eq(0)
@@ -50,11 +51,11 @@ def tabulate(frame: pd.DataFrame, norm: str) -> pd.DataFrame:
     frame = frame[is_report & plain & every & frame["norm"].isin(["none", norm])]
     lacking = NotDrawn(
         "it shows the report's experiments (--dataset=cifar10 --model=small_cnn "
-        f"--optimizer=adam --norm=none,{norm}, all images), and the run has none"
+        f"--optimizer=adam --norm=none,{norm}, all images), but the run has none"
     )
     if frame.empty:
         raise lacking
-    # The batch size is told by the column of panels.
+    # The column of panels shows the batch size.
     setting = settings_label(frame.assign(batch_size=0))
     frame = with_epochs(frame).assign(setting=setting)
     tables = []
@@ -83,8 +84,8 @@ def _words(experiment: report.Experiment) -> str:
 def _own(rows: pd.DataFrame) -> list[pd.DataFrame]:
     keys = ["setting", "point", "epoch"]
     steps = trained(rows, "epoch")
-    # A row of a thin copy may stand for several epochs; the first is one step, which is
-    # no average by itself.
+    # A row of a thin copy may cover several epochs. The first row is a single step,
+    # which is not an average.
     epochs = steps["count"] * steps["batch_size"] / steps["train_size"]
     width = np.maximum(1, epochs.groupby(steps["setting"]).transform("max").round())
     steps = steps.assign(whole=np.floor(steps["epoch"] / width))
@@ -92,7 +93,7 @@ def _own(rows: pd.DataFrame) -> list[pd.DataFrame]:
     means = averaged(steps, "batch_loss", members, "epoch")
     losses = over_seeds(means, keys, "batch_loss")
     width = 0 if means.empty else int(means["count"].median())
-    # Chance, before the first step, would take most of an accuracy's axis.
+    # The accuracy before the first step is at chance and would stretch the axis.
     trained_rows = rows[rows["step"] > 0]
     return [
         *(
@@ -106,7 +107,7 @@ def _own(rows: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def _digitised(name: str, rows: pd.DataFrame) -> pd.DataFrame:
-    """In the colour of the first setting with the same norm."""
+    """The report's curves, in the colour of the first setting with the same norm."""
     names = rows.drop_duplicates("label").set_index("label")["setting"]
     curves = report.curves(name)
     curves = curves[curves["label"].isin(names.index)]
@@ -118,7 +119,7 @@ def _digitised(name: str, rows: pd.DataFrame) -> pd.DataFrame:
 
 @style()
 def draw(table: pd.DataFrame) -> Figure:
-    """A column an experiment; accuracies above, the loss below."""
+    """One column per experiment, with accuracies on top and the loss below."""
     figure, axes = lines(
         table,
         row="metric",
@@ -137,7 +138,7 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 def _top(table: pd.DataFrame) -> float:
-    """A little above the losses, but for those that diverge."""
+    """An upper limit slightly above the losses, except those that diverge."""
     losses = table.loc[table["metric"] == "batch_loss", ["median", "source"]]
     paper = losses.loc[losses["source"] == REPORT, "median"]
     return 1.1 * min(float(losses["median"].max()), 3 * float(paper.max()))

@@ -1,4 +1,4 @@
-"""Accuracy of a VGG along training, beside Santurkar et al. 2018, Figure 1a and b."""
+"""Accuracy of a VGG during training, compared with Santurkar et al. 2018, Figure 1."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -25,14 +25,14 @@ _PUBLISHED = {"batch_accuracy": "1a", "test_accuracy": "1b"}
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
-    """What `draw` draws: a row a (metric, setting, point, step).
+    """The table for `draw`: one row per (metric, setting, point, step).
 
-    The batch's accuracy of each member is first averaged over bins of
-    ``steps_averaged`` steps; the paper's is that of single batches.
+    Each member's batch accuracy is first averaged over bins of ``steps_averaged``
+    steps. The paper shows the accuracy of single batches.
     """
     frame = frame[frame["model"].str.startswith("vgg")]
     if frame.empty:
-        raise NotDrawn("it shows a VGG (--model=vgg16), and the run has none")
+        raise NotDrawn("it shows a VGG (--model=vgg16), but the run has none")
     frame = with_names(frame)
     keys = ["setting", "point", "step"]
     bins = binned(frame, "batch_accuracy")
@@ -53,7 +53,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 
 @style()
 def draw(table: pd.DataFrame) -> Figure:
-    """Training above, test below; a column a learning rate."""
+    """Training accuracy on top, test accuracy below, one column per learning rate."""
     what = averages("the run's training accuracy: means of", table)
     figure, axes = lines(
         table, row="metric", ylabels=_ROWS, marked=["test_accuracy"], what=what

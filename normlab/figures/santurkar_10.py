@@ -16,16 +16,16 @@ _MEASURES = {"loss": "10a", "difference": "10b", "beta": "10c"}
 
 
 def tabulate(smoothness: pd.DataFrame) -> pd.DataFrame:
-    """What `draw` draws: `bands.edges`, and the paper's beside."""
+    """The table for `draw`: `bands.edges`, and the published curves."""
     frame = smoothness[smoothness["norm"] != "batch_lp"]
     frame = frame[is_regression(frame)]
     if frame.empty:
-        raise NotDrawn("it is of --dataset=gaussian or gaussian_uniform")
+        raise NotDrawn("it needs --dataset=gaussian or gaussian_uniform")
     frame = with_names(frame)
     table = stack([bands.edges(frame, regression=True), bands.beside(frame, _MEASURES)])
     return with_origin(table, frame)
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """(a) to (c) from above, a column a norm."""
+    """(a) to (c) from top to bottom, with one column per norm."""
     return bands.draw(table, list(_MEASURES))

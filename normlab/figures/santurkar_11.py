@@ -1,6 +1,6 @@
-"""The gradient's change against the length of the step: Santurkar et al. 2018, Fig. 11.
+"""Change of the gradient against step length (Santurkar et al. 2018, Figure 11).
 
-One line a time of training, early to late by colour.
+There is one line per step of training. The colour shows the time from early to late.
 """
 
 from typing import Any
@@ -34,12 +34,12 @@ _COLOURS = "viridis"
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
-    """What `draw` draws: a row a (setting, point, step, length).
+    """The table for `draw`: one row per (setting, point, step, length).
 
-    ``length`` is eta x learning rate, what multiplies the gradient; ``time`` is the
-    step as a share of the last. One learning rate: the first of which the paper has
-    lines, or the middle one. The paper's lines are in order but their steps are not
-    stated; here they are evenly spaced.
+    ``length`` is eta x learning rate, which multiplies the gradient. ``time`` is the
+    step as a share of the last step. The learning rate is the first for which the paper
+    has lines, or the middle one. The paper orders its lines but does not state their
+    steps; they are assumed to be evenly spaced.
     """
     frame = with_names(frame).assign(length=frame["eta"] * frame["lr"])
     paper = reference.beside(frame, "11a")
@@ -70,7 +70,7 @@ def _published(paper: pd.DataFrame) -> pd.DataFrame:
 
 @style()
 def draw(table: pd.DataFrame) -> Figure:
-    """A column a norm; the paper's lines below the run's, where it has any."""
+    """One column per norm, with the paper's lines (if any) below those of the run."""
     settings = few(dict.fromkeys(table["setting"]), _MOST_SETTINGS)
     sources = list(dict.fromkeys(table["source"]))
     figure, axes = grid(
@@ -94,7 +94,7 @@ def draw(table: pd.DataFrame) -> Figure:
     for ax, setting in zip(axes[0], settings, strict=True):
         ax.set_title(setting)
     for ax in axes[-1]:
-        ax.set_xlabel("trial step's length η")
+        ax.set_xlabel("length of the trial step η")
     bar = figure.colorbar(
         ScalarMappable(Normalize(0, 1), colormaps[_COLOURS]), ax=axes, shrink=0.8
     )

@@ -1,6 +1,6 @@
-"""Figure 4 for norms by other moments: Santurkar et al. 2018, Figure 12.
+"""Figure 4 for norms that use other moments: Santurkar et al. 2018, Figure 12.
 
-Of classifiers; `santurkar_13` is of linear regression.
+This figure is for classifiers; `santurkar_13` is for linear regression.
 """
 
 import pandas as pd
@@ -18,23 +18,23 @@ from normlab.figures.tables import (
     with_origin,
 )
 
-# The band of batch norm and of none are Figure 4's; of the others there is no data.
+# The bands of batch norm and no norm are those of Figure 4. Others have no data.
 _MEASURES = {"batch_accuracy": "5a", "loss": "4a", "difference": "4b", "beta": "12d"}
 
 
 def tabulate(metrics: pd.DataFrame, smoothness: pd.DataFrame) -> pd.DataFrame:
-    """What `draw` draws: accuracies of batches over bins, and `bands.edges`."""
+    """The table for `draw`: batch accuracies averaged over bins, and `bands.edges`."""
     frames = [of_the_norms(frame) for frame in (metrics, smoothness)]
     frames = [frame[~is_regression(frame)] for frame in frames]
     if any(frame.empty for frame in frames):
-        raise NotDrawn("it is of classifiers; santurkar_13 is of regressions")
+        raise NotDrawn("it is for classifiers; use santurkar_13 for regression")
     return with_first(frames[0], frames[1], _MEASURES)
 
 
 def with_first(
     metrics: pd.DataFrame, smoothness: pd.DataFrame, figures: dict[str, str]
 ) -> pd.DataFrame:
-    """`bands.edges`, the paper's, and above them the first of ``figures``, a metric."""
+    """The first of ``figures``, a metric, with `bands.edges` and published curves."""
     metrics, smoothness = with_names(metrics), with_names(smoothness)
     first = next(iter(figures))
     bins = binned(metrics, first)
@@ -49,5 +49,5 @@ def with_first(
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """(a) to (d) from above, a column a norm."""
+    """(a) to (d) from top to bottom, with one column per norm."""
     return bands.draw(table, list(_MEASURES))

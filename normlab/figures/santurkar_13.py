@@ -12,14 +12,14 @@ _MEASURES = {"batch_loss": "5b", "loss": "10a", "difference": "10b", "beta": "10
 
 
 def tabulate(metrics: pd.DataFrame, smoothness: pd.DataFrame) -> pd.DataFrame:
-    """What `draw` draws: losses of batches over bins, and `bands.edges`."""
+    """The table for `draw`: batch losses averaged over bins, and `bands.edges`."""
     frames = [of_the_norms(frame) for frame in (metrics, smoothness)]
     frames = [frame[is_regression(frame)] for frame in frames]
     if any(frame.empty for frame in frames):
-        raise NotDrawn("it is of --dataset=gaussian or gaussian_uniform")
+        raise NotDrawn("it needs --dataset=gaussian or gaussian_uniform")
     return with_first(frames[0], frames[1], _MEASURES)
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """(a) to (d) from above, a column a norm."""
+    """(a) to (d) from top to bottom, with one column per norm."""
     return bands.draw(table, list(_MEASURES))

@@ -1,7 +1,7 @@
-"""Activations at some norm layers along training, after Santurkar et al. 2018, Fig. 2.
+"""Activations at some norm layers during training, as in Santurkar et al. 2018, Fig. 2.
 
-Before and after each norm: the paper says that it samples the activations of a layer,
-and not on which side of the norm; its noise acts after it.
+The figure shows activations before and after each norm, because the paper does not say
+on which side of the norm it samples them. Its noise is added after the norm.
 """
 
 import numpy as np
@@ -17,12 +17,12 @@ from normlab.figures.tables import few, left_out, with_origin
 
 _MOST_STEPS = 10
 _MOST_SETTINGS = 6
-_OVERLAP = 2.2  # a ridge is as high as the distance to the next but one
+_OVERLAP = 2.2  # height of a ridge, in distances between ridges
 _SHOWN = (0.005, 0.995)
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
-    """What `draw` draws: `histograms.densities` at ten steps, of one seed."""
+    """The table for `draw`: `histograms.densities` at ten steps, for one seed."""
     frame = histograms.of_one_member(frame)
     layers = histograms.chosen_layers(list(dict.fromkeys(frame["norm_layer"])))
     steps = few(np.unique(frame["step"]), _MOST_STEPS)
@@ -32,7 +32,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 
 @style()
 def draw(table: pd.DataFrame) -> Figure:
-    """A column a norm; rows are layers, before the norm and after it."""
+    """One column per norm. The rows are layers, before and after the norm."""
     settings = few(dict.fromkeys(table["setting"]), _MOST_SETTINGS)
     note = left_out(settings, table["setting"], "norms")
     layers = list(dict.fromkeys(table["norm_layer"]))
@@ -56,10 +56,10 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 def _ridges(ax: Axes, rows: pd.DataFrame, steps: np.ndarray) -> None:
-    """Densities above each other, the first step at the bottom and darkest."""
+    """Draws densities above each other, the first step at the bottom and darkest."""
     colours = colormaps["viridis"]
     ends = []
-    for place, step in reversed(list(enumerate(steps))):  # what is in front comes last
+    for place, step in reversed(list(enumerate(steps))):  # draw front ridges last
         mine = rows[rows["step"] == step]
         if mine.empty:
             continue

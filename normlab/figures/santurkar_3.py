@@ -1,4 +1,4 @@
-"""Internal covariate shift along training, after Santurkar et al. 2018, Figure 3."""
+"""Internal covariate shift during training, as in Santurkar et al. 2018, Figure 3."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -11,17 +11,17 @@ _ROWS = {
     "difference": "shift |G - G'|\n({unit}/θ)",
     "cosine": "cos(G, G')",
 }
-# Of the layers with weights, the ones after this share of them: the paper's 5th and
-# 10th of VGG's 14, and its 9th and 17th of the linear network's 25.
+# Layers to show, as fractions of the layers with weights. The paper shows the 5th and
+# 10th of 14 in VGG, and the 9th and 17th of 25 in the linear network.
 _PLACES = (1 / 3, 2 / 3)
 _MOST_POINTS = 3
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
-    """What `draw` draws: a row a (metric, setting, panel, step).
+    """The table for `draw`: one row per (metric, setting, panel, step).
 
-    A ``panel`` is a layer at a point, of which there are at most three. Norms' own
-    parameters are no layer here.
+    A ``panel`` is a layer at one of at most three points. The parameters of norms do
+    not count as layers.
     """
     frame = with_names(frame)
     layers = [x for x in dict.fromkeys(frame["layer"]) if not x.startswith("norm")]
@@ -29,7 +29,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     points = few(dict.fromkeys(frame["point"]), _MOST_POINTS)
     frame = frame[frame["layer"].isin(list(chosen)) & frame["point"].isin(points)]
     panel = frame["layer"] + ", " + frame["point"]
-    # Layer by layer, so that what is compared stands side by side.
+    # Sort by layer, so that panels to compare are side by side.
     order = {layer: i for i, layer in enumerate(chosen)}
     frame = frame.assign(panel=panel, place=frame["layer"].map(order))
     frame = frame.sort_values("place", kind="stable")
@@ -40,7 +40,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 
 @style()
 def draw(table: pd.DataFrame) -> Figure:
-    """The change of a layer's gradient by the steps of those before it."""
+    """Draws how the steps of earlier layers change a layer's gradient."""
     unit = table["unit"].iloc[0]
     rows = {name: label.format(unit=unit) for name, label in _ROWS.items()}
     figure, axes = lines(table, row="metric", ylabels=rows, column="panel")

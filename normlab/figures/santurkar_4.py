@@ -1,6 +1,6 @@
 """Loss, gradient and smoothness along the gradient: Santurkar et al. 2018, Figure 4.
 
-Of classifiers; `santurkar_10` is of linear regression.
+This figure is for classifiers; `santurkar_10` is for linear regression.
 """
 
 import pandas as pd
@@ -19,15 +19,15 @@ _MEASURES = {"loss": "4a", "difference": "4b", "beta": "4c"}
 
 
 def tabulate(smoothness: pd.DataFrame) -> pd.DataFrame:
-    """What `draw` draws: `bands.edges`, and the paper's where it has such a network.
+    """The table for `draw`: `bands.edges`, and published curves of the same networks.
 
-    All three measures are over the same trial steps. Norms by other moments are left to
+    All three measures use the same trial steps. Norms that use other moments are in
     `santurkar_12`.
     """
     frame = smoothness[smoothness["norm"] != "batch_lp"]
     frame = frame[~is_regression(frame)]
     if frame.empty:
-        raise NotDrawn("it is of classifiers without --norm=batch_lp; see santurkar_10")
+        raise NotDrawn("it is for classifiers without batch_lp; see santurkar_10")
     frame = with_names(frame)
     table = stack(
         [bands.edges(frame, regression=False), bands.beside(frame, _MEASURES)]
@@ -36,5 +36,5 @@ def tabulate(smoothness: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """(a) to (c) from above, a column a norm."""
+    """(a) to (c) from top to bottom, with one column per norm."""
     return bands.draw(table, list(_MEASURES))

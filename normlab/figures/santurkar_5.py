@@ -1,6 +1,6 @@
-"""Training under norms by other moments, beside Santurkar et al. 2018, Figure 5.
+"""Training with norms that use other moments, as in Santurkar et al. 2018, Figure 5.
 
-(a) the batch's accuracy of a VGG, (b) the loss of a deep linear network.
+(a) is the batch accuracy of a VGG, (b) the loss of a deep linear network.
 """
 
 import numpy as np
@@ -30,10 +30,10 @@ _STEPS = 150
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
-    """What `draw` draws: a row a (metric, setting, point, step).
+    """The table for `draw`: one row per (metric, setting, point, step).
 
-    Accuracies are averaged over bins of steps; losses, of full batches in the paper,
-    are taken at steps evenly spaced on a logarithmic axis.
+    Accuracies are averaged over bins of steps. Losses, which are of full batches in the
+    paper, are shown at steps that are evenly spaced on a logarithmic axis.
     """
     frame = of_the_norms(frame)
     kinds = is_regression(frame)
@@ -57,15 +57,15 @@ def of_the_norms(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows of the norms that the paper compares.
 
     Raises:
-      NotDrawn: there is no norm by another moment among them.
+      NotDrawn: the run has no norm that uses another moment.
     """
     if not (frame["norm"] == "batch_lp").any():
-        raise NotDrawn("it compares --norm=batch_lp, and the run has none")
+        raise NotDrawn("it compares --norm=batch_lp, but the run has none")
     return frame[frame["norm"].isin(NORMS)]
 
 
 def _sparse(frame: pd.DataFrame) -> pd.DataFrame:
-    """Trained steps, about as many in every decade."""
+    """Training steps, with about the same number in every decade."""
     trained = frame[(frame["step"] > 0) & (frame["step"] < frame["steps"])]
     steps = np.sort(trained["step"].unique())
     if len(steps):
@@ -76,7 +76,7 @@ def _sparse(frame: pd.DataFrame) -> pd.DataFrame:
 
 @style()
 def draw(table: pd.DataFrame) -> Figure:
-    """A row of panels a metric; losses on logarithmic axes."""
+    """One row of panels per metric, with logarithmic axes for losses."""
     unit = table["unit"].iloc[0]
     rows = {
         k: v.format(unit=unit) for k, v in _ROWS.items() if k in set(table["metric"])

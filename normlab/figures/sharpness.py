@@ -1,12 +1,14 @@
-"""The Hessian's largest eigenvalue along training, beside the edge of stability.
+"""The Hessian's largest eigenvalue during training, and the edge of stability.
 
-On a quadratic, gradient descent diverges where an eigenvalue exceeds 2 / lr, and
+On a quadratic, gradient descent diverges if an eigenvalue exceeds 2 / lr, or
 2 (1 + m) / lr with heavy-ball momentum m. Full-batch training drives the largest
-eigenvalue up to that line and stays there (Cohen et al. 2021, arXiv 2103.00065);
-batches keep it below. The line is drawn for plain and heavy-ball descent: Adam's is
-another, of the preconditioned Hessian. And it is drawn of the loss that is descended,
-which normalizes by the statistics of its batch: of a loss by running averages no step
-was taken, and nothing holds its curvature to that line.
+eigenvalue up to this edge and keeps it there (Cohen et al. 2021, arXiv 2103.00065).
+With small batches, it stays below.
+
+The edge is drawn for SGD with and without momentum. Adam has a different edge, for the
+preconditioned Hessian. The edge is drawn only for the training loss, which normalizes
+with batch statistics. Training takes no steps on the loss with running averages, so the
+edge does not apply to it.
 """
 
 import numpy as np
@@ -19,23 +21,23 @@ from normlab.figures.style import style
 from normlab.figures.tables import NotDrawn, of_images, over_seeds, with_names
 
 _ROWS = {
-    "batch": "as it is trained,\nby batch statistics\n({unit}/θ²)",
-    "running": "by running averages\n({unit}/θ²)",
+    "batch": "as trained,\nbatch statistics\n({unit}/θ²)",
+    "running": "running averages\n({unit}/θ²)",
 }
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
-    """What `draw` draws, from ``hessian_top``.
+    """The table for `draw`, from ``hessian_top``.
 
-    A row a (statistics, setting, point, step). ``edge`` is where descent on a
-    quadratic becomes unstable, NaN for learning rate 0 and for optimizers that have no
-    such place.
+    It has one row per (statistics, setting, point, step). ``edge`` is the eigenvalue at
+    which descent on a quadratic becomes unstable. It is NaN for learning rate 0 and for
+    optimizers without such an edge.
     """
     frame = with_names(frame[frame["rank"] == 1])
     keys = ["statistics", "setting", "point", "optimizer", "lr", "momentum", "step"]
     table = over_seeds(frame, keys, "eigenvalue")
     if table.empty:
-        raise NotDrawn("no finite eigenvalue of a Hessian was measured")
+        raise NotDrawn("the run has no finite Hessian eigenvalue")
     used = table["momentum"].where(table["optimizer"] == "momentum", 0.0)
     knows = table["optimizer"].isin(["sgd", "momentum"]) & (table["lr"] > 0)
     edge = 2 * (1 + used) / table["lr"].where(knows)
@@ -44,9 +46,9 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 
 @style()
 def draw(table: pd.DataFrame) -> Figure:
-    """A column a learning rate, a row for each of the statistics; one axis for all.
+    """One column per learning rate and one row per statistics, all with the same axis.
 
-    The edge is marked in the row of the loss that training descends.
+    The edge is marked only in the row of the training loss.
     """
     unit, statistics = table["unit"].iloc[0], set(table["statistics"])
     rows = {k: text.format(unit=unit) for k, text in _ROWS.items() if k in statistics}
@@ -67,7 +69,7 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 def _edges(ax: Axes, rows: pd.DataFrame) -> None:
-    """The lines of those optimizers that the panel shows."""
+    """Draws the edges of the optimizers in the panel."""
     for _, row in rows.drop_duplicates("edge").iterrows():
         name = "2 (1 + momentum)/lr" if row["momentum"] > 0 else "2/lr"
         ax.axhline(row["edge"], color=GREY, linewidth=0.9, linestyle="-.", label=name)

@@ -1,11 +1,11 @@
-"""The effective smoothness of every trial step, against its length.
+"""The effective smoothness of every trial step, against the length of the step.
 
-Santurkar et al. 2018 plot the largest over their steps (Figure 4c), which lies at
-20 = 2/lr = 1/eta_min in their runs. The two lines here tell the readings apart.
-Where g', the gradient at the end of a step, is small, |g - g'| is |g| and the
-smoothness 1/eta whatever the loss: it falls along the slanted line, and its largest is
-that of the shortest step. Curvature at the edge of stability, 2/lr (Cohen et al.
-2021), is level.
+Santurkar et al. 2018 plot the maximum over their steps (Figure 4c), which is about
+20 = 2/lr = 1/eta_min in their runs. The two lines distinguish these two explanations.
+If the gradient g' at the end of a step is small, |g - g'| is about |g|, and the
+smoothness is 1/eta for any loss. It then falls along the slanted line, and the shortest
+step gives the maximum. Curvature at the edge of stability, 2/lr (Cohen et al. 2021), is
+a horizontal line.
 """
 
 import numpy as np
@@ -25,10 +25,10 @@ _ROWS = {
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
-    """What `draw` draws: a row a (metric, setting, point, length).
+    """The table for `draw`: one row per (metric, setting, point, length).
 
-    ``length`` is eta x learning rate, what multiplies the gradient. Of each member it
-    is the median over the later half of what was measured.
+    ``length`` is eta x learning rate, which multiplies the gradient. Each member's
+    value is the median over the second half of training.
     """
     frame = frame[frame["step"] >= frame["step"].max() / 2]
     frame = with_names(frame).assign(length=frame["eta"] * frame["lr"])
@@ -44,7 +44,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 
 @style()
 def draw(table: pd.DataFrame) -> Figure:
-    """A column a learning rate; the smoothness above, and what it is made of below."""
+    """One column per learning rate: the smoothness on top, its components below."""
     unit = table["unit"].iloc[0]
     rows = {name: label.format(unit=unit) for name, label in _ROWS.items()}
     figure, axes = lines(
@@ -52,9 +52,9 @@ def draw(table: pd.DataFrame) -> Figure:
         row="metric",
         ylabels=rows,
         x="length",
-        xlabel="trial step's length η\n(times the gradient)",
+        xlabel="length of the trial step η\n(times the gradient)",
         marked=list(rows),
-        what="medians over the later half of training",
+        what="medians over the second half of training",
     )
     smoothness = table[table["metric"] == "beta"]
     lengths = table.loc[table["length"] > 0, "length"]
@@ -72,7 +72,7 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 def _guide(ax: Axes, rows: pd.DataFrame) -> None:
-    """The two readings of the level."""
+    """Draws the lines of the two explanations."""
     lengths = np.unique(rows["length"])
     if not len(lengths) or rows["lr"].iloc[0] == 0:
         return

@@ -1,4 +1,4 @@
-"""What a run has for figures: its metrics, and the quantities measured in it."""
+"""The tables of a run for figures: its metrics and its measured quantities."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -10,18 +10,18 @@ from normlab.figures import histograms
 from normlab.store.load import load, load_quantity, measured
 
 METRICS = "metrics"
-# A quantity too long to be read whole -> the rows of a cell that figures look at.
+# Quantity too large to be read completely -> selects the rows of a cell for figures.
 _PARTS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "activation_histogram": histograms.part,
 }
 
 
 class Sources:
-    """The tables of one run, each read once, when it is asked for.
+    """The tables of one run. Each is read once, when it is first needed.
 
     Args:
       run: the run directory.
-      metrics: what `normlab.store.load` returned for it, where that is at hand.
+      metrics: the table from `normlab.store.load`, if it was already read.
     """
 
     def __init__(self, run: str | Path, metrics: pd.DataFrame | None = None):
@@ -30,11 +30,11 @@ class Sources:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """`METRICS`, and the quantities that were measured."""
+        """`METRICS` and the measured quantities."""
         return (METRICS, *measured(self.run))
 
     def table(self, name: str) -> pd.DataFrame:
-        """The metrics, or the quantity of that name.
+        """The metrics, or the quantity called ``name``.
 
         Raises:
           UserError: the quantity was not measured, or a file is damaged.

@@ -1,4 +1,4 @@
-"""How every figure looks, and how it is saved."""
+"""The style of all figures, and how they are saved."""
 
 import contextlib
 import io
@@ -15,7 +15,7 @@ from normlab.figures.failure import only
 from normlab.norms import NORMS
 from normlab.store.layout import replacing, write_text
 
-# Okabe & Ito 2008: told apart by colour-blind readers too.
+# Okabe & Ito 2008: distinguishable for colour-blind readers.
 PALETTE = (
     "#000000",
     "#0072B2",
@@ -27,7 +27,7 @@ PALETTE = (
     "#F0E442",
 )
 MARKERS = "osD^vP*X"
-# Dashes are published curves.
+# Dashed lines are reserved for published curves.
 LINES: tuple[Any, ...] = (
     "-",
     ":",
@@ -37,7 +37,7 @@ LINES: tuple[Any, ...] = (
     (0, (1, 3)),
 )
 
-# A user's settings may ask for a font, or a TeX, that is not there.
+# The user's own settings may require a font or TeX that is not installed.
 _RC: dict[Any, Any] = {
     **{k: v for k, v in matplotlib.rcParamsDefault.items() if k != "backend"},
     "figure.dpi": 100,
@@ -58,15 +58,15 @@ _RC: dict[Any, Any] = {
 
 @contextlib.contextmanager
 def style() -> Iterator[None]:
-    """The project's matplotlib settings, for one figure and not for the process.
+    """The project's matplotlib settings, which do not affect the rest of the process.
 
-    They begin with matplotlib's own, whatever a user's say.
+    They are based on matplotlib's defaults, not on the user's settings.
     """
     with matplotlib.rc_context(_RC):
         yield
 
 
-# Group norm keeps a place on the palette for each of these numbers of groups.
+# Group norm has a fixed place on the palette for each of these numbers of groups.
 _GROUPS = {
     "group (G=4)": 2,
     "group (G=1)": 3,
@@ -77,12 +77,12 @@ _GROUPS = {
 
 
 def looks(labels) -> dict[str, dict[str, Any]]:
-    """Label -> colour and marker, and line style where labels have two parts.
+    """Label -> colour and marker, and a line style if labels have two parts.
 
-    ``none``, ``batch``, and group norm by its number of groups, look alike in every
-    figure; others take the places left, by order of appearance. Where norms and what
-    follows their comma both vary (``batch, batch_size 10``), the norm has the colour,
-    and the rest the marker and the line.
+    ``none``, ``batch`` and group norm (by number of groups) look the same in every
+    figure. Others take the remaining places in order of appearance. If norms and the
+    text after the comma both vary (``batch, batch_size 10``), the norm determines the
+    colour, and the text determines the marker and line style.
     """
     labels = list(dict.fromkeys(labels))
     parts = two_parts(labels)
@@ -106,7 +106,7 @@ def looks(labels) -> dict[str, dict[str, Any]]:
 
 
 def two_parts(labels: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Label -> (norm, what follows its comma); nothing where not both of them vary."""
+    """Label -> (norm, text after the comma); {} unless both of them vary."""
     split = {label: label.partition(", ") for label in labels}
     parts = {label: (norm, rest) for label, (norm, _, rest) in split.items()}
     norms, rests = ({part[i] for part in parts.values()} for i in (0, 1))
@@ -123,7 +123,7 @@ def _places(labels: list[str]) -> dict[str, int]:
             places[label] = place
     rest = [label for label in labels if label not in places]
     taken = set(places.values())
-    # The place of no norm stays free beside norms.
+    # Among norms, the place of "none" is never used for anything else.
     none = NORMS["none"].place
     if none is not None and any(_is_norm(label) for label in labels):
         taken.add(none)
@@ -134,7 +134,7 @@ def _places(labels: list[str]) -> dict[str, int]:
 
 
 def _is_norm(label: str) -> bool:
-    """Whether a label begins with the name of a norm: ``group (G=4)``."""
+    """Whether a label starts with the name of a norm: ``group (G=4)``."""
     return label.partition(" ")[0].rstrip(",") in NORMS
 
 
@@ -143,12 +143,12 @@ def _color(place: int) -> str:
 
 
 def _marker(place: int) -> str:
-    """Where colours come again, they come with other markers."""
+    """The marker of a place. Repeated colours get different markers."""
     return MARKERS[(place + place // len(PALETTE)) % len(MARKERS)]
 
 
 def band(ax: Axes, x, table: pd.DataFrame, *, look: dict, label: str) -> None:
-    """A median line over its interval; ``table`` has median, low and high."""
+    """Draws a median line over its interval; ``table`` has median, low and high."""
     ax.fill_between(
         x, table["low"], table["high"], color=look["color"], alpha=0.18, linewidth=0
     )
@@ -161,11 +161,11 @@ def draw_into(
     draw: Callable[[pd.DataFrame], Figure],
     table: pd.DataFrame,
 ) -> list[Path]:
-    """Draws a figure and saves it; returns the files.
+    """Draws a figure, saves it, and returns the paths of the files.
 
     Raises:
-      CannotDraw: it cannot be drawn, and nothing was written.
-      Unwritable: as of `save`.
+      CannotDraw: the figure cannot be drawn; nothing is written.
+      Unwritable: as for `save`.
     """
     with only(name):
         figure = draw(table)
@@ -173,13 +173,13 @@ def draw_into(
 
 
 def save(figure: Figure, table: pd.DataFrame, folder: Path, name: str) -> list[Path]:
-    """Writes ``name`` as .png and .pdf, and what it plots as .csv; each whole.
+    """Writes ``name`` as .png and .pdf, and its table as .csv, each file atomically.
 
     Raises:
-      CannotDraw: matplotlib lays a figure out only here, and cannot.
+      CannotDraw: matplotlib cannot lay out the figure, which it does on saving.
       Unwritable: the disk is full, or the folder cannot be written.
     """
-    # To memory first: matplotlib itself breaks on a disk that is full.
+    # Write to memory first, because matplotlib does not handle a full disk well.
     pictures = {"png": io.BytesIO(), "pdf": io.BytesIO()}
     with only(name), style():
         for kind, picture in pictures.items():

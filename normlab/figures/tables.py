@@ -1,14 +1,15 @@
-"""From the rows of a run to what a figure plots: names, bins, medians over seeds.
+"""Turns the rows of a run into tables for figures: names, bins, medians over seeds.
 
-A figure's table is tidy and has, beside its own columns:
+A figure's table is tidy. In addition to its own columns, it has:
 
-- ``setting``: what sets a cell apart, mostly its norm, and the grouping of its
-  channels; one colour each;
-- ``point``: the place on the dynamic axes, ``lr 0.1``; mostly a panel each;
-- ``median``, ``low``, ``high``, ``n`` and ``coverage`` over the seeds
-  (`normlab.statistics.intervals.Interval`);
-- ``source``: `RUN`, or one of `PUBLISHED` for a curve that is drawn beside;
-- ``where``: dataset, model and batch size, and ``unit``, that of the loss.
+- ``setting``: the settings that distinguish a cell, mainly the norm, and the grouping
+  of channels. Each has its own colour.
+- ``point``: the point on the dynamic axes, such as ``lr 0.1``. Each usually has its own
+  panel.
+- ``median``, ``low``, ``high``, ``n`` and ``coverage`` over seeds
+  (`normlab.statistics.intervals.Interval`).
+- ``source``: `RUN`, or one of `PUBLISHED` for a published curve.
+- ``where``: dataset, model and batch size; ``unit``: the unit of the loss.
 """
 
 from collections.abc import Iterable, Sequence, Sized
@@ -29,33 +30,33 @@ PUBLISHED = (PAPER, REPORT)
 
 
 class NotDrawn(UserError):
-    """A run has nothing that a figure could show; the message says what it lacks."""
+    """A run has no data for a figure. The message says what is missing."""
 
 
 class Lost(NotDrawn):
-    """Members diverged too early for a figure to show anything of them."""
+    """A figure has no data because members diverged too early."""
 
 
 def check_curves(table: pd.DataFrame) -> None:
-    """Whether there is a curve among those of ``setting`` and ``point``, or no row.
+    """Checks that a table has a curve with at least two points, or no rows.
 
     Args:
-      table: of `with_lost`.
+      table: the table from `with_lost`.
 
     Raises:
-      NotDrawn: each of them is a single point, as of a run of one step, or of a thin
-        copy of one that was evaluated once; or `Lost`.
+      NotDrawn: every curve is a single point: the run has one step, or it is a thin
+        copy of a run with one evaluation. `Lost` if members diverged.
     """
     if len(table) and not table.duplicated(["setting", "point"]).any():
         if table["diverged"].any():
             raise Lost(
-                "it shows curves, and members diverged before their second point"
+                "it shows curves, but members diverged before their second point"
             )
-        raise NotDrawn("it shows curves, and the run has a single point of each")
+        raise NotDrawn("it shows curves, but the run has a single point of each")
 
 
 def points(frame: pd.DataFrame) -> pd.Series:
-    """A name for each row's point of the dynamic axes: ``lr 0.001``."""
+    """The name of each row's point on the dynamic axes: ``lr 0.001``."""
     return place_text(frame[dynamic_columns(frame)])
 
 
@@ -65,31 +66,31 @@ def with_names(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_epochs(frame: pd.DataFrame) -> pd.DataFrame:
-    """`with_names`, and ``epoch``, a step in passes over the training images."""
+    """`with_names`, and ``epoch``: the step in passes over the training images."""
     epoch = frame["step"] * frame["batch_size"] / frame["train_size"]
     return with_names(frame).assign(epoch=epoch)
 
 
 def is_regression(frame: pd.DataFrame) -> pd.Series:
-    """Whether a row's loss is a squared error; any other is in nats."""
+    """Whether each row's loss is a squared error; otherwise it is in nats."""
     return frame["dataset"].isin(REGRESSIONS)
 
 
 def with_origin(table: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
-    """``table`` with ``where`` and ``unit`` of the run's ``frame``.
+    """``table`` with the columns ``where`` and ``unit``, from the run's ``frame``.
 
     Raises:
-      NotDrawn: the table is empty; `Lost`, if members diverged.
+      NotDrawn: the table is empty. `Lost` if members diverged.
     """
     if table.empty:
         lost = "diverged" in frame and frame["diverged"].any()
-        raise (Lost if lost else NotDrawn)("nothing that it shows is finite in the run")
+        raise (Lost if lost else NotDrawn)("the run has no finite values for it")
     units = is_regression(frame).map({True: "squared error", False: "nats"})
     return table.assign(where=place_of(frame), unit=" or ".join(units.unique()))
 
 
 def of_images(table: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
-    """`with_origin`, of a quantity of the loss over the first training images."""
+    """`with_origin`, for a quantity of the loss over the first training images."""
     where = place_of(frame.assign(batch_size=0)).removesuffix(", batches of 0")
     sizes = sorted(frame["probe_images"].unique())
     images = f"{', '.join(map(str, sizes))} training {plural(max(sizes), 'image')}"
@@ -98,11 +99,11 @@ def of_images(table: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def place_of(frame: pd.DataFrame) -> str:
-    """Where numbers are from: ``cifar10, vgg11 of width 0.125, batches of 128``.
+    """The origin of the data: ``cifar10, vgg11 of width 0.125, batches of 128``.
 
-    A width that is not 1, and a batch size, are said here unless they vary: then each
-    ``setting`` says its own. So is how many of CIFAR-10's images were trained on, if
-    not all: ``10000 images of cifar10``; and how many members diverged, if some did.
+    It includes a width other than 1 and the batch size, unless they vary; then
+    ``setting`` contains them. It also includes the number of CIFAR-10 training images,
+    if not all were used (``10000 images of cifar10``), and of diverged members.
     """
     images = frame.loc[frame["dataset"].eq("cifar10"), "train_size"].unique()
     some = len(images) == 1 and images[0] < CIFAR10.train_images
@@ -124,9 +125,9 @@ def place_of(frame: pd.DataFrame) -> str:
 
 
 def over_seeds(rows: pd.DataFrame, keys: Sequence[str], field: str) -> pd.DataFrame:
-    """The median of ``field`` for every combination of ``keys`` that occurs.
+    """The median of ``field`` over seeds, for every existing combination of ``keys``.
 
-    A member counts while its value is finite; ``n`` says how many do.
+    Only finite values count, and ``n`` is their number.
     """
     rows = rows[np.isfinite(rows[field])]
     return median_intervals(rows, keys, field).assign(source=RUN)
@@ -135,13 +136,14 @@ def over_seeds(rows: pd.DataFrame, keys: Sequence[str], field: str) -> pd.DataFr
 def with_lost(
     table: pd.DataFrame, rows: pd.DataFrame, field: str, frame: pd.DataFrame, x: str
 ) -> pd.DataFrame:
-    """``table`` with ``diverged``: how many seeds have their last number in a row.
-
-    They are those of the members that diverged.
+    """``table`` with ``diverged``: how many diverged seeds have their last value there.
 
     Args:
       table: `over_seeds` of ``field`` in ``rows``, along ``x``.
-      frame: of the run, with ``setting``, ``point`` and ``diverged``.
+      rows: the values of single members.
+      field: the plotted column.
+      frame: the table of the run, with ``setting``, ``point`` and ``diverged``.
+      x: the column along the horizontal axis.
     """
     member, place = ["setting", "point", "member"], ["setting", "point", x]
     lost = frame.groupby(member)["diverged"].any()
@@ -154,8 +156,12 @@ def with_lost(
 def published(rows: pd.DataFrame, value: str, source: str = PAPER) -> pd.DataFrame:
     """Rows of `normlab.figures.reference.beside` as rows of a figure's table.
 
+    ``n`` is 1, because no source publishes intervals.
+
     Args:
-      value: the column that is plotted. No source gives an interval: ``n`` is 1.
+      rows: the published curves.
+      value: the column to plot.
+      source: the name of the source.
     """
     ends = {name: rows[value] for name in ("median", "low", "high")}
     rest = rows.drop(columns=["low", "high"], errors="ignore")
@@ -163,7 +169,7 @@ def published(rows: pd.DataFrame, value: str, source: str = PAPER) -> pd.DataFra
 
 
 def stack(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """The tables below each other; empty ones have no say in the types of columns."""
+    """Concatenates tables. Empty tables do not affect the types of columns."""
     filled = [table for table in tables if not table.empty]
     return pd.concat(filled, ignore_index=True) if filled else tables[0]
 
@@ -175,16 +181,20 @@ def binned(
     bins: int = 100,
     x: str = "step",
 ) -> pd.DataFrame:
-    """One value a member and bin of steps, of the steps that were trained.
+    """One value per member and bin of training steps.
 
     Args:
-      bins: at most so many, of whole steps, in each member's training.
-      x: what is drawn along the horizontal axis.
+      frame: the table of a run.
+      field: the column to reduce.
+      statistic: ``mean`` or ``median``.
+      bins: the maximum number of bins in each member's training.
+      x: the column along the horizontal axis.
 
     Returns:
-      ``setting``, ``point``, ``member``, ``x``, its mean over the bin, ``field``, the
-      mean or median of its finite values, and ``steps_averaged``, the width of the
-      bin. Members of a setting share their bins wherever one of them diverges.
+      A table with ``setting``, ``point``, ``member``, ``x`` (the mean over the bin),
+      ``field`` (the mean or median of its finite values) and ``steps_averaged`` (the
+      width of the bin). The members of a setting have the same bins, even if one of
+      them diverges.
     """
     rows = trained(frame, x)
     longest = rows.groupby(["cell", "member"])["count"].transform("max")
@@ -195,10 +205,10 @@ def binned(
 
 
 def trained(frame: pd.DataFrame, x: str = "step") -> pd.DataFrame:
-    """The rows of steps that were trained, with ``count``, how many each stands for.
+    """The rows of training steps, with ``count``: the number of steps per row.
 
-    That is one; in a thin copy (`normlab.store.thin`) all since the row before.
-    ``step`` and ``x``, which grows with it, are then those of their middle.
+    ``count`` is 1, except in a thin copy (`normlab.store.thin`), whose rows cover all
+    steps since the previous row. ``step`` and ``x`` are then those of the middle.
     """
     count = frame.groupby(["cell", "member"])["step"].diff().fillna(1).astype(int)
     middle = 1 - (count - 1) / 2 / frame["step"].clip(lower=1)
@@ -210,11 +220,11 @@ def trained(frame: pd.DataFrame, x: str = "step") -> pd.DataFrame:
 def averaged(
     rows: pd.DataFrame, field: str, keys: Sequence[str], x: str, statistic: str = "mean"
 ) -> pd.DataFrame:
-    """For every combination of ``keys`` the mean over steps of what `trained` returned.
+    """Averages the rows from `trained` over steps, for every combination of ``keys``.
 
     Returns:
-      ``keys``, ``x``, its mean over all of the steps, ``field``, the mean or median
-      over those where it is finite, and ``count``, how many steps there are.
+      A table with ``keys``, ``x`` (its mean), ``field`` (the mean or median of its
+      finite values) and ``count`` (the number of steps).
     """
     count = rows["count"]
     finite = rows[field].where(np.isfinite(rows[field]))
@@ -238,9 +248,9 @@ def averaged(
 
 
 def averages(words: str, table: pd.DataFrame) -> str:
-    """``words`` and how wide the bins of `binned` are: ``medians of 4 to 20 steps``.
+    """``words`` and the width of the bins from `binned`: ``medians of 4 to 20 steps``.
 
-    Nothing where they are single steps.
+    "" if the bins are single steps.
     """
     widths = table["steps_averaged"].dropna()
     if not (widths > 1).any():
@@ -253,7 +263,7 @@ T = TypeVar("T")
 
 
 def few(items: Iterable[T], most: int) -> list[T]:
-    """At most ``most`` of the items, evenly, the first and the last among them."""
+    """At most ``most`` evenly spaced items, including the first and the last."""
     values = list(items)
     if len(values) <= most:
         return values
@@ -262,13 +272,13 @@ def few(items: Iterable[T], most: int) -> list[T]:
 
 
 def left_out(chosen: Sized, items: Iterable, what: str = "") -> str:
-    """``3 of 7 norms shown``; nothing where ``chosen`` are all of the ``items``."""
+    """``3 of 7 norms shown``, or "" if all ``items`` are chosen."""
     every = len(set(items))
     words = f"{len(chosen)} of {every} {what}".strip()
     return f"{words} shown" if len(chosen) < every else ""
 
 
 def middle(items: Iterable[T]) -> T:
-    """The item in the middle: of learning rates in order neither extreme."""
+    """The item in the middle; of sorted learning rates, not an extreme one."""
     values = list(items)
     return values[len(values) // 2]

@@ -1,1 +1,1 @@
-"""The loss around points of a run: slices, interpolations, the path's own plane."""
+"""The loss around stored points: slices, interpolations, and the plane of the path."""

@@ -1,14 +1,16 @@
-"""Draws the loss around points of a run: contours, surfaces, lines.
+"""Draws the loss around stored points of a run: contours, surfaces, lines.
 
     python -m normlab.landscape --run=runs/landscape_small_cnn --kind=plane
 
-Slices are after Li, Xu, Taylor, Studer & Goldstein 2018 (arXiv 1712.09913): random
-directions whose filters are as long as the network's (plane, line), from one point of
-the path to another (between), or the plane in which the path varies most (path). Biases
-and the parameters of norms stay as they are, but for --kind=between.
+Slices follow Li, Xu, Taylor, Studer & Goldstein 2018 (arXiv 1712.09913). --kind=plane
+and line use random directions whose filters are scaled to the norms of the network's
+filters. --kind=between interpolates between two points of the path. --kind=path uses
+the plane in which the path varies most. Except for --kind=between, biases and the
+parameters of norms are not changed.
 
-The points are those that a run stored with --path_every, and its checkpoints. What is
-computed is kept in the run, tile by tile: the same command continues, or only draws.
+Points come from the path (--path_every) and the checkpoints of the run. Results are
+stored in the run tile by tile. Repeating a command continues the computation, or only
+draws if it is complete.
 """
 
 import contextlib
@@ -74,8 +76,8 @@ def main(values: flags.FlagValues) -> None:
             if not np.isfinite(landscape.table["loss"]).any():
                 raise UserError(
                     f"{name}: no loss is finite around step "
-                    f"{landscape.settings['step']}: the member has diverged. Give a "
-                    "--step before that, or another member"
+                    f"{landscape.settings['step']}, so the member has diverged. Use an "
+                    "earlier --step or another member"
                 )
             landscapes.append(landscape)
     _draw(tabulate(landscapes), config)

@@ -1,4 +1,4 @@
-"""Computes a landscape tile by tile, from wherever an earlier start left it."""
+"""Computes a landscape tile by tile, and continues an interrupted computation."""
 
 import dataclasses
 from collections.abc import Callable
@@ -29,10 +29,10 @@ from normlab.store.leftovers import remove_temporaries
 from normlab.store.lock import only_writer
 from normlab.train.program import build_program
 
-# Called with (points that are there, of how many) at the start and after each tile.
+# Called with (stored points, all points) at the start and after each tile.
 Progress = Callable[[int, int], None]
 
-# What each kind depends on, beside the point itself.
+# The settings that each kind depends on, in addition to the point.
 _OWN: dict[str, tuple[str, ...]] = {
     "plane": ("span", "direction_seed"),
     "line": ("span", "direction_seed"),
@@ -46,10 +46,10 @@ class Landscape(NamedTuple):
     """A landscape of one member.
 
     Attributes:
-      cell: whose network.
-      settings: what it is; as stored.
-      axes: its grid.
-      table: what `normlab.store.landscapes.read_tiles` gives.
+      cell: the member's cell.
+      settings: the settings that identify the landscape, as stored.
+      axes: the grid.
+      table: the losses, as returned by `normlab.store.landscapes.read_tiles`.
     """
 
     cell: Cell
@@ -61,13 +61,13 @@ class Landscape(NamedTuple):
 class CellLandscapes:
     """Landscapes of the members of one cell.
 
-    They share the dataset and the compiled program, both made when first needed: what
-    is complete needs neither.
+    They share the dataset and the compiled program. Both are made when first needed, so
+    a complete landscape needs neither.
 
     Args:
-      paths: of the cell.
+      paths: the paths of the cell.
       cell: the cell.
-      config: what is asked for.
+      config: the settings of the landscapes.
     """
 
     def __init__(self, paths: CellPaths, cell: Cell, config: LandscapeConfig):
@@ -89,11 +89,16 @@ class CellLandscapes:
         return Surface(self._cell.config, self._dataset, self._config, total)
 
     def compute(self, member: int, on_progress: Progress) -> Landscape:
-        """The landscape of one member; what is stored of it is not computed again.
+        """The landscape of one member. Stored tiles are not computed again.
+
+        Args:
+          member: position of the member in the cell.
+          on_progress: called at the start and after each tile.
 
         Raises:
-          UserError: no such point is stored, what is stored is damaged, another
-            process is at work on this landscape, or the disk or a memory is full.
+          UserError: the point is not stored, stored data is damaged, another process
+            is computing this landscape, the disk is full, or a device runs out of
+            memory.
         """
         asked = self._asked(member)
         settings = self._settings(asked)
@@ -104,7 +109,7 @@ class CellLandscapes:
             if table is not None and done == len(begun[1].coordinates_N2):
                 on_progress(done, done)
                 return Landscape(self._cell, settings, begun[1], table)
-        points = self._points  # a mistake in the command leaves no folder behind
+        points = self._points  # fails on a user's mistake before any folder is made
         along, axes = SLICES[self._config.kind](points, asked, self._config)
         size = self._surface.tile(along)
         with only_writer(folder / "lock"):
@@ -140,10 +145,10 @@ class CellLandscapes:
         )
 
     def _settings(self, asked: Asked) -> dict[str, Any]:
-        """What the numbers depend on, and nothing else: it names the folder."""
+        """Exactly the settings that affect the losses; they determine the folder."""
         config, cell_config = self._config, self._cell.config
         images = config.images
-        if config.split == ("train",):  # how many a test set has its arrays say alone
+        if config.split == ("train",):  # the size of the test set is not known here
             images = min(images, cell_config.train_size)
         settings: dict[str, Any] = {
             "kind": config.kind,

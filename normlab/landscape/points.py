@@ -1,4 +1,4 @@
-"""Where members stood: points of the stored path, or resumable states."""
+"""Stored points of members, from the path or from checkpoints."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from normlab.words import counted
 
 
 class Variables(NamedTuple):
-    """One member at one step: parameters and running statistics ({} without any)."""
+    """One member at one step: parameters, and running statistics ({} if none)."""
 
     params: Any
     stats: Any
@@ -30,16 +30,16 @@ class Points:
     """The stored points of one cell.
 
     Args:
-      paths: of the cell.
+      paths: the paths of the cell.
       cell: the cell.
-      program: makes its program; only a resumable state needs to be told its shape.
+      program: makes the cell's program; only needed for the shapes of a checkpoint.
     """
 
     def __init__(self, paths: CellPaths, cell: Cell, program: Callable[[], Program]):
         self._paths, self._cell, self._program = paths, cell, program
 
     def name(self, member: int) -> str:
-        """What a message calls a member: ``seed 0, lr 0.1``."""
+        """The name of a member in messages: ``seed 0, lr 0.1``."""
         values = self._cell.members[member]
         return f"seed {values.seed}, lr {number(values.lr)}"
 
@@ -47,13 +47,13 @@ class Points:
         """The last step at which a point is stored.
 
         Raises:
-          UserError: there is none.
+          UserError: no point is stored.
         """
         steps = [*numbered(self._paths.path), *numbered(self._paths.checkpoints)]
         if not steps:
             raise UserError(
-                f"{self._paths.root} has no point to look around: no path "
-                "(--path_every) and no checkpoint"
+                f"{self._paths.root} has no stored point: neither a path "
+                "(--path_every) nor a checkpoint"
             )
         return max(steps)
 
@@ -66,11 +66,11 @@ class Points:
         return next(read_path(self._paths.path))[0]
 
     def at(self, step: int, member: int) -> Variables:
-        """Where a member stood after ``step`` updates.
+        """The variables of a member after ``step`` updates.
 
         Raises:
-          UserError: no such point is stored, what holds it is damaged, or the member
-            has diverged.
+          UserError: this point is not stored, its file is damaged, or the member has
+            diverged.
         """
         variables = read_point(self._paths.path, step)
         if variables is None and step in numbered(self._paths.checkpoints):
@@ -83,15 +83,17 @@ class Points:
         return self._finite(_of_member(variables, member), step, member)
 
     def along(self, member: int, until: int, most: int) -> tuple[list[int], Any]:
-        """A member's path: (steps, parameters with a leading axis of as many points).
+        """A member's path: (T steps, parameters with a leading axis of length T).
 
         Args:
-          until: the last step; the path must have it.
-          most: at most so many points, spread evenly, the ends among them.
+          member: position of the member in the cell.
+          until: the last step, which must be on the path.
+          most: the maximum number of points. They are evenly spaced and include both
+            ends.
 
         Raises:
-          UserError: there is no path, it is damaged, it has fewer than three points, or
-            the member has diverged on the way.
+          UserError: there is no path, it is damaged or has fewer than three points, or
+            the member diverged before ``until``.
         """
         steps = [step for step, _ in read_path(self._paths.path) if step <= until]
         if until not in steps:
@@ -99,8 +101,8 @@ class Points:
         if len(steps) < 3:
             points = counted(len(steps), "point")
             raise UserError(
-                f"{self._paths.path} has {points} up to step {until}; a plane needs "
-                "three: run with a smaller --path_every"
+                f"{self._paths.path} has {points} up to step {until}, but a plane "
+                "needs 3: run with a smaller --path_every"
             )
         places = np.linspace(0, len(steps) - 1, min(most, len(steps))).round()
         chosen = [steps[int(i)] for i in places]
@@ -113,16 +115,16 @@ class Points:
         return chosen, jax.tree.map(lambda *leaves: np.stack(leaves), *params)
 
     def _finite(self, point: Variables, step: int, member: int) -> Variables:
-        """``point``, if there is a network.
+        """Returns ``point`` if its parameters are finite.
 
         Raises:
-          UserError: its parameters are not finite.
+          UserError: a parameter is not finite.
         """
         if all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(point.params)):
             return point
         raise UserError(
             f"{self._paths.root}: the parameters of {self.name(member)} are not finite "
-            f"at step {step}: it has diverged. Give a --step before that, or another "
+            f"at step {step}, so it has diverged. Use an earlier --step or another "
             "member"
         )
 
@@ -136,12 +138,12 @@ class Points:
         return jax.eval_shape(jax.vmap(self._program().init), seeds, values)
 
     def _stored(self) -> str:
-        """What there is, for a message."""
+        """Which points are stored, for a message."""
         ends = numbered(self._paths.path)
         words = []
         if ends:
             every = self._cell.config.path_every
-            words.append(f"its path has every {every} steps, to {max(ends)}")
+            words.append(f"its path has every {every} steps up to {max(ends)}")
         saved = ", ".join(map(str, numbered(self._paths.checkpoints)))
         if saved:
             words.append(f"its checkpoints are at {saved}")

@@ -1,4 +1,4 @@
-"""How far a landscape is: a bar on a terminal, a line now and then elsewhere."""
+"""Shows the progress of a landscape, as a bar or as occasional lines."""
 
 import sys
 import time
@@ -10,12 +10,12 @@ _LINE_SECONDS = 30.0
 
 
 class LandscapeProgress:
-    """Told how many points are there, first of all those of an earlier start.
+    """Shows how many points are stored. The first call gives those of earlier starts.
 
     Args:
-      name: of the landscape.
-      stream: where to write; a terminal gets a bar, anything else at most one line
-        every 30 seconds; both a line at the end.
+      name: the name of the landscape.
+      stream: the output, by default standard error. A terminal gets a bar, any other
+        stream at most one line every 30 seconds. Both get a line at the end.
     """
 
     def __init__(self, name: str, stream: TextIO | None = None):
@@ -44,7 +44,7 @@ class LandscapeProgress:
             self._say(f"point {done} of {total}")
 
     def close(self) -> None:
-        """No more points are to come."""
+        """Ends the display and prints the number of computed points."""
         if self._bar is not None:
             self._bar.close()
         computed = self._done - (self._begun or 0)

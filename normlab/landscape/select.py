@@ -1,4 +1,4 @@
-"""Which cells and members of a run a command is about."""
+"""Selects the cells and members of a run by a command's flags."""
 
 import dataclasses
 from typing import Any
@@ -14,13 +14,13 @@ from normlab.store.run import read_cell
 
 
 def selected_cells(config: LandscapeConfig) -> list[tuple[CellPaths, Cell]]:
-    """The cells of ``config``'s run that it names, in the run's order.
+    """The cells that ``config`` selects, in the run's order.
 
     Raises:
-      UserError: it is no run directory, or has no such cell.
+      UserError: ``config.run`` is not a run directory, or has no such cell.
     """
     paths = RunPaths.at(config.run)
-    check_links(paths)  # what is computed is kept in the run
+    check_links(paths)  # because results are stored in the run
     cells = [(cell_paths, read_cell(cell_paths)) for cell_paths in begun_cells(paths)]
     if not cells:
         raise UserError(f"nothing is stored in {paths.root} yet")
@@ -31,7 +31,7 @@ def selected_cells(config: LandscapeConfig) -> list[tuple[CellPaths, Cell]]:
     for name in config.cell:
         if not any(cell.id.startswith(name) for _, cell in cells):
             known = ", ".join(cell.id for _, cell in cells)
-            raise UserError(f"--cell={name}: no cell begins so; the run has {known}")
+            raise UserError(f"--cell={name}: no such cell; the run has {known}")
     return [
         (cell_paths, cell)
         for cell_paths, cell in cells
@@ -41,9 +41,9 @@ def selected_cells(config: LandscapeConfig) -> list[tuple[CellPaths, Cell]]:
 
 
 def selected_members(cell: Cell, config: LandscapeConfig) -> list[int]:
-    """Positions of the members that ``config`` names.
+    """Positions of the members that ``config`` selects.
 
-    Of what it does not name, they have what the cell's first member has.
+    Settings that ``config`` leaves open are those of the cell's first member.
 
     Raises:
       UserError: the cell has no such member.

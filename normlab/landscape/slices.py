@@ -20,15 +20,14 @@ from normlab.store.landscapes import Axes
 
 
 class Slice(NamedTuple):
-    """theta + a u + b v, with the statistics of batches that go with it.
+    """A plane theta + a u + b v in parameter space, and its running statistics.
 
     Attributes:
       params: theta.
       first, second: u and v, trees like theta.
-      stats: ``batch_stats`` where a is 0 and less: running statistics, or groups of
-        channels.
-      other_stats: where a is 1 and more; in between statistics are interpolated. Groups
-        are the same on both sides, and but for --kind=between so is all.
+      stats: ``batch_stats`` for a <= 0: running statistics, or groups of channels.
+      other_stats: ``batch_stats`` for a >= 1. Running statistics are interpolated in
+        between. Groups are equal in both; without --kind=between, everything is.
     """
 
     params: Any
@@ -39,7 +38,7 @@ class Slice(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """Of which member, and where; ``origin`` is where --kind=between starts from."""
+    """The member and step of a landscape; ``origin`` is the start of --kind=between."""
 
     member: int
     step: int
@@ -47,7 +46,7 @@ class Asked(NamedTuple):
 
 
 def statistics_at(along: Slice, a: jax.Array) -> Any:
-    """The ``batch_stats`` at coordinate ``a``; integers stay those of both sides."""
+    """The ``batch_stats`` at coordinate ``a``. Integers (groups) are not changed."""
     part = jnp.clip(a, 0.0, 1.0)
 
     def one(x: jax.Array, y: jax.Array) -> jax.Array:
@@ -57,7 +56,7 @@ def statistics_at(along: Slice, a: jax.Array) -> Any:
 
 
 def _both_sides(config: LandscapeConfig, middle: float = 0.0) -> tuple[float, ...]:
-    """Coordinates around ``middle``, which is exactly one of them."""
+    """Coordinates on both sides of ``middle``, which they include exactly."""
     half = config.points // 2
     return tuple(middle + config.span * i / half for i in range(-half, half + 1))
 
@@ -71,7 +70,7 @@ def _random(params: Any, config: LandscapeConfig, count: int) -> list[Any]:
     draw = jax.jit(random_direction)
     params = jax.tree.map(jnp.asarray, params)
     keys = [jax.random.fold_in(key, i) for i in range(count)]
-    with nan_is_a_result():  # the length of huge filters
+    with nan_is_a_result():  # the norms of huge filters may overflow
         return [jax.device_get(draw(k, params)) for k in keys]
 
 
@@ -90,21 +89,21 @@ def _line(points: Points, asked: Asked, config: LandscapeConfig):
 
 
 def _between(points: Points, asked: Asked, config: LandscapeConfig):
-    """Every parameter is interpolated, and so are the running statistics.
+    """Interpolates all parameters and the running statistics.
 
-    A network with only some of its parameters moved would be neither end.
+    Interpolating only some parameters would not reach the second network.
 
     Raises:
-      UserError: the ends group their channels differently.
+      UserError: the two networks group their channels differently.
     """
     member, step = asked.origin
     begin, end = points.at(step, member), points.at(asked.step, asked.member)
     if not _same_groups(begin.stats, end.stats):
         raise UserError(
-            f"--kind=between: channels are in other groups at step {step} "
-            f"({points.name(member)}) than at step {asked.step} "
-            f"({points.name(asked.member)}), and half of each is no grouping; "
-            "interpolate between points of the same groups"
+            f"--kind=between: channels are in different groups at step {step} "
+            f"({points.name(member)}) and at step {asked.step} "
+            f"({points.name(asked.member)}). Groups cannot be interpolated, so choose "
+            "points with the same groups"
         )
     way = jax.tree.map(np.subtract, end.params, begin.params)
     line = Slice(begin.params, way, _zeros(way), begin.stats, end.stats)
@@ -112,7 +111,7 @@ def _between(points: Points, asked: Asked, config: LandscapeConfig):
 
 
 def _same_groups(begin: Any, end: Any) -> bool:
-    """Whether what two trees hold of integers, which is `assignment`, is the same."""
+    """Whether the integer leaves of two trees (the groups of channels) are equal."""
     pairs = zip(jax.tree.leaves(begin), jax.tree.leaves(end), strict=True)
     return all(
         np.issubdtype(x.dtype, np.floating) or np.array_equal(x, y) for x, y in pairs
@@ -120,7 +119,7 @@ def _same_groups(begin: Any, end: Any) -> bool:
 
 
 def _path(points: Points, asked: Asked, config: LandscapeConfig):
-    """Around the path's last point; units are those of the parameters."""
+    """The plane through the path's last point, in the units of the parameters."""
     at = points.at(asked.step, asked.member)
     steps, path_T = points.along(asked.member, asked.step, config.path_points)
     path_T = jax.tree.map(lambda leaf, end: leaf - end[None], path_T, at.params)
@@ -140,11 +139,13 @@ def _path(points: Points, asked: Asked, config: LandscapeConfig):
 def _around(
     values_T: np.ndarray, extent: float, config: LandscapeConfig
 ) -> tuple[float, ...]:
-    """Coordinates that hold all of ``values_T``, with a margin.
+    """Coordinates that cover all of ``values_T`` with a margin.
 
     Args:
-      extent: half of it is added to each side where there is but one value: a path
-        that is a line has no extent of its own along the second direction.
+      values_T: the path's coordinates along one direction.
+      extent: if all values are equal, half of this is added on each side. A straight
+        path has no extent along the second direction.
+      config: the margin and the number of points.
     """
     low, high = float(values_T.min()), float(values_T.max())
     edge = config.margin * (high - low) if high > low else 0.5 * extent

@@ -1,4 +1,4 @@
-"""The losses of a network at many points of a slice, several at once."""
+"""Computes the losses of a network at many points of a slice, several at a time."""
 
 from collections.abc import Sequence
 
@@ -18,10 +18,10 @@ from normlab.train.network import build_network
 from normlab.train.precision import products_in
 from normlab.train.program import data_arrays
 
-# Points of a tile at most: what a kill can cost, and what is said of progress.
+# Maximum points per tile: the work that a kill can lose, and the progress interval.
 _TILE = 32
-# Images at a time where that changes no result: on a CPU their activations stay in a
-# core's cache, and there are enough of them to fill any other device.
+# Images per batch if batches do not change the result. The CPU value keeps activations
+# in a core's cache, the other value fills any other device.
 _BATCH = {"cpu": 25}
 _BATCH_ELSEWHERE = 500
 
@@ -29,22 +29,23 @@ LossesAndAccuracies = dict[tuple[str, str], tuple[np.ndarray, np.ndarray | None]
 
 
 def statistics_of(norm: str, asked: Sequence[str]) -> tuple[str, ...]:
-    """The statistics to look at; without running averages all are one."""
+    """The statistics to compute. Norms without running averages need only one."""
     return tuple(asked) if NORMS[norm].running else ("batch",)
 
 
 class Surface:
     """``surface(slice, coordinates_N2)``: losses and accuracies at N points.
 
-    The points are spread over the devices and mapped as members of a sweep are; the
-    program is compiled once. The images are the first of their split, in the dataset's
-    order and not augmented; under batch statistics consecutive images make a batch.
+    Points are distributed over devices like the members of a sweep. The program is
+    compiled once. The images are the first of their split, in the dataset's order and
+    without augmentation. Batch statistics use batches of consecutive images.
 
     Args:
-      cell_config: of the network.
-      dataset: with the cell's training images, by whose statistics all are scaled.
-      config: what is asked for.
-      total: points of the whole grid.
+      cell_config: the settings of the network.
+      dataset: the dataset with the cell's training images, whose statistics scale all
+        inputs.
+      config: the settings of the landscape.
+      total: the number of points in the grid.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class Surface:
                 for split in config.split
             }
 
-        # As asked for: a tree that went through jit has its names in another order.
+        # In the given order, because jit sorts the keys of a dict.
         self._order = [(split, name) for split in config.split for name in evaluates]
         arrays = data_arrays(dataset)
         images = {
@@ -97,22 +98,24 @@ class Surface:
             settings=config,
             shared=(images,),
             at_once=_TILE,
-            advice="a smaller --member_chunk or --batch needs less",
+            advice="a smaller --member_chunk or --batch needs less memory",
         )
 
     def tile(self, along: Slice) -> int:
-        """Points of one call: as many as fit, in tiles of one size."""
+        """The number of points per call: as many as fit into memory."""
         return self._run.size(np.zeros((1, 2), np.float32), along)
 
     def share(self, along: Slice) -> Slice:
-        """The slice on every device, for many calls."""
+        """Copies the slice to every device, for use in many calls."""
         return self._run.share(along)
 
     def __call__(self, along: Slice, coordinates_N2: np.ndarray) -> LossesAndAccuracies:
-        """Losses and accuracies (N,), None in a regression, by (split, statistics).
+        """(split, statistics) -> (losses, accuracies), each of shape (N,).
+
+        For regression, the accuracies are None.
 
         Args:
-          along: what `share` returned.
+          along: the slice, as returned by `share`.
           coordinates_N2: the points.
 
         Raises:
@@ -126,7 +129,7 @@ class Surface:
 def _batch(
     cell_config: CellConfig, config: LandscapeConfig, statistics: str, platform: str
 ) -> int:
-    """Images at a time; their number matters to batch statistics alone."""
+    """Images per batch, which only matters for batch statistics."""
     if statistics == "batch" and NORMS[cell_config.norm].running:
         return config.batch or cell_config.batch_size
     return _BATCH.get(platform, _BATCH_ELSEWHERE)

@@ -1,4 +1,4 @@
-"""Landscapes as one tidy table: what the figures draw, and the CSV beside them."""
+"""Landscapes as one tidy table, which the figures plot and save as CSV."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,20 +16,20 @@ from normlab.store.load import begun_cells
 from normlab.store.run import read_cell
 from normlab.sweep.grid import describe
 
-# Of the settings, those that a caption tells.
+# The settings that captions show.
 _TOLD = ("kind", "step", "images", "batch")
 _SOMETIMES = ("direction_seed", "from_step")
 
 
 def tabulate(landscapes: Sequence[Landscape]) -> pd.DataFrame:
-    """All points of some landscapes of a run, a row a (point, split, statistics).
+    """All points of some landscapes: one row per (point, split, statistics).
 
-    Columns: ``setting`` (the norm, and what else sets the cell and the member apart
-    from the others), ``dataset``, ``seed``, ``lr``, ``running`` (whether the norm has
-    running averages: else ``statistics`` says nothing), what the landscape was asked
-    to be, ``a`` and ``b``, ``loss`` and ``accuracy``. A path has further rows, with its
-    step in ``path_step`` and no loss, and in ``share_a`` and ``share_b`` the share of
-    its variance along each direction.
+    The columns include ``setting`` (the norm, and other settings that differ between
+    the landscapes), ``dataset``, ``seed``, ``lr``, ``running`` (whether the norm has
+    running averages; otherwise ``statistics`` has no meaning), the settings of the
+    landscape, the coordinates ``a`` and ``b``, ``loss`` and ``accuracy``. The points of
+    a path are further rows with ``path_step`` and no loss. ``share_a`` and ``share_b``
+    are the shares of the path's variance along the two directions.
     """
     configs = tuple(dict.fromkeys(landscape.cell.config for landscape in landscapes))
     members = [landscape.settings["member"] for landscape in landscapes]
@@ -68,12 +68,13 @@ def _rows(landscape: Landscape) -> pd.DataFrame:
 
 
 def load_landscapes(run: str | Path, kind: str) -> pd.DataFrame:
-    """Every landscape of a kind that a run holds, as `tabulate` gives them.
+    """All stored landscapes of one kind in a run, as a table like that of `tabulate`.
 
-    What is unfinished is there as far as it was stored.
+    Unfinished landscapes are included with the points stored so far.
 
     Raises:
-      UserError: ``run`` is no run directory, none is stored in it, or one is damaged.
+      UserError: ``run`` is not a run directory, contains no such landscape, or contains
+        a damaged one.
     """
     landscapes = []
     for paths in begun_cells(RunPaths.at(run)):
@@ -83,7 +84,7 @@ def load_landscapes(run: str | Path, kind: str) -> pd.DataFrame:
                 landscapes.append(Landscape(read_cell(paths), *begun, table))
     if not landscapes:
         raise UserError(
-            f"no {kind} is stored in {run}: python -m normlab.landscape --run={run} "
-            f"--kind={kind}"
+            f"no {kind} is stored in {run}; to compute it: python -m normlab.landscape "
+            f"--run={run} --kind={kind}"
         )
     return tabulate(landscapes)

@@ -1,4 +1,4 @@
-"""Runs as one HTML page that needs nothing else: no network, no files beside it."""
+"""Runs as one self-contained HTML page, which needs no network and no other files."""
 
 from normlab.page.document import FILE, render, write
 

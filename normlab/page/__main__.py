@@ -1,11 +1,11 @@
-"""Makes one self-contained HTML page of a run, or of several.
+"""Makes one self-contained HTML page from one or more runs.
 
     python -m normlab.page --run=runs/quickstart
     python -m normlab.page --run=runs/a --run=runs/b --out=page
 
-The page holds what the runs say about the sources' claims, and for every run its
-numbers, figures with their tables, curves to explore, flags and revision. A run may be
-unfinished.
+The page shows the verdicts on the sources' claims. For every run, it contains the
+results, the figures with their data, interactive curves, the flags and the revision.
+Runs may be unfinished.
 """
 
 from absl import flags as absl_flags
@@ -22,7 +22,7 @@ def flag_values() -> absl_flags.FlagValues:
     absl_flags.DEFINE_multi_string(
         "run",
         None,
-        "A run directory; given several times, one section each, in this order.",
+        "A run directory. Repeat the flag to show several runs, in this order.",
         flag_values=values,
     )
     absl_flags.DEFINE_string(
@@ -32,15 +32,15 @@ def flag_values() -> absl_flags.FlagValues:
 
 
 def main(values: absl_flags.FlagValues) -> None:
-    """Does what the flags say.
+    """Writes the page.
 
     Raises:
-      UserError: there is no such run, nothing is stored in it, or it is damaged.
+      UserError: no run is given, or a run does not exist, is empty, or is damaged.
     """
     if not values.run:
         raise UserError(
-            "nothing to show: pass --run=RUN, a directory that python -m "
-            "normlab.sweep made"
+            "nothing to show: pass --run=RUN, a directory made by python -m "
+            "normlab.sweep"
         )
     path = write(values.run, path_of(values.out))
     print(f"page: {path} ({path.stat().st_size / 1e6:.1f} MB)")

@@ -1,4 +1,4 @@
-"""The alternative text of a figure, told from the table that it draws."""
+"""The alternative text of a figure, made from the table that it plots."""
 
 import pandas as pd
 
@@ -10,11 +10,11 @@ _ACROSS = ("epoch", "step")
 
 
 def alt_text(what: str, table: pd.DataFrame) -> str:
-    """What is drawn, of what, n, and the values at the end of the curves.
+    """Describes a figure: its subject, data, intervals, and the final values.
 
     Args:
-      what: the figure in a sentence.
-      table: of the figure (`normlab.figures.tables` says which columns).
+      what: a sentence that describes the figure.
+      table: the figure's table (see `normlab.figures.tables` for its columns).
     """
     parts = [what.strip().rstrip(".")]
     place = next((name for name in ("where", "dataset") if name in table), None)
@@ -31,7 +31,7 @@ def alt_text(what: str, table: pd.DataFrame) -> str:
         parts.append(f"Median and {interval_name(int(run['n'].max()))}")
     if "source" in table:
         beside = [x for x in dict.fromkeys(table["source"]) if x != RUN]
-        parts += [f"Beside it: {name}" for name in beside]
+        parts += [f"Compared with: {name}" for name in beside]
     return ". ".join([*parts, *_ends(run)]) + "."
 
 
@@ -42,7 +42,7 @@ def _few(values: pd.Series) -> str:
 
 
 def _ends(run: pd.DataFrame) -> list[str]:
-    """A sentence a metric: the best value of each setting at its last point."""
+    """One sentence per metric: each setting's best value at its last point."""
     if not {"metric", "setting", "median"} <= set(run):
         return []
     sentences = []

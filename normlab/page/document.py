@@ -1,4 +1,4 @@
-"""The page: what was read of the runs, put into the templates."""
+"""Renders the page: reads the runs and fills in the templates."""
 
 import re
 import sys
@@ -24,7 +24,7 @@ FILE = "index.html"
 
 
 class Section(NamedTuple):
-    """What the page shows of one run."""
+    """The page's section on one run."""
 
     name: str
     anchor: str
@@ -38,14 +38,14 @@ class Section(NamedTuple):
 
 
 def write(runs: Sequence[str | Path], folder: Path) -> Path:
-    """Writes the page of some runs.
+    """Writes the page for some runs.
 
     Returns:
-      The file.
+      The path of the page.
 
     Raises:
-      UserError: one is no run, nothing is stored in it, or it is damaged; or the
-        file cannot be written.
+      UserError: a run does not exist, is empty, or is damaged; or the page cannot be
+        written.
     """
     path = folder / FILE
     write_text(path, render(runs))
@@ -53,10 +53,12 @@ def write(runs: Sequence[str | Path], folder: Path) -> Path:
 
 
 def render(runs: Sequence[str | Path]) -> str:
-    """The page of some runs, as HTML; a figure that cannot be drawn is told at once.
+    """The page for some runs, as HTML.
+
+    If a figure cannot be drawn, the reason is printed immediately.
 
     Raises:
-      UserError: as of `write`.
+      UserError: as for `write`.
     """
     paths = [run_paths.root for run_paths in each_once(runs)]
     anchors = _anchors([path.name for path in paths])
@@ -119,7 +121,7 @@ def _section(
 
 
 def _anchors(names: Sequence[str]) -> list[str]:
-    """Ids for the page, each another."""
+    """Unique ids for the page's sections."""
     anchors: list[str] = []
     for name in names:
         plain = "run-" + (re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "x")
@@ -129,7 +131,7 @@ def _anchors(names: Sequence[str]) -> list[str]:
 
 
 def _environment() -> jinja2.Environment:
-    """Whatever a run says is escaped."""
+    """The templates. All text that comes from runs is escaped."""
     return jinja2.Environment(
         loader=jinja2.PackageLoader("normlab.page"),
         autoescape=True,
@@ -140,6 +142,6 @@ def _environment() -> jinja2.Environment:
 
 
 def _asset(name: str) -> str:
-    """The project's own style or script, which the template does not escape."""
+    """The page's style sheet or script, which the template does not escape."""
     folder = resources.files("normlab.page") / "templates"
     return (folder / name).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The figures of a run as pictures inside the page, each with its table to download."""
+"""The figures of a run as images in the page, each with its table to download."""
 
 import contextlib
 import functools
@@ -37,13 +37,13 @@ from normlab.page import embed
 from normlab.page.alt import alt_text
 from normlab.store import RunPaths
 
-# Beyond this many bytes a drawing's picture is the smaller one.
+# Larger SVG images are replaced by PNG images, which are then smaller.
 _MOST_SVG = 250_000
-_DPI = 96  # a page's inch
-# What there may be a figure of; about half of as many, drawn, take as long as a process
-# needs before it can draw one.
+_DPI = 96  # CSS pixels per inch
+# One process per this many candidate figures. About half of them are drawn, which takes
+# about as long as it takes to start a process.
 _WORTH, _MOST_PROCESSES = 12, 4
-# What python -m normlab.landscape leaves in the run's figures/.
+# The figures that python -m normlab.landscape writes to the run's figures/.
 _LANDSCAPES = {
     "contour": landscape_contour,
     "surface": landscape_surface,
@@ -52,16 +52,16 @@ _LANDSCAPES = {
 
 
 class Drawn(NamedTuple):
-    """A figure of the page, or what there is of one that cannot be drawn.
+    """A figure of the page, or the reason why it could not be drawn.
 
     Attributes:
-      name: as in `FIGURES`, or the name of a landscape's file.
-      caption: what it is, in a sentence.
-      alt: what it shows, for who cannot see it.
-      image: a ``data:`` address.
-      width, height: in the page's pixels.
-      csv: what is plotted; None where that cannot be told.
-      fault: why there is no image, else "".
+      name: the name in `FIGURES`, or of a landscape's file.
+      caption: a sentence that describes the figure.
+      alt: the alternative text, for readers who cannot see the image.
+      image: a ``data:`` URL.
+      width, height: in CSS pixels.
+      csv: the plotted table, or None if it could not be made.
+      fault: why there is no image, or "".
     """
 
     name: str
@@ -76,14 +76,15 @@ class Drawn(NamedTuple):
 
 @contextlib.contextmanager
 def drawing(all_sources: Sequence[Sources]) -> Iterator[Iterator[list[Drawn]]]:
-    """Draws the figures of runs; many of them in processes, while the caller goes on.
+    """Draws the figures of runs, in other processes if there are many.
 
     Yields:
-      For every run, in order, its figures, once they are asked for.
+      An iterator over the runs, in order, that gives each run's figures. With other
+      processes, drawing starts immediately, and the iterator waits for the results.
 
     Raises:
-      UserError: one is no run directory; or, once they are asked for, a file of it is
-        damaged or missing.
+      UserError: a path is not a run directory. Iterating raises it if a file of a run
+        is damaged or missing.
     """
     asked = [(sources, _names(sources)) for sources in all_sources]
     many = sum(len(names) for _, names in asked)
@@ -94,7 +95,7 @@ def drawing(all_sources: Sequence[Sources]) -> Iterator[Iterator[list[Drawn]]]:
             for sources, names in asked
         )
         return
-    # Not forked: JAX has threads.
+    # Do not fork: JAX is multithreaded.
     context = multiprocessing.get_context("spawn")
     processes = ProcessPoolExecutor(workers, context)
     try:
@@ -107,19 +108,19 @@ def drawing(all_sources: Sequence[Sources]) -> Iterator[Iterator[list[Drawn]]]:
         )
     except BrokenProcessPool as error:
         raise UserError(
-            "a process that drew figures was killed; was there too little memory?"
+            "a process that draws figures was killed, perhaps for lack of memory"
         ) from error
     finally:
         processes.shutdown(cancel_futures=True)
 
 
 def _names(sources: Sources) -> list[str]:
-    """What there may be something for: of `FIGURES`, and the landscapes drawn."""
+    """The figures that may have data: those in `FIGURES`, and drawn landscapes."""
     return [*candidates(sources), *_landscapes(sources.run)]
 
 
 def _landscapes(run: str | Path) -> list[str]:
-    """Those that were drawn, and have their tables beside them."""
+    """The names of the landscapes that were drawn, from their tables."""
     names = sorted(path.stem for path in RunPaths.at(run).figures.glob("*.csv"))
     return [name for name in names if _kind(name) in _LANDSCAPES]
 
@@ -128,21 +129,21 @@ def _kind(name: str) -> str:
     return name.rpartition("_")[2]
 
 
-@functools.lru_cache(maxsize=1)  # a process is asked for one run after another
+@functools.lru_cache(maxsize=1)  # a process draws one run after another
 def _sources(run: str) -> Sources:
     return Sources(run)
 
 
 def _drawn_of(run: str, name: str) -> list[Drawn]:
-    """`_drawn`, in another process."""
+    """Calls `_drawn` in a worker process."""
     return _drawn(_sources(run), name)
 
 
 def _drawn(sources: Sources, name: str) -> list[Drawn]:
-    """A figure, or none where the run has nothing for it after all."""
+    """A figure, or an empty list if the run has no data for it."""
     draw = FIGURES[name].draw if name in FIGURES else _LANDSCAPES[_kind(name)].draw
     words = inspect.getdoc(inspect.getmodule(draw)) or name
-    # A module says in its first sentences what its figure is.
+    # The first paragraph of a module's docstring describes its figure.
     drawn = Drawn(name, " ".join(words.split("\n\n")[0].split()))
     try:
         table = _table(sources, name)
@@ -173,13 +174,13 @@ def _with_image(drawn: Drawn, figure: Figure, table: pd.DataFrame) -> Drawn:
 
 
 def _image(figure: Figure) -> str:
-    """The figure as SVG, or as PNG where that is too large.
+    """The figure as SVG, or as PNG if the SVG is too large.
 
-    It is laid out once, and by itself: `savefig` would do it again for every format,
-    and draw all of it once more before, which together is most of the time.
+    The layout is computed only once, separately. `savefig` would repeat it for every
+    format, with an additional drawing pass, which would take most of the time.
     """
     svg, png = io.BytesIO(), io.BytesIO()
-    # Neither the time nor a random salt: the same numbers give the same page.
+    # No timestamp and no random salt, so that equal data give equal pages.
     with style(), matplotlib.rc_context({"svg.hashsalt": "normlab"}):
         layout = figure.get_layout_engine()
         if layout is not None:
@@ -191,7 +192,7 @@ def _image(figure: Figure) -> str:
         figure.set_dpi(matplotlib.rcParams["savefig.dpi"])
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
-    # A plot has few colours: a palette of them is a third of the size.
+    # Plots have few colours. A palette image is a third of the size.
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     picture.quantize(256).save(png, format="png", optimize=True)
     return embed.address(png.getvalue(), "image/png")

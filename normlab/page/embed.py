@@ -1,4 +1,4 @@
-"""Files inside the page: as ``data:`` addresses, which no network is asked for."""
+"""Files embedded in the page as ``data:`` URLs, which need no network."""
 
 import base64
 import gzip
@@ -6,18 +6,18 @@ from typing import NamedTuple
 
 import pandas as pd
 
-# A longer table is gzipped, which pandas reads as it is; beyond the second number it
-# would make the page slow, and the run has it anyway.
+# Bytes. Larger files are gzipped; pandas reads gzipped CSV directly. Files above the
+# second limit are left out, because they would make the page slow.
 _PLAIN, _MOST = 100_000, 1_500_000
 
 
 class Download(NamedTuple):
-    """A file that the page offers.
+    """A file that can be downloaded from the page.
 
     Attributes:
-      name: what it is saved as.
-      address: a ``data:`` address, or empty where the file is too long for a page.
-      size: of the file, for people.
+      name: the name under which it is saved.
+      address: a ``data:`` URL, or "" if the file is too large for the page.
+      size: the size of the file in words, such as ``12 kB``.
     """
 
     name: str
@@ -26,15 +26,15 @@ class Download(NamedTuple):
 
 
 def address(content: bytes, kind: str) -> str:
-    """``content`` as a ``data:`` address of a media type."""
+    """``content`` as a ``data:`` URL with media type ``kind``."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def text(name: str, content: str, kind: str = "text/plain") -> Download:
-    """A text as a file."""
+    """A text file, gzipped if it is large."""
     raw = content.encode()
     if len(raw) > _PLAIN:
-        # No time of writing: the same numbers give the same page.
+        # No timestamp, so that equal data give equal pages.
         raw = gzip.compress(raw, mtime=0)
         name, kind = f"{name}.gz", "application/gzip"
     fits = len(raw) <= _MOST
@@ -42,7 +42,7 @@ def text(name: str, content: str, kind: str = "text/plain") -> Download:
 
 
 def csv(name: str, table: pd.DataFrame) -> Download:
-    """A table as a file, with as many digits as a reader can use."""
+    """A table as a CSV file, with seven significant digits."""
     content = table.to_csv(index=False, float_format="%.7g")
     return text(f"{name}.csv", content, "text/csv")
 

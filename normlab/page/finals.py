@@ -1,4 +1,4 @@
-"""The final values of a run as a grid: settings down, learning rates across."""
+"""The final values of a run as a table: rows are settings, columns learning rates."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ _MOST_TOLD = 5
 
 
 class Final(NamedTuple):
-    """A cell of the grid."""
+    """One entry of the table."""
 
     text: str
     n: int
@@ -20,15 +20,15 @@ class Final(NamedTuple):
 
 
 class Finals(NamedTuple):
-    """What `summarize` found.
+    """The final values of a run.
 
     Attributes:
-      metric: what the run is judged by, in words.
-      interval: what the brackets are.
-      columns: the points of the dynamic axes.
-      rows: setting -> a `Final` a column, or None; a row's best is marked.
-      lead: the best of every setting, in a sentence; empty where none has finished.
-      table: `summarize`'s own.
+      metric: the name of the run's main metric, in words.
+      interval: what the brackets mean.
+      columns: the points on the dynamic axes.
+      rows: setting -> one `Final` or None per column. The best of a row is marked.
+      lead: a sentence with the best value of every setting; "" if no member finished.
+      table: the table that `summarize` returned.
     """
 
     metric: str
@@ -40,7 +40,7 @@ class Finals(NamedTuple):
 
 
 def read_finals(frame: pd.DataFrame) -> Finals:
-    """The final values of the members that have finished."""
+    """The final values of the members that finished training."""
     metric = main_metric(frame)
     table = summarize(frame, metric)
     words = metric.replace("_", " ")
@@ -72,7 +72,7 @@ def read_finals(frame: pd.DataFrame) -> Finals:
 
 
 def _lead(words: str, top: pd.DataFrame, many: bool, higher: bool) -> str:
-    """The best of every setting; of many settings the best alone."""
+    """A sentence with the best of every setting, or of many settings only the best."""
     begin = f"{'Best final' if many else 'Final'} {words}"
     if len(top) > _MOST_TOLD:
         begin = f"Best final {words} of {len(top)} settings"
@@ -86,6 +86,6 @@ def _lead(words: str, top: pd.DataFrame, many: bool, higher: bool) -> str:
 
 
 def _text(row: pd.Series) -> str:
-    """The interval in words; one value has none."""
+    """The median with its interval, or a single value without one."""
     interval = Interval.of(row)
     return interval.text if interval.n > 1 else interval.text.partition(" ")[0]

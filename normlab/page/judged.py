@@ -1,4 +1,4 @@
-"""The ledger as the page shows it: claims with their parts folded under them."""
+"""The ledger in the form that the page shows: claims with their parts under them."""
 
 import dataclasses
 import math
@@ -15,14 +15,14 @@ VERDICTS = (SUPPORTED, CONTRADICTED, UNDECIDED)
 
 @dataclasses.dataclass(frozen=True)
 class Judged:
-    """A claim with what the page adds.
+    """A row of the ledger, with the text and links that the page adds.
 
     Attributes:
-      verdict: its row of the ledger.
-      value: the median with its interval and unit, or empty where nothing was found.
-      interval: what the interval is.
-      runs: name -> the address of the run's section; empty where the page has none.
-      parts: the verdicts on its parts.
+      verdict: the row of the ledger.
+      value: the median with its interval and unit, or "" without data.
+      interval: a description of the interval.
+      runs: name -> the link to the run's section, or "" if it is not on the page.
+      parts: the verdicts on the claim's parts.
     """
 
     verdict: Verdict
@@ -33,10 +33,11 @@ class Judged:
 
 
 def judged(verdicts: Iterable[Verdict], sections: Mapping[str, str]) -> list[Judged]:
-    """The claims in order; a part whose claim is missing stands for itself.
+    """The claims in order. A part without its claim gets a row of its own.
 
     Args:
-      sections: run -> the address of its section.
+      verdicts: the ledger.
+      sections: run -> the link to its section.
     """
     rows = [_judged(verdict, sections) for verdict in verdicts]
     claims = {row.verdict.claim for row in rows if not row.verdict.is_part}
@@ -54,7 +55,7 @@ def judged(verdicts: Iterable[Verdict], sections: Mapping[str, str]) -> list[Jud
 
 
 def counts(rows: Iterable[Judged]) -> dict[str, int]:
-    """How many claims, parts aside, have each verdict."""
+    """The number of claims with each verdict; parts are not counted."""
     numbers = Counter(row.verdict.verdict for row in rows)
     return {name: numbers[name] for name in (*VERDICTS, *(numbers.keys() - VERDICTS))}
 
@@ -65,7 +66,7 @@ def _judged(verdict: Verdict, sections: Mapping[str, str]) -> Judged:
     runs = {name: address or by_name.get(name, "") for name, address in runs.items()}
     if math.isnan(verdict.median):
         return Judged(verdict, "", "", runs)
-    # With the digits of the ledger, by which the rules go.
+    # The same digits as in the ledger, because the rules compare these.
     value = Interval.of(verdict._asdict()).text
     interval = f"{verdict.coverage:.0%} interval"
     if verdict.n == 1 or math.isnan(verdict.low) or math.isnan(verdict.high):

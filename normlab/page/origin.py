@@ -1,4 +1,4 @@
-"""Where a run's numbers are from: its question, flags, revision, versions, cells."""
+"""The origin of a run's results: question, flags, revision, versions and cells."""
 
 import re
 from pathlib import Path
@@ -14,13 +14,13 @@ from normlab.store.layout import CellPaths, RunPaths, exists, read_json
 from normlab.store.load import begun_cells, cell_ids
 from normlab.store.run import cell_status, read_cell
 
-# A machine's own; a replay names its own.
+# Specific to one machine; whoever repeats the run chooses another.
 _OWN = "--out="
 _QUESTION = "question:"
 
 
 class CellState(NamedTuple):
-    """How far a cell is."""
+    """The state of a cell."""
 
     id: str
     label: str
@@ -32,17 +32,17 @@ class CellState(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """Where a run's numbers are from.
+    """The origin of a run's results.
 
     Attributes:
-      question: what the lab note asks, or empty.
-      note: the lab note, the leading comment of the run's flagfile, or empty.
-      changed: the flags that are not the defaults, a line each.
-      flags: a flagfile that replays the run.
-      sessions: a stamp for every start: ``started``, ``device``, ``revision``,
+      question: the question in the lab note, or "".
+      note: the lab note (the leading comment of the run's flagfile), or "".
+      changed: the flags that differ from their defaults, one per line.
+      flags: a flagfile that repeats the run.
+      sessions: one stamp per start: ``started``, ``device``, ``revision``,
         ``versions``.
-      cells: those that were begun.
-      planned: how many cells the sweep has.
+      cells: the cells that have started.
+      planned: the number of cells in the sweep.
     """
 
     question: str
@@ -60,19 +60,20 @@ class Origin(NamedTuple):
 
     @property
     def revisions(self) -> list[str]:
-        """The revisions that computed it, each once."""
+        """The revisions that computed the run, without repetition."""
         revisions = [session.get("revision") for session in self.sessions]
         return list(dict.fromkeys(str(x) for x in revisions if x))
 
 
 def read_origin(run: str | Path, frame: pd.DataFrame) -> Origin:
-    """The origin of a run.
+    """Reads the origin of a run.
 
     Args:
-      frame: what `normlab.store.load` returned for it.
+      run: the run directory.
+      frame: the run's table from `normlab.store.load`.
 
     Raises:
-      UserError: a file of it is missing or damaged.
+      UserError: a file of the run is missing or damaged.
     """
     paths = RunPaths.at(run)
     sweep = read_json(paths.sweep)
@@ -99,7 +100,7 @@ def _dict(value: Any) -> dict[str, Any]:
 
 
 def _sessions(stored: Any) -> list[dict[str, Any]]:
-    """The stamps, of each the words: what a file holds beside them is not shown."""
+    """The stamps. Only their text values are kept."""
     stamps = []
     for session in stored if isinstance(stored, list) else []:
         stamp: dict[str, Any] = _words(session)
@@ -136,7 +137,7 @@ def _changed(config: dict[str, Any]) -> list[str]:
 
 
 def _lab_note(name: str) -> str:
-    """The comment at the top of ``experiments/<name>.flags``, or nothing."""
+    """The comment at the top of ``experiments/<name>.flags``, or ""."""
     for root in (Path.cwd(), Path(normlab.__file__).parent.parent):
         path = root / "experiments" / f"{name}.flags"
         if path.is_file():

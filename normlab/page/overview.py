@@ -1,4 +1,4 @@
-"""What the page is about, in numbers."""
+"""A summary of all runs on the page, in numbers."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,19 +7,19 @@ import pandas as pd
 
 from normlab.statistics.intervals import number
 
-# A full batch is an epoch a step; their number is told then.
+# With full batches, every step is an epoch. Longer training is given in steps.
 _MOST_EPOCHS = 1000
 
 
 class Overview(NamedTuple):
-    """Counts over all runs of the page.
+    """Totals over all runs of the page.
 
     Attributes:
-      runs: how many.
-      networks: members of all cells.
-      steps: updates of all networks together.
-      norms, datasets, models: each name once.
-      seeds: the most that a run has.
+      runs: the number of runs.
+      networks: the number of members in all cells.
+      steps: the total number of updates of all networks.
+      norms, datasets, models: the names, without repetition.
+      seeds: the largest number of seeds in a run.
     """
 
     runs: int
@@ -32,14 +32,14 @@ class Overview(NamedTuple):
 
     @property
     def updates(self) -> str:
-        """`steps`, short: ``1.2 million``."""
+        """`steps` in short form: ``1.2 million``."""
         if self.steps >= 10**6:
             return f"{self.steps / 1e6:.1f} million"
         return f"{self.steps:,}"
 
 
 def trained(frame: pd.DataFrame) -> str:
-    """How long a run trains, on how many images: a sentence."""
+    """The length of training, number of examples and seeds of a run, as a sentence."""
     cells = frame.drop_duplicates("cell")
     epochs = (cells["steps"] * cells["batch_size"] / cells["train_size"]).round(1)
     long = _range(epochs if epochs.max() < _MOST_EPOCHS else cells["steps"])
@@ -58,7 +58,7 @@ def _range(values: pd.Series) -> str:
 
 
 def overview(frames: Sequence[pd.DataFrame]) -> Overview:
-    """Of runs as `normlab.store.load` gives them."""
+    """Summarizes the tables that `normlab.store.load` returned for the runs."""
     lasts = [frame.groupby(["cell", "member"])["step"].max() for frame in frames]
 
     def names(column: str) -> list[str]:

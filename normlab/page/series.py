@@ -1,6 +1,7 @@
-"""The curves of every member, small enough to travel in the page.
+"""The curves of every member, reduced so that they fit into the page.
 
-The page takes medians over the seeds that its reader chooses; so it needs members.
+The page computes medians over the seeds that the reader selects, so it needs the curves
+of single members.
 """
 
 from typing import Any
@@ -19,7 +20,7 @@ from normlab.statistics.finals import (
 )
 from normlab.statistics.intervals import number
 
-# How a metric's steps become a bin's value; the others are of evaluations.
+# The statistic that reduces steps to bins. Other metrics are shown at evaluations.
 _BINNED = {"batch_loss": "mean", "gradient_norm": "median"}
 _EVALUATED = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
 _NAMES = {
@@ -28,23 +29,27 @@ _NAMES = {
     "test_loss": "test loss",
     "train_accuracy": "training accuracy",
     "test_accuracy": "test accuracy",
-    "gradient_norm": "gradient's l2 norm",
+    "gradient_norm": "l2 norm of the gradient",
 }
-# A page of a megabyte loads at once: at most so many points a curve, and of each
-# metric together.
+# Maximum points per curve, and per metric in total. They keep the page at about a
+# megabyte, which loads quickly.
 _POINTS, _ALL_POINTS, _LEAST_POINTS = 100, 20_000, 20
 
 
 def curves(frame: pd.DataFrame) -> dict[str, Any] | None:
-    """What the page's script draws; None where there is nothing.
+    """The data for the page's script, or None if there are no curves.
 
     Returns:
-      A JSON value: ``metrics`` (``id``, ``name``, ``loss``, whether its axis may be
-      logarithmic), ``axes`` (``id``, ``name``, ``values``, ``first``, the values that
-      are drawn at first), ``colours`` of the first axis' values, as in the figures,
-      ``grids``, lists of epochs, and ``members``: for each its
-      place ``at`` on every axis and of each metric a grid's number and the values,
-      null where a value is not finite. The last axis is the seed.
+      A JSON value with:
+
+      * ``metrics``: each with ``id``, ``name`` and ``loss`` (whether its axis may be
+        logarithmic); ``main``: the id of the run's main metric.
+      * ``axes``: each with ``id``, ``name``, ``values`` and ``first`` (the values that
+        are selected initially). The last axis is the seed.
+      * ``colours``: of the first axis' values, as in the figures.
+      * ``grids``: lists of epochs.
+      * ``members``: each with its position ``at`` on every axis and its ``data``:
+        metric -> [index of a grid, values]. A value that is not finite is null.
     """
     frame = with_names(frame)
     axes = _axes(frame)
@@ -88,7 +93,7 @@ def _metric(name: str, unit: str) -> dict[str, Any]:
 
 
 def _axes(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The norm, what else varies, and the seed."""
+    """The axes: the norm, all other settings that vary, and the seed."""
     names = {"label": "norm", "lr": "learning rate"}
     others = [*static_columns(frame), *dynamic_columns(frame)]
     names |= {name: name.replace("_", " ") for name in others if name not in names}
@@ -109,14 +114,14 @@ def _axes(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _ordered(column: pd.Series) -> list:
-    """Each value once; numbers in their order, all else as it comes."""
+    """The distinct values: numbers sorted, others in order of appearance."""
     values = list(column.unique())
     is_number = pd.api.types.is_numeric_dtype(column)
     return sorted(values) if is_number and column.notna().all() else values
 
 
 def _first(frame: pd.DataFrame, names: list[str]) -> dict[str, str]:
-    """Where on the axes ``names`` most norms are, and of such places the best one."""
+    """The point on the axes ``names`` that has the most norms; of several, the best."""
     metric = main_metric(frame)
     groups = frame.groupby(names, sort=False)
     ended = worst_if_lost(final_rows(frame), metric)
@@ -130,7 +135,7 @@ def _first(frame: pd.DataFrame, names: list[str]) -> dict[str, str]:
 
 
 def _values(cell: pd.DataFrame, name: str, bins: int) -> pd.DataFrame | None:
-    """``epoch`` and ``value`` of a metric, indexed by member."""
+    """A metric's ``epoch`` and ``value``, indexed by member."""
     if name not in cell:
         return None
     if name in _BINNED:
@@ -152,7 +157,7 @@ def _every(cell: pd.DataFrame) -> int:
 
 
 def _short(value: float) -> float | None:
-    """Five digits are more than a screen shows."""
+    """Rounds to five digits, more than a screen can show."""
     return float(f"{value:.5g}") if np.isfinite(value) else None
 
 

@@ -1,6 +1,6 @@
-"""A stored run as event files of TensorBoard: scalars, and histograms along training.
+"""Exports a stored run as TensorBoard event files with scalars and histograms.
 
-TensorBoard's runs are members; its steps are those of the store.
+Each member becomes a run in TensorBoard. Steps are the same as in the store.
 """
 
 from normlab.tensorboard.events import check_installed

@@ -3,8 +3,8 @@
     python -m normlab.tensorboard --run=runs/quickstart
     tensorboard --logdir=runs/quickstart/tensorboard
 
-Both need pip install 'normlab[tensorboard]'. A TensorBoard run is a member; exporting
-again replaces what is there.
+Both commands need pip install 'normlab[tensorboard]'. Each member becomes a TensorBoard
+run. A new export replaces an earlier one.
 """
 
 from absl import flags as absl_flags
@@ -30,16 +30,16 @@ def flag_values() -> absl_flags.FlagValues:
 
 
 def main(values: absl_flags.FlagValues) -> None:
-    """Does what the flags say.
+    """Exports the run.
 
     Raises:
-      UserError: there is no such run, the folder holds something else, or tensorboardX
-        is not installed.
+      UserError: the run does not exist, the output folder contains other files, or
+        tensorboardX is not installed.
     """
     if not values.run:
         raise UserError(
-            "nothing to export: pass --run=RUN, a directory that python -m "
-            "normlab.sweep made"
+            "nothing to export: pass --run=RUN, a directory made by python -m "
+            "normlab.sweep"
         )
     print(f"tensorboard: {export_run(values.run, values.out)}")
 

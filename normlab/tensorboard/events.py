@@ -1,8 +1,8 @@
-"""Event files as TensorBoard reads them, the same bytes for the same series.
+"""Writes TensorBoard event files. The same series give the same bytes.
 
-tensorboardX makes the records. Its ``SummaryWriter`` is left aside: it puts the time
-and the host into its files, and a full disk ends the thread it writes from, for which
-it then waits for ever.
+The records are made by tensorboardX, but not by its ``SummaryWriter``. That class
+writes the time and the host name into its files. If the disk is full, its writing
+thread ends, and it then waits forever for that thread.
 """
 
 import contextlib
@@ -21,29 +21,29 @@ FILE_NAME = "events.out.tfevents.normlab"
 
 
 def check_installed() -> None:
-    """Whether event files can be written.
+    """Checks that event files can be written.
 
     Raises:
       UserError: tensorboardX is not installed.
     """
     if importlib.util.find_spec("tensorboardX") is None:
         raise UserError(
-            "an export for TensorBoard needs the package tensorboardX: pip install "
+            "exporting to TensorBoard needs the package tensorboardX: pip install "
             "'normlab[tensorboard]'"
         )
 
 
 def write_events(folder: Path, series: Iterable[Series]) -> None:
-    """Makes ``folder`` and in it the event file of one of TensorBoard's runs.
+    """Creates ``folder`` with the event file of one TensorBoard run.
 
-    All events are of the time 0: the store does not know when a step was taken.
+    All events have time 0, because the store does not record the time of a step.
 
     Raises:
-      OSError: ``folder`` is there already, or the disk is full.
+      OSError: ``folder`` already exists, or the disk is full.
     """
     from tensorboardX import RecordWriter
 
-    # protobuf makes the names of these modules while it imports them.
+    # protobuf defines the names in these modules when they are imported.
     from tensorboardX.proto.event_pb2 import Event  # type: ignore
     from tensorboardX.proto.summary_pb2 import Summary  # type: ignore
 
@@ -59,9 +59,9 @@ def write_events(folder: Path, series: Iterable[Series]) -> None:
 
 
 def _content(value: float | Bins) -> dict[str, Any]:
-    """The field of ``Summary.Value`` that holds ``value``.
+    """The field of ``Summary.Value`` for ``value``.
 
-    A histogram's sum and sum of squares take each value for the middle of its bin.
+    A histogram's sum and sum of squares are computed from the midpoints of its bins.
     """
     from tensorboardX.proto.summary_pb2 import HistogramProto  # type: ignore
 

@@ -1,4 +1,4 @@
-"""Writes the event files of a run, all of them or none."""
+"""Writes all event files of a run, or none."""
 
 import contextlib
 import os
@@ -18,21 +18,20 @@ from normlab.tensorboard.series import series_of
 
 
 def export_run(run: str | Path, out: str | Path | None = None) -> Path:
-    """Writes what is stored of a run for TensorBoard, in place of an earlier export.
+    """Exports a stored run to TensorBoard and replaces an earlier export.
 
     Args:
       run: a run directory; it may be unfinished.
-      out: a folder; RUN/tensorboard by default.
+      out: the output folder; RUN/tensorboard by default.
 
     Returns:
-      The folder, for ``tensorboard --logdir``: in it a folder a cell, and there one a
-      member, named by what sets them apart: ``batch/lr 0.001, seed 0``. A TensorBoard
-      that showed an earlier export must be started again.
+      The output folder, for ``tensorboard --logdir``. It has a folder for each cell,
+      with a folder for each member, named by the settings that vary:
+      ``batch/lr 0.001, seed 0``. Restart TensorBoard if it shows an earlier export.
 
     Raises:
-      UserError: tensorboardX is not installed; ``run`` is no run directory, holds
-        nothing yet, or a file in it is damaged; ``out`` holds something else, or cannot
-        be written.
+      UserError: tensorboardX is not installed; ``run`` is not a run directory, is still
+        empty, or has a damaged file; ``out`` contains other files or cannot be written.
     """
     check_installed()
     paths = RunPaths.at(run)
@@ -52,10 +51,10 @@ def export_run(run: str | Path, out: str | Path | None = None) -> Path:
 
 
 def run_names(members: pd.DataFrame) -> pd.Series:
-    """(cell, member) -> what TensorBoard calls the member: ``none/lr 0.1, seed 0``.
+    """(cell, member) -> the member's name in TensorBoard: ``none/lr 0.1, seed 0``.
 
     Args:
-      members: what `normlab.store.load.members` returned.
+      members: the table from `normlab.store.load.members`.
     """
     named = with_names(members).set_index(["cell", "member"])
     seeds = named["seed"].astype(str)
@@ -63,20 +62,20 @@ def run_names(members: pd.DataFrame) -> pd.Series:
 
 
 def _check_replaceable(folder: Path) -> None:
-    """Whether ``folder`` is not there, empty, or an export: it will be removed."""
+    """Checks that ``folder`` is missing, empty, or an export, so it may be replaced."""
     if not exists(folder):
         return
     others = (p for p in folder.rglob("*") if p.name != FILE_NAME and not p.is_dir())
     if not folder.is_dir() or next(others, None):
         raise UserError(
-            f"{folder} holds something that is not an export for TensorBoard; choose "
+            f"{folder} contains files that are not a TensorBoard export; choose "
             "another --out"
         )
 
 
 @contextlib.contextmanager
 def _replacing_folder(folder: Path) -> Iterator[Path]:
-    """A temporary folder to write to; at the end it becomes ``folder``, whole.
+    """Yields a temporary folder, which replaces ``folder`` once it is complete.
 
     Raises:
       UserError: the disk is full, or the folder cannot be written.

@@ -1,4 +1,4 @@
-"""What TensorBoard is shown of a cell: series along training, each under a tag."""
+"""The series of a cell that TensorBoard shows, each under a tag."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -15,12 +15,12 @@ from normlab.store.load import read_metrics
 from normlab.store.quantities import measured_names, read_quantity
 
 _HISTOGRAM = "activation_histogram"
-# Hundreds of numbers a step that are no series each: nodes of a spectrum.
+# Not exported: the nodes of a spectrum, which are not series over steps.
 _NO_SERIES = ("hessian_density",)
 
 
 class Bins(NamedTuple):
-    """A histogram: edges and counts of its bins, in order; shape (bins,) each."""
+    """A histogram: the edges and counts of its bins in order, each of shape (bins,)."""
 
     left: np.ndarray
     right: np.ndarray
@@ -28,11 +28,13 @@ class Bins(NamedTuple):
 
 
 class Series(NamedTuple):
-    """Values, or histograms, at steps.
+    """Values or histograms over steps.
 
     Attributes:
-      tag: ``metrics/test_loss``, ``activation_moments/mean/norm2/before/channel_0``;
-        TensorBoard puts together what has the first word in common.
+      tag: ``metrics/test_loss``, ``activation_moments/mean/norm2/before/channel_0``.
+        TensorBoard groups tags by their first word.
+      steps: the steps.
+      values: one value or histogram per step.
     """
 
     tag: str
@@ -43,9 +45,10 @@ class Series(NamedTuple):
 def series_of(paths: CellPaths) -> dict[int, list[Series]]:
     """All series of a cell, by member.
 
-    A value that was measured and is not finite is kept: it tells where a member
-    diverged. A histogram of such values has no edges, and is left out. So is what is
-    NaN throughout: a channel that a layer does not have, the accuracy of a regression.
+    Measured values that are not finite are kept, because they show where a member
+    diverged. Histograms of such values have no edges and are left out. Series that are
+    NaN throughout are left out, too: channels that a layer does not have, or the
+    accuracy of a regression.
 
     Raises:
       UserError: a file is damaged.
@@ -66,7 +69,7 @@ def _metrics(paths: CellPaths) -> Iterator[tuple[int, Series]]:
         return
     for name in table.column_names:
         if name not in ("member", "step"):
-            # Here a null, where nothing was measured, still differs from a NaN.
+            # Arrow still distinguishes null (not measured) from NaN; pandas would not.
             measured = table.filter(table[name].is_valid())
             frame = measured.select(["member", "step", name]).to_pandas()
             yield from _scalars(frame, "metrics", ())
@@ -85,7 +88,7 @@ def _quantity(paths: CellPaths, name: str) -> Iterator[tuple[int, Series]]:
 def _scalars(
     frame: pd.DataFrame, name: str, axes: Sequence[str]
 ) -> Iterator[tuple[int, Series]]:
-    """A series for each member, entry of the axes, and other column of ``frame``."""
+    """One series per member, combination of axis values, and remaining column."""
     keys = ("member", "step", *axes)
     fields = [str(column) for column in frame.columns if column not in keys]
     for member, where, rows in _groups(frame, axes):
@@ -99,9 +102,9 @@ def _scalars(
 def _histograms(
     frame: pd.DataFrame, name: str, axes: Sequence[str]
 ) -> Iterator[tuple[int, Series]]:
-    """A series for each member and entry of the axes, but for the axis of bins."""
+    """One series per member and combination of axis values (without the bins)."""
     for member, where, rows in _groups(frame, axes):
-        # What was measured at another time may have another number of bins.
+        # Measurements from different commands may have different numbers of bins.
         starts = np.flatnonzero(rows["bin"] == 0)
         columns = [np.split(rows[key].to_numpy(), starts[1:]) for key in Bins._fields]
         histograms = [Bins(*each) for each in zip(*columns, strict=True)]
@@ -115,9 +118,9 @@ def _histograms(
 def _groups(
     frame: pd.DataFrame, axes: Sequence[str]
 ) -> Iterator[tuple[int, list[str], pd.DataFrame]]:
-    """(member, words of a tag, rows) for each member and entry of the axes.
+    """(member, parts of a tag, rows) for each member and combination of axis values.
 
-    The words are ``norm2``, ``channel_0``: entries that are numbers say of what.
+    Examples of tag parts are ``norm2`` and ``channel_0``. Numbers get their axis' name.
     """
     for key, rows in frame.groupby(["member", *axes], sort=False):
         member, *entries = cast(tuple[Any, ...], key)

@@ -35,7 +35,7 @@ def test_columns_line_up():
 
 def test_what_was_cut_short_and_left_out_is_said():
     text = "\n".join(LINES)
-    assert "slow_peer: much slower than the fastest, so 3 steps a run instead" in text
+    assert "slow_peer: much slower than the fastest, so 3 steps per run instead" in text
     assert "left out: absent_peer: it needs a CUDA device" in text
     assert "0.02 ms, 1.0% of normlab's step" in text
     assert "best peer: fast_peer (b), ratio 0.50" in text

@@ -133,7 +133,7 @@ def test_groups_that_make_a_difference_contradict_c5():
     assert [found[f"C5.{k}"].verdict for k in (1, 2)] == [S, C]
     proper = one("C5p", *cells(0.034))["C5p"]
     assert proper.verdict == S and proper.needs == ("experiments/proper_gn.flags",)
-    assert proper.sentence.startswith("Run as it should have been: there is hardly")
+    assert proper.sentence.startswith("Run properly: training accuracy hardly")
 
 
 def test_batch_norm_that_is_faster_supports_c1():
@@ -238,7 +238,7 @@ def test_chance_is_no_training():
     assert one("SF1", *cells(0.6))["SF1.4"].verdict == C
     # Two parts have no run: what was measured is shown, and which part it is.
     found = one("SF1", *cells(0.1))["SF1"]
-    assert found.verdict == U and found.n == 5 and "shown is SF1.3" in found.note
+    assert found.verdict == U and found.n == 5 and "shows SF1.3" in found.note
 
 
 def test_how_batch_norm_is_evaluated_is_said():

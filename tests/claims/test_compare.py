@@ -249,7 +249,7 @@ def test_curves():
     assert median(own, part(NONE, measure=steps)) == pytest.approx(2400)
     epochs = epochs_to("train_accuracy", 0.6)
     assert median(own, part(NONE, measure=epochs)) == pytest.approx(2.4)
-    assert epochs.unit == "epochs" and epochs.words.startswith("epochs to 60 points")
+    assert epochs.unit == "epochs" and epochs.words.startswith("epochs to reach 60%")
     never = steps_to("train_accuracy", 1.5)
     assert median(own, part(NONE, measure=never)) == math.inf
     falling = Evidence({"r": frame(**CIFAR, epochs=4, loss=lambda s, at: 1 - at)})

@@ -69,7 +69,7 @@ def test_noise_supports_no_difference_neither():
     ]
     for rule in (above(0), within(1)):
         (found,) = judge(claim(gain(50, rule)), Evidence({"r": run(*frames)}))
-        assert found.verdict == U and "reaches across" in found.note
+        assert found.verdict == U and "contains the bound" in found.note
 
 
 @pytest.mark.parametrize("seeds", [1, 3, 4])
@@ -84,7 +84,7 @@ def test_what_is_missing_is_named():
     (found,) = judge(claim(gain(50)), only)
     assert (found.verdict, found.n, found.coverage) == (U, 0, 0)
     assert found.missing == ("experiments/batch_runs.flags",)
-    assert found.note == "No run given has: batch."
+    assert found.note == "Missing from the given runs: batch."
     (nothing,) = judge(claim(gain(50)), Evidence({}))
     assert nothing.missing == nothing.needs and nothing.runs == ()
 
@@ -93,7 +93,7 @@ def test_what_cannot_be_compared_is_said():
     frames = [frame("none", **CIFAR, epochs=3), frame("batch", **CIFAR)]
     (found,) = judge(claim(gain(50)), Evidence({"r": run(*frames)}))
     assert found.verdict == U and found.missing == ()
-    assert found.note == "Not compared: no two sides share epochs."
+    assert found.note == "Not compared: the sides differ in epochs."
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_several_parts(gains, verdict, shown):
     assert whole.verdict == verdict
     same = next(row for row in parts if row.id == shown)
     assert whole.statistic == same.statistic and whole.n == same.n
-    assert f"shown is {shown}. A remark." in whole.note
+    assert f"shows {shown}. A remark." in whole.note
     assert whole.needs == own.needs
     assert bool(whole.missing) == (len(gains) == 1)
 

@@ -134,5 +134,5 @@ def test_what_is_shown_to_differ_differs(rule, value, verdict):
 @pytest.mark.parametrize("bound", [0.9999, 1.5001, -0.00051, 150.5])
 @pytest.mark.parametrize("rule", [above, below, at_most, at_least, within])
 def test_no_bound_is_finer_than_what_is_shown(rule, bound):
-    with pytest.raises(ValueError, match="finer than what is shown"):
+    with pytest.raises(ValueError, match="more digits than are displayed"):
         rule(bound)

@@ -219,7 +219,7 @@ def test_a_page_of_odd_records(run, monkeypatch, sessions, config):
     edit(run.sweep, lambda sweep: sweep.update(sessions=sessions, config=config))
     no_figures(monkeypatch)
     monkeypatch.setattr(document, "ledger", lambda runs: [])
-    assert "Where the numbers are from" in document.render([run.root])
+    assert "Origin of the results" in document.render([run.root])
 
 
 def test_tables_and_checkpoints_run_nothing(run, tmp_path, cell):

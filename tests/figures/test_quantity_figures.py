@@ -348,7 +348,7 @@ def test_a_run_without_probes_has_the_figures_of_its_metrics(tmp_path, quick):
         ("santurkar_4", "uniform", "see santurkar_10"),
         ("santurkar_5", "plain", "compares --norm=batch_lp"),
         ("santurkar_10", "vgg", "--dataset=gaussian"),
-        ("santurkar_12", "linear", "santurkar_13 is of regressions"),
+        ("santurkar_12", "linear", "use santurkar_13 for regression"),
         ("santurkar_12", "plain", "compares --norm=batch_lp"),
         ("santurkar_13", "vgg", "--dataset=gaussian"),
         ("penalty", "plain", "--weight_decay adds"),

@@ -190,7 +190,7 @@ def test_groups_of_channels_are_not_interpolated(tmp_path, monkeypatch):
         return there._replace(stats=other) if step == 8 else there
 
     monkeypatch.setattr(Points, "at", regrouped)
-    with pytest.raises(UserError, match=r"other groups at step 4 \(seed 0, lr 0.1\)"):
+    with pytest.raises(UserError, match=r"groups at step 4 \(seed 0, lr 0.1\)"):
         landscape(own, norm, kind="between", points=5, **ends)
 
 
@@ -334,19 +334,19 @@ def damage(folder) -> None:
 
 def test_what_is_not_there_is_one_line(copy):
     paths = copy.cell(CELLS["batch"].id)
-    with pytest.raises(UserError, match="no point at step 5: .*every 4 steps, to 12"):
+    with pytest.raises(UserError, match="no point at step 5: .*every 4 steps up to 12"):
         landscape(copy, step=5)
     with pytest.raises(UserError, match="no point at step 5"):
         landscape(copy, kind="path", step=5)
     assert not paths.landscapes.exists()
-    with pytest.raises(UserError, match="2 points up to step 4; a plane needs three"):
+    with pytest.raises(UserError, match="2 points up to step 4, but a plane needs 3"):
         landscape(copy, kind="path", step=4)
     damage(paths.path)
     with pytest.raises(UserError, match="(damaged|cannot be read)"):
         landscape(copy, kind="path")
     shutil.rmtree(paths.path)
     shutil.rmtree(paths.checkpoints)
-    with pytest.raises(UserError, match="no path .--path_every. and no checkpoint"):
+    with pytest.raises(UserError, match="neither a path .--path_every. nor a check"):
         landscape(copy)
 
 

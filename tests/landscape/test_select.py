@@ -26,7 +26,7 @@ def test_cells(run):
 def test_cells_that_are_not_there(run, tmp_path):
     with pytest.raises(UserError, match="--norm=layer: the run has none, batch, group"):
         names(run.root, norm=("layer",))
-    with pytest.raises(UserError, match="--cell=digits: no cell begins so; .*tiny-"):
+    with pytest.raises(UserError, match="--cell=digits: no such cell; .*tiny-"):
         names(run.root, cell=("digits",))
     with pytest.raises(UserError, match="is not a run directory"):
         names(tmp_path)

@@ -121,7 +121,7 @@ def test_filters_change_what_is_drawn(opened):
     for label in ("1", "2"):
         seeds.get_by_label(label).uncheck()
     assert curves.count() == 0
-    assert "Nothing is chosen" in box.inner_text()
+    assert "Nothing is selected" in box.inner_text()
     seeds.get_by_label("1").check()
     assert curves.count() == 3
     assert box.locator("tbody td:nth-child(3)").first.inner_text() == "–"

@@ -126,7 +126,7 @@ def test_final_values(found):
 
 def test_the_ledger(found):
     words = found.words
-    assert "Of 3 claims of the sources 1 is supported, 1 is contradicted" in words
+    assert "Of 3 claims in the sources, 1 is supported, 1 is contradicted" in words
     assert "0.083 [0.071, 0.095] nats" in words and "94% interval" in words
     assert "not measured: a statistic" in words
     assert "three seeds of group norm" in words and "a note of C1.2" in words
@@ -227,7 +227,7 @@ def test_runs_of_every_kind(name, bare, tmp_path):
     assert read.faults == [] and not re.search(r"\b(nan|NaN|None)\b", read.words)
     unfinished = name in ("unfinished", "hardly begun")
     assert ("Unfinished." in read.words) == unfinished
-    assert ("No network has finished" in read.words) == unfinished
+    assert ("no network has finished training" in read.words) == unfinished
     if name == "one member":
         assert (
             "one seed, no interval" in read.words and "[" not in read.texts["table"][0]

@@ -185,7 +185,7 @@ def test_alternative_text(tmp_path):
         "Accuracy of a VGG. Data: 100 images of cifar10, vgg16, batches of 10. Shown: "
         "batch, none."
     )
-    assert f"Beside it: {PAPER}." in text and "range of 3 seeds" in text
+    assert f"Compared with: {PAPER}." in text and "range of 3 seeds" in text
     assert "Highest final test accuracy: batch 0.701, none 0.701." in text
 
 

@@ -1,1 +1,1 @@
-"""The forms of the convolution, timed beside each other over many shapes."""
+"""Times the forms of the convolution against each other for many shapes."""

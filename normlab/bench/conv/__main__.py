@@ -1,10 +1,10 @@
-"""Times the forms of the convolution inside a loop, as a training step has them.
+"""Times the forms of the convolution inside a loop, as in training.
 
     python -m normlab.bench.conv --batch_size=50 --members=1,4
 
-For each shape the output and both gradients, forms in turns, one loop on all cores.
-Which form a sweep takes is `normlab.members.over.choose_conv`; where that is "direct",
-thin kernels are left to patches all the same, but not here.
+For each shape, it times the output and both gradients. The forms alternate, and one
+loop uses all cores. `normlab.members.over.choose_conv` chooses the form for a sweep. In
+a sweep, "direct" still uses patches for thin kernels; this benchmark does not.
 """
 
 import dataclasses
@@ -25,21 +25,21 @@ from normlab.store.provenance import session
 from normlab.words import path_of
 
 PROGRAM = "normlab.bench.conv"
-# A form this slow at first is timed once, over one turn.
+# Forms this slow in the first run are timed once, with one turn of the loop.
 _SLOW_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class ConvConfig:
-    """What is timed."""
+    """The settings of the benchmark; each field is a flag."""
 
     form: tuple[str, ...] = flag(tuple(FORMS), f"Forms: {', '.join(FORMS)}.")
     shape: tuple[str, ...] = flag(("all",), "Shapes by name, or all.")
-    batch_size: int = flag(50, "Images a member.")
-    members: tuple[int, ...] = flag((1, 4), "Kernels at once, by vmap.")
-    repeats: int = flag(5, "Timed runs of each form, in turns.")
+    batch_size: int = flag(50, "Number of images per member.")
+    members: tuple[int, ...] = flag((1, 4), "Numbers of kernels, vmapped.")
+    repeats: int = flag(5, "Timed runs of each form, alternating.")
     turns: int = flag(10, "Turns of the loop in a timed run.")
-    out: str = flag("", "Write the numbers to this .json.")
+    out: str = flag("", "Write the results to this .json file.")
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "repeats", "turns"):

@@ -1,6 +1,6 @@
-"""What a user would pick instead of normlab, by name.
+"""The alternatives to normlab that are timed, by name.
 
-To add a peer: one file here with ``why_not`` and ``VARIANTS``, and one line in `PEERS`.
+To add a peer, add a file with ``why_not`` and ``VARIANTS``, and a line in `PEERS`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,9 +23,9 @@ class Peer(NamedTuple):
     """A peer in `PEERS`.
 
     Attributes:
-      why_not: why it cannot run here, in a few words; None where it can.
-      variants: name -> how to make it, for the ways a user could write it; the best
-        of them counts. The name is empty where there is one.
+      why_not: returns why the peer cannot run here, in a few words, or None.
+      variants: name -> makes the contender, for each way in which a user could write
+        it. The fastest counts. The name is "" if there is only one.
     """
 
     why_not: Callable[[], str | None]
@@ -43,7 +43,7 @@ PEERS: dict[str, Peer] = {
 
 
 def find_peers(names: Sequence[str]) -> dict[str, Peer]:
-    """The entries of `PEERS` called so; ``all`` and ``none`` stand alone.
+    """The entries of `PEERS` with the given names, or with ``all`` or ``none`` alone.
 
     Raises:
       UserError: a name is unknown.

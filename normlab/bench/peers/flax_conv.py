@@ -1,6 +1,6 @@
-"""A Flax script as its examples are: a jitted step a call, a learning rate at a time.
+"""A Flax script like Flax's examples: a jitted step, one learning rate at a time.
 
-``flax.linen.Conv`` is ``lax.conv`` here.
+``flax.linen.Conv`` uses ``lax.conv``.
 """
 
 from normlab.bench.contender import Contender
@@ -9,12 +9,12 @@ from normlab.bench.task import Task
 
 
 def why_not() -> str | None:
-    """Flax is what normlab itself is written in."""
+    """None: Flax is always installed, because normlab needs it."""
     return None
 
 
 def contender(task: Task) -> Contender:
-    """Every member alone, all of them by one compiled step."""
+    """Trains one member after another with the same compiled step."""
     starts = [initial_state(task, lr) for lr in task.learning_rates]
     return python_loop(task, make_step(task), starts)
 

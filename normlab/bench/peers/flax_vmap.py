@@ -1,7 +1,7 @@
 """The same Flax step, vmapped over the members: all learning rates in one call.
 
-``vmap`` over kernels turns ``lax.conv`` into a grouped convolution, which is what
-normlab's own convolution avoids.
+``vmap`` over kernels turns ``lax.conv`` into a grouped convolution. normlab's own
+convolution avoids this.
 """
 
 import jax
@@ -13,12 +13,12 @@ from normlab.bench.task import Task
 
 
 def why_not() -> str | None:
-    """Flax is what normlab itself is written in."""
+    """None: Flax is always installed, because normlab needs it."""
     return None
 
 
 def contender(task: Task) -> Contender:
-    """All members at once."""
+    """Trains all members at once."""
     states = [initial_state(task, lr) for lr in task.learning_rates]
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *states)
     step = jax.vmap(make_step(task), in_axes=(0, None, None, None))

@@ -11,21 +11,21 @@ __all__ = ["VARIANTS", "why_not"]
 
 
 def contender(task: Task, *, channels_last: bool) -> Contender:
-    """One learning rate at a time; the rate is a tensor, so nothing compiles twice.
+    """One learning rate at a time. The rate is a tensor, so nothing compiles twice.
 
-    The batch is gathered before the compiled part, whose CUDA graphs copy what they
-    are given: a batch, and not the dataset.
+    The batch is gathered before the compiled part, because CUDA graphs copy their
+    inputs. They then copy a batch, not the dataset.
 
-    On a GPU in the mode for small networks, ``reduce-overhead``, which replays CUDA
-    graphs. On a CPU the compiler writes C++, and needs a compiler of that.
+    On a GPU, this uses ``reduce-overhead``, the mode for small networks, which replays
+    CUDA graphs. On a CPU, torch.compile generates C++ and needs a C++ compiler.
     """
     import torch
 
     from normlab.bench.torch_task import Trainer, device, one_by_one, watch_memory
 
-    # It need not say what it leaves untraced.
+    # Silence messages about untraced code.
     logging.getLogger("torch._dynamo").setLevel(logging.ERROR)
-    torch.compiler.reset()  # the last task's programs count towards a limit
+    torch.compiler.reset()  # otherwise earlier tasks count towards a limit
     memory = watch_memory(task, channels_last)
     cuda = device().type == "cuda"
     lr = torch.tensor(0.0, device=device())

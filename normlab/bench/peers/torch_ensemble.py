@@ -1,7 +1,7 @@
 """PyTorch's own way to train many networks at once: ``vmap`` over stacked parameters.
 
-``torch.func`` (PyTorch's "model ensembling"): the gradient of one member, vmapped; then
-one Adam over what is stacked.
+It uses ``torch.func`` (PyTorch's "model ensembling"): the gradient of one member is
+vmapped, and one Adam updates the stacked parameters.
 """
 
 from normlab.bench.contender import Contender
@@ -31,8 +31,8 @@ def contender(task: Task) -> Contender:
     start = {name: value.detach() for name, value in start.items()}
     params = {name: value.clone() for name, value in start.items()}
     first_buffers = {name: value.clone() for name, value in buffers.items()}
-    # torch.optim.Adam takes one learning rate. So it moves zeros, at a rate of 1, and
-    # each member then goes its own rate times that way: the same update.
+    # torch.optim.Adam takes only one learning rate. It therefore updates tensors of
+    # zeros with a rate of 1, and each member adds the result times its own rate.
     moves = {name: torch.zeros_like(value) for name, value in params.items()}
     adam = torch.optim.Adam(moves.values(), lr=1.0, fused=True)
     rates_M = torch.tensor(task.learning_rates, device=images.device)
@@ -60,7 +60,7 @@ def contender(task: Task) -> Contender:
         )
         buffers.update(updated)
         for name, move in moves.items():
-            # Fused Adam reads memory in order, and a convolution may leave its own.
+            # Fused Adam needs contiguous memory, which convolutions may not return.
             move.grad = grads[name].contiguous()
             move.zero_()
         adam.step()

@@ -1,4 +1,4 @@
-"""PyTorch without Python's time: a training step captured as one CUDA graph."""
+"""PyTorch without Python overhead: a training step captured as one CUDA graph."""
 
 import time
 from functools import partial
@@ -9,7 +9,7 @@ from normlab.bench.torch_here import no_cuda as why_not
 
 __all__ = ["VARIANTS", "why_not"]
 
-# Before a capture cuDNN must have chosen its algorithms, and Adam made its state.
+# Before a capture, cuDNN must have selected algorithms and Adam must have its state.
 _BEFORE_CAPTURE = 3
 
 

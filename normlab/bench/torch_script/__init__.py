@@ -1,1 +1,1 @@
-"""The experiment as a PyTorch script: one file, one learning rate after another."""
+"""The experiment as a PyTorch script, with one learning rate after another."""

@@ -2,9 +2,9 @@
 
     python -m normlab.bench.torch_script --dataset=digits --lr=1e-3,1e-2 --out=folder
 
-What a user would write without normlab: images standardised once, channels last, Adam,
-an evaluation after every epoch, ``metrics.csv`` and a checkpoint a learning rate. It
-imports no JAX. It is what ``python -m normlab.bench.whole`` compares with.
+This is what a user would write without normlab: images standardised once, channels
+last, Adam, an evaluation after every epoch, ``metrics.csv``, and a checkpoint per
+learning rate. It does not import JAX. ``python -m normlab.bench.whole`` times it.
 """
 
 from absl import flags

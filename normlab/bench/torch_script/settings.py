@@ -1,4 +1,4 @@
-"""What the PyTorch script is asked to do: one flag a field."""
+"""The settings of the PyTorch script; each field is a flag."""
 
 import math
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ NORMS = ("none", "batch", "group")
 
 @dataclass(frozen=True)
 class ScriptConfig:
-    """One experiment: some learning rates of one seed."""
+    """One experiment: several learning rates with one seed."""
 
     dataset: str = flag("cifar10", "The dataset to train on; it must be prepared.")
     data_dir: str = flag("", "Where datasets live; else NORMLAB_DATA_DIR.")
     norm: str = flag("batch", f"The norm: {', '.join(NORMS)} (4 groups).")
-    batch_size: int = flag(50, "Images a step.")
+    batch_size: int = flag(50, "Number of images per step.")
     lr: tuple[float, ...] = flag((1e-3,), "Learning rates, one after another.")
-    epochs: int = flag(2, "Length of training.")
-    device: str = flag("auto", "cpu, cuda, or auto: CUDA where PyTorch sees it.")
-    seed: int = flag(0, "Of the initial parameters and of the order of images.")
+    epochs: int = flag(2, "Number of epochs.")
+    device: str = flag("auto", "cpu, cuda, or auto: CUDA if PyTorch finds it.")
+    seed: int = flag(0, "Seed of the initial parameters and the order of images.")
     out: str = flag("torch_run", "The folder for metrics.csv and the checkpoints.")
 
     def __post_init__(self) -> None:

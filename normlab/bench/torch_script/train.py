@@ -13,7 +13,7 @@ from normlab.bench.torch_network import TorchNetwork, initialise, place
 from normlab.bench.torch_script.settings import ScriptConfig
 from normlab.data import Dataset
 
-_TRAIN_EVALUATED = 10000  # training images of an evaluation
+_TRAIN_EVALUATED = 10000  # number of training images in an evaluation
 _EVALUATION_BATCH = 500
 COLUMNS: tuple[str, ...] = (
     "lr",
@@ -34,7 +34,7 @@ class Split(NamedTuple):
 
 
 def load_splits(dataset: Dataset, device: torch.device) -> tuple[Split, Split]:
-    """The training and the test images, standardised by the first, on the device."""
+    """Training and test images on the device, standardised by the training images."""
     train_x = np.asarray(dataset.train_x, np.float32)
     mean = train_x.mean((0, 1, 2), dtype=np.float64).astype(np.float32)
     std = train_x.std((0, 1, 2), dtype=np.float64).astype(np.float32)
@@ -42,7 +42,7 @@ def load_splits(dataset: Dataset, device: torch.device) -> tuple[Split, Split]:
     def split(images_NHWC: np.ndarray, labels_N: np.ndarray) -> Split:
         images = torch.from_numpy((images_NHWC.astype(np.float32) - mean) / std)
         labels = torch.from_numpy(labels_N.astype(np.int64))
-        # NHWC in memory under the shape NCHW is what channels last means.
+        # Channels last: the shape is NCHW, the memory layout NHWC.
         return Split(images.permute(0, 3, 1, 2).to(device), labels.to(device))
 
     return split(train_x, dataset.train_y), split(dataset.test_x, dataset.test_y)
@@ -50,7 +50,7 @@ def load_splits(dataset: Dataset, device: torch.device) -> tuple[Split, Split]:
 
 @torch.no_grad()
 def evaluate(network: TorchNetwork, split: Split) -> tuple[float, float]:
-    """(mean cross-entropy in nats, accuracy), by running averages."""
+    """(mean cross-entropy in nats, accuracy), with running averages."""
     network.eval()
     loss = right = 0.0
     for x, y in zip(
@@ -68,7 +68,7 @@ def evaluate(network: TorchNetwork, split: Split) -> tuple[float, float]:
 def train_one(
     network: TorchNetwork, train: Split, test: Split, config: ScriptConfig, lr: float
 ) -> tuple[list[dict[str, float]], dict]:
-    """(a row of `COLUMNS` an epoch, a checkpoint)."""
+    """Returns (rows of `COLUMNS`, one per epoch; a checkpoint)."""
     optimizer = torch.optim.Adam(network.parameters(), lr=lr)
     seen = Split(train.images[:_TRAIN_EVALUATED], train.labels[:_TRAIN_EVALUATED])
     rows = []
@@ -96,7 +96,7 @@ def train_one(
 
 
 def train_all(config: ScriptConfig, dataset: Dataset, out: Path) -> None:
-    """Every learning rate, from the same initial parameters, on the same order."""
+    """Trains all learning rates from the same parameters, with the same batch order."""
     name = config.device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,1 +1,1 @@
-"""Two complete commands, timed from their start to their end, in turns."""
+"""Times two complete commands from start to end, alternating between them."""

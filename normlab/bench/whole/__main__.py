@@ -1,9 +1,10 @@
-"""Times a whole sweep beside a PyTorch script of the same experiment, in turns.
+"""Times a whole sweep against a PyTorch script for the same experiment.
 
     python -m normlab.bench.whole --flagfile=experiments/bench_whole.flags
 
-Each is one command, from Python's start to its end: imports, compilation, training,
-evaluation after every epoch, metrics and checkpoints on disk (and normlab's figures).
+The commands alternate. Each time includes everything from Python's start to its end:
+imports, compilation, training, evaluation after every epoch, writing metrics and
+checkpoints, and normlab's figures.
 """
 
 import dataclasses
@@ -39,7 +40,7 @@ def _times(results: Mapping[str, Result]) -> list[str]:
 
 
 def _ratio(results: Mapping[str, Result]) -> float:
-    """normlab's median to the script's: below 1 normlab is faster."""
+    """normlab's median divided by the script's; below 1, normlab is faster."""
     mine, script = (statistics.median(r.seconds) for r in results.values())
     return mine / script
 
@@ -56,12 +57,12 @@ def main(values: flags.FlagValues) -> int:
     config = read(WholeConfig, values)
     if reason := no_torch():
         raise UserError(reason)
-    data.load(config.dataset, data.data_dir(config.data_dir or None))  # is it there?
+    data.load(config.dataset, data.data_dir(config.data_dir or None))  # fail early
     os.environ[KEEP_SMALL] = "false"
     find_devices()
     stamp = {"config": dataclasses.asdict(config), **session()}
     stamp |= {"torch": torch_version(), "machine": machine_name()}
-    if config.out:  # first: a folder that cannot be written costs no race
+    if config.out:  # check first whether the folder can be written
         write_json(path_of(config.out), {**stamp, "results": {}})
     print(
         f"{config.dataset}, norm {config.norm}, batch {config.batch_size}, "

@@ -1,4 +1,4 @@
-"""The two commands: what they are, how long they take, and what they learn."""
+"""The two commands of the comparison, their times, and their final accuracies."""
 
 import os
 import subprocess
@@ -18,25 +18,25 @@ from normlab.errors import UserError
 from normlab.settings import flag
 from normlab.store import load
 
-# Told to the process that only times: JAX must not take the GPU's memory for it.
+# For the timing process: JAX must not reserve the GPU's memory there.
 KEEP_SMALL = "XLA_PYTHON_CLIENT_PREALLOCATE"
 
 
 @dataclass(frozen=True)
 class WholeConfig:
-    """The experiment that both commands do."""
+    """The experiment that both commands run."""
 
     dataset: str = flag("cifar10", "The dataset to train on; it must be prepared.")
     data_dir: str = flag("", "Where datasets live; else NORMLAB_DATA_DIR.")
     norm: str = flag("batch", "The norm: none, batch or group (4 groups).")
-    batch_size: int = flag(50, "Images a step.")
-    members: int = flag(8, "Learning rates, 1e-4 to 1e-2, of one seed.")
-    epochs: int = flag(2, "Length of training; each ends with an evaluation.")
-    repeats: int = flag(3, "Runs of each command, in turns.")
+    batch_size: int = flag(50, "Number of images per step.")
+    members: int = flag(8, "Number of learning rates from 1e-4 to 1e-2, for one seed.")
+    epochs: int = flag(2, "Number of epochs; each ends with an evaluation.")
+    repeats: int = flag(3, "Runs of each command, alternating.")
     compilation_cache: str = flag(
-        "none", "normlab's; none compiles anew in every run, as a first run would."
+        "none", "normlab's cache; none compiles in every run, like a first run."
     )
-    out: str = flag("", "Write the numbers to this .json.")
+    out: str = flag("", "Write the results to this .json file.")
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "members", "epochs", "repeats"):
@@ -45,17 +45,17 @@ class WholeConfig:
 
     @property
     def learning_rates(self) -> list[float]:
-        """One a member; of three digits, so that they survive a command line."""
+        """The learning rates, one per member, with three digits for commands."""
         return [float(f"{lr:.3g}") for lr in np.logspace(-4, -2, self.members)]
 
 
 @dataclass(frozen=True)
 class Racer:
-    """A command that trains, and how to read what it found.
+    """A command that trains, and how to read its results.
 
     Attributes:
-      command: ``command(out)``: the words, with ``out`` as its folder.
-      accuracies: ``accuracies(out)``: final test accuracy by learning rate.
+      command: ``command(out)`` returns the words of a command that writes to ``out``.
+      accuracies: ``accuracies(out)`` returns final test accuracies by learning rate.
     """
 
     command: Callable[[Path], list[str]]
@@ -63,7 +63,7 @@ class Racer:
 
 
 def racers(config: WholeConfig) -> dict[str, Racer]:
-    """normlab's sweep, and a PyTorch script of the same experiment."""
+    """normlab's sweep, and a PyTorch script for the same experiment."""
     rates = ",".join(f"{lr:g}" for lr in config.learning_rates)
     common = [
         f"--dataset={config.dataset}",
@@ -79,7 +79,7 @@ def racers(config: WholeConfig) -> dict[str, Racer]:
     def sweep(out: Path) -> list[str]:
         return ["normlab.sweep", *common, *sweep_flags, f"--out={out}"]
 
-    # The kind of device that the sweep will be on.
+    # The same kind of device as the sweep.
     device = "cpu" if jax.devices()[0].platform == "cpu" else "cuda"
 
     def script(out: Path) -> list[str]:
@@ -103,7 +103,7 @@ def _script_accuracies(out: Path) -> dict[float, float]:
 
 
 def _by_rate(final: pd.DataFrame) -> dict[float, float]:
-    """Keyed by the rate as it was written: the store's are float32."""
+    """Keyed by the rates of the command line, because the store's rates are float32."""
     return {
         float(f"{lr:.3g}"): float(accuracy)
         for lr, accuracy in zip(final["lr"], final["test_accuracy"], strict=True)
@@ -112,7 +112,7 @@ def _by_rate(final: pd.DataFrame) -> dict[float, float]:
 
 @dataclass(frozen=True)
 class Result:
-    """Of one racer: seconds of every run, and the last run's final accuracies."""
+    """One command's seconds for every run, and the final accuracies of the last run."""
 
     seconds: list[float]
     accuracies: dict[float, float]
@@ -121,13 +121,14 @@ class Result:
 def race(
     racers: dict[str, Racer], repeats: int, say: Callable[[str], None]
 ) -> dict[str, Result]:
-    """Runs every command ``repeats`` times, in turns, each into a fresh folder.
+    """Runs all commands ``repeats`` times, alternating, each with a new folder.
 
     Args:
-      say: is told of every run that ended, in one line.
+      config: the experiment and the number of repeats.
+      say: called with one line after every run.
 
     Raises:
-      UserError: a command failed; the message has its last words.
+      UserError: a command failed; the message contains its last line of output.
     """
     seconds: dict[str, list[float]] = {name: [] for name in racers}
     accuracies: dict[str, dict[float, float]] = {}
@@ -142,7 +143,7 @@ def race(
 
 
 def timed_command(words: Sequence[str]) -> float:
-    """Seconds that ``python -m`` these words takes, Python's own start included."""
+    """Seconds for ``python -m`` with these words, including Python's start."""
     env = {k: v for k, v in os.environ.items() if k != KEEP_SMALL}
     start = time.perf_counter()
     done = subprocess.run(
@@ -155,6 +156,6 @@ def timed_command(words: Sequence[str]) -> float:
     )
     seconds = time.perf_counter() - start
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
         raise UserError(f"{words[0]} ended with status {done.returncode}: {last}")
     return seconds

@@ -1,9 +1,8 @@
-"""Curves of published figures, to be drawn beside a run's own.
+"""Curves of published figures, for comparison with runs.
 
-``santurkar/`` holds what was recovered from the vector paths of the figures in arXiv
-1805.11604v3 (Santurkar et al. 2018, "How Does Batch Normalization Help
-Optimization?"); its README says how to read the files. To add a curve: a CSV file
-there, and a line in `CURVES`.
+``santurkar/`` contains curves recovered from the vector graphics of arXiv 1805.11604v3
+(Santurkar et al. 2018, "How Does Batch Normalization Help Optimization?"). Its README
+explains the files. To add a curve, add a CSV file there and a line in `CURVES`.
 """
 
 import functools
@@ -17,20 +16,20 @@ from normlab.data.tasks import REGRESSIONS
 
 _FOLDER = Path(__file__).with_name("santurkar")
 _PERCENT = 100.0
-# How the paper's networks are trained.
+# The optimizer of the paper's networks.
 _PLAIN = {"optimizer": "sgd", "momentum": 0.0}
 
 
 class Curve(NamedTuple):
-    """What a published curve is of.
+    """The experiment behind a published curve.
 
     Attributes:
       figure: the number of its figure in the paper.
-      datasets: as normlab calls them; more than one where the paper does not say.
-      model: the beginning of normlab's name of it; the paper's own VGG is not stated.
-      label: the norm, as `normlab.cell.norm_label` calls it.
+      datasets: normlab's names; several if the paper does not specify the dataset.
+      model: the start of normlab's name. The paper does not specify its VGG.
+      label: the norm, as named by `normlab.cell.norm_label`.
       lr: the learning rate.
-      every: steps between two points.
+      every: the number of steps between two points.
     """
 
     figure: str
@@ -92,13 +91,13 @@ CURVES: dict[str, Curve] = {
 
 @functools.cache
 def read(name: str) -> pd.DataFrame:
-    """A curve of `CURVES`.
+    """Reads a curve of `CURVES`.
 
     Returns:
-      ``step``, rounded to the paper's grid, and ``low`` and ``high``, the edges of a
-      band, which are equal where the figure has a line. Accuracies are fractions. Of
-      Figure 11a instead ``order`` of the lines, 0 the earliest, ``eta`` and
-      ``difference``.
+      A table with ``step`` (rounded to the paper's grid), ``low`` and ``high`` (the
+      edges of a band; equal if the figure has a line). Accuracies are fractions. The
+      table for Figure 11a has ``order`` (of the lines; 0 is the earliest), ``eta`` and
+      ``difference`` instead.
     """
     table = pd.read_csv(_FOLDER / f"{name}.csv")
     if CURVES[name].figure == "11a":
@@ -114,18 +113,21 @@ def read(name: str) -> pd.DataFrame:
 
 
 def beside(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
-    """The curves of a published figure that a run has a counterpart of.
+    """The curves of a published figure that match cells of a run.
+
+    A cell matches if it has the same dataset, kind of model, norm and learning rate,
+    and uses SGD without momentum. The batch size (128 in the paper, 1000 for the linear
+    network) may differ, because the caption shows it.
 
     Args:
-      frame: of a run, with the columns of `normlab.figures.tables.with_names`.
-      figure: the paper's number.
+      frame: the table of a run, with the columns of
+        `normlab.figures.tables.with_names`.
+      figure: the number of the figure in the paper.
 
     Returns:
-      The rows of `read`, with the ``setting`` and the ``point`` of the counterpart: the
-      same dataset, kind of model, norm and learning rate, by descent without momentum.
-      Its batch size, which is 128 in the paper and 1000 of the linear network, is left
-      to the caption. A curve ends with the first of its steps that the run has not
-      passed: all of 15000 would leave a short run a fraction of the axis.
+      The rows of `read`, with the ``setting`` and ``point`` of the matching cell.
+      Curves end at their first step that is not before the run's end. Otherwise 15000
+      published steps would compress a short run.
     """
     known = ["setting", "point", "dataset", "model", "label", "lr"]
     columns = [*known, *(name for name in _PLAIN if name in frame)]
@@ -142,7 +144,7 @@ def beside(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
 
 
 def _until(curves: pd.DataFrame, step: int) -> pd.DataFrame:
-    """Curves to their first point at ``step`` or later."""
+    """The curves up to their first point at or after ``step``."""
     reached = curves["step"][curves["step"] >= step].min()
     return curves if np.isnan(reached) else curves[curves["step"] <= reached]
 

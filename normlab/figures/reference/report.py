@@ -1,6 +1,6 @@
-"""The curves of the report, a mean an epoch.
+"""The curves of the report, as means over epochs.
 
-``report_curves/`` holds what was read off its plots; the README there says how.
+``report_curves/`` contains the values read off its plots; its README explains them.
 """
 
 import functools
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pandas as pd
 
 _FILE = Path(__file__).with_name("report_curves") / "epoch_means.csv"
-# Behind the legends of nearly all plots, whose lines were read as the curve's.
+# In nearly all plots, the legend hides these epochs, and its lines were misread.
 _HIDDEN = (17, 18)
 _LEAST_COLUMNS = 5
 
@@ -19,7 +19,7 @@ class Experiment(NamedTuple):
     """One of the report's comparisons with a network without a norm.
 
     Attributes:
-      label: the norm, as `normlab.cell.norm_label` calls it.
+      label: the norm, as named by `normlab.cell.norm_label`.
     """
 
     label: str
@@ -63,12 +63,12 @@ def last_epoch(experiment: str, metric: str, curve: str) -> float:
 
 
 def curves(experiment: str) -> pd.DataFrame:
-    """The curves of an experiment as far as they could be read.
+    """The legible parts of an experiment's curves.
 
     Returns:
-      A row a (``metric``, ``label``, ``epoch``) with its ``value``: the mean over an
-      epoch, and ``epoch`` the middle of it, 0.5 to 19.5. Epochs 17 and 18 and what
-      hardly showed are left out.
+      One row per (``metric``, ``label``, ``epoch``). ``value`` is the mean over an
+      epoch, and ``epoch`` the middle of it, from 0.5 to 19.5. Epochs 17 and 18 and
+      hardly visible parts are left out.
     """
     table = read()
     legible = ~table["epoch"].isin(_HIDDEN) & table["columns"].ge(_LEAST_COLUMNS)

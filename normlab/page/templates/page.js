@@ -1,6 +1,6 @@
 "use strict";
 
-// Line patterns tell what a colour does not.
+// Line patterns distinguish lines that colour alone does not.
 const DASHES = ["", "7 4", "2 3", "9 3 2 3"];
 const EDGES = { left: 62, right: 14, top: 12, bottom: 42 };
 const MOST_LINES = 24, MOST_TOLD = 8;
@@ -19,7 +19,7 @@ function svg(tag, attributes = {}, ...children) {
   return element;
 }
 
-// The median and its interval from order statistics, as normlab.statistics.intervals has it.
+// The median and its interval from order statistics, as in normlab.statistics.intervals.
 function medianInterval(values) {
   const x = values.filter((v) => v !== null).sort((a, b) => a - b);
   const n = x.length;
@@ -81,7 +81,7 @@ class Explorer {
     this.tip = html("div", { class: "tip", "aria-hidden": "true" });
     this.tip.hidden = true;
     const frame = html("div", { class: "plot" }, this.plot, this.tip);
-    this.slider = html("input", { type: "range", min: 0, value: 0, "aria-label": `Epoch at which the curves of ${this.name} are read` });
+    this.slider = html("input", { type: "range", min: 0, value: 0, "aria-label": `Epoch for the table of values of ${this.name}` });
     this.where = html("output");
     this.body = html("tbody");
     this.caption = html("caption");
@@ -95,7 +95,7 @@ class Explorer {
       this.plot.addEventListener(kind, (event) => this.hover(event));
     this.plot.addEventListener("pointerleave", () => { this.tip.hidden = true; });
     root.hidden = false;
-    // Drawn for the width it has, so that its words are as large as the page's.
+    // Drawn at its actual width, so that its text is as large as the page's.
     new ResizeObserver(() => {
       if (frame.clientWidth !== this.width) this.draw();
     }).observe(frame);
@@ -133,7 +133,7 @@ class Explorer {
     this.root.append(box);
   }
 
-  // One line for every place on the axes but the seed's, which comes last.
+  // One line for every combination of values on the axes, except on the seed's axis (the last).
   lines(metric) {
     const seeds = this.data.axes.length - 1, groups = new Map();
     for (const member of this.data.members) {
@@ -178,11 +178,11 @@ class Explorer {
     this.readings = [];
     const note = all.length > MOST_LINES ? ` ${MOST_LINES} of ${all.length} curves are shown.` : "";
     if (!this.shown.length) {
-      this.plot.setAttribute("aria-label", `${metric.name}: nothing is chosen`);
-      this.plot.append(svg("text", { x: this.width / 2, y: this.height / 2, "text-anchor": "middle" }, "Nothing is chosen: tick a value in every filter."));
+      this.plot.setAttribute("aria-label", `${metric.name}: nothing is selected`);
+      this.plot.append(svg("text", { x: this.width / 2, y: this.height / 2, "text-anchor": "middle" }, "Nothing is selected. Select a value in every filter."));
       this.slider.disabled = true;
       this.where.textContent = "";
-      this.caption.textContent = "Nothing is chosen.";
+      this.caption.textContent = "Nothing is selected.";
       return;
     }
     this.scales(metric, log);
@@ -198,7 +198,7 @@ class Explorer {
     this.slider.value = Math.round(old * (this.xs.length - 1));
     const fixed = this.data.axes.slice(1, -1).filter((axis, i) => this.chosen[i + 1].size === 1)
       .map((axis) => `, ${axis.name} ${axis.values[[...this.chosen[this.data.axes.indexOf(axis)]][0]]}`).join("");
-    this.caption.replaceChildren(html("span", {}, `${metric.name}${fixed}: median over the chosen seeds and its interval.${note}`));
+    this.caption.replaceChildren(html("span", {}, `${metric.name}${fixed}: median over the selected seeds, with its interval.${note}`));
     for (const line of this.shown) this.row(line);
     this.read();
   }
@@ -212,7 +212,7 @@ class Explorer {
     if (log) values = values.filter((value) => value > 0);
     let low = Math.min(...values), high = Math.max(...values);
     if (metric.loss && !log) {
-      // What diverges cannot flatten the others.
+      // Diverging curves must not flatten the others.
       const firsts = this.shown.map((line) => line.points[0].median).sort((a, b) => a - b);
       high = Math.min(high, 2 * firsts[firsts.length >> 1] || high);
       low = Math.min(0, low);
@@ -301,7 +301,7 @@ function nearest(items, distance) {
 
 for (const root of document.querySelectorAll(".explore")) new Explorer(root);
 
-// Only what overflows is a stop of the keyboard.
+// Only boxes that overflow can be focused with the keyboard.
 function stops() {
   for (const box of document.querySelectorAll(".scroll")) {
     const wide = box.scrollWidth > box.clientWidth;
