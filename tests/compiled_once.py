@@ -1,15 +1,36 @@
-"""Programs compiled once, through the cache that a run uses too."""
+"""Programs built, traced and compiled once, however many tests run them."""
 
 import contextlib
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest import mock
 
 import jax
 from jax.experimental.compilation_cache import compilation_cache
 
+from normlab.analysis import measure
+from normlab.landscape import compute
+from normlab.members.over import OverMembers, debugging
+from normlab.models import CONVS, INITS, MODELS
+from normlab.norms import NORMS
+from normlab.sweep import plan
+from normlab.train import program
+from tests import tiny
+
+# What is kept, by what it was made from; for as long as the process lives.
+_BUILT: dict[Any, Any] = {}
+_COMPILED: dict[Any, tuple[Any, float, Callable]] = {}
+
 
 @contextlib.contextmanager
 def compiled_once(folder: str) -> Iterator[None]:
-    """While it lasts, JAX keeps every compiled program in ``folder``."""
+    """While it lasts, what was compiled is not compiled again.
+
+    JAX keeps every compiled program in ``folder``, through the cache that a run uses
+    too. And the functions of one cell and dataset are built once, so that a program
+    of theirs is not even traced again.
+    """
     names = {
         "jax_compilation_cache_dir": folder,
         "jax_persistent_cache_min_compile_time_secs": 0.0,
@@ -18,7 +39,84 @@ def compiled_once(folder: str) -> Iterator[None]:
     for name, value in names.items():
         jax.config.update(name, value)
     compilation_cache.reset_cache()
-    yield
+    with contextlib.ExitStack() as stack:
+        build = _once(program.build_program)
+        for user in (plan, compute, tiny):
+            stack.enter_context(mock.patch.object(user, "build_program", build))
+        build = _once(program.build_measure)
+        stack.enter_context(mock.patch.object(measure, "build_measure", build))
+        compile_ = _shared(OverMembers._compile)
+        stack.enter_context(mock.patch.object(OverMembers, "_compile", compile_))
+        yield
     for name, value in old.items():
         jax.config.update(name, value)
     compilation_cache.reset_cache()
+
+
+def _once(build: Callable) -> Callable:
+    """``build``, which returns what it did for an equal cell, dataset and the rest."""
+
+    def built(config, dataset, *args, conv: str = "patches"):
+        arrays = program.data_arrays(dataset).values()
+        content = (hashlib.sha1(x.tobytes() + str(x.shape).encode()) for x in arrays)
+        entries = (
+            (MODELS, config.model),
+            (INITS, config.init),
+            (NORMS, config.norm),
+            (CONVS, conv),
+        )
+        key = (
+            build.__name__,
+            config,
+            dataset.name,
+            *(one.hexdigest() for one in content),
+            str(args),
+            *(id(known.get(name)) for known, name in entries),
+        )
+        if _watched():
+            return build(config, dataset, *args, conv=conv)
+        if key not in _BUILT:
+            _BUILT[key] = (
+                build(config, dataset, *args, conv=conv),
+                [known.get(name) for known, name in entries],  # so that ids stay theirs
+            )
+        return _BUILT[key][0]
+
+    return built
+
+
+def _shared(compile_: Callable) -> Callable:
+    """``OverMembers._compile``, by which equal ones come to the same program."""
+
+    def compiled(over: OverMembers, args) -> Any:
+        if over.compiled is None and not _watched():
+            place: Any = over._placement
+            config: Any = jax.config
+            key = (
+                id(over._function),
+                over._mapped,
+                over._execution,
+                over._donate,
+                place and place._mesh,
+                jax.tree.structure(args),
+                *map(_kind, jax.tree.leaves(args)),
+                config.jax_enable_x64,
+            )
+            if key not in _COMPILED:
+                found = compile_(over, args)
+                _COMPILED[key] = found, over.compile_seconds, over._function
+            over.compiled, over.compile_seconds, _ = _COMPILED[key]
+        return compile_(over, args)
+
+    return compiled
+
+
+def _watched() -> bool:
+    """Whether JAX is told to look at how a program is traced or what it computes."""
+    config: Any = jax.config
+    return debugging() or config.jax_check_tracer_leaks
+
+
+def _kind(leaf: Any) -> tuple:
+    weak = getattr(leaf, "weak_type", False)
+    return leaf.shape, leaf.dtype, weak, getattr(leaf, "sharding", None)

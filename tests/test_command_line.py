@@ -1,12 +1,17 @@
 """``python -m normlab.sweep``: every mistake is one line, and a plan writes nothing."""
 
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib
 import pytest
+
+from normlab.sweep import __main__ as command
+from normlab.sweep.engines.inline import Inline
+from tests.called import called
+from tests.forked import Job, forked
 
 TINY = (
     "--dataset=digits",
@@ -60,69 +65,29 @@ PLANS: dict[str, list[str]] = {
 }
 
 
-# A start costs seconds, nearly all of them imports. This imports once, and runs each
-# command in a fork: main starts as it would in a process of its own.
-MANY = """
-import json, os, runpy, sys, traceback, warnings
+IMPORTS = """
 import jax, matplotlib.figure
 import normlab.figures, normlab.flags, normlab.sweep.execute
-warnings.simplefilter("ignore")  # of jax, that forks are unsafe once it has threads
-
-for name, words in json.load(sys.stdin).items():
-    child = os.fork()
-    if not child:
-        for number, kind in ((1, "out"), (2, "err")):
-            file = os.open(f"{sys.argv[1]}/{name}.{kind}", os.O_WRONLY | os.O_CREAT)
-            os.dup2(file, number)
-        sys.argv[1:] = words
-        warnings.resetwarnings()
-        try:
-            runpy.run_module("normlab.sweep", run_name="__main__", alter_sys=True)
-        except SystemExit as stop:
-            status = stop.code or 0
-        except BaseException:
-            traceback.print_exc()
-            status = 1
-        sys.stdout.flush()
-        os._exit(status)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    with open(f"{sys.argv[1]}/{name}.status", "w") as file:
-        file.write(str(status))
 """
+SWEEP = ("-m", "normlab.sweep")
 
 
-def call_many(
-    folder: Path, commands: dict[str, list[str]], results: Path
-) -> dict[str, subprocess.CompletedProcess[str]]:
-    run = [sys.executable, "-c", MANY, str(results)]
-    python(folder, run, check=True, input=json.dumps(commands))
-    found = {}
-    for name, words in commands.items():
-        status, out, err = (
-            (results / f"{name}.{kind}").read_text()
-            for kind in ("status", "out", "err")
-        )
-        found[name] = subprocess.CompletedProcess(words, int(status), out, err)
-    return found
+def environment(folder: Path) -> dict[str, str]:
+    variables = {**os.environ, "JAX_PLATFORMS": "cpu", "MPLBACKEND": "Agg"}
+    variables.pop("NORMLAB_DATA_DIR", None)
+    # A home of its own: whether it is written to can be seen.
+    home = {"HOME": str(folder), "XDG_CACHE_HOME": str(folder / "cache")}
+    return variables | home | {"MPLCONFIGDIR": matplotlib.get_cachedir()}
 
 
 def call(folder: Path, words: list[str]) -> subprocess.CompletedProcess[str]:
-    return python(folder, [sys.executable, "-m", "normlab.sweep", *words])
-
-
-def python(folder: Path, command: list[str], **options):
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "MPLBACKEND": "Agg"}
-    environment.pop("NORMLAB_DATA_DIR", None)
-    # A home of its own: whether it is written to can be seen.
-    environment |= {"HOME": str(folder), "XDG_CACHE_HOME": str(folder / "cache")}
     return subprocess.run(
-        command,
+        [sys.executable, *SWEEP, *words],
         cwd=folder,
-        env=environment,
+        env=environment(folder),
         capture_output=True,
         text=True,
         timeout=600,
-        **options,
     )
 
 
@@ -136,8 +101,12 @@ def contents(folder: Path) -> dict[str, bytes | None]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("commands")
-    done = call(folder, [*TINY, "--out=taken"])
-    assert done.returncode == 0, done.stderr
+    with pytest.MonkeyPatch.context() as patch:  # a run that has not trained yet
+        patch.chdir(folder)
+        patch.setattr(Inline, "run", lambda engine, paths: [])
+        words = [*TINY, "--out=taken"]
+        assert called(command.main, command.flag_values(), words) == 0
+    assert (folder / "taken" / "sweep.json").exists()
     (folder / "a file").write_text("mine")
     (folder / "foreign").mkdir()
     (folder / "foreign" / "thesis.tex").write_text("mine")
@@ -153,9 +122,10 @@ def before(folder) -> dict[str, bytes | None]:
 def results(
     folder, before, tmp_path_factory
 ) -> dict[str, subprocess.CompletedProcess[str]]:
-    commands = {name: [*TINY, *words] for name, (words, _) in MISTAKES.items()}
-    commands |= {name: [*TINY, *words] for name, words in PLANS.items()}
-    return call_many(folder, commands, tmp_path_factory.mktemp("results"))
+    words = {name: words for name, (words, _) in MISTAKES.items()} | PLANS
+    jobs = {name: Job([*SWEEP, *TINY, *own]) for name, own in words.items()}
+    results = tmp_path_factory.mktemp("results")
+    return forked(IMPORTS, jobs, results, folder, environment(folder))
 
 
 @pytest.mark.parametrize("name", MISTAKES)
@@ -169,9 +139,8 @@ def test_a_mistake_is_one_line_and_status_1(name, results):
         assert word in done.stderr
 
 
-@pytest.mark.parametrize("name", ["misspelt flag", "batch"])
-def test_a_process_of_its_own_says_the_same(name, folder, results):
-    done, same = call(folder, [*TINY, *MISTAKES[name][0]]), results[name]
+def test_a_process_of_its_own_says_the_same(folder, results):
+    done, same = call(folder, [*TINY, *MISTAKES["batch"][0]]), results["batch"]
     assert (done.returncode, done.stdout, done.stderr) == (
         same.returncode,
         same.stdout,

@@ -10,16 +10,13 @@ import pytest
 
 from normlab.analysis.measure import measure_cell, measure_run
 from normlab.analysis.settings import AnalysisOptions
-from normlab.config import SweepConfig
 from normlab.errors import UserError
-from normlab.flags import write
 from normlab.members.over import OverMembers
-from normlab.run_options import RunOptions
-from normlab.store.layout import CellPaths, RunPaths
+from normlab.store.layout import CellPaths
 from normlab.store.quantities import measured_names, read_quantity
-from normlab.store.run import open_run
 from normlab.sweep.execute import run_cell
 from tests import tiny
+from tests.landscape import made
 from tests.sweep.test_probes import CELL, NAMES, OPTIONS, PLAN
 
 
@@ -73,7 +70,7 @@ def test_what_a_probe_had_found(run, copy):
 
 
 def test_members_in_chunks_and_fewer_points(run, copy):
-    measure_cell(copy, options("gradient_norm", every=8, member_chunk="3"), {}, silent)
+    measure_cell(copy, options("gradient_norm", every=8, member_chunk="2"), {}, silent)
     shutil.rmtree(copy.probes)
     found = table(copy, "gradient_norm")
     assert found["step"].unique().tolist() == [0, 8, 11]
@@ -92,11 +89,14 @@ def test_other_settings_than_the_runs(copy):
 
 def test_a_later_measurement_counts_where_both_are(run, copy):
     measure_cell(
-        copy, options("effective_smoothness", every=8), {"probe_etas": (3.0,)}, silent
+        copy,
+        options("effective_smoothness", every=8),
+        {"probe_etas": (0.125, 1.0)},
+        silent,
     )
     etas = table(copy, "effective_smoothness").groupby("step")["eta"].agg(set)
     assert etas[4] == {0.5, 1.0, 2.0, 4.0}
-    assert etas[0] == etas[8] == {3.0}
+    assert etas[0] == etas[8] == {0.125, 1.0}
 
 
 def test_what_a_run_cannot_give_is_one_line(copy, tmp_path):
@@ -116,17 +116,14 @@ def test_too_little_memory_is_one_line(copy, monkeypatch):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
 
     monkeypatch.setattr(OverMembers, "__call__", full)
-    with pytest.raises(UserError, match="out of memory with 4 at once.*--member_chunk"):
+    with pytest.raises(UserError, match="out of memory with 3 at once.*--member_chunk"):
         measure_cell(copy, options("gradient_norm"), {}, silent)
 
 
 def test_quantities_about_norms_are_measured_where_there_are_some(tmp_path):
     """A run of two cells, one without a norm."""
-    cells = [tiny.cell(norm=norm, path_every=6) for norm in ("none", "batch")]
-    config, paths = SweepConfig(steps=12), RunPaths.at(tmp_path)
-    open_run(paths, config, tuple(cells), write(config), {"started": "now"})
-    for cell in cells:
-        run_cell(tiny.plan(cell), paths.cell(cell.id), RunOptions(), tiny.Silent())
+    cells = [made.cell(norm) for norm in ("none", "batch")]
+    paths = made.write_run(tmp_path, *cells)
     measure_run(paths, options("gradient_norm", "identities"), {}, silent)
     names = [measured_names(paths.cell(cell.id)) for cell in cells]
     assert names == [("gradient_norm",), ("gradient_norm", "identities")]
@@ -138,7 +135,7 @@ def test_without_successive_points_there_is_no_difference(tmp_path):
     config = dataclasses.replace(CELL.config, path_next=False, quantities=())
     cell = dataclasses.replace(CELL, config=config)
     paths = CellPaths(tmp_path / "cell")
-    run_cell(tiny.plan(cell), paths, RunOptions(), tiny.Silent())
+    run_cell(tiny.plan(cell), paths, OPTIONS, tiny.Silent())
     with pytest.raises(UserError, match="successive points.*--path_next"):
         measure_cell(paths, options("internal_covariate_shift"), {}, silent)
     assert not paths.analysis.exists()

@@ -1,8 +1,6 @@
 """A user's settings of matplotlib change no figure, and stop none."""
 
-import os
-import subprocess
-import sys
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +30,7 @@ from tests.bench.small import block
 from tests.faults import small
 from tests.figures import made
 from tests.figures.test_landscape_figures import table as landscape
+from tests.forked import Job, forked
 
 pytestmark = pytest.mark.faults
 
@@ -137,10 +136,17 @@ backend: nonsense
 """
 
 
+def known_fonts(config: Path) -> None:
+    """Spares a process the search for all fonts of the machine."""
+    for file in Path(matplotlib.get_cachedir()).glob("fontlist-*.json"):
+        shutil.copy(file, config)
+
+
 def settings(folder: Path, kind: str) -> tuple[dict[str, str], Path]:
     """Variables, and where to start, of a user with settings of that kind."""
     (folder / "home").mkdir()
     config, here = folder / "home", ROOT
+    known_fonts(config)
     variables = {"MPLBACKEND": "TkAgg"}
     if kind == "no such backend":
         variables["MPLBACKEND"] = "nonsense"
@@ -191,54 +197,82 @@ print(draw_into(Path(sys.argv[2]), "line", landscape_line.draw, table)[0].exists
 """
 
 
-def python(words: list[str], variables: dict[str, str], here: Path = ROOT):
-    return subprocess.run(
-        [sys.executable, *words],
-        cwd=here,
-        env={**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)} | variables,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
+SEEN = (
+    "import normlab.figures, matplotlib; "
+    "print(matplotlib.rcParams['lines.linewidth'], matplotlib.rcParams['backend'])"
+)
+SWEEP = """
+import contextlib, sys
+from tests import tiny
+from tests.called import called
+with contextlib.ExitStack() as stack:
+    [stack.enter_context(patch) for patch in tiny.models()]
+    from normlab.sweep import __main__ as sweep
+    assert called(sweep.main, sweep.flag_values(), sys.argv[1:], sweep.PROGRAM) == 0
+"""
+# Nothing of matplotlib: that is left to each process.
+IMPORTS = """
+import numpy, pandas, jax, flax.linen, optax, orbax.checkpoint, PIL.Image, sys
+import normlab.store, normlab.sweep.execute, tests.tiny
+assert "matplotlib" not in sys.modules
+"""
+MODULES = ["bench.figure", "page.drawn", "landscape"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("users")
+
+
+@pytest.fixture(scope="module")
+def ended(folder):
+    """Processes that begin with such settings, by what each is about."""
+    landscape("line").to_pickle(folder / "table")
+    jobs = {}
+    for kind in KINDS:
+        (own := folder / kind).mkdir()
+        variables, here = settings(own, kind)
+        words = ["-c", ONE, str(folder / "table"), str(own / "figures")]
+        jobs[kind] = Job(words, variables, str(here))
+    for module in MODULES:
+        code = f"import normlab.{module}"
+        jobs[module] = Job(["-c", code], {"MPLBACKEND": "nonsense"})
+    (own := folder / "sound").mkdir()
+    known_fonts(own)
+    (own / "matplotlibrc").write_text("lines.linewidth: 7\n")
+    variables = {"MPLBACKEND": "TkAgg", "MPLCONFIGDIR": str(own)}
+    jobs["sound"] = Job(["-c", SEEN], variables)
+    (own := folder / "sweep").mkdir()
+    variables, _ = settings(own, "a matplotlibrc")
+    words = ["-c", SWEEP, *small.words(own / "run", norm="none", steps=2)]
+    jobs["sweep"] = Job(words, variables | {"MPLBACKEND": "nonsense"})
+    (folder / "results").mkdir()
+    return forked(IMPORTS, jobs, folder / "results", ROOT)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_process_that_begins_with_them_draws(kind, tmp_path, tally):
+def test_a_process_that_begins_with_them_draws(kind, ended, tally):
     tally["settings of a user's matplotlib"] += 1
-    variables, here = settings(tmp_path, kind)
-    landscape("line").to_pickle(tmp_path / "table")
-    words = ["-c", ONE, str(tmp_path / "table"), str(tmp_path / "figures")]
-    done = python(words, variables, here)
+    done = ended[kind]
     assert done.returncode == 0, done.stderr
     assert done.stdout == "True\n" and "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("module", ["bench.figure", "page.drawn", "landscape"])
-def test_whatever_imports_matplotlib_first(module, tally):
+@pytest.mark.parametrize("module", MODULES)
+def test_whatever_imports_matplotlib_first(module, ended, tally):
     """Each module that draws, as its command comes to import it."""
     tally["settings of a user's matplotlib"] += 1
-    done = python(["-c", f"import normlab.{module}"], {"MPLBACKEND": "nonsense"})
-    assert done.returncode == 0, done.stderr
+    assert ended[module].returncode == 0, ended[module].stderr
 
 
-def test_what_matplotlib_can_read_stays_for_others(tmp_path):
-    (tmp_path / "matplotlibrc").write_text("lines.linewidth: 7\n")
-    seen = (
-        "import normlab.figures, matplotlib; "
-        "print(matplotlib.rcParams['lines.linewidth'], matplotlib.rcParams['backend'])"
-    )
-    variables = {"MPLBACKEND": "TkAgg", "MPLCONFIGDIR": str(tmp_path)}
-    assert python(["-c", seen], variables).stdout.lower() == "7.0 tkagg\n"
+def test_what_matplotlib_can_read_stays_for_others(ended):
+    assert ended["sound"].stdout.lower() == "7.0 tkagg\n"
 
 
-def test_a_sweep_from_its_beginning_to_its_figures(tmp_path, tally):
+def test_a_sweep_from_its_beginning_to_its_figures(folder, ended, tally):
     """The whole command: the networks are trained, and their figures drawn."""
     tally["settings of a user's matplotlib"] += 1
-    variables, _ = settings(tmp_path, "a matplotlibrc")
-    variables["MPLBACKEND"] = "nonsense"
-    out = tmp_path / "run"
-    words = small.words(out, norm="none", steps=2, model="small_cnn", init="standard")
-    done = python(["-m", "normlab.sweep", *words], variables)
+    done, out = ended["sweep"], folder / "sweep" / "run"
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr and "cannot be drawn" not in done.stderr
     assert (out / "summary.csv").exists() and len(load(out))

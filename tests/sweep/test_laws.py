@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from normlab.cell import Cell, Member
+from normlab.cell import Cell
 from normlab.models import CONVS, conv_direct
 from normlab.settings.devices import EXECUTIONS
 from normlab.sweep.population import Metrics, Population, to_device
@@ -17,7 +17,6 @@ from normlab.train.state import TrainState
 from tests import tiny
 
 CALL_STEPS = 6
-NORMS = ("none", "batch", "group")
 
 
 class Result(NamedTuple):
@@ -98,9 +97,11 @@ def distances(result: Result) -> np.ndarray:
 @pytest.mark.parametrize(
     "norm, execution",
     [
-        *((norm, "vmap") for norm in NORMS),
-        pytest.param("batch_noisy", "vmap", marks=pytest.mark.slow),
+        ("batch", "vmap"),
+        ("group", "vmap"),
         ("batch", "map"),
+        pytest.param("none", "vmap", marks=pytest.mark.slow),
+        pytest.param("batch_noisy", "vmap", marks=pytest.mark.slow),
     ],
 )
 def test_a_member_equals_the_same_point_run_alone(norm, execution):
@@ -140,7 +141,7 @@ def test_member_chunks_agree(execution, member_chunk):
 def test_in_a_loop_or_a_map_chunks_change_no_bit():
     cell = tiny.cell()
     same_bits(run(cell, "loop", 3), run(cell, "loop"))
-    same_bits(run(cell, "map", 2), run(cell, "map", 3))
+    same_bits(run(cell, "map", 2), run(cell, "map"))
 
 
 @pytest.mark.parametrize("cuts", [(1, 6, 5), (3, 2, 4, 3)])
@@ -154,7 +155,8 @@ def test_cuts_change_no_bit(cuts):
 
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam", "adamw"])
 def test_learning_rate_zero_leaves_the_parameters_untouched(optimizer):
-    members = (Member(0, 0.0, 0.9, 0.1), Member(0, 0.05, 0.9, 0.1))
+    lrs = (0.0, 0.05)
+    members = tiny.members(lrs, momentum=0.9, weight_decay=0.1)
     result = run(tiny.cell(members, optimizer=optimizer, norm="batch"))
     still, moved = take(result, 0), take(result, 1)
     same_bits(still.start.params, still.end.params)
@@ -175,7 +177,7 @@ def test_a_larger_learning_rate_moves_farther_in_a_step():
 # What one member does to another.
 
 
-@pytest.mark.parametrize("norm, execution", [("batch", "vmap"), ("none", "map")])
+@pytest.mark.parametrize("norm, execution", [("batch", "map"), ("none", "vmap")])
 @pytest.mark.faults
 def test_a_diverging_member_leaves_the_others_bit_identical(norm, execution):
     calm = tiny.members(lrs=(0.01, 0.1), seeds=(0, 1))
@@ -200,18 +202,18 @@ def test_members_keep_their_own_batch_statistics():
 
 def test_a_seed_is_initialisation_and_batch_order():
     """lr 0: the losses along training then show the batches alone."""
-    members = tiny.members(lrs=(0.0, 0.0), seeds=(0, 1))
-    members = (*members, dataclasses.replace(members[0], weight_decay=0.5))
+    one, other = tiny.members(lrs=(0.0,), seeds=(0, 1))
+    members = (one, one, other, dataclasses.replace(one, weight_decay=0.5))
     result = run(tiny.cell(members, norm="none"))
     same_bits(take(result.start.params, 0), take(result.start.params, 1))
-    same_bits(take(result.start.params, 0), take(result.start.params, 4))
+    same_bits(take(result.start.params, 0), take(result.start.params, 3))
     assert np.all(
         result.start.params["conv1"]["kernel"][0]
         != result.start.params["conv1"]["kernel"][2]
     )
     losses = result.metrics["batch_loss"]
     np.testing.assert_array_equal(losses[0], losses[1])
-    np.testing.assert_array_equal(losses[0], losses[4])
+    np.testing.assert_array_equal(losses[0], losses[3])
     assert len(np.unique(losses[0])) == 12  # every step another batch
     assert np.all(losses[0] != losses[2])
 
@@ -247,9 +249,9 @@ def test_two_seeds_see_the_images_in_another_order():
 
 
 def test_augmentation_is_shared_by_a_seed_and_changes_what_is_seen():
-    members = tiny.members(lrs=(0.0, 0.1), seeds=(0,))
-    plain = run(tiny.cell(members, norm="none"), cuts=(6,)).metrics["batch_loss"]
-    cell = tiny.cell(members, norm="none", augment="flip_crop")
+    members = tiny.members(lrs=(0.0, 0.1), seeds=(0, 1))
+    plain = run(tiny.cell(members), cuts=(6,)).metrics["batch_loss"]
+    cell = tiny.cell(members, augment="flip_crop")
     drawn = run(cell, cuts=(6,)).metrics["batch_loss"]
     again = run(cell, cuts=(1, 3, 2)).metrics["batch_loss"]
     assert np.all(plain[0] != drawn[0])
@@ -262,17 +264,17 @@ def test_augmentation_is_shared_by_a_seed_and_changes_what_is_seen():
 
 @pytest.mark.parametrize(
     "execution, member_chunk",
-    [("map", 0), pytest.param("vmap", 0, marks=pytest.mark.slow), ("map", 3)],
+    [("map", 0), pytest.param("vmap", 0, marks=pytest.mark.slow), ("map", 2)],
 )
 def test_devices_change_no_result(execution, member_chunk):
-    """Five members on two devices: one is padded; in chunks of three, two are."""
-    cell = tiny.cell(tiny.members(lrs=(0.01, 0.1, 0.2, 0.3, 0.4), seeds=(0,)))
+    """Four members on three devices: two are padded; in chunks of three, too."""
+    cell = tiny.cell()
     one = run(cell, execution=execution, evaluate=True)
     two = run(
-        cell, execution=execution, member_chunk=member_chunk, evaluate=True, devices=2
+        cell, execution=execution, member_chunk=member_chunk, evaluate=True, devices=3
     )
     close(one, two)
-    assert two.metrics["batch_loss"].shape == (5, 12)
+    assert two.metrics["batch_loss"].shape == (4, 12)
 
 
 def test_members_are_spread_over_the_devices():
@@ -317,7 +319,7 @@ def test_the_form_of_the_convolution_changes_no_result(monkeypatch):
 
 
 def test_measuring_changes_no_bit_of_training():
-    cell = tiny.cell(norm="batch", augment="flip")
+    cell = tiny.cell(augment="flip_crop")
     data = tiny.dataset()
 
     def train(look):
