@@ -190,7 +190,7 @@ def test_equals_a_plain_forward_pass(name, sides):
     real = images(6, *sides)
     padded = np.concatenate([real, np.full((1, *sides, 2), 50.0, "float32")])
     mask = np.array([1.0] * 6 + [0.0], "float32")[:, None, None, None]
-    model = build(name, "batch", classes=3, width=1 / 8)
+    model = build(name, "batch", classes=3, width=1 / 8, conv="lax")
     variables = drawn(model, real)
 
     @jax.jit
@@ -251,7 +251,7 @@ def test_zero_last_scale_makes_blocks_the_identity_at_the_start(kind):
     @jax.jit
     def run(variables):
         watch = TappedNorm(ordinary)
-        model = build("resnet8", watch, classes=3, width=0.25)
+        model = build("resnet8", watch, classes=3, width=0.25, conv="lax")
         return model.apply(variables, x, statistics="batch"), watch.after
 
     variables, usual = starts(zero, ordinary)

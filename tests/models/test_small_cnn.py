@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 
 from normlab.errors import UserError
-from normlab.models import MODELS, Init, make_model
+from normlab.models import CONVS, MODELS, Init, make_model
 from normlab.norms import NORMS, make_norm
 from normlab.train.step import make_loss
 from normlab.train.taps import TappedNorm
 from tests import tiny
 
 
-def build(norm="none", init="standard", classes=10, **options) -> Any:
+def build(norm="none", init="standard", classes=10, conv="patches", **options) -> Any:
     groups = 4 if "groups" in NORMS[norm].reads else None
     made = make_norm(norm, groups=groups, **options)
-    return make_model("small_cnn", norm=made, init=init, classes=classes)
+    return make_model("small_cnn", norm=made, init=init, classes=classes, conv=conv)
 
 
 def shapes_of(model, image_shape):
@@ -68,7 +68,7 @@ def test_a_norm_behind_the_dense_layer(norm):
         made = make_norm(norm, groups=groups, epsilon=1e-9, norm_dense=dense)
         tapped = TappedNorm(made)
         model: Any = make_model("small_cnn", norm=tapped, init="standard", classes=10)
-        model = model.clone(initializers=tiny.QUICK)
+        model = model.clone(initializers=tiny.QUICK, conv=CONVS["lax"])
         variables = model.init(jax.random.key(0), x, statistics="batch", mask=mask)
         return variables["params"], tapped.before, tapped.after
 
@@ -205,7 +205,7 @@ def test_equals_a_twin_of_linens_layers():
     random = np.random.default_rng(0)
     x = random.normal(size=(5, 7, 6, 2)).astype("float32")
     labels = np.array([0, 1, 2, 0, 1])
-    model, twin = build("batch", classes=3), Twin()
+    model, twin = build("batch", classes=3, conv="lax"), Twin()
     # Scales and biases away from 1 and 0, so that leaving one out would show.
     start = tiny.drawn(model, x)
     params, stats = start["params"], start["batch_stats"]
@@ -233,7 +233,7 @@ def test_mask_leaves_padding_out_of_batch_statistics():
     random = np.random.default_rng(2)
     real = random.normal(size=(3, 6, 6, 1)).astype("float32")
     padded = np.concatenate([real, np.full((2, 6, 6, 1), 50.0, "float32")])
-    model = build("batch", classes=3)
+    model = build("batch", classes=3, conv="lax")
     variables = tiny.drawn(model, real)
 
     @jax.jit

@@ -102,7 +102,14 @@ def forward(name, params, x):
 
 
 # 12 pixels are 6, 3, 2, 1 after the pools: an odd side, and nothing left to pool.
-@pytest.mark.parametrize("name, side", [("vgg11", 32), ("vgg16", 12)])
+@pytest.mark.parametrize(
+    "name, side",
+    [
+        ("vgg11", 12),
+        pytest.param("vgg11", 32, marks=pytest.mark.slow),
+        pytest.param("vgg16", 12, marks=pytest.mark.slow),
+    ],
+)
 def test_equals_a_plain_forward_pass(name, side):
     random = np.random.default_rng(0)
     real = random.normal(size=(6, side, side, 2)).astype("float32")

@@ -46,7 +46,7 @@ def start(config) -> Any:
 
 @functools.cache
 def measurement(config, names) -> tuple[Any, Any]:
-    site, measure = build_measure(config, DATA, names, config)
+    site, measure = build_measure(config, DATA, names, config, conv="lax")
     return site, jax.jit(measure)
 
 

@@ -11,6 +11,7 @@ import pytest
 from jax.test_util import check_grads
 
 from normlab.metrics import STEP_METRICS
+from normlab.models import CONVS
 from normlab.norms import NORMS, make_norm
 from normlab.train.optimizers import HYPERPARAMETERS, make_optimizer
 from normlab.train.program import build_program, data_arrays
@@ -22,7 +23,7 @@ from tests import tiny
 def network(norm) -> Any:
     groups = 2 if "groups" in NORMS[norm].reads else None
     made = make_norm(norm, groups=groups, norm_momentum=0.9)
-    return tiny.TinyNet(made, tiny.QUICK, 3)
+    return tiny.TinyNet(made, tiny.QUICK, 3, conv=CONVS["lax"])
 
 
 def images(count=6, dtype="float32") -> Any:
