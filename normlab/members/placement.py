@@ -37,8 +37,8 @@ def use_cores(asked: str) -> None:
 
     This must happen before JAX looks for its devices, which it does here
     (`find_devices`); later it changes nothing. If nothing is compiled
-    (``jax_disable_jit``) there is one device, because a second one would only slow down
-    the first.
+    (``jax_disable_jit``), ``auto`` means one device, because a second one would only
+    slow down the first.
 
     Raises:
       UserError: JAX finds no device.

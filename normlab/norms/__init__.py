@@ -1,12 +1,12 @@
 """Normalization layers, by name.
 
-A model takes a norm as a field and never knows its name. In a compact method it writes
+A model takes a norm as a field and never knows which norm it is. In a compact method:
 
     x = self.norm("norm1")(x, statistics=statistics, mask=mask)
 
-and finds the variables, where the norm has any, at ``params["norm1"]["scale"]``,
-``batch_stats["norm1"]["mean"]`` and so on. To add a norm: one file in
-``layers/`` with a function and an ``ENTRY`` like those in no_norm.py, and one line in
+and the norm's variables, if it has any, are at ``params["norm1"]["scale"]``,
+``batch_stats["norm1"]["mean"]`` and so on. To add a norm, write one file in ``layers/``
+with a function and an ``ENTRY`` like those in no_norm.py, and add one line to
 ``NORMS``.
 """
 
@@ -81,28 +81,27 @@ class Norm:
         (x, *, statistics, mask=None) -> y of x's shape
 
     to be called in the model's compact method. ``statistics="batch"`` normalizes by the
-    statistics of x, in which the elements where ``mask`` (broadcastable to x) is 0 do
-    not count, whatever they hold (`normlab.norms.functional`). It updates the running
-    averages exactly when the caller makes ``batch_stats`` mutable, so evaluation with
-    batch statistics is the same call without ``mutable``. ``statistics="running"``
-    normalizes by the running averages. Norms that look at one example at a time ignore
-    ``statistics``.
+    statistics of x. Elements where ``mask`` (broadcastable to x) is 0 do not count,
+    whatever their values (`normlab.norms.functional`). The running averages are updated
+    if and only if the caller makes ``batch_stats`` mutable, so evaluation with batch
+    statistics is the same call without ``mutable``. ``statistics="running"`` normalizes
+    by the running averages. Norms of single examples ignore ``statistics``.
 
-    A layer raises UserError if the groups do not divide the channels, or if a block
-    holds a single value, which leaves nothing to normalise. To initialize a model, one
-    image is enough for a norm over the batch, too.
+    A layer raises UserError if the groups do not divide the channels, or if a block has
+    a single value, which leaves nothing to normalise. One image is enough to initialize
+    a model, even for a norm over the batch.
 
-    ``norm(name, last_of_block=True)`` is the last layer of a residual block, whose
-    scale starts at 0 under ``zero_last_scale``: the block is then the identity where
+    ``norm(name, last_of_block=True)`` is the last norm of a residual block. Under
+    ``zero_last_scale`` its scale starts at 0, so the block is the identity when
     training begins (Wu & He 2018, section 4.1, after Goyal et al. 2017). A norm without
-    a scale is as it was.
+    a scale does not change.
 
-    ``norm(name, dense=True)`` is a layer behind a hidden dense one: there is none
-    unless ``norm_dense`` says so.
+    ``norm(name, dense=True)`` is a layer after a hidden dense one. It does nothing
+    unless ``norm_dense`` is set.
 
-    A norm with noise (``batch_noisy``) adds it exactly where the model is applied with
-    an rng called ``noise``: no rng, no noise. Training gives one of the step,
-    evaluation none unless ``noise_eval`` says so.
+    A norm with noise (``batch_noisy``) adds noise if and only if the model is applied
+    with an rng called ``noise``. Training passes one for each step; evaluation passes
+    none unless ``noise_eval`` is set.
     """
 
     kind: str
@@ -123,8 +122,8 @@ def make_norm(kind: str, **options: Any) -> Norm:
     """The norm called ``kind``, with the fields of ``NormOptions`` as options.
 
     Raises UserError for an unknown norm, for an option out of its range, and for a
-    group norm without a number of groups. That the groups divide the channels is
-    checked where x is known.
+    group norm without a number of groups. Whether the groups divide the channels is
+    checked when x is known.
     """
     entry = NORMS.find(kind)
     norm = Norm(kind, NormOptions(**options))
@@ -135,7 +134,7 @@ def make_norm(kind: str, **options: Any) -> Norm:
 
 
 def no_layer(x: Array, *, statistics: Statistics, mask: Array | None = None) -> Array:
-    """What stands where `Norm` was asked for a layer that it does not have."""
+    """Returns x: the layer of a `Norm` that has no layer at this place."""
     return x
 
 

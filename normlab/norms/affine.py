@@ -32,11 +32,11 @@ def _value(value: Array, *key_shape_dtype: Any) -> Array:
 
 
 def compute_input(x: Any, dtype: Any) -> Array:
-    """``x`` in a precision no lower than that of ``dtype``."""
+    """``x`` in at least the precision of ``dtype``."""
     x = jnp.asarray(x)
     return x if dtype is None else x.astype(jnp.promote_types(x.dtype, dtype))
 
 
 def output_dtype(dtype: Any, x: Any, *params: Array | None) -> Any:
-    """``dtype``, or when it is None the floating type that x and params promote to."""
+    """``dtype``; if it is None, the floating type that x and params promote to."""
     return canonicalize_dtype(x, *(p for p in params if p is not None), dtype=dtype)

@@ -1,4 +1,4 @@
-"""Means over the blocks that a norm cuts its input into."""
+"""Means over the blocks into which a norm divides its input."""
 
 import math
 from collections.abc import Callable
@@ -13,17 +13,17 @@ class Blocks(NamedTuple):
     """The blocks of arrays of one shape.
 
     Attributes:
-      mean: averages such arrays over their blocks; the axes stay, so that each mean
-        broadcasts against its array. It is 0 where no element of a block counts.
-      seen: whether some element of a block counts; its axes stay, too. None if that is
-        sure for all blocks.
+      mean: averages arrays over their blocks. The axes stay, so each mean broadcasts
+        against its array. It is 0 if no element of a block counts.
+      seen: whether some element of a block counts; its axes stay, too. None if this is
+        certain for all blocks.
     """
 
     mean: Callable[..., tuple[Array, ...]]
     seen: Array | None
 
     def or_one(self, value: Array) -> Array:
-        """``value`` of a block, or 1 if no element of it counts."""
+        """``value`` of a block, or 1 if none of its elements counts."""
         return value if self.seen is None else jnp.where(self.seen, value, 1)
 
 
@@ -38,15 +38,15 @@ def cut(
 ) -> Blocks:
     """The blocks of arrays of ``shape``.
 
-    A block spans ``axes``, one of ``num_groups`` groups of channels (the last axis)
-    unless that is None, and the mapped axis ``axis_name``, or each of the
-    ``axis_index_groups`` of it, unless that is None. Groups are of consecutive
-    channels, or as `functional.group_norm` says of ``assignment``. Where ``mask``,
-    broadcastable to ``shape``, is false an element does not count.
+    A block spans ``axes``, and one of ``num_groups`` groups of channels (the last axis)
+    unless that is None. If ``axis_name`` is given, it also spans that mapped axis, or
+    each of its ``axis_index_groups``. Groups are consecutive channels, or as in
+    `functional.group_norm` for an ``assignment``. An element does not count if
+    ``mask``, broadcastable to ``shape``, is false there.
     """
 
     def total(values: tuple[Array, ...]) -> tuple[Array, ...]:
-        # Positions before groups: what is left to group is small, where reducing a
+        # Sum positions before groups, because less is left to group. Reducing a
         # reshaped (N, H, W, G, C/G) takes a CPU twice as long.
         sums = tuple(v.sum(axes, keepdims=True) for v in values)
         if num_groups is not None:
@@ -71,7 +71,7 @@ def cut(
     divisor = jnp.maximum(count, 1)
 
     def masked_mean(*values: Array) -> tuple[Array, ...]:
-        # Select, not multiply: a NaN in the padding must not reach the statistics.
+        # Select instead of multiplying, so that NaN in the padding has no effect.
         kept = tuple(jnp.where(real, v, jnp.zeros((), v.dtype)) for v in values)
         return tuple(s / divisor for s in total(kept))
 
@@ -79,10 +79,10 @@ def cut(
 
 
 def tame(x: Array, mask: Array | None) -> Array:
-    """``x``, with 0 for the masked elements that are not finite, or almost so.
+    """``x``, with 0 for masked elements that are not finite, or almost so.
 
     A masked element counts in no mean, but it is normalized, and NaN or infinity times
-    a gradient of 0 is NaN. An element whose square overflows is replaced, too.
+    a gradient of 0 is NaN. An element whose square overflows is replaced as well.
 
     Args:
       x: a floating array.
@@ -101,24 +101,24 @@ def _real(mask: Array, ndim: int) -> Array:
 
 
 def consecutive(channels: int, num_groups: int) -> np.ndarray:
-    """The group of each channel where groups are consecutive: int32 (C,)."""
+    """The group of each channel if groups are consecutive: int32 (C,)."""
     return np.arange(channels, dtype=np.int32) // (channels // num_groups)
 
 
 def _sum_groups(x: Array, num_groups: int, assignment: Array | None) -> Array:
     """Each channel's value replaced by the sum over its group.
 
-    A product with the (C, C) matrix of which channels share a group. XLA does not
-    fuse a product into the elementwise loops that use its result, as it does a
-    reshaped sum, whose index arithmetic it would repeat for every element of the
-    block: a training step of the report's network takes a fifth less time so. Which
-    channels those are is data: any grouping runs through the same program. A value
-    that is not finite reaches the other groups of its example, too.
+    It is a product with the (C, C) matrix of which channels share a group. XLA does not
+    fuse a product into the elementwise loops that use its result. It does fuse a
+    reshaped sum, and repeats its index arithmetic for every element of the block. With
+    the product, a training step of the report's network takes a fifth less time. The
+    assignment is data, so any grouping runs through the same program. A value that is
+    not finite also affects the other groups of its example.
     """
     channels = x.shape[-1]
     if num_groups == channels:
         return x
     group_C = consecutive(channels, num_groups) if assignment is None else assignment
     same_CC = jnp.asarray(group_C[:, None] == group_C[None, :], x.dtype)
-    # Full precision: on a GPU the default would round the statistics to 10 bits.
+    # Full precision, because a GPU by default rounds the statistics to 10 bits.
     return jnp.dot(x, same_CC, precision=lax.Precision.HIGHEST)

@@ -1,4 +1,4 @@
-"""What `NORMS` holds of a norm: all that others need to know of it."""
+"""The entry of a norm in `NORMS`: everything that other code needs to know about it."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from jax import Array
 
 from normlab.settings import NormSettings, named
 
-# The settings of a learned scale and bias, and of where norms stand.
+# The settings of a learned scale and bias, and of the places of norms.
 AFFINE = frozenset(
     {
         "epsilon",
@@ -18,9 +18,9 @@ AFFINE = frozenset(
         "norm_dense",
     }
 )
-# Those of running averages.
+# The settings of running averages.
 RUNNING = frozenset({"norm_momentum"})
-# What changes nothing behind a norm that centres and divides by a deviation.
+# Changes of the input that do not change the output of a standardizing norm.
 STANDARDIZING = frozenset({"scale", "shift"})
 
 
@@ -29,16 +29,15 @@ class Entry(NamedTuple):
 
     Attributes:
       apply: its layer, ``(options, name, x, statistics, mask) -> y``.
-      reads: the settings that it reads, among them each of `NormSettings` that it has.
+      reads: all settings that it reads, including fields of `NormSettings`.
       blocks: ``(settings, channels) -> groups``, for a norm that standardizes blocks of
-        its input and does nothing else but scale and shift: how many groups the
-        channels of an example are cut into, or None where a block is one channel of the
-        whole batch. The identities of docs/theory.md hold for it. None for a norm that
-        does something else.
-      invariant: what its output does not notice at epsilon 0: a positive ``scale`` of
-        all of its input, a ``shift`` of it; empty for no norm at all.
-      place: its place on the palette of figures, the same in every one; None takes one
-        that is free.
+        its input and only scales and shifts the result. It gives the number of groups
+        that an example's channels are cut into, or None if a block is one channel of
+        the whole batch. The identities of docs/theory.md hold for such a norm. None for
+        a norm that does something else.
+      invariant: the changes of the input that do not change the output at epsilon 0: a
+        positive ``scale`` of all of it, or a ``shift``. Empty for no norm.
+      place: its place in the palette, the same in every figure; None takes a free one.
     """
 
     apply: Callable[..., Array]
@@ -49,24 +48,24 @@ class Entry(NamedTuple):
 
     @property
     def running(self) -> bool:
-        """Whether it has running averages, so that several statistics evaluate it."""
+        """Whether it has running averages, and so several statistics for evaluation."""
         return self.reads >= RUNNING
 
     @property
     def by_channel(self) -> bool:
-        """Whether a block is one channel of an example, however many there are."""
+        """Whether a block is one channel of an example, for any number of channels."""
         channels = 64
         return bool(self.blocks) and self.blocks(NormSettings(), channels) == channels
 
     @property
     def assigned(self) -> bool:
-        """Whether its groups are data, an array ``assignment`` in ``batch_stats``.
+        """Whether its groups are data: an array ``assignment`` in ``batch_stats``.
 
-        The members of a sweep may then differ in them.
+        The members of a sweep may then have different groups.
         """
         return "grouping" in self.reads
 
 
 def settings_named(prefix: str) -> frozenset[str]:
-    """The settings of norms whose names begin so: ``noise_``."""
+    """The settings of norms whose names begin with ``prefix``, such as ``noise_``."""
     return frozenset(n for n in named(NormSettings) if n.startswith(prefix))

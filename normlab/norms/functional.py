@@ -20,15 +20,15 @@ reductions, and jvp, vjp and their compositions hold without custom rules.
 
 Everything is computed in float32 or, for wider inputs, in the inputs' precision.
 
-Where a mask is false (0) an element does not count. Whatever it holds, it does not
-reach the statistics, nor the output or a derivative of another element. It does not
-reach the gradients of scale and bias either, if its own output has a gradient of 0. A
-block that is empty or masked out whole has mean 0 and variance 1. The output at a
-masked element is that element normalized like the others of its block. If the element
-is NaN, infinite or so large that its square overflows, its output is undefined.
+An element does not count if its mask is false (0). Whatever its value, it affects
+neither the statistics nor the output or a derivative of another element. If the
+gradient of its own output is 0, it does not affect the gradients of scale and bias
+either. A block that is empty or fully masked has mean 0 and variance 1. A masked
+element is normalized like the others of its block. If it is NaN, infinite or so large
+that its square overflows, its output is undefined.
 
 A block of one element is its own mean, so its output is the bias, whatever the input.
-These functions compute it; the layers of `normlab.norms.make_norm` refuse it.
+These functions compute this; the layers of `normlab.norms.make_norm` refuse it.
 """
 
 from collections.abc import Sequence
@@ -69,15 +69,15 @@ def moments(
     Args:
       x: real array of any shape.
       axes: the axes to reduce.
-      mask: broadcastable to ``x``; where it is false (0) an element does not count,
-        whatever it holds.
-      axis_name: a mapped axis (vmap, shard_map, pmap) to reduce over as well. Each
-        element weighs the same, however the mask is spread over the axis.
+      mask: broadcastable to ``x``; an element does not count if it is false (0) there,
+        whatever its value.
+      axis_name: a mapped axis (vmap, shard_map, pmap) to reduce over as well. All
+        elements have the same weight, however the mask is spread over the axis.
       axis_index_groups: reduce within these groups of the mapped axis.
 
     Returns:
       ``(mean, var)``, each of ``x``'s shape without ``axes``, at least float32; 0 and 1
-      where no element counts.
+      if no element counts.
     """
     x, axes = tame(_at_least_float32(x), mask), _axes(axes, x.ndim)
     blocks = cut(x.shape, axes, None, mask, axis_name, axis_index_groups)
@@ -104,8 +104,8 @@ def batch_norm(
       epsilon: added to the variance.
       axis: the feature axis or axes.
       mask, axis_name, axis_index_groups: as in ``moments``. All elements of ``x`` are
-        normalized, the masked ones by statistics in which they do not count; the output
-        of one that is not finite is undefined.
+        normalized, including masked ones, which do not count in the statistics. The
+        output of a masked element that is not finite is undefined.
 
     Returns:
       ``y`` of ``x``'s shape, ``mean`` and ``var`` of the features' shape.
@@ -132,8 +132,8 @@ def normalize_by(
     """``scale * (x - mean) / sqrt(var + epsilon) + bias`` with given statistics.
 
     ``mean``, ``var``, ``scale`` and ``bias`` have the shape of ``x`` along ``axis``;
-    the last two may be None. Where ``mask``, broadcastable to ``x``, is false (0) an
-    element reaches no gradient that its own output does not have; the output of one
+    the last two may be None. If ``mask``, broadcastable to ``x``, is false (0) for an
+    element, it affects no gradient except through its own output. The output of one
     that is not finite is undefined.
     """
     x, features = tame(_at_least_float32(x), mask), _axes(axis, x.ndim)
@@ -166,9 +166,9 @@ def group_norm(
       reduction_axes: axes that a block spans, the last among them; all but the first
         by default.
       mask, axis_name, axis_index_groups: as in ``batch_norm``.
-      assignment: the group of each channel, integers (C,), every one of 0 to G - 1
-        equally often, which is not checked: it may be data of a compiled program. By
-        default groups are of consecutive channels.
+      assignment: the group of each channel, integers (C,), with each of 0 to G - 1
+        equally often. This is not checked, because it may be data of a compiled
+        program. By default groups are consecutive channels.
 
     Returns:
       ``y`` of ``x``'s shape; ``mean`` and ``var`` of ``x``'s shape without
@@ -214,7 +214,7 @@ def seen(
     """Whether some element of each feature counts; arguments as in ``batch_norm``.
 
     Returns:
-      booleans of the features' shape; None if that is sure for all features.
+      booleans of the features' shape; None if this is certain for all features.
     """
     axes = _other_axes(_axes(axis, x.ndim), x.ndim)
     blocks = cut(x.shape, axes, None, mask, axis_name, axis_index_groups)
@@ -235,8 +235,8 @@ def _shifted_moments(x: Array, blocks: Blocks) -> tuple[Array, Array, Array, Arr
     d = x - shift
     offset, square = blocks.mean(d, jnp.square(d))
     var = blocks.or_one(square - jnp.square(offset))
-    # Rounding may leave a constant block a little below 0. Only the value is lifted:
-    # a clip would also cut the variance's derivatives, which are right as they are.
+    # Rounding may make the variance of a constant block negative. This corrects only
+    # the value. Clipping would also remove its derivatives, which are correct.
     return shift, d, offset, var - lax.stop_gradient(jnp.minimum(var, 0))
 
 
@@ -251,9 +251,9 @@ def _standardize(
 ) -> Array:
     """``scale * (d - offset) / sqrt(var + epsilon) + bias``.
 
-    One multiply and one add per element: every reduction of the backward pass is
-    then one that the gradients of scale and bias need anyway. It costs no accuracy,
-    because d is already centred but for its rounding.
+    One multiply and one add per element. Every reduction of the backward pass is then
+    one that the gradients of scale and bias need anyway. This costs no accuracy,
+    because d is already centred up to rounding.
     """
     multiplier = lax.rsqrt(var + epsilon)
     if scale is not None:

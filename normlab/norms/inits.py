@@ -1,4 +1,4 @@
-"""How the scale and the bias of a norm start, by name."""
+"""Initial values of a norm's scale and bias, by name."""
 
 from typing import Any, NamedTuple
 
@@ -14,9 +14,9 @@ drawn = initializers.truncated_normal(stddev=1.0)
 def as_scale(
     key: Array, shape: Any, dtype: Any = jnp.float32, out_sharding: Any = None
 ) -> Array:
-    """Of a bias: equal to its layer's scale (`affine`); drawn alone where it has none.
+    """For a bias: equal to the layer's scale (`affine`), or drawn if it has none.
 
-    A norm takes it for the sake of its name alone.
+    `affine` recognizes this function, and only calls it if the layer has no scale.
     """
     return drawn(key, shape, dtype, out_sharding)
 
@@ -32,7 +32,7 @@ NORM_INITS = Registry(
     "norm_init",
     {
         "standard": NormInit(initializers.ones, initializers.zeros),
-        # The report's group norm: its code gives one tensor to both, drawn from a
+        # The report's group norm: its code uses one tensor for both, drawn from a
         # standard normal truncated at 2.
         "report": NormInit(drawn, as_scale),
     },

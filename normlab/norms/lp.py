@@ -8,14 +8,15 @@ over the batch and all positions
     mean = 1/m sum x,    r = (1/m sum |x|^p)^(1/p), for p = inf r = max |x|,
     y = scale * (x - mean) / sqrt(r^2 + epsilon) + bias
 
-so r is of x *before* the mean is taken away, and a shift of x changes y. Epsilon adds
-to r^2 for every p and so means the same for all of them and for batch norm: where the
-mean is 0, p = 2 *is* batch norm.
+so r is computed *before* the mean is subtracted, and a shift of x changes y. Epsilon is
+added to r^2 for every p, so it means the same for all of them and for batch norm: if
+the mean is 0, p = 2 *is* batch norm.
 
-What a batch contributes to a running average is its mean and its ``moment``: 1/m sum
-|x|^p, for p = inf the maximum. The moment and not r, so that p = 2 averages what batch
-norm does, and so that the moments of batches average to that of their union. A maximum
-does not: it grows with the batch, and its average is that over batches of one size.
+A batch contributes its mean and its ``moment`` to the running averages: 1/m sum |x|^p,
+or the maximum for p = inf. The moment is used instead of r so that p = 2 averages the
+same as batch norm, and so that the moments of batches average to that of their union.
+This does
+not hold for a maximum, which grows with the batch: its average is for one batch size.
 """
 
 from typing import NamedTuple
@@ -46,20 +47,20 @@ def lp_batch_norm(
     *,
     mask: Array | None = None,
 ) -> LpNormalized:
-    """Centres each channel and divides it by the lp norm that it had before.
+    """Centres each channel and divides it by its lp norm before centring.
 
     Args:
       x: real array (N, ..., C); all axes but the last are reduced.
       scale, bias: (C,) or None.
       p: "1", "2" or "inf".
       epsilon: added to r^2.
-      mask: broadcastable to ``x``; where it is false (0) an element does not count,
-        whatever it holds. Masked elements are normalized too, by statistics in which
-        they do not count; the output of one that is not finite is undefined.
+      mask: broadcastable to ``x``; an element does not count if it is false (0) there,
+        whatever its value. Masked elements are normalized too, but do not count in the
+        statistics. The output of one that is not finite is undefined.
 
     Returns:
       ``y`` of ``x``'s shape, ``mean`` and ``moment`` of (C,), at least float32; 0 and 1
-      where no element counts.
+      if no element counts.
 
     Raises:
       UserError (a ValueError): for another ``p``.
@@ -68,8 +69,8 @@ def lp_batch_norm(
     x = jnp.asarray(x, jnp.promote_types(jnp.result_type(x), jnp.float32))
     x, axes = tame(x, mask), tuple(range(x.ndim - 1))
     blocks = cut(x.shape, axes, None, mask, None, None)
-    # In two passes, as in `functional`: y does not depend on the shift, so that no
-    # derivative flows through it.
+    # Two passes, as in `functional`. y does not depend on the shift, so no derivative
+    # flows through it.
     (shift,) = blocks.mean(lax.stop_gradient(x))
     d = x - shift
     if p == "inf":
@@ -104,12 +105,12 @@ def lp_normalize_by(
 
 
 def _largest(x: Array, axes: tuple[int, ...], mask: Array | None) -> Array:
-    """max |x| over ``axes``, which stay; equal maxima share its derivative."""
+    """max |x| over ``axes``, which are kept; equal maxima share its derivative."""
     size = jnp.abs(x)
     if mask is not None:
         real = jnp.broadcast_to(jnp.asarray(mask, bool), x.shape)
         size = jnp.where(real, size, jnp.zeros((), x.dtype))
-    # Of nothing at all a maximum needs to be told.
+    # The maximum of an empty array needs an initial value.
     return size.max(axes, keepdims=True, initial=None if size.size else 0)
 
 

@@ -1,4 +1,4 @@
-"""The noise that Santurkar et al. 2018 (Algorithm 1, p. 14) add behind batch norm.
+"""The noise that Santurkar et al. 2018 (Algorithm 1, p. 14) add after batch norm.
 
 At every step and in every layer, for each channel j, whose elements over the batch and
 all positions are i:
@@ -7,9 +7,9 @@ all positions are i:
     m_ij ~ U(mu_j - r_mu, mu_j + r_mu),    s_ij ~ N(sigma_j, r_sigma),
     a_ij <- s_ij a_ij + m_ij
 
-It moves the distribution of every activation from step to step, which batch norm is
+It changes the distribution of every activation from step to step, which batch norm is
 said to prevent. The paper does not say whether r_sigma is a standard deviation or a
-variance; here it is a standard deviation, and the layer converts.
+variance. Here it is a standard deviation, and the layer converts it.
 """
 
 import dataclasses
@@ -36,12 +36,12 @@ def draw(
     channels: tuple[int, ...],
     dtype: jnp.dtype,
 ) -> tuple[Array, Array]:
-    """The factors s and the shifts m, each of ``shape``, of one step and layer.
+    """The factors s and the shifts m of one step and layer, each of ``shape``.
 
     Args:
-      key: of the step and the layer.
-      shape: of the activations.
-      channels: the same with 1 in the place of every axis that is not a channel's.
+      key: the key of the step and the layer.
+      shape: the shape of the activations.
+      channels: the same with 1 for every axis that is not a channel axis.
       dtype: floating.
     """
     of_mean, of_scale, of_shift, of_factor = jax.random.split(key, 4)

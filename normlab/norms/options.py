@@ -1,4 +1,4 @@
-"""What a norm is built from."""
+"""The options of a norm."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -8,17 +8,17 @@ from jax.nn.initializers import Initializer
 from normlab.norms.inits import NORM_INITS
 from normlab.settings import NormSettings
 
-# Which statistics batch norm normalizes by: those of the batch at hand, or the running
-# averages. The other norms have the first only, per example.
+# The statistics by which batch norm normalizes: those of the present batch, or running
+# averages. The other norms only have the first kind, for each example.
 Statistics = Literal["batch", "running"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class NormOptions(NormSettings):
-    """Options of every norm; a norm reads those that its entry in `NORMS` names.
+    """Options of every norm. A norm reads those that its entry in `NORMS` names.
 
-    They are the settings of a cell, and initialisers that take the place of
-    ``norm_init``'s where they are given.
+    They are the settings of a cell, and initialisers that replace those of
+    ``norm_init`` if they are given.
     """
 
     scale_init: Initializer | None = None
@@ -26,7 +26,7 @@ class NormOptions(NormSettings):
 
     @property
     def affine(self) -> dict[str, Any]:
-        """What BatchNorm and GroupNorm share, as keyword arguments."""
+        """The keyword arguments that BatchNorm and GroupNorm share."""
         init = NORM_INITS.find(self.norm_init)
         return {
             "epsilon": self.epsilon,

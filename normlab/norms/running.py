@@ -18,8 +18,8 @@ def update(
     Args:
       averages: variables of a Linen module.
       batch: the statistics of the batch, in the same order.
-      seen: `functional.seen`: a feature of which no element counts keeps its averages,
-        to the bit.
+      seen: `functional.seen`. A feature with no element that counts keeps its averages
+        exactly.
     """
     for average, new in zip(averages, batch, strict=True):
         old = average.value

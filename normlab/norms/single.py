@@ -1,7 +1,7 @@
-"""Blocks of a single value, which leave a norm nothing to normalise.
+"""Refuses blocks of a single value, which leave a norm nothing to normalise.
 
-One value is its own mean, so the output is the bias, whatever the input: the network
-behind is constant, and would train on as if nothing were wrong.
+One value is its own mean, so the output is the bias, whatever the input. The network
+after it would be constant, and would train on as if nothing were wrong.
 """
 
 import flax.linen as nn
@@ -12,10 +12,9 @@ from normlab.norms import functional
 
 
 def refuse_single_batch(layer: nn.Module, x: Array) -> None:
-    """For a norm over the batch, whose blocks are the channels of x (N, ..., C).
+    """Refuses a channel with one value, for a norm over the batch of x (N, ..., C).
 
-    Raises UserError if a channel has one value, unless ``layer`` is initializing, for
-    which one image is enough.
+    Raises UserError unless ``layer`` is initializing, for which one image is enough.
     """
     if x.size == x.shape[-1] and not layer.is_initializing():
         raise _nothing(
@@ -26,9 +25,9 @@ def refuse_single_batch(layer: nn.Module, x: Array) -> None:
 
 
 def refuse_single_groups(x: Array, groups: int, fewer: bool = True) -> None:
-    """For a norm of each example's ``groups`` groups of channels, x (N, ..., C).
+    """Refuses a group with one value, for a norm of x (N, ..., C) by ``groups`` groups.
 
-    Raises UserError if a group has one value, or the groups do not divide the channels.
+    Raises UserError, also if the groups do not divide the channels.
 
     Args:
       fewer: whether the norm has a setting for the number of groups.

@@ -1,9 +1,9 @@
-"""What can be measured at a point of a path, by name.
+"""Quantities by name: what can be measured at a point of a path.
 
-A quantity is a pure function of a `Point`: one member's parameters, its losses and the
-gradient, which all quantities share. To add one: a file in
-``measures/`` with ``measure(point) -> {field: array}``, and a line in `QUANTITIES` that
-names the axes of those arrays.
+A quantity is a pure function of a `Point`: one member's parameters, its losses and its
+gradient, which all quantities share. To add one, write a file in ``measures/`` with
+``measure(point) -> {field: array}``, and a line in `QUANTITIES` with the axes of these
+arrays.
 """
 
 import importlib.util
@@ -42,9 +42,9 @@ class Quantity(NamedTuple):
 
     Attributes:
       measure: the function; every array it returns has the axes below.
-      axes: their names; `Site.labels` says what the entries along one stand for.
-      needs: of ``next`` (the next point of the path), ``norm`` (norm layers whose
-        identities are known) and ``matfree`` (that package).
+      axes: the names of the axes; `Site.labels` gives the labels along each of them.
+      needs: some of ``next`` (the next point of the path), ``norm`` (norm layers whose
+        identities are known) and ``matfree`` (the package).
     """
 
     measure: Callable[[Point], dict[str, Array]]
@@ -95,11 +95,11 @@ def needs(names: Iterable[str], what: str) -> bool:
 
 
 def check(names: Iterable[str], site: Site) -> None:
-    """Whether all can be measured there.
+    """Checks that all of the quantities can be measured at ``site``.
 
     Raises:
-      UserError: a name is unknown, or a quantity needs what the network has not, or a
-        package that is not installed.
+      UserError: a name is unknown, or a quantity needs something that the network
+        lacks, or a package that is not installed.
     """
     for name in names:
         quantity = QUANTITIES.find(name)
@@ -114,7 +114,7 @@ def check(names: Iterable[str], site: Site) -> None:
             )
         most = max(site.channels, default=0)
         if "channel" in quantity.axes and not site.norms:
-            raise UserError(f"{name}: the network has no place where it normalizes")
+            raise UserError(f"{name}: the network has no norm layers")
         for channel in (
             site.settings.probe_channels if "channel" in quantity.axes else ()
         ):

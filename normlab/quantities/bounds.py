@@ -9,15 +9,16 @@ layer and instance norm. For one block of m elements, with s^2 = var + epsilon,
 J is the derivative of yhat by y, and it is symmetric. With the loss's gradient g by z
 and q = scale * g, the gradient by y is J q, and the second derivative along any v is
 known, too. Both relations are exact for every epsilon, so the difference of their two
-sides is rounding error. docs/theory.md derives them; its equations are named here.
+sides is rounding error. docs/theory.md derives them and numbers the equations.
 
 For batch norm these are Theorems 4.1 and 4.2 of Santurkar et al. 2018 (arXiv
-1805.11604v3) with their coefficients corrected; `normlab.quantities.bounds_printed` has
-what else they print, `normlab.quantities.bounds_consequences` what follows.
+1805.11604v3) with corrected coefficients. `normlab.quantities.bounds_printed` has what
+else they print, and `normlab.quantities.bounds_consequences` what follows.
 
-Shapes: y is (N, ..., C); B stands for the shape of the blocks, (C,) for batch norm and
-(N, G) for group norm with G groups. Where a block is constant and epsilon is 0 nothing
-is defined, and the numbers are NaN. All of it is jit- and vmap-able.
+Shapes: y is (N, ..., C). B is the shape of the blocks, (C,) for batch norm and (N, G)
+  for
+group norm with G groups. If a block is constant and epsilon is 0, nothing is defined
+and the numbers are NaN. Everything works under jit and vmap.
 """
 
 import dataclasses
@@ -36,7 +37,7 @@ _STATIC = {"static": True}
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """A normalization layer at one input. The bias takes no part in any relation.
+    """A normalization layer at one input. The bias does not occur in any relation.
 
     Attributes:
       y: the layer's input, (N, ..., C).

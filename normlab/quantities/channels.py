@@ -9,7 +9,7 @@ from normlab.quantities.point import Point
 def chosen(point: Point) -> list[tuple[Array, Array]]:
     """(before, after) of every norm layer: (channels, N x positions) each.
 
-    A channel that a layer does not have is NaN.
+    If a layer does not have a channel, its values are NaN.
     """
     none = ({}, {})
     _, (before, after) = point.tapped(point.params, none)

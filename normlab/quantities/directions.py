@@ -1,9 +1,9 @@
-"""Directions in which a loss is looked at: random ones, and those of a path.
+"""Directions along which a loss is evaluated: random ones, and those of a path.
 
 After Li, Xu, Taylor, Studer & Goldstein 2018, "Visualizing the Loss Landscape of Neural
-Nets" (arXiv 1712.09913), sections 4 and 7, and the authors' code: directions move
-kernels alone. Biases and the parameters of norms stay where they are (there
-``ignore=biasbn``: whatever has a single axis).
+Nets" (arXiv 1712.09913), sections 4 and 7, and the authors' code: directions only move
+kernels. Biases and the parameters of norms do not move (their ``ignore=biasbn``, which
+covers everything with a single axis).
 """
 
 import zlib
@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-# Columns of a path's matrix that are taken to float64 at a time.
+# The number of columns of a path's matrix that are converted to float64 at a time.
 _BLOCK = 2**16
-# A principal direction of a smaller share of the variance is rounding.
+# A principal direction with a smaller share of the variance is only rounding.
 _LEAST_SHARE = 1e-12
 
 
@@ -29,8 +29,8 @@ def moves(leaf: Any) -> bool:
 def filter_norms(kernel: Array) -> Array:
     """l2 norms of a kernel's filters, shape (1, ..., 1, features).
 
-    A filter makes one feature: it is what stands at one index of the last axis, of a
-    convolution as of a dense layer.
+    A filter computes one feature. It has one index of the last axis, in convolutions
+    and dense layers alike.
     """
     axes = tuple(range(kernel.ndim - 1))
     return jnp.sqrt(jnp.square(kernel).sum(axes, keepdims=True))
@@ -39,8 +39,8 @@ def filter_norms(kernel: Array) -> Array:
 def random_direction(key: Array, params: Any) -> Any:
     """A Gaussian direction, each filter as long as the same filter of ``params``.
 
-    What is drawn for a layer depends on the key and the layer's name alone, so networks
-    that differ in their norms are looked at along the same directions, but for lengths.
+    What is drawn for a layer depends only on the key and the layer's name. So networks
+    that differ only in their norms get the same directions, up to lengths.
 
     Returns:
       A tree like ``params``; zero where nothing `moves`, and in filters that are zero.
@@ -79,9 +79,9 @@ class Principal(NamedTuple):
 def principal_directions(points_T: Any, count: int = 2) -> Principal:
     """The directions along which the points of a path vary most.
 
-    By the T x T Gram matrix of the centred points: with as many parameters as a network
-    has, their covariance would not fit in any memory. A direction points to the side
-    where the path begins.
+    Uses the T x T Gram matrix of the centred points, because the covariance of all
+    parameters would not fit in any memory. A direction points to the side where the
+    path begins.
 
     Args:
       points_T: a tree of numpy arrays with a leading axis of T points.

@@ -1,7 +1,7 @@
-"""The Hessian of a loss over all parameters, as what multiplies vectors.
+"""The Hessian of a loss over all parameters, as a function that multiplies vectors.
 
 Forward over reverse (Pearlmutter 1994): the derivative of the gradient along v is H v,
-at the price of about two gradients. Parameters are one vector of P numbers here.
+at the price of about two gradients. Here the parameters are one vector of P numbers.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from jax.flatten_util import ravel_pytree
 
 from normlab.quantities.lanczos import Product, Ritz, ritz
 
-# What a point's key is for: streams of its own.
+# The uses of a point's key, each with a stream of its own.
 _START, _SIGNS = 0, 1
 
 

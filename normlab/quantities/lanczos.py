@@ -3,8 +3,9 @@
 After k products (Lanczos 1950) the matrix is known on the Krylov space of the start
 vector v, span(v, A v, ..., A^(k-1) v): its eigenvalues there, the Ritz values, come
 close to those of A from the ends of the spectrum inwards. Every new vector is
-orthogonalised against all before it (matfree does), or rounding would make copies of
-eigenvalues found before. Of an eigenvalue that A has twice, one start vector sees one.
+orthogonalised against all earlier ones (matfree does this); otherwise rounding would
+copy eigenvalues that were already found. If A has an eigenvalue twice, one start vector
+sees only one of them.
 """
 
 from collections.abc import Callable
@@ -28,9 +29,9 @@ class Ritz(NamedTuple):
     Attributes:
       value: the Ritz values.
       weight: squared components of v / |v| along the Ritz vectors; their sum is 1.
-      residual: |A x - value x| for the unit Ritz vector x, as Lanczos' recurrence tells
-        it: A has an eigenvalue within this distance of ``value``. Rounding, about
-        |A| times the type's epsilon, comes on top.
+      residual: |A x - value x| for the unit Ritz vector x, from Lanczos' recurrence. A
+        has an eigenvalue within this distance of ``value``, up to rounding of about |A|
+        times the type's epsilon.
     """
 
     value: Array
@@ -49,7 +50,7 @@ def ritz(times: Product, start: Array, iterations: int) -> Ritz:
 
     size = min(iterations, start.size)
     decompose = decomp.tridiag_sym(size, materialize=False, custom_vjp=False)
-    # Half-precision inner products, a GPU's default, would undo the orthogonality.
+    # Half-precision inner products, a GPU's default, would destroy the orthogonality.
     with jax.default_matmul_precision("float32"):
         _, (diagonal, beside), rest, _ = decompose(times, start)
     missing = (0, iterations - size)
@@ -64,8 +65,8 @@ def ritz(times: Product, start: Array, iterations: int) -> Ritz:
     count = there.sum()
     diagonal = jnp.where(there, diagonal, 0)
     beside = jnp.where(there[1:], beside, 0)
-    # Gershgorin: no Ritz value lies beyond. What is not there gets a value that does,
-    # so that it is sorted behind all others.
+    # Gershgorin: no Ritz value is beyond ``reach``. Missing values are set beyond it,
+    # so that they are sorted last.
     reach = jnp.abs(diagonal).max() + 2 * jnp.abs(beside).max(initial=0)
     diagonal = jnp.where(there, diagonal, jnp.where(reach > 0, 2 * reach, 1))
     dense = jnp.diag(diagonal) + jnp.diag(beside, 1) + jnp.diag(beside, -1)

@@ -10,7 +10,7 @@ from normlab.quantities.point import Point
 
 
 class NormLayer(NamedTuple):
-    """A layer in the network: what it does, and the gradients on both sides of it.
+    """A layer in the network: its input, and the gradients on both sides of it.
 
     Attributes:
       layer: with its input y.

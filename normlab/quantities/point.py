@@ -1,4 +1,4 @@
-"""One member at one point of its path: what every quantity is a function of."""
+"""One member at one point of its path, which is the argument of every quantity."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from normlab.settings import ProbeSettings
 
 Params = Any
 Loss = Callable[[Params], Array]
-# What is added before and after each norm layer, by the layer's name.
+# What to add before and after each norm layer, by the layer's name.
 Moves = tuple[dict[str, Array], dict[str, Array]]
 
 
@@ -25,18 +25,17 @@ class Site:
     """What is the same at every point of a cell.
 
     Attributes:
-      settings: what the quantities measure with.
+      settings: the settings of measurements.
       layers: the top-level names of the parameters, in the order of the forward pass.
-      norms: the names of the places where the network normalizes, in that order; the
-        norm ``none`` has places too.
-      channels: the number of channels at each of those places.
-      groups: for each of those places the number of groups of a block, None for a
-        whole batch (`normlab.quantities.bounds.Layer`); None where the norm is not of
-        this kind.
+      norms: the names of the places where the network normalizes, in that order. The
+        norm ``none`` has places, too.
+      channels: the number of channels at each of these places.
+      groups: for each of these places, the number of groups of an example, or None if a
+        block spans the whole batch (`normlab.quantities.bounds.Layer`). None instead of
+        the dict if the norm is not of this kind.
       epsilon: what the norms add to the variance.
-      running: whether the norm has running averages to evaluate with.
-      weights: for each of those places the name of the layer whose output is
-        normalized.
+      running: whether the norm has running averages for evaluation.
+      weights: for each of these places, the layer whose output is normalized.
     """
 
     settings: ProbeSettings
@@ -49,7 +48,7 @@ class Site:
     weights: tuple[str, ...] = ()
 
     def labels(self, axis: str) -> tuple:
-        """What the entries along an axis of a quantity stand for."""
+        """The labels of the entries along an axis of a quantity."""
         settings = self.settings
         return {
             "eta": settings.probe_etas,
@@ -67,11 +66,11 @@ class Site:
 
     @property
     def statistics(self) -> tuple[str, ...]:
-        """The statistics under which the loss is a function of its own."""
+        """The statistics that each make the loss another function."""
         return ("batch", "running") if self.running else ("batch",)
 
 
-# Eigenvalues of a Hessian that are kept at each end.
+# The number of eigenvalues of a Hessian to keep at each end.
 RANKS = 3
 
 
@@ -111,24 +110,25 @@ class Taps(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Point:
-    """What a quantity is measured at: one member at one point of its path.
+    """The argument of a quantity: one member at one point of its path.
 
-    The arrays of the member, and its losses, while a quantity is traced.
+    It has the arrays of the member, and its losses, while a quantity is traced.
 
-    All losses are means over a batch, in nats, of the same network; batch norm's
-    running averages are read but never written.
+    All losses are means over a batch, in nats, of the same network. They read batch
+    norm's running averages but never write them.
 
     Attributes:
-      site: what is static.
+      site: the static part.
       params: theta_t.
-      next_params: theta_{t+1}, where training went from here; None if nobody asked.
+      next_params: theta_{t+1}, the next point of training; None if no quantity needs
+        it.
       lr: the learning rate of step t, scalar.
-      loss: params -> the loss on the batch of step t, under its own statistics.
+      loss: params -> the loss on the batch of step t, with that batch's statistics.
       tapped: (params, moves) -> (that loss, (inputs, outputs) of the norm layers),
-        ``moves`` being added to the inputs and outputs.
-      fixed: statistics -> (params -> the loss over ``probe_images``), the same
-        images at every step; ``running`` only for a norm with running averages.
-      key: for random vectors: a function of the member's seed and the step.
+        where ``moves`` are added to the inputs and outputs.
+      fixed: statistics -> (params -> the loss over ``probe_images``), the same images
+        at every step. ``running`` exists only for a norm with running averages.
+      key: for random vectors; it depends on the member's seed and the step.
       initial: () -> theta_0.
     """
 
@@ -144,7 +144,7 @@ class Point:
 
     @cached_property
     def loss_and_gradient(self) -> tuple[Array, Params]:
-        """L(theta) and its gradient g, computed once whoever asks."""
+        """L(theta) and its gradient g, computed once for all quantities."""
         return jax.value_and_grad(self.loss)(self.params)
 
     @property
@@ -153,9 +153,9 @@ class Point:
 
     @cached_property
     def line(self) -> Line:
-        """The trial steps along the gradient, computed once whoever asks.
+        """The trial steps along the gradient, computed once for all quantities.
 
-        One gradient for each eta, one after another: memory does not grow with them.
+        The gradients of the etas are computed one after another, to save memory.
         """
         gradient = self.gradient
         size = norm(gradient)
@@ -176,7 +176,7 @@ class Point:
     def ritz(self) -> Ritz:
         """The Hessian of each loss in ``fixed`` by Lanczos' method; (S, k).
 
-        Computed once whoever asks, the start vector being the same for all.
+        Computed once for all quantities, with the same start vector for each loss.
         """
         iterations = self.site.settings.probe_iterations
         each_ritz = [

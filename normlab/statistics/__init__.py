@@ -1,1 +1,1 @@
-"""Medians with their intervals, and what they say of a run."""
+"""Medians with confidence intervals, and summaries of runs."""

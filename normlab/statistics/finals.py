@@ -1,4 +1,4 @@
-"""Tables of runs, summed up: settings by name, final values over seeds, the best."""
+"""Summaries of runs: names of settings, final values over seeds, and the best ones."""
 
 import functools
 import math
@@ -22,24 +22,24 @@ from normlab.statistics.intervals import (
 
 
 def static_columns(frame: pd.DataFrame) -> list[str]:
-    """The static axes along which a run's cells differ, but for those in `label`."""
+    """The static axes in which a run's cells differ, except those in `label`."""
     cells = frame.drop_duplicates("cell")
     names = [name for name in STATIC_AXES if name not in LABEL_AXES]
     return [name for name in names if cells[name].nunique(dropna=False) > 1]
 
 
 def dynamic_columns(frame: pd.DataFrame) -> list[str]:
-    """``lr``, and momentum and weight decay where a run varies them."""
+    """``lr``, and momentum and weight decay if a run varies them."""
     names = [name for name in HYPERPARAMETERS if frame[name].nunique() > 1]
     return names if "lr" in names else ["lr", *names]
 
 
 def settings_label(frame: pd.DataFrame) -> pd.Series:
-    """For every row what sets it apart: ``group (G=4), batch_size 50``.
+    """For every row, what sets it apart: ``group (G=4), batch_size 50``.
 
-    That is its cell and, where members of a run differ in it, the grouping of its
-    channels: ``group_correlated (G=4), random``. Learning rates and the like, which are
-    numbers, are `dynamic_columns`.
+    This is its cell. If the members of a run differ in the grouping of channels, it is
+    included: ``group_correlated (G=4), random``. Learning rates and other numbers are
+    `dynamic_columns`.
     """
     label = frame["label"].astype(str)
     assigned = frame["norm"].isin([k for k, entry in NORMS.items() if entry.assigned])
@@ -51,10 +51,10 @@ def settings_label(frame: pd.DataFrame) -> pd.Series:
 
 
 def main_metric(frame: pd.DataFrame) -> str:
-    """What a run is judged by: test accuracy, or test loss where none has an accuracy.
+    """The metric that ranks a run: test accuracy, or test loss if there is none.
 
-    That is so in a regression. A network that gives no numbers has none either, which
-    says nothing of the run.
+    A regression has no accuracy. A network whose outputs are not finite has none
+    either, but that does not change the metric of a run.
     """
     if frame["dataset"].isin(REGRESSIONS).all():
         return "test_loss"
@@ -63,15 +63,15 @@ def main_metric(frame: pd.DataFrame) -> str:
 
 
 def final_rows(frame: pd.DataFrame) -> pd.DataFrame:
-    """The row of every member at its last step; unfinished members have none."""
+    """The row of every member at its last step. Unfinished members have none."""
     return frame[frame["step"] == frame["steps"]]
 
 
 def worst_if_lost(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """``rows``; a member whose network gives no numbers any more is worse than any.
+    """``rows``, where a member with a NaN metric is worse than any other.
 
-    Its loss is infinite. Its accuracy, which is NaN, is less than every other. If such
-    members were left out, a setting would be judged by the seeds that survived it.
+    Its loss becomes infinite, and its accuracy lower than any other. If such members
+    were left out, a setting would be judged only by the seeds that survived it.
     """
     worst = math.inf if "_loss" in metric else -math.inf
     lost = rows["diverged"] & rows[metric].isna()
@@ -79,11 +79,11 @@ def worst_if_lost(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def evaluated_by(frame: pd.DataFrame, statistics: str) -> pd.DataFrame:
-    """``frame`` with the `EVALUATIONS` by some statistics.
+    """``frame`` with the `EVALUATIONS` under the given statistics.
 
     Args:
-      statistics: running, batch or precise; NaN where a norm with running averages
-        was not evaluated by them. Any other norm is evaluated in one way only.
+      statistics: running, batch or precise. The values are NaN if a norm with running
+        averages was not evaluated with them. Other norms are evaluated in one way only.
     """
     main = frame["eval_statistics"].astype(str).str.split(",").str[0]
     several = [name for name, entry in NORMS.items() if entry.running]
@@ -106,18 +106,18 @@ def summarize(frame: pd.DataFrame, metric: str = "test_accuracy") -> pd.DataFram
       frame: what `normlab.store.load` returned.
 
     Returns:
-      A row a (setting, learning rate, ...): ``setting``, the dynamic axes,
-      ``median``, ``low``, ``high``, ``n``, and ``diverged``, how many of the ``n``
-      seeds diverged. They count with the value they ended at, and as `worst_if_lost`
-      where that is NaN: a median, or an end, that is theirs is an infinite loss, and
-      NaN of an accuracy.
+      A row for each (setting, learning rate, ...): ``setting``, the dynamic axes,
+      ``median``, ``low``, ``high``, ``n``, and ``diverged``, the number of the ``n``
+      seeds that diverged. These count with their final value, or as in `worst_if_lost`
+      if it is NaN. If a median or an end is theirs, it is infinite for a loss and NaN
+      for an accuracy.
     """
     final = final_rows(frame.assign(setting=settings_label(frame)))
     return finals(final, ["setting", *dynamic_columns(frame)], metric)
 
 
 def finals(final: pd.DataFrame, keys: Sequence[str], metric: str) -> pd.DataFrame:
-    """As `summarize`, of ``final`` rows, for every combination of ``keys``."""
+    """As `summarize`, from ``final`` rows, for every combination of ``keys``."""
     diverged = final.groupby(list(keys), sort=False)["diverged"].sum().to_numpy()
     table = median_intervals(worst_if_lost(final, metric), keys, metric)
     return table.replace(-math.inf, math.nan).assign(diverged=diverged)
@@ -128,7 +128,7 @@ def best(
 ) -> pd.DataFrame:
     """The row with the best median, for every combination of ``keys``.
 
-    The first of equals; a NaN loses. The order is that in which they first occur.
+    Of equal rows the first wins; a NaN loses. Combinations keep their first order.
     """
     keys = list(keys)
     order = table.sort_values("median", ascending=not higher, kind="stable")
@@ -136,14 +136,14 @@ def best(
 
 
 def place_text(table: pd.DataFrame) -> pd.Series:
-    """A name for each row's point of the dynamic axes that it has: ``lr 0.001``."""
+    """A name for each row's point on its dynamic axes: ``lr 0.001``."""
     names = [name for name in HYPERPARAMETERS if name in table]
     words = [f"{name} " + table[name].map(number) for name in names]
     return functools.reduce(lambda a, b: a + ", " + b, words)
 
 
 def text_table(table: pd.DataFrame, metric: str = "test_accuracy") -> str:
-    """`summarize`'s table for people: settings down, learning rates across."""
+    """`summarize`'s table as text: settings down, learning rates across."""
     if table.empty:
         return f"final {metric}: no member has finished"
 

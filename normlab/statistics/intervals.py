@@ -1,4 +1,4 @@
-"""The median of a sample, its interval, and how both are written."""
+"""The median of a sample, its interval, and how to write both."""
 
 import functools
 import math
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-# In the place of a number that is NaN.
+# Written instead of a number that is NaN.
 LOST = "diverged"
 
 
@@ -19,8 +19,8 @@ class Interval(NamedTuple):
       median: the sample median.
       low: lower end.
       high: upper end.
-      n: how many values.
-      coverage: the confidence that [low, high] holds the population's median.
+      n: the number of values.
+      coverage: the confidence that [low, high] contains the population's median.
     """
 
     median: float
@@ -31,12 +31,12 @@ class Interval(NamedTuple):
 
     @classmethod
     def of(cls, row: Any) -> "Interval":
-        """The interval of a row that has its fields among others, by name."""
+        """The interval of a row that has its fields, by name, among others."""
         return cls(*(row[name] for name in cls._fields))
 
     @property
     def text(self) -> str:
-        """``0.500 [0.480, 0.520]``; where a network lost its number, ``diverged``."""
+        """``0.500 [0.480, 0.520]``, or ``diverged`` if all are NaN."""
         numbers = (self.median, self.low, self.high)
         if all(map(math.isnan, numbers)):
             return LOST
@@ -45,12 +45,12 @@ class Interval(NamedTuple):
 
 
 def shown(value: float) -> float:
-    """``value`` as far as `Interval.text` tells it."""
+    """``value`` rounded as in `Interval.text`."""
     return float(_short(value).replace(",", ""))
 
 
 def _short(value: float) -> str:
-    """Three decimals; none from 100 on, and a power of ten where they would be 0."""
+    """Three decimals; none from 100 on; a power of ten if they would all be 0."""
     if 0 < abs(value) < 0.0005:
         return f"{value:.1e}"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}"
@@ -59,10 +59,10 @@ def _short(value: float) -> str:
 def median_interval(values, level: float = 0.95) -> Interval:
     """The median and its distribution-free interval from order statistics.
 
-    [x_(k), x_(n+1-k)] holds the median with probability 1 - 2 P(Binomial(n, 1/2) < k),
-    whatever the distribution (David & Nagaraja 2003, section 7.1). k is the largest
-    that keeps ``level``; below six values none does, and the interval is the range,
-    of lower ``coverage`` (3 values: 0.75; 5: 0.9375). NaNs are left out.
+    [x_(k), x_(n+1-k)] has the median with probability 1 - 2 P(Binomial(n, 1/2) < k),
+    for any distribution (David & Nagaraja 2003, section 7.1). k is the largest number
+    that keeps ``level``. Below six values none does. The interval is then the range,
+    with a lower ``coverage`` (3 values: 0.75; 5: 0.9375). NaNs are left out.
     """
     x = np.sort(np.asarray(values, float))
     x = x[~np.isnan(x)]
@@ -78,7 +78,7 @@ def median_intervals(
 ) -> pd.DataFrame:
     """`median_interval` of a column, for every combination of ``keys`` that occurs.
 
-    Of all of them at once: figures ask for thousands.
+    Computes all of them at once, because figures need thousands.
 
     Returns:
       ``keys`` and the fields of `Interval`, in the order of first occurrence.
@@ -93,13 +93,13 @@ def median_intervals(
     ranks = [_rank(count) for count in n.tolist()]
     k = np.array([place for place, _ in ranks], int)
     coverage = np.array([covered for _, covered in ranks], float)
-    # A NaN for those that have no value; each other one is at an index of x.
+    # One NaN for combinations without values. Every other value has an index in x.
     x, first = np.append(x, math.nan), np.cumsum(n) - n
 
     def at(place: np.ndarray) -> np.ndarray:
         return x[np.where(n, first + place, len(x) - 1)]
 
-    with np.errstate(invalid="ignore"):  # of -inf and inf there is no mean
+    with np.errstate(invalid="ignore"):  # the mean of -inf and inf is not defined
         median = (at((n - 1) // 2) + at(n // 2)) / 2
     return table.assign(
         median=median,
@@ -126,7 +126,7 @@ def _coverage(n: int, k: int) -> float:
 
 
 def interval_name(n: int) -> str:
-    """How to call the interval of ``n`` seeds in a caption."""
+    """The name of the interval of ``n`` seeds in a caption."""
     if n < 2:
         return "one seed, no interval"
     if n < 6:

@@ -90,8 +90,8 @@ def main(values: flags.FlagValues) -> int:
     selected = part(cells, *options.part())
     if not selected:
         print(
-            f"--shard={options.shard}: this part of {counted(len(cells), 'cell')} is "
-            "empty"
+            f"--shard={options.shard}: no cell is left for this part; the sweep has "
+            f"{counted(len(cells), 'cell')}"
         )
         return 0
     with open_engine(Work(config, options, cells, selected)) as engine:

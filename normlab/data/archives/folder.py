@@ -11,9 +11,9 @@ from normlab.errors import UserError
 def read_members(path: Path, wanted: frozenset[str], spec: Spec) -> dict[str, bytes]:
     """The contents of the wanted members that exist.
 
-    The folder contains the extracted files, or is the extracted folder itself. It may
-    be a link, because the user named it; links inside it are not followed. Other files
-    in it are ignored.
+    ``path`` is the folder with the extracted files, or the folder that contains that
+    one. It may be a link, because the user named it; links inside it are not followed.
+    Other files in it are ignored.
 
     Raises:
       UserError: a member cannot be read, is not a regular file, is far too large, or

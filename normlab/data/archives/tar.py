@@ -50,7 +50,7 @@ def largest_member(spec: Spec) -> int:
 
 
 def _cap(spec: Spec) -> int:
-    """The most bytes that the whole archive may unpack to. Spares one large member."""
+    """The most bytes that the archive may unpack to: one member more than it has."""
     return (spec.train_files + 2) * largest_member(spec)
 
 

@@ -37,13 +37,13 @@ class LpBatchNorm(nn.Module):
     ) -> Array:
         """Returns x (N, ..., C) normalized, of x's shape.
 
-        ``mask``, broadcastable to x, is 0 where an element does not count, whatever it
-        holds: it reaches no statistic and no gradient of others. The output of a masked
-        element that is not finite is undefined. A channel of which no element counts
-        keeps its running averages.
+        ``mask``, broadcastable to x, is 0 for elements that do not count, whatever
+        they contain. They affect no statistics and no gradients of others. The output
+        of a masked element that is not finite is undefined. A channel with no element
+        that counts keeps its running averages.
         """
         shape = (x.shape[-1],)
-        # As wide as what updates them, so that a scan can carry them.
+        # As wide as their updates, so that a scan can carry them.
         dtype = jnp.result_type(x, jnp.float32, self.param_dtype)
         mean = self.variable("batch_stats", "mean", jnp.zeros, shape, dtype)
         moment = self.variable("batch_stats", "moment", jnp.ones, shape, dtype)
@@ -76,7 +76,7 @@ def batch_lp(
     statistics: Statistics,
     mask: Array | None,
 ) -> Array:
-    """Batch norm by the lp norm of ``options.norm_p``, the layer called ``name``."""
+    """Batch norm by the lp norm with p = ``options.norm_p``; the layer ``name``."""
     layer = LpBatchNorm(
         name=name, p=options.norm_p, momentum=options.norm_momentum, **options.affine
     )
@@ -85,5 +85,5 @@ def batch_lp(
     return layer(x, use_running_average=statistics == "running", mask=mask)
 
 
-# An lp norm is that of x before its mean is gone, so a shift shows.
+# The lp norm is taken before the mean is subtracted, so a shift changes the output.
 ENTRY = Entry(batch_lp, AFFINE | RUNNING | {"norm_p"}, invariant=frozenset({"scale"}))

@@ -1,4 +1,4 @@
-"""Batch normalization with noise behind it, as a Linen module."""
+"""Batch normalization followed by noise, as a Linen module."""
 
 import math
 
@@ -15,12 +15,12 @@ from normlab.norms.single import refuse_single_batch
 
 
 class NoisyBatchNorm(BatchNorm):
-    """Batch norm, and behind it a noise drawn anew for every key (see `noise`).
+    """Batch norm followed by noise that is drawn anew for every key (see `noise`).
 
-    There is noise exactly where the caller gives an rng called ``noise``, whatever the
-    statistics; without one, and so while initializing, this is `BatchNorm`, whose
-    variables it has. What is drawn depends on that key and on the layer's place in
-    the model alone. The running averages are of what comes in, before the noise.
+    It adds noise if and only if the caller gives an rng called ``noise``, whatever the
+    statistics. Without one, as during initialization, it equals `BatchNorm`, and it has
+    the same variables. The noise depends only on that key and on the layer's place in
+    the model. The running averages are of the input, before the noise.
 
     ``noise_place`` is "after" scale and bias (s * y + m for batch norm's y) or "before"
     them (scale * (s * xhat + m) + bias for the standardized xhat).
@@ -82,5 +82,5 @@ def batch_noisy(
     return layer(x, use_running_average=statistics == "running", mask=mask)
 
 
-# noise_eval is read by those who hand out the key of the noise.
+# noise_eval is read by the code that passes the key of the noise.
 ENTRY = Entry(batch_noisy, AFFINE | RUNNING | settings_named("noise_"))

@@ -25,12 +25,12 @@ class BatchNorm(nn.Module):
     things are fixed or differ:
 
     - the variance always comes from the corrected two-pass algorithm and every
-      reduction runs in float32 or wider: ``use_fast_variance`` and
-      ``force_float32_reductions`` are accepted and change nothing;
-    - batch statistics need no ``mutable=["batch_stats"]``: without it the running
-      averages stay as they are, where Linen raises;
-    - under ``axis_name`` every unmasked element weighs the same, where Linen averages
-      the shards' own means.
+      reduction runs in float32 or wider. ``use_fast_variance`` and
+      ``force_float32_reductions`` are accepted but change nothing;
+    - batch statistics do not need ``mutable=["batch_stats"]``. Without it the running
+      averages do not change, where Linen raises an error;
+    - under ``axis_name`` all unmasked elements have the same weight, where Linen
+      averages the means of the shards.
     """
 
     use_running_average: bool | None = None
@@ -59,17 +59,17 @@ class BatchNorm(nn.Module):
         """Returns x normalized, of x's shape.
 
         ``use_running_average`` must be given here or to the constructor, not to both.
-        ``mask``, broadcastable to x, is 0 where an element does not count, whatever it
-        holds: it reaches no statistic and no gradient of others. The output of a masked
-        element that is not finite is undefined. A feature of which no element counts,
-        in an empty batch, say, keeps its running averages.
+        ``mask``, broadcastable to x, is 0 for elements that do not count, whatever
+        they contain. They affect no statistics and no gradients of others. The output
+        of a masked element that is not finite is undefined. A feature with no element
+        that counts (in an empty batch, for example) keeps its running averages.
         """
         use_running_average = nn.merge_param(
             "use_running_average", self.use_running_average, use_running_average
         )
         wide = compute_input(x, self.dtype)
         shape = functional.feature_shape(x, self.axis)
-        # As wide as what updates them, so that a scan can carry them.
+        # As wide as their updates, so that a scan can carry them.
         dtype = jnp.result_type(wide, jnp.float32, self.param_dtype)
         mean = self.variable("batch_stats", "mean", jnp.zeros, shape, dtype)
         var = self.variable("batch_stats", "var", jnp.ones, shape, dtype)

@@ -16,14 +16,14 @@ from normlab.norms.single import refuse_single_groups
 
 
 class AssignedGroupNorm(nn.Module):
-    """Group norm of the groups that an array of its variables names.
+    """Group norm whose groups are given by an array among its variables.
 
     Variables, each (C,): ``scale`` and ``bias`` in ``params``; ``assignment``, int32,
-    the group of each channel, in ``batch_stats``: the collection of what a network
-    takes from its batches other than by the gradient, which training state,
-    checkpoints and the path carry. It starts as `GroupNorm`'s groups of consecutive
-    channels, and never changes in here: whoever regroups the channels writes another,
-    in which every one of 0 to G - 1 is as frequent.
+    the group of each channel, in ``batch_stats``. That collection has everything that a
+    network takes from its batches except through gradients; training state, checkpoints
+    and the path contain it. The assignment starts with the consecutive channels of
+    `GroupNorm`, and the layer never changes it. Code that regroups channels replaces it
+    by another, in which each of 0 to G - 1 occurs equally often.
     """
 
     num_groups: int
@@ -67,8 +67,8 @@ def group_correlated(
     statistics: Statistics,
     mask: Array | None,
 ) -> Array:
-    """Group norm of assigned groups, the layer called ``name``."""
-    assert options.groups is not None  # `make_norm` has seen to it
+    """Group norm with assigned groups, the layer called ``name``."""
+    assert options.groups is not None  # `make_norm` checks it
     layer = AssignedGroupNorm(name=name, num_groups=options.groups, **options.affine)
     refuse_single_groups(x, options.groups)
     return layer(x, mask=mask)

@@ -21,11 +21,10 @@ class GroupNorm(nn.Module):
     """Normalizes groups of channels of each example (Wu & He 2018, equations 1 to 7).
 
     Takes the arguments of ``flax.linen.GroupNorm`` and keeps the same variables:
-    ``scale`` and ``bias`` in ``params``, each (C,). One default differs: ``epsilon``
-    is 1e-5, as for every norm here, where Linen's GroupNorm has 1e-6. As in
-    ``BatchNorm`` the variance and the precision of the reductions are fixed, whatever
-    ``use_fast_variance`` and ``force_float32_reductions``, and every unmasked element
-    weighs the same under ``axis_name``.
+    ``scale`` and ``bias`` in ``params``, each (C,). One default differs: ``epsilon`` is
+    1e-5, as for every norm here; Linen's GroupNorm has 1e-6. As in ``BatchNorm``,
+    ``use_fast_variance`` and ``force_float32_reductions`` change nothing, and all
+    unmasked elements have the same weight under ``axis_name``.
     """
 
     num_groups: int | None = 32
@@ -47,12 +46,13 @@ class GroupNorm(nn.Module):
     def __call__(self, x: Array, *, mask: Array | None = None) -> Array:
         """Returns x (N, ..., C) normalized, of x's shape.
 
-        ``mask``, broadcastable to x, is 0 where an element does not count, whatever it
-        holds: it reaches no statistic and no gradient of others. The output of a masked
-        element that is not finite is undefined.
+        ``mask``, broadcastable to x, is 0 for elements that do not count, whatever
+        they contain. They affect no statistics and no gradients of others. The output
+        of a masked element that is not finite is undefined.
 
         Raises ValueError unless exactly one of ``num_groups`` and ``group_size`` is
-        given, if it does not divide C, or if ``reduction_axes`` leaves out the last.
+        given, if it does not divide C, or if ``reduction_axes`` leaves out the last
+        axis.
         """
         wide = compute_input(x, self.dtype)
         scale, bias = affine(self, (x.shape[-1],))
@@ -94,7 +94,7 @@ def group(
     mask: Array | None,
 ) -> Array:
     """Group norm, the layer of a model called ``name``; takes no batch statistics."""
-    assert options.groups is not None  # `make_norm` has seen to it
+    assert options.groups is not None  # `make_norm` checks it
     layer = GroupNorm(name=name, num_groups=options.groups, **options.affine)
     refuse_single_groups(x, options.groups)
     return layer(x, mask=mask)

@@ -1,4 +1,4 @@
-"""The smallest, that is the most negative, eigenvalues of the Hessian."""
+"""The smallest eigenvalues of the Hessian, which are the most negative ones."""
 
 from jax import Array
 
@@ -7,5 +7,5 @@ from normlab.quantities.point import RANKS, Point
 
 
 def measure(point: Point) -> dict[str, Array]:
-    """As that of ``hessian_top``, from the same steps: (S, 3), ascending."""
+    """As ``hessian_top``, from the same Lanczos steps: (S, 3), ascending."""
     return extreme(point.ritz, RANKS, largest=False)

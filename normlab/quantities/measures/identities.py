@@ -1,6 +1,6 @@
-"""The first-order identity at every norm layer of a network, and what follows from it.
+"""The first-order identity at every norm layer of a network, and its consequences.
 
-docs/theory.md derives what is measured here and names the equations.
+docs/theory.md derives these relations and numbers the equations.
 """
 
 import jax.numpy as jnp
@@ -17,15 +17,15 @@ from normlab.quantities.bounds_printed import theorem_4_4
 from normlab.quantities.norm_layers import NormLayer, norm_layers
 from normlab.quantities.point import Point
 
-# Differences below this many units of rounding of the largest term say nothing.
+# Smaller differences, in units of rounding of the largest term, mean nothing.
 _UNITS = 100
 
 
 def measure(point: Point) -> dict[str, Array]:
     """At every norm layer, arrays of shape (norm layers,); on the batch of the step.
 
-    y and z are the layer's input and output, q = scale * dL/dz, and a block is what
-    the norm standardizes at once (m elements, variance + epsilon = s^2).
+    y and z are the layer's input and output, and q = scale * dL/dz. A block is what the
+    norm standardizes together (m elements, variance + epsilon = s^2).
 
     The identity (8):
       ``left``: |dL/dy|^2 over the whole layer, as measured; ``right``: the sum over

@@ -9,7 +9,8 @@ def measure(point: Point) -> dict[str, Array]:
     """``here``: L(theta); ``low``, ``high``: its range over the trial steps.
 
     The range is of L(theta - eta lr g) over the etas, as the paper defines it, so it
-    need not hold L(theta) itself. All on one batch, under its own statistics.
+    need not include L(theta) itself. All losses are on one batch with its own
+    statistics.
     """
     loss, _ = point.loss_and_gradient
     along = point.line.loss

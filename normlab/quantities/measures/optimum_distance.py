@@ -1,7 +1,7 @@
-"""How near the start was to an optimum, if training has come to one: Lemma 4.5.
+"""The distance from the start to an optimum, if training has reached one: Lemma 4.5.
 
 Santurkar et al. 2018 (p. 10 and 25), in the form (18) of docs/theory.md, at the weights
-in front of every norm layer.
+before every norm layer.
 """
 
 import jax.numpy as jnp
@@ -14,18 +14,19 @@ from normlab.quantities.point import Point
 def measure(point: Point) -> dict[str, Array]:
     """At every norm layer, arrays of shape (norm layers,).
 
-    W0 are the weights in front of the layer at initialisation and W* those point, taken
-    for an optimum. What is multiplied as one is the weights of a channel, or with group
-    and layer norm those of a group with their biases, which do not drop out there (24).
+    W0 are the weights before the layer at initialisation, and W* those of this point,
+    which is taken for an optimum. Weights that are scaled together are those of a
+    channel, or with group and layer norm those of a group with their biases, which do
+    not drop out there (24).
 
     ``left``: |W0 - k W*|^2, the squared distance to the nearest optimum on the rays of
     W*, summed over them; ``right``: what the lemma makes of |W0 - W*|^2;
-    ``relative_error``: the largest |right - left| / |W0 - W*|^2 of a ray, 0 where W0 is
+    ``relative_error``: the largest |right - left| / |W0 - W*|^2 of a ray, 0 if W0 is
     W*; ``distance``: |W0 - W*|^2, summed; ``positive``: the share of rays with k > 0,
-    which the lemma asks for.
+    which the lemma requires.
 
-    Without a norm the optimum at W* is ``distance`` away; the lemma says that with one
-    there is another at ``left``, which is no more.
+    Without a norm, the optimum at W* is ``distance`` away. The lemma says that with a
+    norm there is another one at ``left``, which is not farther.
     """
     start = point.initial()
     rows = [

@@ -88,7 +88,7 @@ def test_shards_make_the_whole(tmp_path, capsys, whole):
 def test_a_shard_without_cells(tmp_path, capsys):
     status, text, err = call(capsys, tmp_path / "run", "--shard=3/4")
     assert (status, err) == (0, "") and not (tmp_path / "run").exists()
-    assert text == "--shard=3/4: this part of 3 cells is empty\n"
+    assert text == "--shard=3/4: no cell is left for this part; the sweep has 3 cells\n"
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7])
