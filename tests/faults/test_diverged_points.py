@@ -54,9 +54,9 @@ def test_its_parameters_are_not_finite(
         assert call(run, *words) == 1
         lines = capsys.readouterr().err.splitlines()
         (cell,) = run.cells.iterdir()
-        said = f"{cell}: the parameters of seed 0, lr 0.1 are not finite at step 12: "
+        said = f"{cell}: the parameters of seed 0, lr 0.1 are not finite at step 12, "
         assert lines[-1].startswith(f"normlab.landscape: error: {said}")
-        assert "Give a --step before that, or another member" in lines[-1]
+        assert "Use an earlier --step or another member" in lines[-1]
         assert not (cell / "landscapes").exists() and not run.figures.exists()
         # As the line says: another member, or a step before.
         assert call(run, f"--kind={kind}", "--lr=0.01") == 0
@@ -68,14 +68,14 @@ def test_where_a_line_begins(tmp_path, monkeypatch, capsys):
     run = write(tmp_path, np.nan, monkeypatch)
     words = ["--kind=between", "--lr=0.1", "--from_step=8", "--step=4"]
     assert call(run, *words) == 1
-    assert "seed 0, lr 0.1 are not finite at step 8:" in capsys.readouterr().err
+    assert "seed 0, lr 0.1 are not finite at step 8," in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", ["plane", "line"])
 def test_a_checkpoint_alone(kind, tmp_path, monkeypatch, capsys):
     run = write(tmp_path, np.nan, monkeypatch, path=False)
     assert call(run, f"--kind={kind}", "--lr=0.1") == 1
-    assert "seed 0, lr 0.1 are not finite at step 12:" in capsys.readouterr().err
+    assert "seed 0, lr 0.1 are not finite at step 12," in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("debug", [False, True])

@@ -17,7 +17,7 @@ from normlab.landscape.settings import LandscapeConfig
         ({"statistics": ("precise",)}, "--statistics=precise: .*batch, running"),
         ({"statistics": ("batch", "batch")}, "--statistics names batch twice"),
         ({"points": 24}, "--points=24: use an odd number"),
-        ({"points": 1}, "--points=1: .*3 or more"),
+        ({"points": 1}, "--points=1: .*at least 3"),
         ({"span": 0.0}, "--span=0.0: must be above 0"),
         ({"span": float("nan")}, "--span=nan"),
         ({"margin": -0.1}, "--margin=-0.1: must be 0 or more"),

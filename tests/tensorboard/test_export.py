@@ -271,7 +271,9 @@ def test_only_an_export_is_replaced(tmp_path):
     (mine / "thesis").mkdir(parents=True)
     (mine / "thesis" / "a.tex").write_text("mine")
     for taken in (mine, mine / "thesis" / "a.tex", run):
-        with pytest.raises(UserError, match="not an export .* choose another --out"):
+        with pytest.raises(
+            UserError, match="not a TensorBoard export; choose another --out"
+        ):
             export_run(run, taken)
     assert (mine / "thesis" / "a.tex").read_text() == "mine"
     (tmp_path / "empty").mkdir()
