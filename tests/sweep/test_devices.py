@@ -69,9 +69,7 @@ def test_ten_members_on_four_devices_are_those_on_one(tmp_path, on_one):
     assert_same(everything(paths), on_one)
 
 
-@pytest.mark.parametrize(
-    "devices", [1, pytest.param(2, marks=pytest.mark.slow), 4]
-)
+@pytest.mark.parametrize("devices", [1, pytest.param(2, marks=pytest.mark.slow), 4])
 def test_a_checkpoint_of_four_goes_on_on_fewer(devices, interrupted_on_four, on_one):
     asked = dataclasses.replace(OPTIONS, devices=str(devices))
     run_cell(plan(devices), interrupted_on_four, asked, tiny.Silent())
