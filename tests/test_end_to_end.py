@@ -1,6 +1,7 @@
 """A flagfile in, figures out; again, nothing changes; replayed, the same numbers."""
 
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from normlab.figures import FIGURES, METRICS
 from normlab.store import load
 from normlab.store.layout import read_json
+from tests.forked import Job, forked
 
 FLAGS = """\
 # Question: does everything work together?
@@ -154,24 +156,62 @@ def stamps(folder: Path) -> dict[Path, tuple[int, int]]:
     }
 
 
+# The same command again, again where a figure is missing, and a plan; and what is
+# there before and after each.
+IMPORTS = """
+import jax, matplotlib.figure
+import normlab.figures, normlab.flags, normlab.sweep.execute, tests.test_end_to_end
+"""
+AGAIN = ("-m", "normlab.sweep", "--flagfile=tiny ñ.flags", f"--out={OUT}")
+STAMPS = """
+import pickle, sys
+from pathlib import Path
+from tests.test_end_to_end import stamps
+Path(sys.argv[2]).write_bytes(pickle.dumps(stamps(Path(sys.argv[1]))))
+"""
+# As if it had been killed before its last word.
+SPOIL = f"""
+from pathlib import Path
+Path({OUT!r}, "summary.csv").unlink()
+Path({OUT!r}, "figures", "curves.png").unlink()
+"""
+
+
+@pytest.fixture(scope="module")
+def afterwards(folder, frame, tmp_path_factory):
+    """What the processes said that came after the first, and the stamps."""
+    results = tmp_path_factory.mktemp("results")
+    jobs = {
+        "stamps 0": Job(["-c", STAMPS, ".", str(results / "0")]),
+        "again": Job(AGAIN),
+        "stamps 1": Job(["-c", STAMPS, ".", str(results / "1")]),
+        "spoil": Job(["-c", SPOIL]),
+        "stamps 2": Job(["-c", STAMPS, f"{OUT}/cells", str(results / "2")]),
+        "draw": Job(AGAIN),
+        "stamps 3": Job(["-c", STAMPS, f"{OUT}/cells", str(results / "3")]),
+        # The two-word form of the flag, too.
+        "plan": Job(["-m", "normlab.sweep", "--flagfile", "tiny ñ.flags", "--dry_run"]),
+    }
+    env = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": QUICK}
+    said = forked(IMPORTS, jobs, results, folder, env)
+    for done in said.values():
+        assert done.returncode == 0, done.stderr
+        assert "Warning" not in done.stderr and "Traceback" not in done.stderr
+    return said, [pickle.loads((results / f"{i}").read_bytes()) for i in range(4)]
+
+
 @pytest.mark.faults
-def test_again_it_says_complete_and_changes_nothing(folder, frame):
-    before = stamps(folder)
-    again = sweep(folder, "--flagfile=tiny ñ.flags", f"--out={OUT}")
-    assert "complete: nothing is left to run" in again
-    assert "final test_accuracy" in again
-    assert stamps(folder) == before
+def test_again_it_says_complete_and_changes_nothing(afterwards):
+    said, (before, after, *_) = afterwards
+    assert "complete: nothing is left to run" in said["again"].stdout
+    assert "final test_accuracy" in said["again"].stdout
+    assert before and after == before
 
 
-def test_figures_that_are_missing_are_drawn_again(folder, frame, printed):
-    run = folder / OUT
-    (run / "summary.csv").unlink()  # as if it had been killed before its last word
-    (run / "figures" / "curves.png").unlink()
-    cells = stamps(run / "cells")
-    sweep(folder, "--flagfile=tiny ñ.flags", f"--out={OUT}")
+def test_figures_that_are_missing_are_drawn_again(folder, afterwards):
+    run, (*_, before, after) = folder / OUT, afterwards[1]
     assert (run / "figures" / "curves.png").exists() and (run / "summary.csv").exists()
-    changed = {p for p, s in stamps(run / "cells").items() if s != cells.get(p)}
-    assert not changed
+    assert before and not {p for p, s in after.items() if s != before.get(p)}
 
 
 @pytest.mark.slow
@@ -182,8 +222,7 @@ def test_the_stored_flags_replay_it(folder, frame):
     pd.testing.assert_frame_equal(again, frame, check_exact=True)
 
 
-def test_the_flagfile_names_the_run(folder):
-    # The two-word form of the flag, too.
-    plan = sweep(folder, "--flagfile", "tiny ñ.flags", "--dry_run")
+def test_the_flagfile_names_the_run(folder, afterwards):
+    plan = afterwards[0]["plan"].stdout
     assert f"out: {folder}/runs/tiny ñ\n" in plan
     assert not (folder / "runs").exists()

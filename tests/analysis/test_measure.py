@@ -88,12 +88,8 @@ def test_other_settings_than_the_runs(copy):
 
 
 def test_a_later_measurement_counts_where_both_are(run, copy):
-    measure_cell(
-        copy,
-        options("effective_smoothness", every=8),
-        {"probe_etas": (0.125, 1.0)},
-        silent,
-    )
+    asked = options("effective_smoothness", every=8)
+    measure_cell(copy, asked, {"probe_etas": (0.125, 1.0)}, silent)
     etas = table(copy, "effective_smoothness").groupby("step")["eta"].agg(set)
     assert etas[4] == {0.5, 1.0, 2.0, 4.0}
     assert etas[0] == etas[8] == {0.125, 1.0}

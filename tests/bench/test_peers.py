@@ -12,7 +12,7 @@ from normlab.errors import UserError
 from normlab.run_options import RunOptions
 from tests.bench.small import task
 
-NORMS = ("none", "batch", "group")
+NORMS = ("batch", "group")
 # Float32 rounding in eleven steps stays far below.
 CLOSE = 2e-4
 MARKS = {
@@ -23,7 +23,9 @@ MARKS = {
 }
 
 
-@pytest.fixture(scope="module", params=NORMS)
+@pytest.fixture(
+    scope="module", params=[pytest.param("none", marks=pytest.mark.slow), *NORMS]
+)
 def work(request, dataset):
     return task(dataset, request.param)
 

@@ -60,8 +60,13 @@ def ends(name: str, words: list[str], encoding: str) -> tuple[int, str, str]:
     return stop.value.code, *said
 
 
-@pytest.mark.parametrize("encoding", ENCODINGS)
-@pytest.mark.parametrize("name", READS)
+# All of them for one command that is quick; the others meet two, by turns.
+PAIRS = [("claims", encoding) for encoding in ENCODINGS]
+PAIRS += [(name, "ascii") for name in READS if name != "claims"]
+PAIRS += list(zip([x for x in READS if x != "claims"], ENCODINGS[1:], strict=True))
+
+
+@pytest.mark.parametrize(("name", "encoding"), PAIRS)
 def test_a_command_says_all_in_any_encoding(name, encoding, folder, monkeypatch, tally):
     tally["encodings of output"] += 1
     monkeypatch.chdir(folder)
@@ -82,7 +87,13 @@ def test_a_mistake_and_help_are_told_in_any_encoding(name, encoding, tally):
     assert (status, err) == (0, "") and out.count("\n") > 2
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "utf-16", "latin-1:strict"])
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        "latin-1:strict",
+        *(pytest.param(x, marks=pytest.mark.slow) for x in ("ascii", "utf-16")),
+    ],
+)
 def test_a_process_of_its_own(encoding, tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "normlab.claims"],

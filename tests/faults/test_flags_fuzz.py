@@ -100,6 +100,7 @@ def _harmless(tmp_path_factory, tally):
         patch.setattr(backend, "_use_compilation_cache", lambda options: None)
         patch.setattr(preparing, "prepare", no)
         patch.setenv("NORMLAB_DATA_DIR", str(folder / "data"))
+        patch.setenv("XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))  # --deterministic
         os.chdir(folder)
         yield
         os.chdir(old)
@@ -165,7 +166,7 @@ named = st.sampled_from(sorted(COMMANDS)).flatmap(
 )
 sweeps = st.lists(words("normlab.sweep"), max_size=4)
 often = settings(
-    max_examples=200,
+    max_examples=60,
     deadline=None,
     derandomize=True,
     database=None,
@@ -222,7 +223,9 @@ ANY = {"ray_address"}
 
 @pytest.mark.parametrize("name", NAMES["normlab.sweep"])
 def test_every_flag_of_a_sweep_at_its_edges(untraced, name):
-    endings = {plans([f"--{name}={value}"]).status for value in NUMBERS}
+    # Nothing, and every other number: two flags next to each other are given all.
+    own = NUMBERS[1 + NAMES["normlab.sweep"].index(name) % 2 :: 2]
+    endings = {plans([f"--{name}={value}"]).status for value in ("", *own)}
     assert (1 in endings) == (name not in ANY)
 
 
@@ -275,7 +278,7 @@ CONTENTS = st.one_of(
 
 
 @given(CONTENTS, CONTENTS)
-@settings(often, max_examples=200)
+@often
 def test_any_flagfiles(untraced, tmp_path_factory, first, second):
     folder = tmp_path_factory.mktemp("flagfiles")
     with pytest.MonkeyPatch.context() as patch:

@@ -76,6 +76,19 @@ for name, variable, value in tries:
 """
 
 
+TRIES = [("sweep", *asked) for asked in NOTHING]
+TRIES += [(name, *NOTHING[0]) for name in WORDS if name not in ("sweep", "claims")]
+SOUND = [("sweep", *asked) for asked in SOMETHING]
+# A command that computes nothing does not look for any.
+SOUND.append(("claims", "JAX_PLATFORMS", "nonsense"))
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory) -> list:
+    """How each of `TRIES` and `SOUND` ended."""
+    return ends(tmp_path_factory.mktemp("tries"), TRIES + SOUND)
+
+
 def ends(folder: Path, tries: list) -> list:
     environment = {k: v for k, v in os.environ.items() if k != "JAX_PLATFORMS"}
     done = subprocess.run(
@@ -92,12 +105,10 @@ def ends(folder: Path, tries: list) -> list:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_a_device_that_is_not_there_is_one_line(tmp_path, tally):
-    tries = [("sweep", *asked) for asked in NOTHING]
-    tries += [(name, *NOTHING[0]) for name in WORDS if name not in ("sweep", "claims")]
-    found = ends(tmp_path, tries)
-    assert len(found) == len(tries)
-    tally["devices that are not there"] += len(tries)
+def test_a_device_that_is_not_there_is_one_line(ended, tally):
+    found = ended[: len(TRIES)]
+    assert len(found) == len(TRIES)
+    tally["devices that are not there"] += len(TRIES)
     for name, variable, value, status, said in found:
         start = f"normlab.{name}: error: JAX finds no device with {variable}={value}"
         assert status == 1 and said.startswith(start), (name, variable, value, said)
@@ -109,9 +120,6 @@ def test_a_device_that_is_not_there_is_one_line(tmp_path, tally):
             assert words not in reason, said
 
 
-def test_devices_that_are_there_are_used(tmp_path):
-    tries = [("sweep", *asked) for asked in SOMETHING]
-    # A command that computes nothing does not look for any.
-    tries.append(("claims", "JAX_PLATFORMS", "nonsense"))
-    found = ends(tmp_path, tries)
-    assert [(*one[:3], one[3]) for one in found] == [(*one, 0) for one in tries], found
+def test_devices_that_are_there_are_used(ended):
+    found = ended[len(TRIES) :]
+    assert [(*one[:3], one[3]) for one in found] == [(*one, 0) for one in SOUND], found

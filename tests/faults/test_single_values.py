@@ -6,7 +6,6 @@ from unittest import mock
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -28,7 +27,7 @@ NOTHING = "one value, which is its own mean: that leaves nothing to normalise"
 SHAPES = [
     (*sizes, channels)
     for sizes in [(1,), (2,), (1, 1, 1), (2, 1, 1), (1, 1, 2), (2, 3, 1)]
-    for channels in (1, 2, 6)
+    for channels in (1, 6)
 ]
 
 
@@ -60,29 +59,37 @@ def test_a_layer_is_refused_where_its_output_is_constant(kind, tally):
     """And nowhere else: x and -x then come out the same."""
     refused = 0
     for shape, groups in itertools.product(SHAPES, (1, 2, 3, 6)):
-        if shape[-1] % groups:
+        if shape[-1] % groups or (groups > 1 and "groups" not in NORMS[kind].reads):
             continue
         model: Any = Model(make_norm(kind, groups=groups))
-        x = jnp.asarray(np.random.default_rng(0).normal(size=shape), jnp.float32)
-        y, z = output(kind, x, groups), output(kind, -x, groups)
+        x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+        @jax.jit
+        def outputs(x, groups=groups):
+            return output(kind, x, groups), output(kind, -x, groups)
+
+        def init(x, model=model):
+            return model.init(jax.random.key(0), x, statistics="batch")
+
+        def found(x, statistics, model=model, init=init):
+            return model.apply(init(x), x, statistics=statistics)
+
+        jitted = jax.jit(found, static_argnames="statistics")
+        y, z = map(np.asarray, outputs(x))
         if np.abs(y - z).max() > 0.1:
-            variables = model.init(jax.random.key(0), x, statistics="batch")
-            found = model.apply(variables, x, statistics="batch")
-            np.testing.assert_allclose(found, y, atol=1e-6)
+            np.testing.assert_allclose(jitted(x, "batch"), y, atol=1e-6)
             continue
         refused += 1
         said = f"layer norm1 \\({kind}\\): .*{NOTHING}"
         if not NORMS[kind].running:
             with pytest.raises(UserError, match=said):
-                model.init(jax.random.key(0), x, statistics="batch")
+                jax.eval_shape(init, x)
             continue
         # One image is enough to initialize and for running averages, and two to train.
-        variables = model.init(jax.random.key(0), x, statistics="batch")
-        y = model.apply(variables, x, statistics="running")
-        np.testing.assert_allclose(y, x, rtol=1e-4)
-        model.apply(variables, jnp.concatenate([x, x]), statistics="batch")
+        np.testing.assert_allclose(jitted(x, "running"), x, rtol=1e-4)
+        jax.eval_shape(lambda x: found(x, "batch"), np.concatenate([x, x]))
         with pytest.raises(UserError, match=said):
-            model.apply(variables, x, statistics="batch")
+            jax.eval_shape(lambda x: found(x, "batch"), x)
     assert refused or "shift" not in NORMS[kind].invariant
     tally["layers with single values"] += refused
 

@@ -1,6 +1,5 @@
 """Figures of landscapes of every kind: scales that are shared, marks, captions."""
 
-import io
 import math
 
 import matplotlib
@@ -64,7 +63,7 @@ def with_path() -> pd.DataFrame:
 
 def drawn(figure: Figure) -> list[str]:
     """The texts of a figure, once it is drawn."""
-    figure.savefig(io.BytesIO(), format="png", dpi=30)
+    figure.draw_without_rendering()
     found = [figure.get_suptitle()]
     for ax in figure.axes:
         found += [ax.get_title(), ax.get_xlabel(), ax.get_ylabel()]

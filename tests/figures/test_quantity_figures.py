@@ -100,6 +100,8 @@ CASES = [(name, run) for run, more in DRAWN.items() for name in (*ALWAYS, *more)
 CASES = [(name, run) for name, run in CASES if run != "one seed"]
 # Its other figures are drawn as those of "linear".
 CASES = [(x, run) for x, run in CASES if run != "uniform" or x in DRAWN["uniform"]]
+# And those of "vgg" as those of "plain", but for published curves beside them.
+CASES = [(x, run) for x, run in CASES if run != "vgg" or x in BESIDE["vgg"]]
 CASES += [("santurkar_4", "one seed"), ("gradient_norm", "one seed")]
 
 
