@@ -169,7 +169,7 @@ def test_a_norm_passes_what_is_asked_of_every_norm(new_norm):
     every.test_only_batch_norms_keep_running_statistics(new_norm, x)
     every.test_equal_norms_do_not_retrace(new_norm, x)
     with jax.enable_x64(True):
-        every.test_invariance_to_a_positive_scale_and_to_a_shift(new_norm, 0, None)
+        every.test_invariance_to_a_positive_scale_and_to_a_shift(new_norm, None)
 
 
 def test_a_norm_that_says_too_much_of_itself_is_found_out(new_norm):
@@ -181,7 +181,7 @@ def test_a_norm_that_says_too_much_of_itself_is_found_out(new_norm):
         pytest.raises(AssertionError),
     ):
         test_all_norms.test_invariance_to_a_positive_scale_and_to_a_shift(
-            new_norm, 0, None
+            new_norm, None
         )
 
 

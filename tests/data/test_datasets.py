@@ -110,7 +110,7 @@ def test_a_damaged_cache_is_noticed(fake, prepared, damage):
         (folder / cache.MARKER).write_text("{")
     else:
         spec = dataclasses.replace(spec, digests={**spec.digests, "test_y": "0" * 64})
-    with pytest.raises(UserError, match="mends it: python -m normlab.data --prepare"):
+    with pytest.raises(UserError, match="repair it: python -m normlab.data --prep"):
         cifar10.load(prepared, spec)
     assert not cache.is_intact(folder, spec)
 

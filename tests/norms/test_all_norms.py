@@ -47,11 +47,13 @@ def begun(model, x) -> Any:
     return model.init_with_output(jax.random.key(0), x, statistics="batch")
 
 
-@pytest.fixture
-def x_NHWC():
+def draw():
     """(N, H, W, C), every example and channel of a mean of its own."""
     x = np.random.default_rng(0).normal(3, 2, (5, 4, 4, 6))
     return (x + np.arange(6) + np.arange(5).reshape(5, 1, 1, 1)).astype("float32")
+
+
+x_NHWC = pytest.fixture(draw, name="x_NHWC")
 
 
 @pytest.mark.parametrize("kind", NORMS)
