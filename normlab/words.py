@@ -69,7 +69,7 @@ def check_path(flag: str, value: str) -> None:
       UserError: it is empty, or contains a control character.
     """
     if not value.strip():
-        raise UserError(f"--{flag}= is empty; give a path, or leave the flag out")
+        raise UserError(f"--{flag}= is empty; give a value, or leave the flag out")
     if any(unicodedata.category(letter) in _CONTROLS for letter in value):
         raise UserError(f"--{flag}={ascii(value)}: it contains a control character")
 

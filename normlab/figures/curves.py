@@ -31,9 +31,8 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 
     The metrics are the batch loss and the run's main metric. Each member's batch loss
     is first averaged over bins of ``steps_averaged`` steps, and ``epoch`` is the middle
-    of the bin. The median of the loss includes a member while its loss is finite, and
-    ``n`` counts these members. The median of the accuracy includes all members to the
-    end. ``diverged`` counts the members that diverge next (`with_lost`).
+    of the bin. A median includes a member while its value is finite, and ``n`` counts
+    these members. ``diverged`` counts the members that diverge next (`with_lost`).
 
     Raises:
       NotDrawn: every curve would be a single point, or no value is finite.

@@ -30,6 +30,7 @@ from normlab.figures import (
 from normlab.figures.style import draw_into
 from normlab.flags import define, read, run
 from normlab.landscape.compute import CellLandscapes
+from normlab.landscape.points import Diverged
 from normlab.landscape.progress import LandscapeProgress
 from normlab.landscape.select import selected_cells, selected_members
 from normlab.landscape.settings import LandscapeConfig
@@ -65,22 +66,29 @@ def _draw(table: pd.DataFrame, config: LandscapeConfig) -> None:
 def main(values: flags.FlagValues) -> None:
     config = read(LandscapeConfig, values)
     use_cores(config.devices)
-    landscapes = []
+    landscapes, lost = [], []
     for paths, cell in selected_cells(config):
         work = CellLandscapes(paths, cell, config)
         for i in selected_members(cell, config):
             member = cell.members[i]
             name = f"{cell.config.label}, seed {member.seed}, lr {member.lr:g}"
-            with contextlib.closing(LandscapeProgress(name)) as progress:
-                landscape = work.compute(i, progress)
-            if not np.isfinite(landscape.table["loss"]).any():
-                raise UserError(
-                    f"{name}: no loss is finite around step "
-                    f"{landscape.settings['step']}, so the member has diverged. Use an "
-                    "earlier --step or another member"
-                )
-            landscapes.append(landscape)
-    _draw(tabulate(landscapes), config)
+            try:
+                with contextlib.closing(LandscapeProgress(name)) as progress:
+                    landscape = work.compute(i, progress)
+            except Diverged as error:
+                lost.append(str(error))
+                continue
+            if np.isfinite(landscape.table["loss"]).any():
+                landscapes.append(landscape)
+                continue
+            lost.append(
+                f"{name}: no loss is finite around step {landscape.settings['step']}. "
+                "Use a smaller --span, an earlier --step or another member"
+            )
+    if landscapes:  # one member that diverged does not cost the others
+        _draw(tabulate(landscapes), config)
+    if lost:
+        raise UserError("; ".join(lost))
 
 
 def flag_values() -> flags.FlagValues:

@@ -19,6 +19,10 @@ from normlab.train.state import TrainState
 from normlab.words import counted
 
 
+class Diverged(UserError):
+    """A member has diverged, so there is nothing to see around its parameters."""
+
+
 class Variables(NamedTuple):
     """One member at one step: parameters, and running statistics ({} if none)."""
 
@@ -93,7 +97,7 @@ class Points:
 
         Raises:
           UserError: there is no path, it is damaged or has fewer than three points, or
-            the member diverged before ``until``.
+            the member diverged before ``until`` (`Diverged`).
         """
         steps = [step for step, _ in read_path(self._paths.path) if step <= until]
         if until not in steps:
@@ -118,11 +122,11 @@ class Points:
         """Returns ``point`` if its parameters are finite.
 
         Raises:
-          UserError: a parameter is not finite.
+          Diverged: a parameter is not finite.
         """
         if all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(point.params)):
             return point
-        raise UserError(
+        raise Diverged(
             f"{self._paths.root}: the parameters of {self.name(member)} are not finite "
             f"at step {step}, so it has diverged. Use an earlier --step or another "
             "member"

@@ -37,7 +37,7 @@ def refuse_single_groups(x: Array, groups: int, fewer: bool = True) -> None:
         dense = ", or no --norm_dense" if x.ndim == 2 else ""
         block, instead = "a channel of one image at one pixel", "another norm"
         if fewer and groups > 1:
-            block = f"each of the {groups} groups of {groups} channels at one pixel"
+            block = f"each of the {groups} groups, a single channel at one pixel,"
             instead = "fewer groups, or another norm"
         raise _nothing(block, f"{instead}{dense}")
 

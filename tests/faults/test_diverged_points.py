@@ -5,6 +5,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import pandas as pd
 import pytest
 
 from normlab.landscape import __main__ as command
@@ -62,6 +63,16 @@ def test_its_parameters_are_not_finite(
         assert call(run, f"--kind={kind}", "--lr=0.01") == 0
         if kind != "path":  # which needs three points
             assert call(run, *words, "--step=4") == 0
+
+
+def test_it_does_not_cost_the_others(tmp_path, monkeypatch, capsys):
+    run = write(tmp_path, np.nan, monkeypatch)
+    assert call(run, "--kind=line", "--lr=0.1,0.01") == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert "the parameters of seed 0, lr 0.1 are not finite" in lines[-1]
+    assert "lr 0.01" not in lines[-1]
+    (table,) = run.figures.glob("*_line.csv")
+    assert np.isfinite(pd.read_csv(table)["loss"]).all()
 
 
 def test_where_a_line_begins(tmp_path, monkeypatch, capsys):

@@ -112,7 +112,7 @@ def test_what_masked_elements_hold_changes_nothing(kind, options, tally):
     params, stats = variables.get("params", {}), variables.get("batch_stats", {})
     x = draw()
     # With running averages they differ in the averages alone.
-    for statistics in ("batch", "running") if kind == "batch" else ("batch",):
+    for statistics in ("batch", "running") if NORMS[kind].running else ("batch",):
         every = derivatives(model, statistics)
         for mask in MASKS.values():
             real = np.broadcast_to(mask, SHAPE)

@@ -174,8 +174,8 @@ GIVEN = [
 @pytest.mark.parametrize(
     "value, said",
     {
-        "": "is empty; give a path, or leave the flag out",
-        " ": "is empty; give a path, or leave the flag out",
+        "": "is empty; give a value, or leave the flag out",
+        " ": "is empty; give a value, or leave the flag out",
         "a\nb": "'a\\nb': it contains a control character",
         "a\tb": "'a\\tb': it contains a control character",
         "a\x1b[31mb": "it contains a control character",

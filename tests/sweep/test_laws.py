@@ -177,7 +177,9 @@ def test_a_larger_learning_rate_moves_farther_in_a_step():
 # What one member does to another.
 
 
-@pytest.mark.parametrize("norm, execution", [("batch", "map"), ("none", "vmap")])
+@pytest.mark.parametrize(
+    "norm, execution", [("batch", "map"), ("batch", "vmap"), ("none", "vmap")]
+)
 @pytest.mark.faults
 def test_a_diverging_member_leaves_the_others_bit_identical(norm, execution):
     calm = tiny.members(lrs=(0.01, 0.1), seeds=(0, 1))
