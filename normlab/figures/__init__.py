@@ -49,7 +49,7 @@ from normlab.figures import (
 from normlab.figures.failure import CannotDraw, check_drawn, only
 from normlab.figures.sources import METRICS, Sources
 from normlab.figures.style import draw_into
-from normlab.figures.tables import Lost, NotDrawn
+from normlab.figures.tables import DivergedEarly, NotDrawn
 
 __all__ = [
     "FIGURES",
@@ -217,7 +217,7 @@ def plotted(name: str, sources: Sources, asked: bool = False) -> pd.DataFrame | 
     except NotDrawn as error:
         if asked:
             raise NotDrawn(f"--figures={name}: {error}") from error
-        if isinstance(error, Lost):
+        if isinstance(error, DivergedEarly):
             _log.warning("figure %s is left out: %s", name, error)
         return None
     except CannotDraw:

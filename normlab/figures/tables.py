@@ -33,7 +33,7 @@ class NotDrawn(UserError):
     """A run has no data for a figure. The message says what is missing."""
 
 
-class Lost(NotDrawn):
+class DivergedEarly(NotDrawn):
     """A figure has no data because members diverged too early."""
 
 
@@ -45,11 +45,11 @@ def check_curves(table: pd.DataFrame) -> None:
 
     Raises:
       NotDrawn: every curve is a single point: the run has one step, or it is a thin
-        copy of a run with one evaluation. `Lost` if members diverged.
+        copy of a run with one evaluation. `DivergedEarly` if members diverged.
     """
     if len(table) and not table.duplicated(["setting", "point"]).any():
         if table["diverged"].any():
-            raise Lost(
+            raise DivergedEarly(
                 "it shows curves, but members diverged before their second point"
             )
         raise NotDrawn("it shows curves, but the run has a single point of each")
@@ -80,11 +80,13 @@ def with_origin(table: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
     """``table`` with the columns ``where`` and ``unit``, from the run's ``frame``.
 
     Raises:
-      NotDrawn: the table is empty. `Lost` if members diverged.
+      NotDrawn: the table is empty. `DivergedEarly` if members diverged.
     """
     if table.empty:
         lost = "diverged" in frame and frame["diverged"].any()
-        raise (Lost if lost else NotDrawn)("the run has no finite values for it")
+        raise (DivergedEarly if lost else NotDrawn)(
+            "the run has no finite values for it"
+        )
     units = is_regression(frame).map({True: "squared error", False: "nats"})
     return table.assign(where=place_of(frame), unit=" or ".join(units.unique()))
 

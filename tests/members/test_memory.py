@@ -130,7 +130,7 @@ def test_compiled_bytes_of_a_function_counted_by_hand():
         ("99", 12, 1, 12),
     ],
 )
-def test_choose_chunk(asked, members, fits, size):
+def test_choose_member_chunk(asked, members, fits, size):
     footprint = Footprint(state=0, working=1000)
     available = int(fits * 1000 / memory._SHARE) + 10
     found, why = choose_member_chunk(asked, members, footprint, "vmap", available)

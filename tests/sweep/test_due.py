@@ -34,7 +34,7 @@ PAIRS = list(itertools.combinations_with_replacement(EVERY, 2))
 
 
 @pytest.mark.parametrize("one, other", PAIRS)
-def test_the_following_stop_is_the_first_step_at_which_something_is_due(one, other):
+def test_the_following_step_is_the_first_step_at_which_something_is_due(one, other):
     due = due_of(**one | other)
     for step in range(23):
         later = range(step + 1, 24)
