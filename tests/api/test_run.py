@@ -212,8 +212,8 @@ def test_cells_that_fail(tmp_path, monkeypatch, whole):
         with pytest.raises(normlab.UserError) as caught:
             small.run(tmp_path / "run")
     assert str(caught.value) == (
-        "1 of 2 cells failed: batch: ZeroDivisionError: by zero. After fixing this, run "
-        "the same command again"
+        "1 of 2 cells failed: batch: ZeroDivisionError: by zero. After fixing this, "
+        "run the same command again"
     )
     half = normlab.read_run(tmp_path / "run")
     assert set(half.frame["norm"]) == {"none"} and not half.complete
@@ -257,8 +257,8 @@ def test_the_default_folder(monkeypatch, tmp_path):
         ({"on_eval": 5}, "normlab.run: on_eval must be a function of a table, not 5"),
         (
             {"on_eval": print, "engine": "ray"},
-            "normlab.run: on_eval needs engine='inline', because engine='ray' trains in "
-            "other processes",
+            "normlab.run: on_eval needs engine='inline', because engine='ray' trains "
+            "in other processes",
         ),
     ],
 )

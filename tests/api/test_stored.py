@@ -1,6 +1,5 @@
 """`normlab.Run`: its tables, its best point, its figures and its page."""
 
-import concurrent.futures
 import io
 from pathlib import Path
 
@@ -147,9 +146,8 @@ def test_figures_that_there_are_not(run):
 
 
 def test_its_page(run, tmp_path, monkeypatch):
-    """Written by this process: a script without a main guard cannot be started again."""
+    """Written by this process. A script without a main guard has no other."""
     monkeypatch.setattr(drawn, "_WORTH", 1)  # else a run has too few figures
-    monkeypatch.setattr(concurrent.futures, "ProcessPoolExecutor", None)
     monkeypatch.setattr(drawn, "ProcessPoolExecutor", None)
     monkeypatch.setattr(drawn, "cores", lambda: 4)
     path = run.page()
