@@ -69,8 +69,7 @@ def test_mlflow(runs, tmp_path, monkeypatch):
         name = f"{norm}/lr {lr:g}/seed {seed}/test_accuracy"
         points = client.get_metric_history(tracked.info.run_id, name)
         assert [(x.step, x.value) for x in points] == [
-            (row.step, pytest.approx(float(row.test_accuracy)))
-            for row in curve.itertuples()
+            (row.step, pytest.approx(row.test_accuracy)) for row in curve.itertuples()
         ]
 
 
@@ -115,8 +114,7 @@ def wandb_records(content: bytes) -> Iterator[bytes]:
 
 
 def test_wandb(runs, tmp_path, monkeypatch):
-    pytest.importorskip("wandb")
-    from wandb.proto.wandb_internal_pb2 import Record
+    messages = pytest.importorskip("wandb.proto.wandb_internal_pb2")
 
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
@@ -124,7 +122,7 @@ def test_wandb(runs, tmp_path, monkeypatch):
     (file,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
     logged = []
     for content in wandb_records(file.read_bytes()):
-        record: Any = Record()
+        record = messages.Record()
         record.ParseFromString(content)
         names = [(x.key or x.nested_key[0], x) for x in record.history.item]
         values = {k: float(x.value_json) for k, x in names if not k.startswith("_")}
