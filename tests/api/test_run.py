@@ -61,7 +61,8 @@ def test_the_command_finishes_a_run_of_pythons(tmp_path, monkeypatch, capsys):
 
 
 def test_one_value_is_an_axis(tmp_path):
-    run = small.run(tmp_path / "run", norm="batch", lr=np.float32(0.1), steps=1)
+    lr = np.float32(0.1)
+    run = small.run(tmp_path / "run", norm="batch", lr=lr, num_seeds=4, steps=1)
     assert set(run.frame["norm"]) == {"batch"} and set(run.frame["lr"]) == {0.1}
 
 

@@ -2,6 +2,7 @@
 
 import re
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -101,11 +102,13 @@ def wandb_records(content: bytes) -> Iterator[bytes]:
     """The records of an offline run: LevelDB's log format behind a header."""
     block, header, whole = 32768, 7, b""
     at = header
-    while at < len(content):
+    while at + header < len(content):
         if block - at % block < header:  # the rest of a block is padding
             at += block - at % block
             continue
         _, size, kind = struct.unpack("<IHB", content[at : at + header])
+        if at + header + size > len(content):  # it is being written
+            return
         whole += content[at + header : at + header + size]
         at += header + size
         if kind in (1, 4):  # whole, or the last piece
@@ -119,11 +122,16 @@ def test_wandb(runs, tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
     exec(code("### Weights & Biases"), {})
-    (file,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
+    records = []
+    deadline = time.monotonic() + 60
+    while not any(record.HasField("exit") for record in records):  # written elsewhere
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+        (file,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
+        contents = wandb_records(file.read_bytes())
+        records = [messages.Record.FromString(content) for content in contents]
     logged = []
-    for content in wandb_records(file.read_bytes()):
-        record = messages.Record()
-        record.ParseFromString(content)
+    for record in records:
         names = [(x.key or x.nested_key[0], x) for x in record.history.item]
         values = {k: float(x.value_json) for k, x in names if not k.startswith("_")}
         logged += [values] if values else []
