@@ -85,3 +85,40 @@ def test_they_run(path, tmp_path, monkeypatch):
     assert len(bars) == said.count("\nout: ")  # one for each sweep that trains
     if path.stem == "first_sweep":
         assert len(bars) == 2 and "complete: nothing is left to run" in said
+
+
+# An interrupt, and then two at once, by which a kernel could end.
+INTERRUPTED = """
+import os, signal
+import normlab
+
+def interrupt(rows):
+    if rows.step[0] == {step}:
+        for _ in range({times}):
+            os.kill(os.getpid(), signal.SIGINT)
+
+normlab.run(norm="none", lr=0.1, num_seeds=1, train_size=40, batch_size=10, steps=40,
+            eval_every=10, out="runs/a", on_eval=interrupt, devices=1)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_an_interrupt_does_not_end_the_kernel(tmp_path, monkeypatch):
+    nbformat = pytest.importorskip("nbformat")
+    notebook = nbformat.v4.new_notebook()
+    once, twice = ((10, 1), (20, 2))
+    sources = [INTERRUPTED.format(step=step, times=n) for step, n in (once, twice)]
+    sources += ["normlab.read_run('runs/a')", INTERRUPTED.format(step=50, times=0)]
+    notebook.cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    for cell in notebook.cells[:2]:
+        cell.metadata["tags"] = ["raises-exception"]
+    nbformat.write(notebook, tmp_path / "interrupted.ipynb")
+    outputs = executed(tmp_path / "interrupted.ipynb", tmp_path, monkeypatch)
+    errors = [x for x in outputs if x["output_type"] == "error"]
+    assert [x["ename"] for x in errors] == ["KeyboardInterrupt"] * 2
+    stops = [f"stopped by SIGINT at step {step} of none" for step in (11, 21)]
+    assert [x["evalue"] for x in errors] == stops
+    said = printed(outputs, "stdout")
+    for words in ("continues from step 11 of 40", "continues from step 21 of", "done"):
+        assert f"none: {words}" in said

@@ -49,6 +49,7 @@ def evaluated(run: "normlab.Run") -> pd.DataFrame:
     return run.frame[run.frame["test_loss"].notna()]
 
 
+@pytest.mark.slow  # it draws the page
 def test_the_first_code(runs, tmp_path, capsys):
     exec(code("# Sweeps from Python"), {})
     (run,) = runs
