@@ -8,7 +8,12 @@ __version__ = "0.1.0"
 
 # The public names, and the modules that have them. A module is imported when its name
 # is first used, so that `import normlab` stays fast.
-_PUBLIC: dict[str, str] = {}
+_PUBLIC: dict[str, str] = {
+    "Run": "normlab.api.stored",
+    "UserError": "normlab.errors",
+    "read_run": "normlab.api.stored",
+    "run": "normlab.api.call",
+}
 
 # sys.argv[0] is "-m" while Python looks for the module of `python -m`. So a command is
 # starting, and its imports will take seconds.

@@ -17,7 +17,8 @@ from typing import Any, NoReturn, TypeVar, cast
 from absl import flags
 
 from normlab.errors import UserError, one_line
-from normlab.flagfiles import expand, line
+from normlab.flagfiles import expand
+from normlab.flagfiles import write as write  # what `read` reads
 from normlab.interrupt import Stopped, at_end, raising
 from normlab.serialize import item_type
 from normlab.settings import declared
@@ -104,21 +105,6 @@ def read(kind: type[T], values: flags.FlagValues) -> T:
         value = values[spec.name].value
         settings[spec.name] = tuple(value) if isinstance(value, list) else value
     return kind(**settings)
-
-
-def write(settings: Any) -> list[str]:
-    """The flagfile lines from which `read` rebuilds ``settings``.
-
-    Text that is empty by default gets no line while it is empty, because an empty path
-    is a mistake.
-    """
-    specs = dataclasses.fields(settings)
-    values = {spec.name: getattr(settings, spec.name) for spec in specs}
-    return [
-        line(spec.name, values[spec.name])
-        for spec in specs
-        if not values[spec.name] == spec.default == ""
-    ]
 
 
 # Flags that were renamed. The flagfiles of stored runs have the old names.

@@ -39,6 +39,7 @@ ORDER = (
     "tensorboard",
     "claims",
     "page",
+    "api",
     "bench",
 )
 # Pure parts, further left than their place in the order says.

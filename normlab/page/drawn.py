@@ -75,8 +75,14 @@ class Drawn(NamedTuple):
 
 
 @contextlib.contextmanager
-def drawing(all_sources: Sequence[Sources]) -> Iterator[Iterator[list[Drawn]]]:
+def drawing(
+    all_sources: Sequence[Sources], processes: int | None = None
+) -> Iterator[Iterator[list[Drawn]]]:
     """Draws the figures of runs, in other processes if there are many.
+
+    Args:
+      processes: at most so many. With 1, this process draws: a program that calls a
+        function of normlab may not be one that Python can start again.
 
     Yields:
       An iterator over the runs, in order, that gives each run's figures. With other
@@ -88,7 +94,7 @@ def drawing(all_sources: Sequence[Sources]) -> Iterator[Iterator[list[Drawn]]]:
     """
     asked = [(sources, _names(sources)) for sources in all_sources]
     many = sum(len(names) for _, names in asked)
-    workers = min(cores(), _MOST_PROCESSES, many // _WORTH)
+    workers = min(cores(), processes or _MOST_PROCESSES, many // _WORTH)
     if workers < 2:
         yield (
             [one for name in names for one in _drawn(sources, name)]
@@ -97,10 +103,10 @@ def drawing(all_sources: Sequence[Sources]) -> Iterator[Iterator[list[Drawn]]]:
         return
     # Do not fork: JAX is multithreaded.
     context = multiprocessing.get_context("spawn")
-    processes = ProcessPoolExecutor(workers, context)
+    pool = ProcessPoolExecutor(workers, context)
     try:
         futures = [
-            [processes.submit(_drawn_of, str(sources.run), name) for name in names]
+            [pool.submit(_drawn_of, str(sources.run), name) for name in names]
             for sources, names in asked
         ]
         yield (
@@ -111,7 +117,7 @@ def drawing(all_sources: Sequence[Sources]) -> Iterator[Iterator[list[Drawn]]]:
             "a process that draws figures was killed, perhaps for lack of memory"
         ) from error
     finally:
-        processes.shutdown(cancel_futures=True)
+        pool.shutdown(cancel_futures=True)
 
 
 def _names(sources: Sources) -> list[str]:

@@ -153,7 +153,7 @@ class Ray:
 
     def run(self, paths: RunPaths) -> list[Outcome]:
         steps = sum(cell.member_steps for cell in self._work.selected)
-        watch = Watch(self._work.names, steps)
+        watch = Watch(self._work.names, steps, self._work.stream)
         with contextlib.closing(watch):
             return list(self._outcomes(paths, watch).values())
 
