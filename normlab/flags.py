@@ -184,10 +184,10 @@ def _define_common(values: flags.FlagValues) -> None:
 
 def _allow(values: flags.FlagValues) -> None:
     """Allows the plugins that the user named, by --allow or by the flag itself."""
-    plugins.allow(modules=values["allow"].value)
+    plugins.allow(modules=values["allow"].value or ())
     for name in REGISTRIES:
         if name in values and values[name].present:
-            plugins.allow(values[name].value)
+            plugins.allow(values[name].value or ())
 
 
 def _help(program: str, doc: str, values: flags.FlagValues) -> str:

@@ -18,7 +18,7 @@ class Registry(dict[str, T]):
     """A dict of entries, registered under the setting that selects one of them.
 
     It contains the package's own entries. A name that is not among them may be a plugin
-    (`normlab.plugins`): ``registry[name]`` imports it, and makes an entry of it. ``in``,
+    (`normlab.plugins`): ``registry[name]`` imports it and makes an entry of it. ``in``,
     ``get`` and iteration know the own entries only, and import nothing.
 
     Args:

@@ -93,13 +93,10 @@ def from_arrays(name: str, arrays: Mapping[str, Any]) -> Dataset:
                 f"{says}: {split}_x has {len(x[split])} images, and {split}_y "
                 f"{len(y[split])} labels"
             )
-    if (
-        x["train"].shape[1:] != x["test"].shape[1:]
-        or x["train"].dtype != x["test"].dtype
-    ):
-        kinds = [f"{x[s].dtype} {x[s].shape[1:]}" for s in ("train", "test")]
+    kinds = [f"{images.dtype} {images.shape[1:]}" for images in x.values()]
+    if kinds[0] != kinds[1]:
         raise UserError(
-            f"{says}: images of train_x are {kinds[0]}, of test_x {kinds[1]}"
+            f"{says}: images of train_x are {kinds[0]}, and of test_x {kinds[1]}"
         )
     given = arrays.get("classes")
     names = _classes(says, given, int(y["train"].max()) + 1)
@@ -151,9 +148,7 @@ def _images(says: str, value: Any) -> np.ndarray:
         bad = ~np.isfinite(x[start : start + _AT_ONCE]).all((1, 2, 3))
         if bad.any():
             number = start + int(bad.argmax())
-            raise UserError(
-                f"{says} is not finite (NaN or too large) in image {number}"
-            )
+            raise UserError(f"{says} has a NaN or an infinity in image {number}")
     return x
 
 

@@ -42,7 +42,7 @@ def _load(path: Path, name: str, data_dir: Path | None) -> Dataset:
     try:
         with np.load(path, allow_pickle=False) as file:
             there = set(getattr(file, "files", ()))
-            arrays = {key: file[key] for key in wanted if key in there}
+            arrays: dict[str, Any] = {key: file[key] for key in wanted if key in there}
     # A damaged file can fail anywhere. A single array has no names.
     except Exception as error:
         raise UserError(

@@ -3,7 +3,7 @@
 import dataclasses
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import flax.linen as nn
 import jax
@@ -41,7 +41,7 @@ def adopt(found: Any, name: str) -> Callable[..., nn.Module]:
             f"{says}: {found.__name__} is not a class of flax.linen modules"
         )
     accepted(found, dict.fromkeys(_FIELDS), says)
-    return _Maker(found, name)
+    return _Maker(cast(Any, found), name)
 
 
 _FIELDS = ("norm", "initializers", "classes", "width", "conv", "dtype")

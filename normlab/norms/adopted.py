@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -63,7 +63,7 @@ def adopt(found: Any, name: str) -> Entry:
         apply: Callable[..., Array] = functools.partial(_module, found)
     else:
         taken = accepted(found, offered | _called("batch", None), says, skip=1)
-        apply = functools.partial(_function, found)
+        apply = functools.partial(_function, cast(Any, found))
     reads = {s for k in taken for s in _OF_FLAX.get(k, (k,))} & {*named(NormSettings)}
     return Entry(
         functools.partial(_safely, apply, name),

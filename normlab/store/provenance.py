@@ -150,6 +150,6 @@ def check_plugins(record: Mapping[str, Any], settings: Any) -> None:
     lines = changed_plugins(record, settings)
     if lines:
         raise UserError(
-            f"{'; '.join(lines)}. A run does not mix two versions: restore the old one, "
-            "or choose another --out"
+            f"{'; '.join(lines)} since the run was begun. A run does not mix two "
+            "versions: restore the old one, or choose another --out"
         )

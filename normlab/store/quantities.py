@@ -8,6 +8,7 @@ one for each axis of the quantity, and one for each of its fields.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -103,9 +104,7 @@ def check_probes(paths: CellPaths, config: CellConfig, stop: int) -> None:
     for name in config.quantities:
         steps = [
             read_table(part, made_again(paths.root), ["step"])["step"].to_numpy()
-            for part in numbered(
-                paths.probes / file_name(name), PREFIX, SUFFIX
-            ).values()
+            for part in _parts(paths, name).values()
         ]
         _check_steps(paths, name, config, steps, stop)
 
@@ -121,7 +120,8 @@ def _check_steps(
     lost = due.difference(*(steps.tolist() for steps in measured))
     if lost:
         raise UserError(
-            f"{paths.probes / file_name(name)} has lost step {min(lost)}; {made_again(paths.root)}"
+            f"{paths.probes / file_name(name)} has lost step {min(lost)}; "
+            f"{made_again(paths.root)}"
         )
 
 
@@ -133,6 +133,11 @@ def write_analysis(
     write_table(paths.analysis / f"{file_name(name)}{SUFFIX}", table, note)
 
 
+def _parts(paths: CellPaths, name: str) -> dict[int, Path]:
+    """Last step -> the file of a part that was measured during training."""
+    return numbered(paths.probes / file_name(name), PREFIX, SUFFIX)
+
+
 def read_quantity(paths: CellPaths, name: str) -> pd.DataFrame | None:
     """All rows of a quantity in a cell, or None if it was never measured.
 
@@ -141,7 +146,7 @@ def read_quantity(paths: CellPaths, name: str) -> pd.DataFrame | None:
     Raises:
       UserError: a file is damaged, or a part is missing.
     """
-    parts = numbered(paths.probes / file_name(name), PREFIX, SUFFIX)
+    parts = _parts(paths, name)
     later = paths.analysis / f"{file_name(name)}{SUFFIX}"
     again = made_again(paths.root)
     frames = [read_table(path, again).to_pandas() for path in parts.values()]

@@ -78,8 +78,8 @@ def _check_labels(config: SweepConfig) -> None:
         other = seen.setdefault(short(norm), norm)
         if other != norm:
             raise UserError(
-                f"--norm={other},{norm}: figures would call both of them {short(norm)}; "
-                "rename one"
+                f"--norm={other},{norm}: figures would call both of them "
+                f"{short(norm)}; rename one"
             )
 
 

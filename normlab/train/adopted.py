@@ -32,7 +32,7 @@ def adopted_optimizer(
             f"{says}: an optimizer is a function of learning_rate that returns an "
             f"optax transformation, not a {type(found).__name__}"
         )
-    offered = dict.fromkeys((*_RATES, "momentum", "weight_decay"))
+    offered: dict[str, Any] = dict.fromkeys((*_RATES, "momentum", "weight_decay"))
     takes = accepted(found, offered, says)
     if not any(rate in takes for rate in _RATES):
         raise UserError(f"{says}: it takes no learning_rate")

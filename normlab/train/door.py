@@ -64,7 +64,7 @@ def _check_places(says: str, norm: str, names: Sequence[str]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise UserError(
-                f"{says}: two norms are called {name!r}; give each one a name of its own"
+                f"{says}: two norms are called {name!r}; give each one its own name"
             )
 
 

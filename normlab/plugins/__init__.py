@@ -12,23 +12,32 @@ has installed.
 
 import contextlib
 import difflib
-import hashlib
 import importlib
 import importlib.metadata
-import importlib.util
-import inspect
 import os
 import sys
-import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from normlab.errors import UserError
+from normlab.plugins.calls import PLACES, accepted, calling, failed
+from normlab.plugins.source import change, package_folder, source_of
 
-# A package with more files is no one's own project; only the module is hashed then.
-_MOST_FILES = 5000
+__all__ = [
+    "Permits",
+    "Plugin",
+    "accepted",
+    "adopt_permits",
+    "allow",
+    "calling",
+    "change",
+    "entry_points",
+    "load",
+    "permits",
+    "short",
+]
 
 
 class Permits(NamedTuple):
@@ -47,8 +56,6 @@ class Permits(NamedTuple):
 
 _names: set[str] = set()
 _modules: set[str] = set()
-# Plugin -> the folder, or file, that its code is in. For messages.
-_places: dict[str, Path] = {}
 
 
 def allow(names: Iterable[str] = (), modules: Iterable[str] = ()) -> None:
@@ -100,7 +107,7 @@ class Plugin(NamedTuple):
     Attributes:
       name: the name.
       object: the imported object.
-      source: where it came from, for the record of a run (`_source`).
+      source: where it came from, for the record of a run (`source_of`).
     """
 
     name: str
@@ -141,9 +148,10 @@ def load(setting: str, name: str) -> Plugin | None:
 def _check_allowed(setting: str, name: str, module: str) -> None:
     parents = {module.rsplit(".", i)[0] for i in range(module.count(".") + 1)}
     if name not in _names and not parents & _modules:
+        top = module.partition(".")[0]
         raise UserError(
             f"--{setting}={name}: the run wants to import the module {module}, which "
-            f"this command does not name. If you trust it, add --allow={module}"
+            f"this command does not name. If you trust it, add --allow={top}"
         )
 
 
@@ -180,10 +188,10 @@ def _imported(setting: str, name: str, module: str) -> ModuleType:
                 f"{says}: there is no module {error.name} in the working directory or "
                 "among the installed packages"
             ) from error
-        raise _failed(f"{says}: cannot import {module}", error, None) from error
+        raise failed(f"{says}: cannot import {module}", error, None) from error
     # A script without a main guard may exit.
     except (Exception, SystemExit) as error:
-        raise _failed(f"{says}: cannot import {module}", error, None) from error
+        raise failed(f"{says}: cannot import {module}", error, None) from error
 
 
 def _attribute(setting: str, name: str, owner: Any, word: str) -> Any:
@@ -200,124 +208,6 @@ def _attribute(setting: str, name: str, owner: Any, word: str) -> Any:
 def _plugin(
     name: str, found: Any, module: ModuleType, more: Mapping[str, Any]
 ) -> Plugin:
-    root = _package_folder(module)
-    _places[name] = root or Path(getattr(module, "__file__", None) or ".")
-    return Plugin(name, found, {**_source(module, root), **more})
-
-
-def _package_folder(module: ModuleType) -> Path | None:
-    """The folder of the module's top-level package; None for a module outside one."""
-    top = module.__name__.partition(".")[0]
-    folders = list(getattr(sys.modules.get(top), "__path__", ()))
-    return Path(folders[0]) if len(folders) == 1 else None
-
-
-def _source(module: ModuleType, root: Path | None) -> dict[str, Any]:
-    """The module, and digests of its code.
-
-    ``sha256`` is of the module's file. If it is in a package, ``package_sha256`` is of
-    the names and contents of all ``.py`` files of the top-level package. Files that the
-    code reads, and other modules that it imports, are not covered.
-    """
-    source: dict[str, Any] = {"module": module.__name__}
-    file = getattr(module, "__file__", None)
-    if file:
-        source["sha256"] = hashlib.sha256(Path(file).read_bytes()).hexdigest()
-    files = [] if root is None else sorted(root.rglob("*.py"))
-    if root is not None and len(files) <= _MOST_FILES:
-        total = hashlib.sha256()
-        for path in files:
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
-            total.update(f"{path.relative_to(root).as_posix()} {content}\n".encode())
-        source["package"] = module.__name__.partition(".")[0]
-        source["package_files"] = len(files)
-        source["package_sha256"] = total.hexdigest()
-    return source
-
-
-def change(old: Any, new: Mapping[str, Any]) -> str | None:
-    """What differs between two sources of a plugin, in a few words; None if nothing."""
-    old = old if isinstance(old, dict) else {}
-    texts = {
-        "module": "another module",
-        "sha256": "its file changed",
-        "package_sha256": f"another file of the package {new.get('package')} changed",
-        "arrays": "its data changed",
-        "distribution": f"another version, {new.get('distribution')}, is installed",
-    }
-    for key, text in texts.items():
-        if old.get(key) != new.get(key):
-            return text
-    return None
-
-
-@contextlib.contextmanager
-def calling(setting: str, name: str) -> Iterator[None]:
-    """Runs a plugin's code. Its errors become one line that names the plugin's line.
-
-    Raises:
-      UserError: the code raised an exception.
-    """
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        raise _failed(f"--{setting}={name}", error, _places.get(name)) from error
-
-
-def _failed(says: str, error: BaseException, place: Path | None) -> UserError:
-    frames = traceback.extract_tb(error.__traceback__)
-    if place is None:  # an import: the last line outside Python's own import system
-        inside = [f for f in frames[2:] if not f.filename.startswith("<frozen")]
-    else:
-        inside = [f for f in frames if Path(f.filename).is_relative_to(place)]
-    if isinstance(error, SyntaxError) and error.filename:
-        where = f" ({_near(error.filename)}:{error.lineno})"
-    else:
-        where = f" ({_near(inside[-1].filename)}:{inside[-1].lineno})" if inside else ""
-    lines = str(error).strip().splitlines()
-    reason = f"{type(error).__name__}: {lines[0]}" if lines else repr(error)
-    return UserError(f"{says}: {reason}{where}")
-
-
-def _near(file: str) -> str:
-    with contextlib.suppress(ValueError):
-        return str(Path(file).relative_to(os.getcwd()))
-    return file
-
-
-def accepted(
-    function: Callable[..., Any],
-    offered: Mapping[str, Any],
-    says: str,
-    skip: int = 0,
-) -> dict[str, Any]:
-    """Those of the ``offered`` arguments that a function takes, by name.
-
-    Args:
-      function: a plugin's function or class.
-      says: what messages call it.
-      skip: how many of its first arguments are given by position.
-
-    Raises:
-      UserError: it needs an argument that is not offered.
-    """
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        return {}
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return dict(offered)
-    taken = {}
-    for parameter in parameters[skip:]:
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            continue
-        if parameter.name in offered:
-            taken[parameter.name] = offered[parameter.name]
-        elif parameter.default is parameter.empty:
-            raise UserError(
-                f"{says} needs an argument {parameter.name!r}; normlab gives "
-                f"{', '.join(offered)}"
-            )
-    return taken
+    root = package_folder(module)
+    PLACES[name] = root or Path(getattr(module, "__file__", None) or ".")
+    return Plugin(name, found, {**source_of(module, root), **more})
