@@ -5,23 +5,29 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from flax.traverse_util import flatten_dict
 
 from normlab.errors import UserError
 from normlab.models import MODELS
 from normlab.norms import NORMS, no_layer
+from normlab.quantities import needs
 from normlab.train.network import Network
 
 _IMAGES = 2
 
 
-def check_network(network: Network, classes: int) -> None:
+def check_network(network: Network, classes: int, quantities: Sequence[str]) -> None:
     """Checks the outputs of a network, if its model or its norm is a plugin.
 
     The network is traced for two images, not run.
 
+    Args:
+      quantities: what will be measured on it.
+
     Raises:
       UserError: the outputs have another shape or type than logits, the network has no
-        place for its norm, two places have one name, or the plugin's code fails.
+        place for its norm, two places have one name, or the plugin's code fails. Or a
+        quantity is of norm layers, and one is inside another module of the network.
     """
     kind = network.norm.kind
     if network.name in MODELS and kind in NORMS:
@@ -30,11 +36,13 @@ def check_network(network: Network, classes: int) -> None:
     places = _Places(network.norm)
     x = jax.ShapeDtypeStruct((_IMAGES, *network.image_shape), jnp.float32)
     watched: Any = network.with_norm(places)
+    paths: list[tuple[str, ...]] = []
 
     def trace(x: jax.Array) -> jax.Array:
         variables = network.initial(jnp.zeros((), jnp.uint32))
         if "params" not in variables:
             raise UserError(f"{says}: the network has no parameters")
+        paths.extend(flatten_dict(variables["params"]))
         odd = sorted({*variables} - {"params", "batch_stats"})
         if odd:
             raise UserError(
@@ -53,6 +61,8 @@ def check_network(network: Network, classes: int) -> None:
     if not jnp.issubdtype(outputs.dtype, jnp.floating):
         raise UserError(f"{says}: it returns {outputs.dtype}, not floats")
     _check_places(says, kind, places.names)
+    if needs(quantities, "norm"):
+        _check_outermost(says, places.names, paths)
 
 
 def _check_places(says: str, norm: str, names: Sequence[str]) -> None:
@@ -65,6 +75,19 @@ def _check_places(says: str, norm: str, names: Sequence[str]) -> None:
         if names.count(name) > 1:
             raise UserError(
                 f"{says}: two norms are called {name!r}; give each one its own name"
+            )
+
+
+def _check_outermost(
+    says: str, names: Sequence[str], paths: Sequence[tuple[str, ...]]
+) -> None:
+    """Checks that the norms' parameters lie under their names alone."""
+    for name in names:
+        inside = [path for path in paths if name in path[1:]]
+        if inside:
+            raise UserError(
+                f"{says}: the norm {name!r} is inside {inside[0][0]!r}. Quantities of "
+                "norm layers need norms that the network itself calls"
             )
 
 

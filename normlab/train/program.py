@@ -82,7 +82,7 @@ def build_program(
         not fit the model's channels.
     """
     network = build_network(config, dataset, conv=conv)
-    check_network(network, len(dataset.classes))
+    check_network(network, len(dataset.classes), config.quantities)
     tx = make_optimizer(config.optimizer)
     step = make_step(network.model, tx, network.prepare, network.task)
     evaluate = make_evaluations(network, config.eval_statistics, config.eval_batch_size)
@@ -119,6 +119,7 @@ def build_measure(
       UserError: one of the quantities cannot be measured on this cell.
     """
     network = build_network(config, dataset, conv=conv)
+    check_network(network, len(dataset.classes), names)
     site = site_of(network, settings)
     rate = partial(rate_at, make_optimizer(config.optimizer))
     measure = make_measure(names, site, network, rate)
