@@ -4,7 +4,9 @@ import re
 from pathlib import Path
 
 PAGE = Path(__file__).parents[2] / "docs/own_network.md"
-_FILE = re.compile(r"^`([\w/.]+)`[^\n]*:\n\n```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
+_FILE = re.compile(
+    r"^`([\w/.]+)`[^\n]*:\n\n```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE
+)
 _COMMAND = re.compile(r"^python -m (normlab\.\w+ .+)$", re.MULTILINE)
 NAMES = {
     "model": "my_project.models:ViT",

@@ -45,7 +45,9 @@ def python(tmp_path_factory) -> Path:
     (wheel,) = wheels.glob("normlab-*.whl")
     venv.create(folder / "venv", with_pip=True)
     python = folder / "venv/bin/python"
-    run([python, "-m", "pip", "install", "--no-index", "--no-deps", "-q", wheel], folder)
+    run(
+        [python, "-m", "pip", "install", "--no-index", "--no-deps", "-q", wheel], folder
+    )
     place = "import sysconfig; print(sysconfig.get_path('purelib'))"
     packages = Path(run([python, "-c", place], folder).strip())
     own = sysconfig.get_path("purelib")
@@ -83,7 +85,7 @@ def test_the_page_runs_as_printed(python, tmp_path):
     figures = {path.name for path in (tmp_path / "runs/own/figures").glob("*.png")}
     assert {"curves.png", "landscape_line_line.png"} <= figures
 
-    # The same on Ray, to the same numbers; and without the package where none is needed.
+    # The same on Ray, to the same numbers. And without the package, for tables.
     ray = ["normlab.sweep", "--flagfile=own.flags", "--engine=ray", "--out=runs/ray"]
     run([python, "-m", *ray], tmp_path)
     of = "runs/{}/summary.csv"
