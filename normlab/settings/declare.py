@@ -59,11 +59,20 @@ class Setting:
         return self.choices
 
     @property
+    def takes_plugins(self) -> bool:
+        """Whether its values may be names of plugins (`normlab.plugins`)."""
+        registry = (
+            REGISTRIES.get(self.choices) if isinstance(self.choices, str) else None
+        )
+        return registry is not None and registry.adopt is not None
+
+    @property
     def text(self) -> str:
         """The help text of its flag, with its choices and its axis."""
         sentences = [self.help]
         if self.known:
-            sentences.append(f"Known: {', '.join(self.known)}.")
+            plugin = ", or module:attribute" if self.takes_plugins else ""
+            sentences.append(f"Known: {', '.join(self.known)}{plugin}.")
         if self.axis:
             sentences.append(f"({self.axis.capitalize()} axis.)")
         return " ".join(sentences)

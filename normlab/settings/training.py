@@ -13,7 +13,12 @@ _WIDEST = 10_000
 class NetworkSettings:
     """The data and the network."""
 
-    dataset: str = flag("digits", "Datasets.", axis="static", choices="dataset")
+    dataset: str = flag(
+        "digits",
+        "Datasets; also npz:FILE and tfds:NAME.",
+        axis="static",
+        choices="dataset",
+    )
     train_size: int = flag(
         0, "Train on the first this many images (0: all).", axis="static", low=0
     )

@@ -1,8 +1,10 @@
 """Where a number came from: versions, revision, device, time."""
 
 import datetime
+import logging
 import platform
 import subprocess
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,12 @@ from typing import Any
 import jax
 
 import normlab
+from normlab.errors import UserError
+from normlab.plugins import change
+from normlab.registry import REGISTRIES
+from normlab.settings import settings_of
+
+log = logging.getLogger(__name__)
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
@@ -72,3 +80,76 @@ def session(where: str | None = None) -> dict[str, Any]:
         "revision": revision(),
         "versions": versions(),
     }
+
+
+def load_plugins(settings: Any) -> None:
+    """Imports the plugins that some settings name, and checks all names.
+
+    Raises:
+      UserError: a name is unknown, or a plugin may not be imported, or cannot be.
+    """
+    for registry, name in _entries(settings):
+        REGISTRIES[registry].find(name)
+
+
+def plugins_of(settings: Any) -> dict[str, dict[str, Any]]:
+    """Setting -> plugin -> its source (`normlab.plugins`), of those that are imported.
+
+    Args:
+      settings: a cell's configuration, or a sweep's.
+    """
+    sources: dict[str, dict[str, Any]] = {}
+    for registry, name in _entries(settings):
+        if name in REGISTRIES[registry].sources:
+            source = REGISTRIES[registry].sources[name]
+            sources.setdefault(registry, {})[name] = source
+    return sources
+
+
+def _entries(settings: Any) -> Iterator[tuple[str, str]]:
+    """(registry that takes plugins, name) for each name in some settings."""
+    for spec, setting in settings_of(settings):
+        if setting.takes_plugins:
+            value = getattr(settings, spec.name)
+            for name in value if isinstance(value, tuple) else (value,):
+                yield str(setting.choices), name
+
+
+def changed_plugins(record: Mapping[str, Any], settings: Any) -> list[str]:
+    """A line for each plugin whose source is not the one that a run was begun with.
+
+    Args:
+      record: sweep.json or cell.json.
+      settings: those of the sweep or the cell. Only imported plugins are compared.
+    """
+    old = record.get("plugins")
+    old = old if isinstance(old, dict) else {}
+    lines = []
+    for registry, sources in plugins_of(settings).items():
+        before = old.get(registry)
+        for name, source in sources.items():
+            was = before.get(name) if isinstance(before, dict) else None
+            what = change(was, source) if was else None
+            if what:
+                lines.append(f"--{registry}={name} is not as it was: {what}")
+    return lines
+
+
+def warn_changed(record: Mapping[str, Any], settings: Any) -> None:
+    """Logs a line for each of `changed_plugins`, which measures other code than ran."""
+    for line in changed_plugins(record, settings):
+        log.warning("%s since the run was begun", line)
+
+
+def check_plugins(record: Mapping[str, Any], settings: Any) -> None:
+    """Checks that a run can go on with the plugins that it was begun with.
+
+    Raises:
+      UserError: the source of one has changed.
+    """
+    lines = changed_plugins(record, settings)
+    if lines:
+        raise UserError(
+            f"{'; '.join(lines)} since the run was begun. A run does not mix two "
+            "versions: restore the old one, or choose another --out"
+        )

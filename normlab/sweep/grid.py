@@ -12,6 +12,7 @@ from normlab.errors import UserError
 from normlab.grouping import check
 from normlab.models import LAYERS, MODELS
 from normlab.norms import NORMS
+from normlab.plugins import short
 from normlab.settings import FIRST, named, settings_of
 from normlab.train.measure import askable
 from normlab.train.optimizers import OPTIMIZERS
@@ -40,6 +41,7 @@ def expand(config: SweepConfig, sizes: Mapping[str, int]) -> tuple[Cell, ...]:
         subset is larger than the data, or there are far too many cells or members.
     """
     _check_layers(config)
+    _check_labels(config)
     axes = [getattr(config, name) for name in STATIC_AXES]
     points = math.prod(map(len, axes))
     if points > _MOST_POINTS:
@@ -66,6 +68,18 @@ def _check_layers(config: SweepConfig) -> None:
             raise UserError(
                 f"--{axis}: no such layer in {', '.join(sorted(known))}; use a model "
                 f"that has one: {', '.join(models)}"
+            )
+
+
+def _check_labels(config: SweepConfig) -> None:
+    """Raises UserError if figures would show two norms by one name."""
+    seen: dict[str, str] = {}
+    for norm in config.norm:
+        other = seen.setdefault(short(norm), norm)
+        if other != norm:
+            raise UserError(
+                f"--norm={other},{norm}: figures would call both of them "
+                f"{short(norm)}; rename one"
             )
 
 
@@ -117,13 +131,12 @@ def _reads(static: Mapping[str, Any]) -> dict[str, frozenset[str]]:
     """Registry -> the settings that the cell's entry in it reads.
 
     Raises:
-      UserError: the norm is unknown.
+      UserError: the norm or the optimizer is unknown.
     """
-    optimizer = OPTIMIZERS.get(static["optimizer"])
     return {
         "norm": NORMS.find(static["norm"]).reads,
         "model": frozenset(k for k, v in LAYERS.items() if static["model"] in v),
-        "optimizer": optimizer.reads if optimizer else frozenset(),
+        "optimizer": OPTIMIZERS.find(static["optimizer"]).reads,
     }
 
 

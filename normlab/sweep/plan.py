@@ -25,6 +25,7 @@ from normlab.members.memory import (
 from normlab.members.over import choose_conv, choose_execution
 from normlab.members.placement import choose_devices
 from normlab.run_options import RunOptions
+from normlab.store.provenance import load_plugins
 from normlab.sweep.grid import describe, expand, plan_size
 from normlab.train.optimizers import HYPERPARAMETERS
 from normlab.train.program import Program, build_program, data_arrays
@@ -95,6 +96,7 @@ def sweep_cells(config: SweepConfig, options: RunOptions) -> tuple[Cell, ...]:
     Raises:
       UserError: the sweep asks for something that does not exist.
     """
+    load_plugins(config)
     return _expand(config, _datasets(config, options))
 
 

@@ -14,6 +14,7 @@ import optax
 
 from normlab.cell import HYPERPARAMETERS
 from normlab.registry import Registry
+from normlab.train.adopted import adopted_optimizer
 
 # The states in which optax counts the steps of a schedule.
 _SCHEDULES = ("ScaleByScheduleState", "WrappedScheduleState")
@@ -59,6 +60,13 @@ def sgd_momentum(lr, momentum, weight_decay):
     return _l2(optax.sgd(lr, momentum=momentum), weight_decay)
 
 
+def _adopt(found, name: str) -> Optimizer:
+    """The entry of a plugin, which may be an `Optimizer`."""
+    if isinstance(found, Optimizer):
+        return found
+    return Optimizer(*adopted_optimizer(found, name))
+
+
 OPTIMIZERS = Registry(
     "optimizer",
     {
@@ -67,6 +75,7 @@ OPTIMIZERS = Registry(
         "sgd": Optimizer(sgd),
         "momentum": Optimizer(sgd_momentum, frozenset({"momentum"})),
     },
+    _adopt,
 )
 
 

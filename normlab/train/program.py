@@ -14,6 +14,7 @@ from normlab.quantities import Site
 from normlab.settings import ProbeSettings
 from normlab.train.call import make_call
 from normlab.train.channels import make_channels
+from normlab.train.door import check_network
 from normlab.train.evaluations import make_evaluations
 from normlab.train.measure import make_measure, make_probe, site_of
 from normlab.train.network import build_network
@@ -81,6 +82,7 @@ def build_program(
         not fit the model's channels.
     """
     network = build_network(config, dataset, conv=conv)
+    check_network(network, len(dataset.classes), config.quantities)
     tx = make_optimizer(config.optimizer)
     step = make_step(network.model, tx, network.prepare, network.task)
     evaluate = make_evaluations(network, config.eval_statistics, config.eval_batch_size)
@@ -117,6 +119,7 @@ def build_measure(
       UserError: one of the quantities cannot be measured on this cell.
     """
     network = build_network(config, dataset, conv=conv)
+    check_network(network, len(dataset.classes), names)
     site = site_of(network, settings)
     rate = partial(rate_at, make_optimizer(config.optimizer))
     measure = make_measure(names, site, network, rate)
