@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from normlab import plugins
 from normlab.config import SweepConfig
 from normlab.errors import UserError
+from normlab.registry import REGISTRIES
 from normlab.run_options import RunOptions
 from normlab.serialize import item_type
 from normlab.settings import declared
@@ -32,6 +34,8 @@ _NOUNS = {
 def settings(values: Mapping[str, Any]) -> tuple[SweepConfig, RunOptions]:
     """The configuration and the options of a sweep.
 
+    Plugins that the values name may then be imported (`normlab.plugins`).
+
     Args:
       values: name of a setting -> value. An axis takes one value or a list (a tuple, a
         range, an array of NumPy or JAX, a column of pandas). Numbers of NumPy count as
@@ -48,6 +52,9 @@ def settings(values: Mapping[str, Any]) -> tuple[SweepConfig, RunOptions]:
         kind(**{k: _value(kind, k, v) for k, v in values.items() if specs[k] is kind})
         for kind in _KINDS
     )
+    for registry in REGISTRIES.keys() & values.keys():
+        value = getattr(config, registry)
+        plugins.allow(value if isinstance(value, tuple) else (value,))
     return config, options
 
 

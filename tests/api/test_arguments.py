@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from normlab import plugins
 from normlab.api.arguments import settings
 from normlab.config import SweepConfig
 from normlab.errors import UserError
@@ -142,3 +143,10 @@ def test_every_default_is_a_value():
     }
     found = settings(given | {"steps": 7})
     assert found == (SweepConfig(steps=7), RunOptions())
+
+
+def test_a_plugin_that_is_named_may_be_imported(monkeypatch):
+    monkeypatch.setattr(plugins, "_names", set())
+    named = {"model": "mine:Net", "quantities": ["mine:one", "loss_range"], "steps": 1}
+    settings(named)
+    assert plugins.permits().names == ("mine:Net", "mine:one")
