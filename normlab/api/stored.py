@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from normlab.api.inline import shown_inline
 from normlab.errors import UserError
 from normlab.figures import FIGURES, METRICS, Sources, check, only, plotted
+from normlab.figures.inline import shown_inline
 from normlab.metrics import BY_STATISTICS, EVALUATIONS
 from normlab.page import write
 from normlab.statistics.finals import best, main_metric, summarize
