@@ -38,6 +38,7 @@ from normlab.norms.layers.batch_norm import BatchNorm
 from normlab.norms.layers.group_correlated import AssignedGroupNorm
 from normlab.norms.layers.group_norm import GroupNorm
 from normlab.norms.options import NormOptions, Statistics
+from normlab.norms.taps import tap
 from normlab.registry import Registry
 
 __all__ = [
@@ -149,7 +150,15 @@ def _apply(
     if statistics not in get_args(Statistics):
         known = " or ".join(map(repr, get_args(Statistics)))
         raise ValueError(f"statistics must be {known}, not {statistics!r}")
+    entry, options = NORMS[norm.kind], norm.options
     try:
-        return NORMS[norm.kind].apply(norm.options, name, x, statistics, mask)
+        return tap(
+            name,
+            lambda x: entry.apply(options, name, x, statistics, mask),
+            x,
+            groups=entry.blocks(options, x.shape[-1]) if entry.blocks else None,
+            epsilon=options.epsilon,
+            standardizes=entry.blocks is not None and statistics == "batch",
+        )
     except UserError as error:
         raise UserError(f"layer {name} ({norm.kind}): {error}") from error
