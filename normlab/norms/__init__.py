@@ -40,6 +40,7 @@ from normlab.norms.layers.batch_norm import BatchNorm
 from normlab.norms.layers.group_correlated import AssignedGroupNorm
 from normlab.norms.layers.group_norm import GroupNorm
 from normlab.norms.options import NormOptions, Statistics
+from normlab.norms.taps import tap
 from normlab.registry import Registry
 
 __all__ = [
@@ -152,8 +153,16 @@ def _apply(
     if statistics not in get_args(Statistics):
         known = " or ".join(map(repr, get_args(Statistics)))
         raise ValueError(f"statistics must be {known}, not {statistics!r}")
+    entry, options = NORMS[norm.kind], norm.options
     try:
-        y = NORMS[norm.kind].apply(norm.options, name, x, statistics, mask)
+        y = tap(
+            name,
+            lambda x: entry.apply(options, name, x, statistics, mask),
+            x,
+            groups=entry.blocks(options, x.shape[-1]) if entry.blocks else None,
+            epsilon=options.epsilon,
+            standardizes=entry.blocks is not None and statistics == "batch",
+        )
         if y.shape != x.shape:
             raise UserError(f"its input has shape {x.shape}, its output {y.shape}")
     except UserError as error:
