@@ -8,7 +8,9 @@ __version__ = "0.1.0"
 
 # The public names, and the modules that have them. A module is imported when its name
 # is first used, so that `import normlab` stays fast.
-_PUBLIC: dict[str, str] = {}
+_PUBLIC: dict[str, str] = {
+    "figure": "normlab.figures",
+}
 
 # sys.argv[0] is "-m" while Python looks for the module of `python -m`. So a command is
 # starting, and its imports will take seconds.

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
+from normlab.figures.colours import looks
 from normlab.figures.panels import grid, legend, title
-from normlab.figures.style import looks
 from normlab.figures.tables import RUN, stack
 from normlab.statistics.finals import best, final_rows, finals, main_metric
 from normlab.statistics.intervals import interval_name

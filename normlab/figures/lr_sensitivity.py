@@ -9,9 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from normlab.figures.against import aside, bars
+from normlab.figures.colours import looks, two_parts
+from normlab.figures.fitting import columns_for
 from normlab.figures.panels import crosses, grid, legend, title
-from normlab.figures.style import looks, style, two_parts
-from normlab.figures.tables import NotDrawn, few, left_out, place_of
+from normlab.figures.places import place_of
+from normlab.figures.style import style
+from normlab.figures.tables import NotDrawn, few, left_out
 from normlab.statistics.finals import main_metric, summarize
 from normlab.statistics.intervals import interval_name, number
 
@@ -57,7 +60,7 @@ def draw(table: pd.DataFrame) -> Figure:
         )
         every = {str(rest): rows for rest, rows in table.groupby("rest", sort=False)}
     panels = {name: every[name] for name in few(every, _MOST_PANELS)}
-    columns = min(len(panels), _MOST_COLUMNS)
+    columns = min(len(panels), columns_for(_MOST_COLUMNS))
     rows = math.ceil(len(panels) / columns)
     width = 4.6 if len(panels) == 1 else 2.8
     height = 2.6 if len(panels) == 1 else 2.2

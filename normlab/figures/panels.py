@@ -2,9 +2,11 @@
 
 import itertools
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -13,13 +15,17 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from normlab.figures.style import band, looks
+from normlab.figures.colours import looks
+from normlab.figures.fitting import columns_for, size_for
+from normlab.figures.paper import current
+from normlab.figures.style import band
 from normlab.figures.tables import PAPER, PUBLISHED, RUN, few, left_out
 from normlab.statistics.intervals import interval_name
 
 GREY = "#666666"
 _MOST_COLUMNS = 6
-_CHARACTERS = 15  # of a title, per inch
+_CHARACTERS = 15  # of a title, per inch, at the size `_SIZE`
+_SIZE = 9.0
 _MOST_MARKERS = 25  # per line; more markers hide other curves
 _BARE = ("", "None")
 # Widths in a legend, in inches: minimum of an entry, line sample with gaps, one letter.
@@ -37,7 +43,7 @@ def grid(
     rows: int, columns: int, *, width: float = 2.2, height: float = 1.7, **share: Any
 ) -> tuple[Figure, np.ndarray]:
     """A figure and its axes [rows, columns]. Sizes are per panel, in inches."""
-    size = (max(1.0 + width * columns, 4.8), 1.1 + height * rows)
+    size = size_for(rows, columns, width, height)
     figure = Figure(figsize=size, layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False, **share)
 
@@ -69,7 +75,7 @@ def lines(
     Returns:
       The figure, and its axes by (row, column).
     """
-    columns = shown(table, column, _MOST_COLUMNS)
+    columns = shown(table, column, columns_for(_MOST_COLUMNS))
     figure, axes = grid(len(ylabels), len(columns), sharex=True, sharey=sharey)
     axes_of: dict[tuple[str, str], Axes] = {}
     styles = looks(table["setting"])
@@ -154,16 +160,26 @@ def caption(
 
 
 def title(figure: Figure, parts: Sequence[str]) -> None:
-    """Writes ``parts`` above all panels, wrapped to the width of the figure."""
-    most = int(_CHARACTERS * figure.get_size_inches()[0])
+    """Writes ``parts`` above all panels, wrapped to the width of the figure.
+
+    A style may ask for no title.
+    """
+    if not current().title:
+        return
+    most = int(_CHARACTERS * figure.get_size_inches()[0] / _scale())
     text = [""]
-    for part in filter(None, parts):
+    for part in itertools.chain(*(textwrap.wrap(part, most) for part in parts)):
         longer = f"{text[-1]}; {part}" if text[-1] else part
         if len(longer) <= most or not text[-1]:
             text[-1] = longer
         else:
             text.append(part)
-    figure.suptitle("\n".join(text), fontsize=9)
+    figure.suptitle("\n".join(text))
+
+
+def _scale() -> float:
+    """The size of text as a multiple of the usual one."""
+    return matplotlib.rcParams["font.size"] / _SIZE
 
 
 def legend(figure: Figure) -> None:
@@ -185,11 +201,11 @@ def legend(figure: Figure) -> None:
             handles[source] = drawn  # last
     if handles:
         longest = max(len(label) for label in handles)
-        entry = max(_LEGEND_WIDTH, _HANDLE + _LETTER * longest)
+        entry = max(_LEGEND_WIDTH, _HANDLE + _LETTER * longest) * _scale()
         room = max(1, int(figure.get_size_inches()[0] / entry))
         rows = math.ceil(len(handles) / room)
         # More rows would shrink the panels.
-        more = _LEGEND_ROW * max(0, rows - _ROOM)
+        more = _LEGEND_ROW * _scale() * max(0, rows - _ROOM)
         figure.set_figheight(figure.get_figheight() + more)
         figure.legend(
             handles.values(),

@@ -15,7 +15,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from normlab.figures import FIGURES, METRICS, Sources, draw_all
-from normlab.figures.style import PALETTE, looks, save
+from normlab.figures.colours import PALETTE, looks
+from normlab.figures.style import save
 from normlab.figures.tables import NotDrawn
 from normlab.store import load
 from tests.figures.seen import crosses_of, drawn, error_bars, lines_of, norms, words
