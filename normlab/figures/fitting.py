@@ -2,6 +2,7 @@
 
 import itertools
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -12,9 +13,10 @@ from matplotlib.ticker import FixedFormatter
 from normlab.figures.paper import current
 
 # Inches: the smallest width and height of a panel, and what is beside all panels.
-_NARROWEST, _LOWEST, _BESIDE = 0.75, 0.8, 0.7
+_NARROWEST, _LOWEST, _BESIDE, _ABOVE = 0.75, 0.8, 0.7, 1.1
 _PASSES = 4
-_POINTS = 72
+# A panel much smaller than it should be comes from a layout that failed.
+_TRUSTED = 0.7
 # The characters of our figures that LaTeX does not print as they are.
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -39,12 +41,17 @@ _LATEX = {
 }
 
 
-def columns_for(most: int) -> int:
-    """How many columns of panels a figure may have: ``most``, or fewer if narrow."""
+def columns_for(most: int, narrowest: float = _NARROWEST) -> int:
+    """How many columns of panels a figure may have: ``most``, or fewer if narrow.
+
+    Args:
+      most: the largest number.
+      narrowest: the smallest width of a panel, in inches.
+    """
     width = current().width
     if width is None:
         return most
-    return max(1, min(most, int((width - _BESIDE) / _NARROWEST)))
+    return max(1, min(most, int((width - _BESIDE) / narrowest)))
 
 
 def size_for(rows: int, columns: int, width: float, height: float) -> tuple[float, ...]:
@@ -54,9 +61,9 @@ def size_for(rows: int, columns: int, width: float, height: float) -> tuple[floa
     """
     wanted = current().width
     if wanted is None:
-        return max(1.0 + width * columns, 4.8), 1.1 + height * rows
+        return max(1.0 + width * columns, 4.8), _ABOVE + height * rows
     panel = max(_NARROWEST, (wanted - _BESIDE) / columns)
-    return wanted, 1.1 + max(_LOWEST, height * min(1.0, panel / width)) * rows
+    return wanted, _ABOVE + max(_LOWEST, height * min(1.0, panel / width)) * rows
 
 
 def finish(figure: Figure) -> None:
@@ -87,12 +94,17 @@ def _for_latex(figure: Figure) -> None:
 def _fit(figure: Figure) -> None:
     """Wraps long titles and labels, and makes room for panels that became too low.
 
-    The layout decides how large the panels are, so it is computed several times.
+    The layout decides how large the panels are, so it is computed several times. Before
+    the first time, titles and labels are wrapped to the size that panels should have,
+    because there is no layout if they leave no room for panels.
     """
+    panels = [ax for ax in figure.axes if ax.get_visible() and _in_grid(ax)]
+    texts = {ax: [text.get_text() for text in _texts(ax)] for ax in panels}
+    for ax in panels:
+        _wrap(ax, texts[ax], *(figure.dpi * size for size in panel_size(ax)))
     for _ in range(_PASSES):
         figure.draw_without_rendering()
-        panels = [ax for ax in figure.axes if ax.get_visible() and _in_grid(ax)]
-        changed = [_wrap(ax, figure.dpi) for ax in panels]
+        changed = [_wrap(ax, texts[ax], *_room(ax, figure.dpi)) for ax in panels]
         changed += [_turn(ax) for ax in panels]
         changed.append(_heighten(figure, panels))
         if not any(changed):
@@ -113,24 +125,47 @@ def _heighten(figure: Figure, panels: list[Axes]) -> bool:
     return True
 
 
-def _wrap(ax: Axes, dpi: float) -> bool:
-    """Wraps the title and the labels of a panel; whether one of them was too long."""
+def panel_size(ax: Axes) -> tuple[float, float]:
+    """About the width and height in inches that a panel has without long labels."""
+    place: Any = ax.get_subplotspec()
+    rows, columns = place.get_gridspec().get_geometry()
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    width, height = figure.get_size_inches()
+    return (width - _BESIDE) / columns, (height - _ABOVE) / rows
+
+
+def _room(ax: Axes, dpi: float) -> tuple[float, float]:
+    """The panel's width and height in pixels, not far below what it should have."""
     box = ax.get_window_extent()
+    width, height = (_TRUSTED * dpi * size for size in panel_size(ax))
+    return max(box.width, width), max(box.height, height)
+
+
+def _texts(ax: Axes) -> tuple[Text, Text, Text]:
+    return ax.title, ax.xaxis.label, ax.yaxis.label
+
+
+def _wrap(ax: Axes, texts: Sequence[str], width: float, height: float) -> bool:
+    """Wraps the title and the labels of a panel; whether one of them was too long.
+
+    Args:
+      ax: the panel.
+      texts: the title and the labels before they were wrapped.
+      width, height: the room for them, in pixels.
+    """
     changed = False
-    for text, room, side in (
-        (ax.title, box.width, 0),
-        (ax.xaxis.label, box.width, 0),
-        (ax.yaxis.label, box.height, 1),
-    ):
+    rooms = (width, 0), (width, 0), (height, 1)
+    for text, whole, (room, side) in zip(_texts(ax), texts, rooms, strict=True):
         found = text.get_window_extent()
         long = (found.width, found.height)[side]
         if not text.get_text() or long <= room:
             continue
-        lines = text.get_text().split("\n")
-        most = max(4, int(max(map(len, lines)) * room / long))
+        longest = max(map(len, text.get_text().split("\n")))
+        most = max(4, int(longest * room / long))
         wrapped = itertools.chain.from_iterable(
             textwrap.wrap(line, most, break_long_words=False, break_on_hyphens=False)
-            for line in lines
+            for line in whole.split("\n")
         )
         new = "\n".join(wrapped)
         if new != text.get_text():

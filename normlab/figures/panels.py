@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from normlab.figures.colours import looks
-from normlab.figures.fitting import columns_for, size_for
+from normlab.figures.fitting import columns_for, panel_size, size_for
 from normlab.figures.paper import current
 from normlab.figures.style import band
 from normlab.figures.tables import PAPER, PUBLISHED, RUN, few, left_out
@@ -37,6 +37,10 @@ _RARE, _FAR = 0.002, 10.0
 _MARGIN = 1.3
 # Axes that span less than this have several ticks per decade.
 _NARROW = 8.0
+# Their ticks in a decade, from many to few, and the inches that a number takes along a
+# horizontal and a vertical axis.
+_SUBS = ((1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,))
+_TICK, _MOST_DECADES = (0.36, 0.15), 10
 
 
 def grid(
@@ -243,7 +247,17 @@ def log_ticks(axis: Axis, low: float, high: float) -> None:
     axis.set_minor_locator(NullLocator())
     decades = math.floor(math.log10(high)) - math.ceil(math.log10(low)) + 1
     if decades < 3:
-        narrow = high / low < _NARROW
-        subs = (1, 2, 3, 5, 7) if narrow else (1, 2, 5)
-        axis.set_major_locator(LogLocator(subs=subs))
+        side = 0 if axis.axis_name == "x" else 1
+        most = panel_size(axis.axes)[side] / (_TICK[side] * _scale())
+        wide = int(high / low >= _NARROW)
+        choices = [subs for subs in _SUBS[wide:] if _ticks(subs, low, high) <= most]
+        subs = choices[0] if choices else _SUBS[-1]
+        # Without `numticks`, matplotlib draws no ticks at all on a short axis.
+        axis.set_major_locator(LogLocator(subs=subs, numticks=_MOST_DECADES))
         axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+
+
+def _ticks(subs: Sequence[int], low: float, high: float) -> int:
+    """How many of the numbers ``subs`` times a power of ten an axis has."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    return sum(low <= sub * 10.0**power <= high for sub in subs for power in powers)

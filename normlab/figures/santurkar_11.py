@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from normlab.figures import reference
 from normlab.figures.fitting import columns_for
 from normlab.figures.panels import grid, log_axis, log_ticks, title
+from normlab.figures.paper import current
 from normlab.figures.sharing import last_step, shared
 from normlab.figures.style import style
 from normlab.figures.tables import (
@@ -86,7 +87,7 @@ def draw(table: pd.DataFrame) -> Figure:
                 color = colours(line["time"].iloc[0])
                 ax.plot(line["length"], line["median"], color=color, linewidth=0.8)
             if mine.empty:
-                ax.text(0.5, 0.5, "not published", transform=ax.transAxes, ha="center")
+                ax.text(0.5, 0.4, "not\npublished", transform=ax.transAxes, ha="center")
         label = f"|g - g'| ({table['unit'].iloc[0]}/θ)"
         theirs = f"{label}\n{source}\n(to step {_PAPERS_LAST})"
         ax_row[0].set_ylabel(label if source == RUN else theirs)
@@ -98,7 +99,11 @@ def draw(table: pd.DataFrame) -> Figure:
     for ax in axes[-1]:
         ax.set_xlabel("length of the trial step η")
     bar = figure.colorbar(
-        ScalarMappable(Normalize(0, 1), colormaps[_COLOURS]), ax=axes, shrink=0.8
+        ScalarMappable(Normalize(0, 1), colormaps[_COLOURS]),
+        ax=axes,
+        shrink=0.8,
+        # A bar beside the panels would take a third of a narrow figure.
+        location="right" if current().width is None else "bottom",
     )
     bar.set_label("share of training")
     ours: Any = table[table["source"] == RUN]
