@@ -15,6 +15,7 @@ from normlab.figures.paper import current
 # Inches: the smallest width and height of a panel, and what is beside all panels.
 _NARROWEST, _LOWEST, _BESIDE, _ABOVE = 0.75, 0.8, 0.7, 1.1
 _PASSES = 4
+_BREAK = "\N{WORD JOINER}"  # stands for a break inside a word
 # A panel much smaller than it should be comes from a layout that failed.
 _TRUSTED = 0.7
 # The characters of our figures that LaTeX does not print as they are.
@@ -163,15 +164,19 @@ def _wrap(ax: Axes, texts: Sequence[str], width: float, height: float) -> bool:
             continue
         longest = max(map(len, text.get_text().split("\n")))
         most = max(4, int(longest * room / long))
-        wrapped = itertools.chain.from_iterable(
-            textwrap.wrap(line, most, break_long_words=False, break_on_hyphens=False)
-            for line in whole.split("\n")
-        )
-        new = "\n".join(wrapped)
+        new = "\n".join(_wrapped(line, most) for line in whole.split("\n"))
         if new != text.get_text():
             text.set_text(new)
             changed = True
     return changed
+
+
+def _wrapped(line: str, most: int) -> str:
+    """``line`` in lines of at most ``most`` characters if its words are not longer."""
+    if max(map(len, line.split()), default=0) > most:  # also break weight_|decay
+        line = line.replace("_", f"_{_BREAK} ")
+    lines = textwrap.wrap(line, most, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines).replace(f"{_BREAK} ", "").replace(_BREAK, "")
 
 
 def _turn(ax: Axes) -> bool:

@@ -40,7 +40,7 @@ _NARROW = 8.0
 # Their ticks in a decade, from many to few, and the inches that a number takes along a
 # horizontal and a vertical axis.
 _SUBS = ((1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,))
-_TICK, _MOST_DECADES = (0.36, 0.15), 10
+_TICK, _MOST_DECADES = (0.42, 0.15), 10
 
 
 def grid(

@@ -41,7 +41,9 @@ class Sources:
     @cached_property
     def labels(self) -> tuple[str, ...]:
         """The norms of the cells that were begun: ``batch``, ``group (G=4)``."""
-        return tuple(dict.fromkeys(members(self.run)["label"]))
+        metrics = self._tables.get(METRICS)
+        frame = members(self.run) if metrics is None else metrics
+        return tuple(dict.fromkeys(frame["label"]))
 
     def table(self, name: str) -> pd.DataFrame:
         """The metrics, or the quantity called ``name``.
