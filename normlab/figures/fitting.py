@@ -15,9 +15,10 @@ from normlab.figures.paper import current
 # Inches: the smallest width and height of a panel, and what is beside all panels.
 _NARROWEST, _LOWEST, _BESIDE, _ABOVE = 0.75, 0.8, 0.7, 1.1
 _PASSES = 4
+CHARACTERS = 15  # of a title, per inch, at the usual size
 _BREAK = "\N{WORD JOINER}"  # stands for a break inside a word
 # A panel much smaller than it should be comes from a layout that failed.
-_TRUSTED = 0.7
+_TRUSTED = 0.4
 # The characters of our figures that LaTeX does not print as they are.
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -68,11 +69,23 @@ def size_for(rows: int, columns: int, width: float, height: float) -> tuple[floa
 
 
 def finish(figure: Figure) -> None:
-    """Prepares a drawn figure for saving; does nothing in the usual style."""
+    """Prepares a drawn figure for saving.
+
+    In the usual style it only wraps titles that are far too long, such as those with
+    the names of runs.
+    """
     if current().latex:
         _for_latex(figure)
-    if current().width is not None:
+    if current().width is not None or any(map(_is_long, figure.axes)):
         _fit(figure)
+
+
+def _is_long(ax: Axes) -> bool:
+    """Whether the title is wider than the panel, by the number of its characters."""
+    if not _in_grid(ax):
+        return False
+    longest = max(map(len, ax.get_title().split("\n")))
+    return longest > CHARACTERS * panel_size(ax)[0]
 
 
 def latex_text(text: str) -> str:
@@ -137,10 +150,14 @@ def panel_size(ax: Axes) -> tuple[float, float]:
 
 
 def _room(ax: Axes, dpi: float) -> tuple[float, float]:
-    """The panel's width and height in pixels, not far below what it should have."""
+    """The width and height of a panel in pixels, or what it should have if none."""
     box = ax.get_window_extent()
-    width, height = (_TRUSTED * dpi * size for size in panel_size(ax))
-    return max(box.width, width), max(box.height, height)
+    wanted = [dpi * size for size in panel_size(ax)]
+    found = zip((box.width, box.height), wanted, strict=True)
+    width, height = (
+        size if size > _TRUSTED * usual else usual for size, usual in found
+    )
+    return width, height
 
 
 def _texts(ax: Axes) -> tuple[Text, Text, Text]:

@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from normlab.figures.colours import looks
-from normlab.figures.fitting import columns_for, panel_size, size_for
+from normlab.figures.fitting import CHARACTERS, columns_for, panel_size, size_for
 from normlab.figures.paper import current
 from normlab.figures.style import band
 from normlab.figures.tables import PAPER, PUBLISHED, RUN, few, left_out
@@ -24,8 +24,7 @@ from normlab.statistics.intervals import interval_name
 
 GREY = "#666666"
 _MOST_COLUMNS = 6
-_CHARACTERS = 15  # of a title, per inch, at the size `_SIZE`
-_SIZE = 9.0
+_SIZE = 9.0  # of text in the usual style, in points
 _MOST_MARKERS = 25  # per line; more markers hide other curves
 _BARE = ("", "None")
 # Widths in a legend, in inches: minimum of an entry, line sample with gaps, one letter.
@@ -170,7 +169,7 @@ def title(figure: Figure, parts: Sequence[str]) -> None:
     """
     if not current().title:
         return
-    most = int(_CHARACTERS * figure.get_size_inches()[0] / _scale())
+    most = int(CHARACTERS * figure.get_size_inches()[0] / _scale())
     text = [""]
     for part in itertools.chain(*(textwrap.wrap(part, most) for part in parts)):
         longer = f"{text[-1]}; {part}" if text[-1] else part
