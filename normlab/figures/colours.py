@@ -120,8 +120,8 @@ def _of_heads(heads: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
         palette = current().palette
         places = _places(heads)
         if palette:  # a user's colours go to the norms in the order of their places
-            order = sorted(_places(()) | places, key=(_places(()) | places).get)
-            places = {head: order.index(head) for head in heads}
+            order = sorted(places, key=places.__getitem__)
+            places = {head: place for place, head in enumerate(order)}
         palette = palette or PALETTE
     else:
         palette = others(len(heads))
@@ -130,7 +130,7 @@ def _of_heads(heads: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
     colors = {head: palette[place % size] for head, place in places.items()}
     # Repeated colours get different markers.
     markers = {
-        head: MARKERS[(place + place // size) % len(MARKERS)]
+        head: MARKERS[(place % size + place // size) % len(MARKERS)]
         for head, place in places.items()
     }
     return colors, markers
@@ -161,7 +161,8 @@ def _is_norm(label: str) -> bool:
 
 
 def _shade(color: str, place: int, count: int) -> str:
-    rgb = to_rgb(color)
-    end = 0.0 if sum(rgb) / 3 > _LIGHT else 1.0
+    red, green, blue = to_rgb(color)
+    end = 0.0 if (red + green + blue) / 3 > _LIGHT else 1.0
     share = _SHADES * place / max(1, count - 1)
-    return to_hex([(1 - share) * x + share * end for x in rgb])
+    mixed = [(1 - share) * x + share * end for x in (red, green, blue)]
+    return to_hex((mixed[0], mixed[1], mixed[2]))

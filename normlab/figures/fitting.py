@@ -2,6 +2,7 @@
 
 import itertools
 import textwrap
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,11 +15,11 @@ from normlab.figures.paper import current
 
 # Inches: the smallest width and height of a panel, and what is beside all panels.
 _NARROWEST, _LOWEST, _BESIDE, _ABOVE = 0.75, 0.8, 0.7, 1.1
-_PASSES = 4
+_PASSES = 6
+# A figure that has no room for panels grows by these inches, this often.
+_GROWTH, _MOST_GROWTHS = 0.5, 12
 CHARACTERS = 15  # of a title, per inch, at the usual size
 _BREAK = "\N{WORD JOINER}"  # stands for a break inside a word
-# A panel much smaller than it should be comes from a layout that failed.
-_TRUSTED = 0.4
 # The characters of our figures that LaTeX does not print as they are.
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -56,7 +57,9 @@ def columns_for(most: int, narrowest: float = _NARROWEST) -> int:
     return max(1, min(most, int((width - _BESIDE) / narrowest)))
 
 
-def size_for(rows: int, columns: int, width: float, height: float) -> tuple[float, ...]:
+def size_for(
+    rows: int, columns: int, width: float, height: float
+) -> tuple[float, float]:
     """The width and height in inches of a figure of panels of a usual size.
 
     A figure as wide as the style says has lower panels, so that their shape is kept.
@@ -116,13 +119,28 @@ def _fit(figure: Figure) -> None:
     texts = {ax: [text.get_text() for text in _texts(ax)] for ax in panels}
     for ax in panels:
         _wrap(ax, texts[ax], *(figure.dpi * size for size in panel_size(ax)))
+    for _ in range(_MOST_GROWTHS):
+        if _laid_out(figure):
+            break
+        figure.set_figheight(figure.get_figheight() + _GROWTH)
     for _ in range(_PASSES):
-        figure.draw_without_rendering()
-        changed = [_wrap(ax, texts[ax], *_room(ax, figure.dpi)) for ax in panels]
+        _laid_out(figure)
+        boxes = {ax: ax.get_window_extent() for ax in panels}
+        changed = [
+            _wrap(ax, texts[ax], box.width, box.height) for ax, box in boxes.items()
+        ]
         changed += [_turn(ax) for ax in panels]
         changed.append(_heighten(figure, panels))
         if not any(changed):
             return
+
+
+def _laid_out(figure: Figure) -> bool:
+    """Computes the layout; whether there is one, so that all text has room."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        figure.draw_without_rendering()
+    return not any("constrained_layout" in str(one.message) for one in caught)
 
 
 def _in_grid(ax: Axes) -> bool:
@@ -147,17 +165,6 @@ def panel_size(ax: Axes) -> tuple[float, float]:
     assert figure is not None
     width, height = figure.get_size_inches()
     return (width - _BESIDE) / columns, (height - _ABOVE) / rows
-
-
-def _room(ax: Axes, dpi: float) -> tuple[float, float]:
-    """The width and height of a panel in pixels, or what it should have if none."""
-    box = ax.get_window_extent()
-    wanted = [dpi * size for size in panel_size(ax)]
-    found = zip((box.width, box.height), wanted, strict=True)
-    width, height = (
-        size if size > _TRUSTED * usual else usual for size, usual in found
-    )
-    return width, height
 
 
 def _texts(ax: Axes) -> tuple[Text, Text, Text]:

@@ -10,7 +10,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
+from matplotlib.axis import Axis, XAxis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
@@ -203,16 +203,19 @@ def legend(figure: Figure) -> None:
                 drawn = Line2D([], [], color=GREY, linestyle="--", linewidth=0.9)
             handles[source] = drawn  # last
     if handles:
-        longest = max(len(label) for label in handles)
+        letters = (figure.get_figwidth() / _scale() - _HANDLE) / _LETTER
+        labels = [textwrap.fill(label, max(10, int(letters))) for label in handles]
+        lines = max(label.count("\n") + 1 for label in labels)
+        longest = max(len(line) for label in labels for line in label.split("\n"))
         entry = max(_LEGEND_WIDTH, _HANDLE + _LETTER * longest) * _scale()
         room = max(1, int(figure.get_size_inches()[0] / entry))
         rows = math.ceil(len(handles) / room)
         # More rows would shrink the panels.
-        more = _LEGEND_ROW * _scale() * max(0, rows - _ROOM)
+        more = _LEGEND_ROW * _scale() * max(0, rows * lines - _ROOM)
         figure.set_figheight(figure.get_figheight() + more)
         figure.legend(
             handles.values(),
-            handles.keys(),
+            labels,
             loc="outside lower center",
             ncols=math.ceil(len(handles) / rows),
         )
@@ -246,7 +249,7 @@ def log_ticks(axis: Axis, low: float, high: float) -> None:
     axis.set_minor_locator(NullLocator())
     decades = math.floor(math.log10(high)) - math.ceil(math.log10(low)) + 1
     if decades < 3:
-        side = 0 if axis.axis_name == "x" else 1
+        side = 0 if isinstance(axis, XAxis) else 1
         most = panel_size(axis.axes)[side] / (_TICK[side] * _scale())
         wide = int(high / low >= _NARROW)
         choices = [subs for subs in _SUBS[wide:] if _ticks(subs, low, high) <= most]

@@ -24,7 +24,7 @@ from typing import Any, cast
 
 import matplotlib
 from matplotlib import font_manager
-from matplotlib.colors import ListedColormap, is_color_like
+from matplotlib.colors import ListedColormap, is_color_like, to_hex
 
 from normlab.errors import UserError, one_line
 from normlab.words import path_of
@@ -185,7 +185,7 @@ def _colors(palette: Any) -> tuple[str, ...]:
                 "colours, such as 'tab10', or a list"
             )
         colors = cast(Sequence[Any], named.colors)
-        return tuple(map(matplotlib.colors.to_hex, colors))
+        return tuple(map(to_hex, colors))
     if not isinstance(palette, list | tuple):
         raise UserError(f"palette must be a list of colours, not {palette!r}")
     for color in palette:
@@ -216,8 +216,8 @@ def _checked(settings: Any) -> dict[str, Any]:
         if key in _NEVER or key not in matplotlib.rcParams:
             raise UserError(f"matplotlib: a style cannot set {key!r}")
         try:
-            with matplotlib.rc_context():
-                matplotlib.rcParams[key] = value
+            with matplotlib.rc_context(cast(Any, {key: value})):
+                pass
         except Exception as error:
             raise UserError(f"matplotlib: {one_line(error)}") from error
     return flat

@@ -45,7 +45,8 @@ def style() -> Iterator[None]:
     They are based on matplotlib's defaults, not on the user's settings, and on the
     style of `normlab.figures.paper.drawing_with`.
     """
-    with matplotlib.rc_context(_RC | current().settings):
+    settings: dict[Any, Any] = _RC | current().settings
+    with matplotlib.rc_context(settings):
         yield
 
 

@@ -5,6 +5,7 @@ import itertools
 import re
 import zlib
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import pytest
@@ -39,10 +40,10 @@ def texts_of(figure: Figure) -> list[Text]:
     """The text that is visible, without ticks outside of the axes."""
     unseen = set()
     for ax in figure.axes:
-        for axis in (ax.xaxis, ax.yaxis):
-            seen = (
-                [id(tick) for tick in axis._update_ticks()] if ax.get_visible() else ()
-            )
+        axes: tuple[Any, ...] = (ax.xaxis, ax.yaxis)
+        for axis in axes:
+            updated = axis._update_ticks() if ax.get_visible() else ()
+            seen = [id(tick) for tick in updated]
             for tick in (*axis.majorTicks, *axis.minorTicks):
                 for label in (tick.label1, tick.label2):
                     if id(tick) not in seen or not label.get_visible():
