@@ -14,6 +14,7 @@ Every key may be left out. The user's own matplotlib settings still change nothi
 """
 
 import contextlib
+import logging
 import shutil
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +29,8 @@ from matplotlib.colors import ListedColormap, is_color_like, to_hex
 
 from normlab.errors import UserError, one_line
 from normlab.words import path_of
+
+_log = logging.getLogger(__name__)
 
 _GENERIC = ("serif", "sans-serif", "monospace")
 _FORMATS = ("png", "pdf", "svg", "eps")
@@ -144,6 +147,7 @@ def _made(keys: Mapping[str, Any], said: str) -> PaperStyle:
 
 
 _STYLE: ContextVar[PaperStyle | None] = ContextVar("style", default=None)
+_NAME: ContextVar[str] = ContextVar("name", default="")
 _NORMS: ContextVar[tuple[str, ...]] = ContextVar("norms", default=())
 
 
@@ -162,6 +166,26 @@ def drawing_with(style: PaperStyle, norms: Sequence[str] = ()) -> Iterator[None]
     finally:
         _STYLE.reset(tokens[0])
         _NORMS.reset(tokens[1])
+
+
+@contextlib.contextmanager
+def naming(name: str) -> Iterator[None]:
+    """The figure that is drawn in the block is called ``name``, in messages."""
+    token = _NAME.set(name)
+    try:
+        yield
+    finally:
+        _NAME.reset(token)
+
+
+def tell_left_out(words: str) -> None:
+    """Logs what a figure leaves out, if the style is why, or its caption is not drawn.
+
+    Args:
+      words: such as ``3 of 6 norms shown``.
+    """
+    if words and (current().width is not None or not current().title):
+        _log.warning("figure %s in this style: %s", _NAME.get(), words)
 
 
 def current() -> PaperStyle:

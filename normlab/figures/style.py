@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from normlab.figures.failure import only
 from normlab.figures.fitting import finish
-from normlab.figures.paper import current
+from normlab.figures.paper import current, naming
 from normlab.store.layout import replacing, write_text
 
 # The user's own settings may require a font or TeX that is not installed.
@@ -81,7 +81,7 @@ def drawn(
     Raises:
       CannotDraw: the figure cannot be drawn.
     """
-    with only(name):
+    with only(name), naming(name):
         figure = draw(table)
         with style():
             finish(figure)

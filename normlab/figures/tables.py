@@ -22,6 +22,7 @@ import pandas as pd
 
 from normlab.data.tasks import REGRESSIONS
 from normlab.errors import UserError
+from normlab.figures.paper import tell_left_out
 from normlab.figures.places import place_of
 from normlab.statistics.finals import (
     dynamic_columns,
@@ -256,8 +257,11 @@ def few(items: Iterable[T], most: int) -> list[T]:
 def left_out(chosen: Sized, items: Iterable, what: str = "") -> str:
     """``3 of 7 norms shown``, or "" if all ``items`` are chosen."""
     every = len(set(items))
-    words = f"{len(chosen)} of {every} {what}".strip()
-    return f"{words} shown" if len(chosen) < every else ""
+    if len(chosen) >= every:
+        return ""
+    words = f"{f'{len(chosen)} of {every} {what}'.strip()} shown"
+    tell_left_out(words)
+    return words
 
 
 def middle(items: Iterable[T]) -> T:

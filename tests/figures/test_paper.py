@@ -86,6 +86,18 @@ def test_a_narrow_figure_cuts_nothing(name, run):
         assert min(heights) * shown.get_size_inches()[1] > 0.75
 
 
+@pytest.mark.parametrize("title", [True, False])
+def test_what_has_no_room_is_told(title, run, caplog):
+    shown = figure("curves", run, style={"width": 1.6, "title": title})
+    assert len(shown.axes) == 2  # of 4, with a column for each learning rate
+    said = "1 of 2 shown"
+    assert caplog.messages == [f"figure curves in this style: {said}"]
+    assert (said in shown.get_suptitle()) == title
+    caplog.clear()
+    figure("curves", run)
+    assert caplog.messages == []
+
+
 def test_the_search_for_faults_finds_some():
     shown = Figure(figsize=(2, 2))
     shown.text(0.4, 0.5, "a word")
