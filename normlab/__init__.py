@@ -13,6 +13,7 @@ _PUBLIC: dict[str, str] = {
     "Log": "normlab.log",
     "Run": "normlab.api.stored",
     "UserError": "normlab.errors",
+    "figure": "normlab.figures",
     "probe": "normlab.quantities.probe",
     "read_run": "normlab.api.stored",
     "run": "normlab.api.call",

@@ -118,7 +118,7 @@ RENAMED = {
 }
 
 # The flags that name files and folders.
-_PATHS = ("run", "out", "archive", "data_dir", "compilation_cache", "name")
+_PATHS = ("run", "out", "archive", "data_dir", "compilation_cache", "name", "style")
 # The flag for the run. Commands that work on several runs define it as a multi flag.
 _ONE = "run"
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import normlab
-from normlab.figures.style import looks
+from normlab.figures.colours import looks
 from normlab.norms import NORMS, functional
 from normlab.norms.entry import Entry
 from normlab.quantities import QUANTITIES, Quantity

@@ -4,8 +4,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from normlab.figures import against
+from normlab.figures.places import place_of
 from normlab.figures.style import style
-from normlab.figures.tables import NotDrawn, place_of, points
+from normlab.figures.tables import NotDrawn, points
 from normlab.norms import NORMS
 from normlab.plugins import short
 from normlab.statistics.finals import final_rows, settings_label

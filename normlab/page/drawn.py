@@ -23,6 +23,7 @@ from normlab.errors import UserError
 from normlab.figures import (
     FIGURES,
     CannotDraw,
+    PaperStyle,
     Sources,
     candidates,
     landscape_contour,
@@ -31,6 +32,7 @@ from normlab.figures import (
     only,
     plotted,
 )
+from normlab.figures.paper import drawing_with
 from normlab.figures.style import style
 from normlab.members.placement import cores
 from normlab.page import embed
@@ -156,7 +158,7 @@ def _drawn(sources: Sources, name: str) -> list[Drawn]:
         if table is None:
             return []
         drawn = drawn._replace(csv=embed.csv(name, table))
-        with only(name):
+        with only(name), drawing_with(PaperStyle(), sources.labels):
             return [_with_image(drawn, draw(table), table)]
     except CannotDraw as error:
         return [drawn._replace(fault=str(error))]
