@@ -11,15 +11,14 @@ from normlab.errors import UserError
 from normlab.norms import NORMS
 from normlab.quantities import QUANTITIES, Point, Site, check, measure, needs
 from normlab.settings import ProbeSettings
-from normlab.train.losses import LOSSES
 from normlab.train.network import Network
-from normlab.train.optimizers import learning_rate
+from normlab.train.optimizers import hyperparameters
+from normlab.train.schedules import Rate
 from normlab.train.state import TrainState, augment_key, noise_key, probe_key
 from normlab.train.step import make_loss
 from normlab.train.taps import TappedNorm
 
 Measured = dict[str, dict[str, jax.Array]]
-Rate = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 class Snapshot(NamedTuple):
@@ -28,7 +27,7 @@ class Snapshot(NamedTuple):
     Attributes:
       params, batch_stats: theta_t and the running averages.
       next_params: theta_{t+1}; {} if no quantity needs it.
-      lr: the member's learning rate, scalar.
+      lr: the learning rate of this step, scalar.
       seed, step: integer scalars that determine batch, augmentation and noise.
     """
 
@@ -101,13 +100,8 @@ def _before(norm: str, calls: list[str], layers: list[str]) -> str:
     return [x for x in calls[: calls.index(norm)] if x in layers][-1]
 
 
-def _the_members(lr: jax.Array, step: jax.Array) -> jax.Array:
-    """The learning rate of a step, for an optimizer without a schedule."""
-    return lr
-
-
 def make_measure(
-    names: Sequence[str], site: Site, network: Network, rate: Rate = _the_members
+    names: Sequence[str], site: Site, network: Network
 ) -> Callable[..., Measured]:
     """``measure(snapshot, indices_B, data) -> {quantity: {field: array}}``, one member.
 
@@ -118,14 +112,13 @@ def make_measure(
     Args:
       names: the quantities.
       site: what `site_of` returned for the network.
-      rate: (the member's learning rate, step) -> the learning rate of that step.
 
     Raises:
       UserError: one of the quantities cannot be measured on this network.
     """
     check(names, site)
-    size, task = site.settings.probe_images, network.task
-    batch_loss = make_loss(network.model, task)
+    size, training_loss = site.settings.probe_images, network.loss
+    batch_loss = make_loss(network.model, training_loss)
 
     def measured(snapshot: Snapshot, indices_B: jax.Array, data: dict) -> Measured:
         images, targets = data["train_x"], data["train_y"]
@@ -140,7 +133,7 @@ def make_measure(
 
         def tapped(params, moves):
             watch = TappedNorm(network.norm, moves)
-            watched = make_loss(network.with_norm(watch), task)
+            watched = make_loss(network.with_norm(watch), training_loss)
             value, _ = watched(params, snapshot.batch_stats, x_NHWC, y, noise)
             return value, (watch.before, watch.after)
 
@@ -150,8 +143,7 @@ def make_measure(
             def of(params):
                 variables = {"params": params, "batch_stats": snapshot.batch_stats}
                 outputs: Any = network.model.apply(variables, x, statistics=statistics)
-                task_loss = LOSSES[task]
-                return task_loss.over(task_loss.of_each(outputs, y))
+                return training_loss.over(training_loss.of_each(outputs, y))
 
             return of
 
@@ -159,7 +151,7 @@ def make_measure(
             site=site,
             params=snapshot.params,
             next_params=snapshot.next_params,
-            lr=rate(snapshot.lr, snapshot.step),
+            lr=snapshot.lr,
             loss=loss,
             tapped=tapped,
             fixed={name: fixed(name) for name in site.statistics},
@@ -172,11 +164,12 @@ def make_measure(
 
 
 def make_probe(
-    names: Sequence[str], measured: Callable[..., Measured], step: Callable
+    names: Sequence[str], measured: Callable[..., Measured], step: Callable, rate: Rate
 ) -> Callable[..., Measured]:
     """``probe(state, indices_B, data)``: `make_measure`'s function during training.
 
-    If a quantity needs the next point, ``step`` computes it.
+    If a quantity needs the next point, ``step`` computes it. ``rate`` is the schedule,
+    the same as the step's.
     """
 
     def probe(state: TrainState, indices_B: jax.Array, data: dict) -> Measured:
@@ -188,7 +181,7 @@ def make_probe(
             params=state.params,
             batch_stats=state.batch_stats,
             next_params=following,
-            lr=learning_rate(state.opt_state),
+            lr=rate(hyperparameters(state.opt_state), state.step),
             seed=state.seed,
             step=state.step,
         )
