@@ -65,11 +65,11 @@ class Member(MemberSettings):
     """One point on a cell's dynamic axes: data to the program, never a recompile."""
 
 
-# The numeric axes of members. An optimizer keeps them in its state.
+# The numeric axes of members. A member's state keeps those of its cell.
 HYPERPARAMETERS = tuple(
     spec.name
     for spec, setting in settings_of(Member)
-    if setting.axis and spec.type is float
+    if setting.axis and spec.type in (int, float)
 )
 
 
@@ -83,6 +83,21 @@ class Cell:
     @property
     def id(self) -> str:
         return self.config.id
+
+    @property
+    def hyperparameters(self) -> tuple[str, ...]:
+        """The `HYPERPARAMETERS` that the states of the members keep.
+
+        One that was added later is left out while all members have the value that
+        earlier runs had without it. So stored states fit, and programs stay the same.
+        """
+        before = earlier(Member)
+        return tuple(
+            name
+            for name in HYPERPARAMETERS
+            if name not in before
+            or any(getattr(member, name) != before[name] for member in self.members)
+        )
 
     @property
     def member_steps(self) -> int:

@@ -27,7 +27,9 @@ from normlab.store.provenance import warn_changed
 from normlab.store.quantities import to_table, write_analysis
 from normlab.store.run import read_cell, read_record
 from normlab.train.measure import Snapshot, askable
+from normlab.train.optimizers import values_of
 from normlab.train.program import build_measure, data_arrays
+from normlab.train.schedules import make_rate
 
 MeasuredMembers = dict[str, dict[str, np.ndarray]]
 
@@ -156,13 +158,15 @@ def _snapshot(
         seed: batch_indices(seed, step, 1, config.batch_size, size, order)[0]
         for seed in {member.seed for member in members}
     }
+    steps: Any = np.full(len(members), step, np.int32)
+    values: Any = values_of(members, cell.hyperparameters)
     snapshot = Snapshot(
         params=variables["params"],
         batch_stats=variables["batch_stats"],
         next_params=following,
-        lr=np.array([member.lr for member in members], np.float32),
+        lr=np.asarray(make_rate(config.schedule, config.steps)(values, steps)),
         seed=np.array([member.seed for member in members], np.uint32),
-        step=np.full(len(members), step, np.int32),
+        step=steps,
     )
     return snapshot, np.stack([batches[member.seed] for member in members])
 

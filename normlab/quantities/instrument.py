@@ -99,11 +99,15 @@ class Instrument:
             others = jax.tree.leaves(other)
             if list(map(jnp.shape, others)) != list(map(jnp.shape, leaves)):
                 raise UserError(f"{what} has other shapes than params")
-            return [jnp.asarray(x) for x, yes in zip(others, varied, strict=True) if yes]
+            return [
+                jnp.asarray(x) for x, yes in zip(others, varied, strict=True) if yes
+            ]
 
         def whole(params: Params) -> Any:
             new = iter(params)
-            mixed = [next(new) if yes else x for x, yes in zip(leaves, varied, strict=True)]
+            mixed = [
+                next(new) if yes else x for x, yes in zip(leaves, varied, strict=True)
+            ]
             return jax.tree.unflatten(tree, mixed)
 
         def tapped(moves: Moves) -> tuple[Array, tuple[dict, dict]]:

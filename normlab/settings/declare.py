@@ -31,9 +31,10 @@ class Setting:
         in float32.
       before: its value in runs that were stored before the setting existed.
       stored_as: its name in stored runs and in the ids of cells, if it was renamed.
-      read_by: the registries (``norm``, ``model``, ``optimizer``) whose entries declare
-        whether they read it. Each maps to the value that the setting has in a cell
-        whose entry does not read it. If there are none, all cells read the setting.
+      read_by: the registries (``norm``, ``model``, ``optimizer``, ``schedule``) whose
+        entries declare whether they read it. Each maps to the value that the setting
+        has in a cell whose entry does not read it. If there are none, all cells read
+        the setting.
       in_label: whether the label of a cell's norm shows it.
     """
 

@@ -9,6 +9,9 @@ from normlab.errors import UserError
 from normlab.plugins import accepted, calling
 
 _RATES = ("learning_rate", "lr")
+# What optax's optimizers call the mask of the parameters that decay.
+_MASKS = ("mask", "weight_decay_mask")
+_DECAY = ("weight_decay", *_MASKS)
 
 
 def adopted_optimizer(
@@ -18,9 +21,9 @@ def adopted_optimizer(
 
     Args:
       found: a function like optax's: it takes ``learning_rate`` (or ``lr``), and
-        perhaps ``momentum`` and ``weight_decay``, and returns an optax transformation.
-        Under vmap and jit these are arrays. If it takes no ``weight_decay``, that is
-        added to the gradient (L2).
+        perhaps ``momentum``, ``weight_decay`` and ``mask`` (or ``weight_decay_mask``),
+        and returns an optax transformation. Under vmap and jit these are arrays. If it
+        takes no ``weight_decay``, that is added to the gradient (L2).
       name: the plugin's name.
 
     Raises:
@@ -32,17 +35,23 @@ def adopted_optimizer(
             f"{says}: an optimizer is a function of learning_rate that returns an "
             f"optax transformation, not a {type(found).__name__}"
         )
-    offered: dict[str, Any] = dict.fromkeys((*_RATES, "momentum", "weight_decay"))
+    offered: dict[str, Any] = dict.fromkeys((*_RATES, "momentum", *_DECAY))
     takes = accepted(found, offered, says)
     if not any(rate in takes for rate in _RATES):
         raise UserError(f"{says}: it takes no learning_rate")
 
-    def make(lr, momentum, weight_decay) -> optax.GradientTransformation:
+    def make(lr, momentum, weight_decay, mask) -> optax.GradientTransformation:
+        if mask and "weight_decay" in takes and not {*_MASKS} & {*takes}:
+            raise UserError(
+                f"{says}: it takes weight_decay and no mask of the parameters that "
+                "decay; use --decay_mask=all"
+            )
         values = {
             "learning_rate": lr,
             "lr": lr,
             "momentum": momentum,
             "weight_decay": weight_decay,
+            **dict.fromkeys(_MASKS, mask),
         }
         with calling("optimizer", name):
             inner = found(**{k: values[k] for k in takes})
@@ -52,7 +61,7 @@ def adopted_optimizer(
         inner = _named(optax.with_extra_args_support(inner), name)
         if "weight_decay" in takes:
             return inner
-        return optax.chain(optax.add_decayed_weights(weight_decay), inner)
+        return optax.chain(optax.add_decayed_weights(weight_decay, mask), inner)
 
     return make, frozenset({"momentum"} & set(takes))
 

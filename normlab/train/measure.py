@@ -13,14 +13,13 @@ from normlab.quantities import QUANTITIES, Site, check, measure, needs
 from normlab.quantities.instrument import Given, Instrument
 from normlab.quantities.leaves import Leaf, layers_of, leaves_of
 from normlab.settings import ProbeSettings
-from normlab.train.losses import LOSSES
 from normlab.train.network import Network
-from normlab.train.optimizers import learning_rate
+from normlab.train.optimizers import hyperparameters
+from normlab.train.schedules import Rate
 from normlab.train.state import TrainState, augment_key, noise_key, probe_key
 from normlab.train.step import make_loss
 
 Measured = dict[str, dict[str, jax.Array]]
-Rate = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 class Snapshot(NamedTuple):
@@ -29,7 +28,7 @@ class Snapshot(NamedTuple):
     Attributes:
       params, batch_stats: theta_t and the running averages.
       next_params: theta_{t+1}; {} if no quantity needs it.
-      lr: the member's learning rate, scalar.
+      lr: the learning rate of this step, scalar.
       seed, step: integer scalars that determine batch, augmentation and noise.
     """
 
@@ -85,13 +84,8 @@ def site_of(network: Network, settings: ProbeSettings) -> Site:
     )
 
 
-def _the_members(lr: jax.Array, step: jax.Array) -> jax.Array:
-    """The learning rate of a step, for an optimizer without a schedule."""
-    return lr
-
-
 def make_measure(
-    names: Sequence[str], site: Site, network: Network, rate: Rate = _the_members
+    names: Sequence[str], site: Site, network: Network
 ) -> Callable[..., Measured]:
     """``measure(snapshot, indices_B, data) -> {quantity: {field: array}}``, one member.
 
@@ -102,14 +96,13 @@ def make_measure(
     Args:
       names: the quantities.
       site: what `site_of` returned for the network.
-      rate: (the member's learning rate, step) -> the learning rate of that step.
 
     Raises:
       UserError: one of the quantities cannot be measured on this network.
     """
     check(names, site)
-    size, task = site.settings.probe_images, network.task
-    batch_loss = make_loss(network.model, task)
+    size, training_loss = site.settings.probe_images, network.loss
+    batch_loss = make_loss(network.model, training_loss)
 
     def loss(params: Any, batch: Any, aux: Any) -> jax.Array:
         batch_stats, noise = aux
@@ -120,8 +113,7 @@ def make_measure(
             (x, y), (batch_stats, _) = batch, aux
             variables = {"params": params, "batch_stats": batch_stats}
             outputs: Any = network.model.apply(variables, x, statistics=statistics)
-            task_loss = LOSSES[task]
-            return task_loss.over(task_loss.of_each(outputs, y))
+            return training_loss.over(training_loss.of_each(outputs, y))
 
         return of
 
@@ -139,7 +131,7 @@ def make_measure(
             params=snapshot.params,
             batch=(x_NHWC, targets[indices_B]),
             aux=(snapshot.batch_stats, noise_key(seed, step)),
-            lr=rate(snapshot.lr, step),
+            lr=snapshot.lr,
             next_params=snapshot.next_params or None,
             key=probe_key(seed, step),
             initial=lambda: network.initial(seed)["params"],
@@ -151,11 +143,12 @@ def make_measure(
 
 
 def make_probe(
-    names: Sequence[str], measured: Callable[..., Measured], step: Callable
+    names: Sequence[str], measured: Callable[..., Measured], step: Callable, rate: Rate
 ) -> Callable[..., Measured]:
     """``probe(state, indices_B, data)``: `make_measure`'s function during training.
 
-    If a quantity needs the next point, ``step`` computes it.
+    If a quantity needs the next point, ``step`` computes it. ``rate`` is the schedule,
+    the same as the step's.
     """
 
     def probe(state: TrainState, indices_B: jax.Array, data: dict) -> Measured:
@@ -167,7 +160,7 @@ def make_probe(
             params=state.params,
             batch_stats=state.batch_stats,
             next_params=following,
-            lr=learning_rate(state.opt_state),
+            lr=rate(hyperparameters(state.opt_state), state.step),
             seed=state.seed,
             step=state.step,
         )
