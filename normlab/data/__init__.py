@@ -6,7 +6,7 @@ A regression also needs its name in `normlab.data.tasks.REGRESSIONS`.
 from collections.abc import Callable
 from pathlib import Path
 
-from normlab.data import cifar10, digits, gaussian
+from normlab.data import cifar10, digits, fashion_mnist, gaussian, mnist
 from normlab.data.dataset import Dataset, subset
 from normlab.data.folders import data_dir
 from normlab.registry import Registry
@@ -18,8 +18,10 @@ DATASETS: Registry[Callable[[Path | None], Dataset]] = Registry(
     {
         "cifar10": cifar10.load,
         "digits": digits.load,
+        "fashion_mnist": fashion_mnist.load,
         "gaussian": gaussian.load,
         "gaussian_uniform": gaussian.load_uniform,
+        "mnist": mnist.load,
     },
 )
 

