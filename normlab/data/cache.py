@@ -85,6 +85,6 @@ def write(folder: Path, arrays: Arrays, spec: Spec, source: str, work: Path) -> 
     (folder / MARKER).unlink(missing_ok=True)
     for file in (*files, MARKER):  # the marker last
         # Otherwise a power failure could leave a name without data.
-        with open(work / file, "rb") as written:
+        with open(work / file, "rb+") as written:
             os.fsync(written.fileno())
         os.replace(work / file, folder / file)

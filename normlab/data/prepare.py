@@ -1,4 +1,4 @@
-"""Makes the CIFAR-10 cache once, from the first source that has the data."""
+"""Makes the cache of a dataset once, from the first source that has the data."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +28,7 @@ def prepare(
         which one was extracted.
       spec: what the data must be.
       downloads: what to try if this machine has no data; by default
-        `sources.DOWNLOADS`.
+        `sources.DOWNLOADS` of the dataset.
       users_roots: folders in which tfds keeps prepared datasets; by default its own.
 
     Raises:
@@ -49,7 +49,7 @@ def prepare(
             "pip install tensorflow-datasets pillow array_record importlib_resources"
         ) from error
     if downloads is None:
-        downloads = sources.DOWNLOADS
+        downloads = sources.DOWNLOADS[spec.name]
     if users_roots is None:
         users_roots = tfds_folder.users_roots()
     try:

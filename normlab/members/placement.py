@@ -82,7 +82,7 @@ def _reason(error: Exception) -> str:
 
 def cores() -> int:
     """The number of cores this process may use, within a container's quota."""
-    if hasattr(os, "sched_getaffinity"):
+    if sys.platform == "linux":
         count = len(os.sched_getaffinity(0))
     else:
         count = os.cpu_count() or 1

@@ -21,6 +21,7 @@ import contextlib
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -197,6 +198,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def _sync_folder(folder: Path) -> None:
     """Makes a rename in ``folder`` survive a loss of power."""
+    if sys.platform == "win32":  # it opens no folders, and its renames are in a journal
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

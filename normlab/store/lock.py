@@ -1,16 +1,18 @@
 """Allows one writer per cell, and shows whether another process is writing."""
 
 import contextlib
-import fcntl
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from filelock import lock_descriptor
+
 from normlab.errors import Unwritable, UserError
 
-# `is_held` takes a lock for a moment to test it, so a writer tries several times.
-_TRIES, _PAUSE_SECONDS = 5, 0.02
+# `is_held` takes the lock for a moment to test it, so a writer tries several times. A
+# reader tries twice, because the first may have met another reader.
+_WRITER_TRIES, _READER_TRIES, _PAUSE_SECONDS = 5, 2, 0.02
 
 
 class Busy(UserError):
@@ -21,8 +23,8 @@ class Busy(UserError):
 def only_writer(path: Path, *, wait: bool = False) -> Iterator[None]:
     """Holds an exclusive lock on the file ``path``.
 
-    The kernel drops it when the process ends, however it ends, so a killed run
-    leaves nothing to clean up.
+    It is the system's own lock (flock, or LockFileEx on Windows). The system drops it
+    when the process ends, however it ends, so a killed run leaves nothing to clean up.
 
     Args:
       wait: whether to wait until the lock is free.
@@ -38,7 +40,14 @@ def only_writer(path: Path, *, wait: bool = False) -> Iterator[None]:
         reason = error.strerror or error
         raise Unwritable(f"cannot write {path.parent}: {reason}") from error
     try:
-        if not _taken(descriptor, path, wait):
+        try:
+            taken = _taken(descriptor, None if wait else _WRITER_TRIES)
+        except OSError as error:  # a network file system that is mounted without locks
+            raise Unwritable(
+                f"cannot lock {path}: {error.strerror}; --out must be on a file system "
+                "with locks"
+            ) from error
+        if not taken:
             raise Busy(
                 f"another process is writing {path.parent}; wait for it, or choose "
                 "another --out"
@@ -48,20 +57,19 @@ def only_writer(path: Path, *, wait: bool = False) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _taken(descriptor: int, path: Path, wait: bool) -> bool:
-    """Whether the exclusive lock was taken."""
-    for left in reversed(range(_TRIES)):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+def _taken(descriptor: int, tries: int | None) -> bool:
+    """Whether the lock was taken, in so many tries; None waits as long as it takes.
+
+    Raises:
+      OSError: the file system has no locks.
+    """
+    if tries is None:
+        return lock_descriptor(descriptor, poll_interval=_PAUSE_SECONDS)
+    for left in reversed(range(tries)):
+        if lock_descriptor(descriptor, blocking=False):
             return True
-        except BlockingIOError:
-            if left:
-                time.sleep(_PAUSE_SECONDS)
-        except OSError as error:  # a network file system that is mounted without locks
-            raise Unwritable(
-                f"cannot lock {path}: {error.strerror}; --out must be on a file system "
-                "with locks"
-            ) from error
+        if left:
+            time.sleep(_PAUSE_SECONDS)
     return False
 
 
@@ -71,15 +79,23 @@ def is_held(path: Path) -> bool:
     A process on another machine counts if the file system shares its locks.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = _existing(path)
     except OSError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not _taken(descriptor, _READER_TRIES)
     except OSError:  # a file system without locks
         return False
     finally:
         os.close(descriptor)
-    return False
+
+
+def _existing(path: Path) -> int:
+    """A descriptor of the file ``path``, writable if that is allowed.
+
+    A network file system gives exclusive locks only to those who may write.
+    """
+    try:
+        return os.open(path, os.O_RDWR)
+    except OSError:
+        return os.open(path, os.O_RDONLY)

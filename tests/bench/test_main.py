@@ -77,7 +77,7 @@ def test_a_benchmark(tmp_path, capsys):
         (["--out=/proc/bench/x.json"], ["/proc/bench/x.json"]),
         (["--norm=weight"], ["weight", "group"]),
         (["--batch_size=5000"], ["5000", "digits"]),
-        (["--dataset=mnist"], ["mnist", "cifar10"]),
+        (["--dataset=svhn"], ["svhn", "cifar10"]),
     ],
 )
 def test_a_mistake_is_one_line(words, said, capsys):

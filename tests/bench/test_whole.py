@@ -132,7 +132,7 @@ def test_what_is_printed_and_written(tmp_path, capsys, monkeypatch):
     [
         (["--repeats=0"], "--repeats=0"),
         (["--out=times.csv"], ".json"),
-        (["--dataset=mnist"], "mnist"),
+        (["--dataset=svhn"], "svhn"),
     ],
 )
 def test_a_mistake_is_one_line(words, said, capsys, monkeypatch):

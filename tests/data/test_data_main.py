@@ -17,8 +17,8 @@ def call(*words: str) -> int:
     ("words", "message"),
     [
         ((), "nothing to do: pass --prepare=cifar10"),
-        (("--archive=x.tgz",), "--archive goes with --prepare=cifar10"),
-        (("--prepare=mnist",), "value should be one of <cifar10>"),
+        (("--archive=x.tgz",), "--archive goes with --prepare= (cifar10, fash"),
+        (("--prepare=svhn",), "should be one of <cifar10|fashion_mnist|mnist>"),
         (("--prepair=cifar10",), "Unknown command line flag 'prepair'"),
         (("cifar10",), "unexpected word 'cifar10'"),
     ],

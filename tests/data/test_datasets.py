@@ -38,8 +38,8 @@ def test_contract(name):
 
 
 def test_unknown_name_lists_the_known():
-    with pytest.raises(UserError, match="--dataset=mnist: unknown; known: cifar10, d"):
-        data.load("mnist")
+    with pytest.raises(UserError, match="--dataset=svhn: unknown; known: cifar10, d"):
+        data.load("svhn")
 
 
 @pytest.fixture

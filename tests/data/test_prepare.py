@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,15 @@ def test_from_an_extracted_folder(fake, tmp_path, named, capsys, monkeypatch):
     out = capsys.readouterr().out
     assert out.startswith(f"  reading {path.name or '.'} ... ")
     assert out.endswith(f"from {path}\n")
+
+
+def test_without_array_record(fake, tmp_path, monkeypatch):
+    """As on Windows: the arrays go straight to the cache."""
+    monkeypatch.setitem(sys.modules, "array_record", None)
+    root = tmp_path / "data"
+    run(fake, root, fake.archive())
+    assert_prepared(fake, root)
+    assert [path.name for path in root.iterdir()] == ["cifar10"]
 
 
 def test_the_folder_is_what_tfds_reads(fake, tmp_path):

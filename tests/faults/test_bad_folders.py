@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from normlab.data.archives import read_archive
-from normlab.data.archives.tar import largest_member
 from normlab.data.prepare import prepare
 from normlab.errors import UserError
 from tests.data.conftest import Fake
@@ -143,7 +142,7 @@ def test_a_file_that_would_fill_the_memory(fake, tally):
     message = refused(folder, fake.spec, tally)
     assert "test_batch.bin in it is far too large" in message
     with (folder / BIN / "test_batch.bin").open("r+b") as file:
-        file.truncate(largest_member(fake.spec))
+        file.truncate(fake.spec.largest_file)
     assert "bytes" in refused(folder, fake.spec, tally)
 
 

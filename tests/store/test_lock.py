@@ -6,11 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
 from normlab.errors import Unwritable, UserError
-from normlab.store.lock import only_writer
+from normlab.store import lock
+from normlab.store.lock import is_held, only_writer
 
 HOLD = """
 import sys, time
@@ -106,3 +109,46 @@ def test_a_file_system_without_locks_is_told(wait, tmp_path, monkeypatch):
         only_writer(tmp_path / "lock", wait=wait),
     ):
         pass
+
+
+def test_who_waits_gets_it_when_the_holder_ends(tmp_path):
+    path = tmp_path / "lock"
+    order = []
+
+    def hold() -> None:
+        with only_writer(path):
+            held.set()
+            time.sleep(0.1)
+            order.append("first")
+
+    held = threading.Event()
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait(timeout=600)
+    with only_writer(path, wait=True):
+        order.append("second")
+    holder.join(timeout=600)
+    assert order == ["first", "second"]
+
+
+def test_looking_changes_nothing(tmp_path):
+    path = tmp_path / "lock"
+    assert not is_held(path) and not path.exists()
+    with only_writer(path):
+        assert is_held(path)
+    before = path.stat()
+    assert not is_held(path)
+    after = path.stat()
+    assert (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size)
+
+
+def test_a_reader_that_met_another_reader_looks_again(tmp_path, monkeypatch):
+    path = tmp_path / "lock"
+    with only_writer(path):
+        pass
+    answers = iter([False, True])
+    monkeypatch.setattr(
+        lock, "lock_descriptor", lambda descriptor, blocking: next(answers)
+    )
+    assert not is_held(path)
+    assert list(answers) == []

@@ -1,9 +1,9 @@
 """Reads chosen files from a folder into which an archive was extracted."""
 
+import functools
 import stat
 from pathlib import Path, PurePosixPath
 
-from normlab.data.archives.tar import largest_member
 from normlab.data.spec import Spec
 from normlab.errors import UserError
 
@@ -20,10 +20,11 @@ def read_members(path: Path, wanted: frozenset[str], spec: Spec) -> dict[str, by
         occurs twice.
     """
     contents: dict[str, bytes] = {}
+    content_of = functools.cache(functools.partial(_content, path, spec.largest_file))
     for name in sorted(wanted):
         member = PurePosixPath(name)
-        for inside in (member, PurePosixPath(member.name)):
-            content = _content(path, inside, largest_member(spec))
+        for inside in {member, PurePosixPath(member.name)}:
+            content = content_of(inside)
             if content is None:
                 continue
             if name in contents:
@@ -32,7 +33,7 @@ def read_members(path: Path, wanted: frozenset[str], spec: Spec) -> dict[str, by
     return contents
 
 
-def _content(path: Path, inside: PurePosixPath, most: int) -> bytes | None:
+def _content(path: Path, most: int, inside: PurePosixPath) -> bytes | None:
     """The bytes of a file, or None if it does not exist."""
     try:
         for step in (*reversed(inside.parents[:-1]), inside):

@@ -20,6 +20,7 @@ class Kind:
     Attributes:
       archive: the name of the published archive, for messages.
       members: the paths that it must contain, for a spec.
+      alternatives: whether some of these paths are enough; ``decode`` decides which.
       decode: contents by path -> arrays; raises UserError for anything unexpected.
       size: the size of the published archive in bytes, if it is known.
     """
@@ -28,6 +29,7 @@ class Kind:
     members: Callable[[Spec], tuple[str, ...]]
     decode: Callable[[Mapping[str, bytes], Spec], Arrays]
     size: int | None = None
+    alternatives: bool = False
 
 
 def file_names(spec: Spec) -> tuple[str, ...]:

@@ -1,11 +1,14 @@
-"""Reads chosen members of a ``.tar.gz`` into memory; writes nothing to disk."""
+"""Reads chosen members of a ``.tar.gz`` or ``.deb`` into memory; writes nothing."""
 
 import gzip
 import io
+import lzma
 import tarfile
 import zlib
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
+from normlab.data.archives import debian
 from normlab.data.archives.kind import NoArchive
 from normlab.data.spec import Spec
 from normlab.errors import UserError
@@ -16,6 +19,7 @@ _CUT_OR_ALTERED = (
     EOFError,
     OSError,
     zlib.error,
+    lzma.LZMAError,
     tarfile.TarError,
     ValueError,
     OverflowError,
@@ -26,7 +30,7 @@ _CUT_OR_ALTERED = (
 class _Capped(io.RawIOBase):
     """A stream that raises UserError after more than ``limit`` bytes."""
 
-    def __init__(self, stream: gzip.GzipFile, limit: int):
+    def __init__(self, stream: lzma.LZMAFile | gzip.GzipFile, limit: int):
         self._stream, self._left = stream, limit
 
     def readable(self) -> bool:
@@ -40,24 +44,11 @@ class _Capped(io.RawIOBase):
         return data
 
 
-def largest_member(spec: Spec) -> int:
-    """More bytes than any member of a published archive has.
-
-    A row of a batch file has an image and a label. In the pickled kind, it also has a
-    name of about 30 bytes. The PNG sheets are smaller than their pixels.
-    """
-    return spec.rows * (spec.image_bytes + 128) + 65_536
-
-
-def _cap(spec: Spec) -> int:
-    """The most bytes that the archive may unpack to: one member more than it has."""
-    return (spec.train_files + 2) * largest_member(spec)
-
-
 def read_members(path: Path, wanted: frozenset[str], spec: Spec) -> dict[str, bytes]:
     """The contents of the wanted members that exist.
 
-    The archive is read once and to its end, so the checksum of all of it is checked.
+    A Debian package counts as the archive of the files that it installs. The archive is
+    read once and to its end, so the checksum of all of it is checked.
 
     Raises:
       UserError: the file does not exist or is not a gzip file, it is truncated or
@@ -72,13 +63,19 @@ def read_members(path: Path, wanted: frozenset[str], spec: Spec) -> dict[str, by
         file = path.open("rb")
     except OSError as error:
         raise NoArchive(f"it cannot be read ({error.strerror})") from error
-    with file, gzip.open(file) as unzipped:
+    with file:
         try:
-            return _read(_Capped(unzipped, _cap(spec)), wanted, spec)
+            with _unzipped(file) as unzipped:
+                return _read(_Capped(unzipped, spec.all_files), wanted, spec)
         except UserError:
             raise
         except _CUT_OR_ALTERED as error:
             raise UserError(f"it is truncated or altered ({error})") from error
+
+
+def _unzipped(file: BinaryIO) -> lzma.LZMAFile | gzip.GzipFile:
+    """The tar in a gzip file or in a Debian package."""
+    return debian.data(file) if debian.is_package(file) else gzip.GzipFile(fileobj=file)
 
 
 def _read(stream: _Capped, wanted: frozenset[str], spec: Spec) -> dict[str, bytes]:
@@ -87,10 +84,11 @@ def _read(stream: _Capped, wanted: frozenset[str], spec: Spec) -> dict[str, byte
     with tarfile.open(fileobj=stream, mode="r|") as archive:
         for member in archive:
             _check(member, spec)
-            if member.name in contents:
-                raise UserError(f"{member.name} is in it twice")
-            if member.name in wanted:
-                contents[member.name] = _content(archive, member)
+            name = member.name.removeprefix("./")
+            if name in contents:
+                raise UserError(f"{name} is in it twice")
+            if name in wanted:
+                contents[name] = _content(archive, member)
     while stream.read(1 << 20):  # to the end, where gzip keeps its checksum
         pass
     return contents
@@ -102,8 +100,7 @@ def _check(member: tarfile.TarInfo, spec: Spec) -> None:
         raise UserError(f"the path of its member {member.name!r} leads out of it")
     if not (member.isdir() or member.isreg()) or member.issparse():
         raise UserError(f"its member {member.name!r} is not a regular file")
-    if member.size > largest_member(spec):
-        most = largest_member(spec)
+    if member.size > (most := spec.largest_file):
         raise UserError(
             f"its member {member.name!r} is far too large: it has {member.size} bytes, "
             f"and none has more than {most}"
