@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
@@ -48,7 +49,7 @@ def fresh(monkeypatch):
 
 
 @pytest.fixture
-def trap(tmp_path, monkeypatch) -> Path:
+def trap(tmp_path, monkeypatch) -> Iterator[Path]:
     """The file that a module called ``trap`` writes when it is imported."""
     sprung = tmp_path / "sprung"
     (tmp_path / "path").mkdir()
