@@ -153,6 +153,8 @@ class Adopted(nn.Module):
             outputs = self._outputs(network, x_NHWC, call)
         if not hasattr(outputs, "shape"):
             raise UserError(f"{says}: it returns a {type(outputs).__name__}")
+        if not jnp.issubdtype(outputs.dtype, jnp.floating):
+            raise UserError(f"{says}: it returns {outputs.dtype}, not floats")
         return outputs.astype(jnp.promote_types(outputs.dtype, jnp.float32))
 
     def _outputs(self, network: Any, x: jax.Array, call: dict[str, Any]) -> jax.Array:

@@ -136,7 +136,8 @@ def load(setting: str, name: str) -> Plugin | None:
         )
     _check_allowed(setting, name, module_name)
     if not sys.flags.safe_path and not {"", os.getcwd()} & set(sys.path):
-        # As `python -m` does; a command with a script of its own has not.
+        # `python -m normlab.sweep` has it. The script of a console command has not, so
+        # such a command needs nothing more than this.
         sys.path.insert(0, os.getcwd())
     module = _imported(setting, name, module_name)
     found: Any = module

@@ -115,8 +115,10 @@ def _entries(settings: Any) -> Iterator[tuple[str, str]]:
                 yield str(setting.choices), name
 
 
-def changed_plugins(record: Mapping[str, Any], settings: Any) -> list[str]:
-    """A line for each plugin whose source is not the one that a run was begun with.
+def changed_plugins(record: Mapping[str, Any], settings: Any) -> str:
+    """Which plugins' sources are not those that a run was begun with; "" if none.
+
+    It names one plugin of each package, if possible one whose own file changed.
 
     Args:
       record: sweep.json or cell.json.
@@ -124,21 +126,29 @@ def changed_plugins(record: Mapping[str, Any], settings: Any) -> list[str]:
     """
     old = record.get("plugins")
     old = old if isinstance(old, dict) else {}
-    lines = []
+    by_owner: dict[str, str] = {}
     for registry, sources in plugins_of(settings).items():
         before = old.get(registry)
         for name, source in sources.items():
             was = before.get(name) if isinstance(before, dict) else None
             what = change(was, source) if was else None
-            if what:
-                lines.append(f"--{registry}={name} is not as it was: {what}")
-    return lines
+            owner = source.get("package") or source.get("module") or name
+            if what and (owner not in by_owner or "package" not in what):
+                by_owner[owner] = f"--{registry}={name} is not as it was: {what}"
+    lines = "; ".join(by_owner.values())
+    return f"{lines} since the run was begun" if lines else ""
+
+
+# What has been said in this process, which may read many cells of one run.
+_said: set[str] = set()
 
 
 def warn_changed(record: Mapping[str, Any], settings: Any) -> None:
-    """Logs a line for each of `changed_plugins`, which measures other code than ran."""
-    for line in changed_plugins(record, settings):
-        log.warning("%s since the run was begun", line)
+    """Logs `changed_plugins`, once: what is measured is other code than ran."""
+    line = changed_plugins(record, settings)
+    if line and line not in _said:
+        log.warning("%s", line)
+        _said.add(line)
 
 
 def check_plugins(record: Mapping[str, Any], settings: Any) -> None:
@@ -147,9 +157,9 @@ def check_plugins(record: Mapping[str, Any], settings: Any) -> None:
     Raises:
       UserError: the source of one has changed.
     """
-    lines = changed_plugins(record, settings)
-    if lines:
+    line = changed_plugins(record, settings)
+    if line:
         raise UserError(
-            f"{'; '.join(lines)} since the run was begun. A run does not mix two "
-            "versions: restore the old one, or choose another --out"
+            f"{line}. A run does not mix two versions: restore the old one, or choose "
+            "another --out"
         )

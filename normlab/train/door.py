@@ -58,8 +58,6 @@ def check_network(network: Network, classes: int, quantities: Sequence[str]) -> 
             f"{says}: for {_IMAGES} images it returns the shape {outputs.shape}, and "
             f"must return {(_IMAGES, classes)}: (images, classes)"
         )
-    if not jnp.issubdtype(outputs.dtype, jnp.floating):
-        raise UserError(f"{says}: it returns {outputs.dtype}, not floats")
     _check_places(says, kind, places.names)
     if needs(quantities, "norm"):
         _check_outermost(says, places.names, paths)

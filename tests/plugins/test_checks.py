@@ -88,7 +88,7 @@ def test_bad_arrays(arrays, said):
 
 def test_npz(tmp_path):
     file = tmp_path / "eggs.npz"
-    arrays = {"train_x": X, "train_y": Y, "test_x": X, "test_y": Y}
+    arrays: dict[str, Any] = {"train_x": X, "train_y": Y, "test_x": X, "test_y": Y}
     np.savez(file, **arrays)
     name = f"npz:{file}"
     assert load(name).classes == ("0", "1", "2")
@@ -97,7 +97,8 @@ def test_npz(tmp_path):
     np.savez(tmp_path / "less.npz", train_x=X)
     np.save(tmp_path / "one.npy", X)
     (tmp_path / "text.npz").write_text("no arrays", encoding="utf-8")
-    np.savez(tmp_path / "pickled.npz", **arrays | {"classes": np.array([{}], object)})
+    pickled: dict[str, Any] = arrays | {"classes": np.array([{}], object)}
+    np.savez(tmp_path / "pickled.npz", **pickled)
     for file, said in [
         ("less.npz", r"no array train_y \(its arrays: train_x\)"),
         ("one.npy", "it is not a file of arrays that numpy.savez wrote"),
@@ -215,7 +216,13 @@ class Wrong(nn.Module):
 class Whole(nn.Module):
     @nn.compact
     def __call__(self, x):
-        return (nn.Dense(3)(x.mean((1, 2))) > 0).argmax(-1)
+        return nn.Dense(3)(x.mean((1, 2))).max(-1)
+
+
+class Integers(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        return (nn.Dense(3)(x.mean((1, 2))) > 0).astype(jnp.int32)
 
 
 def fails(classes):
@@ -228,6 +235,7 @@ BAD_MODELS = [
     (Plain, "none", {"precision": "bfloat16"}, "has no field 'dtype'"),
     (Wrong, "none", {}, r"returns the shape \(2, 6, 6, 5\), and must return \(2, 3\)"),
     (Whole, "none", {}, r"returns the shape \(2,\), and must return \(2, 3\)"),
+    (Integers, "none", {}, "it returns int32, not floats"),
     (lambda classes: 3, "none", {}, "it makes a int, not a flax.linen module"),
     (lambda classes: Plain(4), "none", {}, r"returns the shape \(2, 4\), and must"),
     (fails, "none", {}, "KeyError: 'no such thing' .*test_checks.py:"),
@@ -328,7 +336,7 @@ def test_an_optimizer_gets_what_it_takes():
     updates, _ = tx.update(
         jnp.array([2.0]), tx.init(jnp.array([4.0])), jnp.array([4.0])
     )
-    assert_allclose(updates, [-0.5 * (2 + 0.1 * 4)], rtol=1e-6)
+    assert_allclose(np.asarray(updates), [-0.5 * (2 + 0.1 * 4)], rtol=1e-6)
     _, reads = adopted_optimizer(optax.contrib.muon, NAME)
     assert reads == set()
 

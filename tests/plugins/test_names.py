@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
@@ -15,7 +16,7 @@ from normlab.models import MODELS
 from normlab.norms import NORMS
 from normlab.page import document
 from normlab.registry import Registry
-from normlab.store import load
+from normlab.store import load, provenance
 from normlab.store.layout import RunPaths
 from normlab.store.provenance import load_plugins
 from normlab.store.run import open_run
@@ -45,10 +46,11 @@ def fresh(monkeypatch):
     """Nothing is allowed that the test does not allow."""
     monkeypatch.setattr(plugins, "_names", set())
     monkeypatch.setattr(plugins, "_modules", set())
+    monkeypatch.setattr(provenance, "_said", set())
 
 
 @pytest.fixture
-def trap(tmp_path, monkeypatch) -> Path:
+def trap(tmp_path, monkeypatch) -> Iterator[Path]:
     """The file that a module called ``trap`` writes when it is imported."""
     sprung = tmp_path / "sprung"
     (tmp_path / "path").mkdir()
@@ -211,6 +213,7 @@ def test_a_changed_source_is_not_mixed_with_the_old_one(tmp_path, monkeypatch, c
     with pytest.raises(UserError, match=changed):
         begin()
     begin(None)  # there is nothing left to run
+    begin(None)
     assert caplog.messages == [changed]
     file.write_text(text, encoding="utf-8")
     begin()
