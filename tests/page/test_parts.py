@@ -8,7 +8,7 @@ import pytest
 
 from normlab.claims import CLAIMS, ledger
 from normlab.config import SweepConfig
-from normlab.figures import style
+from normlab.figures import colours
 from normlab.figures.tables import PAPER
 from normlab.page import alt, judged, origin, series
 from normlab.page.overview import overview, trained
@@ -29,7 +29,7 @@ def test_curves_are_the_members(tmp_path):
     names = [axis["id"] for axis in found["axes"]]
     assert names == ["label", "lr", "seed"]
     assert found["axes"][1]["values"] == ["0.001", "0.01"]
-    assert found["colours"] == [style.PALETTE[1], style.PALETTE[0]]  # as in figures
+    assert found["colours"] == [colours.PALETTE[1], colours.PALETTE[0]]  # as in figures
     assert len(found["members"]) == 2 * 2 * 3 and found["main"] == "test_accuracy"
     member = next(m for m in found["members"] if m["at"] == [1, 1, 2])
     mine = frame[
