@@ -92,15 +92,15 @@ def _means_apart(rows: pd.DataFrame) -> pd.Series:
     return apart[np.isfinite(apart)].groupby(level="network").median()
 
 
-def _lopsided(rows: pd.DataFrame) -> pd.Series:
-    if "skewness" not in rows:  # stored before skewness was measured
-        return pd.Series(dtype=float)
+def _regular(rows: pd.DataFrame) -> pd.Series:
+    """The median over channels; a channel of one width at all steps has none."""
     rows = rows[rows["norm_layer"] == _LAST_NORM]
-    size = rows["skewness"].abs()
-    before = _median(rows[rows["side"] == "before"], size[rows["side"] == "before"])
-    return (
-        _median(rows[rows["side"] == "after"], size[rows["side"] == "after"]) - before
-    )
+    with np.errstate(divide="ignore"):
+        width = np.log(rows["std"].astype(float)).replace([np.inf, -np.inf], np.nan)
+    spread = width.groupby([rows["network"], rows["channel"], rows["side"]]).std()
+    sides = spread[spread > 0].unstack("side").reindex(columns=["before", "after"])
+    share = np.log(sides["after"] / sides["before"])
+    return np.exp(share.groupby(level="network").median()).dropna()
 
 
 def _over_layers(
@@ -184,12 +184,13 @@ MEANS_APART = _measure(
     "activation_moments",
     _means_apart,
 )
-LOPSIDED = _measure(
-    "absolute skewness of a channel after the second norm minus before it, medians "
-    "over channels and steps",
-    "skewness",
+REGULAR = _measure(
+    "change over steps of a channel's log standard deviation, after the second norm "
+    "over before it, median over channels",
+    "ratio",
     "activation_moments",
-    _lopsided,
+    _regular,
+    ratio=True,
 )
 IDENTITY_ERROR = _over_layers(
     "identities",
@@ -210,14 +211,6 @@ BOUND_RATIO = _over_layers(
     "bound_ratio",
     "min",
     "bound with 1/m divided by |dL/dy|², minimum over layers and steps",
-    "ratio",
-)
-THEOREM_4_4_RATIO = _over_layers(
-    "identities",
-    "theorem_4_4_ratio",
-    "min",
-    "bound of Theorem 4.4 as printed divided by the worst-case weight gradient, "
-    "minimum over layers and steps",
     "ratio",
 )
 PRINTED_FAILS = _over_layers(
