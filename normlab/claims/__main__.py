@@ -17,8 +17,9 @@ from normlab.words import path_of
 _READING = """
 How to read this. A claim is followed by its parts. Values are means over n seeds with
 95% intervals (Student's t on differences paired by seed; geometric means for ratios).
-A claim has one test. p is twice the one-sided p-value of its verdict. "after Holm" is
-the verdict after Holm's correction within its family. "no difference" follows from two
+A claim has one test. p is twice the one-sided p-value of its verdict, and for R1 to R7
+that of the opposite. "after Holm" is the verdict after Holm's correction within its
+family. "no difference" follows from two
 one-sided tests. "?" marks seeds that chose the rules (0 to 4): such a verdict explores.
 "!" marks a verdict that a sign-flip test (six seeds or more) or a BCa bootstrap (five)
 does not share. An identity has no statistic: its value is the worst network.
@@ -43,15 +44,17 @@ def flag_values() -> absl_flags.FlagValues:
 def line(verdict: Verdict) -> str:
     """One printed row: ``C1  supported?  2.1 [1.9, 2.3] points  n=5  p=0.002 ...``."""
     marks = "?" * verdict.exploratory + "!" * ("differs" in verdict.check)
-    p = "" if math.isnan(verdict.p) else f"p={_p(verdict.p)}"
+    p = "" if math.isnan(verdict.own_p) else f"p={_p(verdict.own_p)}"
     holm = ""
     if verdict.adjusted:
         holm = f"after Holm: {verdict.adjusted} ({_p(verdict.p_adjusted)})"
     value = verdict.value or "-"
-    words = (verdict.id, verdict.words + marks, value, f"n={verdict.n}", p, holm)
+    told, _, run = verdict.words.partition(": ")
+    words = (verdict.id, told + marks, value, f"n={verdict.n}", p, holm)
     widths = (8, 39, 44, 6, 10, 35)
     start = "".join(f"{w} ".ljust(n) for w, n in zip(words, widths, strict=True))
-    return start + (verdict.statistic if verdict.is_part else verdict.sentence)
+    text = verdict.statistic if verdict.is_part else verdict.sentence
+    return f"{start}{text}{f' [run: {run}]' if run else ''}"
 
 
 def _p(p: float) -> str:

@@ -67,7 +67,8 @@ def find(evidence: Evidence, part: Part) -> PartResult:
     If several settings cover every side of the part, prefer one with enough seeds, then
     longer training, then more seeds.
     """
-    shared = [name for name in SHARED if name not in named(part)]
+    # A GPU rounds otherwise than a CPU, so the two are not compared either.
+    shared = [name for name in (*SHARED, "device") if name not in named(part)]
     members = [selected(evidence.members, side) for side in part.sides]
     order = _order(evidence, members)
     tables = [

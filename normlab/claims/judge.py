@@ -13,6 +13,7 @@ from normlab.claims.part import (
     check_words,
     checked,
     judge_part,
+    p_values,
     statements,
     tested,
     words_of,
@@ -89,21 +90,21 @@ def _combined(
 ) -> Verdict:
     values = _values(results)
     each = [statements(*pair) for pair in zip(claim.parts, values, strict=True)]
-    found = _together(claim, each)
+    found = together(claim, each)
     row = rows[_shown(found, each, rows)]
     own = [checked(*pair) for pair in zip(claim.parts, values, strict=True)]
     others = [one for one in own if one is not None]
-    other = _together(claim, others).verdict if len(others) == len(own) else None
+    other = together(claim, others).verdict if len(others) == len(own) else None
     return row._replace(
         verdict=found.verdict,
         words=words_of(found.verdict, row.unit),
-        p=found.p if any(one.n for one in rows) else math.nan,
+        **(p_values(claim.parts[0].rule, found) if row.n else {}),
         check=check_words(row.n, found.verdict, other),
         note=_counts(claim, rows, row),
     )
 
 
-def _together(claim: Claim, each: Sequence[Statements]) -> Statements:
+def together(claim: Claim, each: Sequence[Statements]) -> Statements:
     """The statements about a claim that needs all or most of its parts."""
     supports, contradicts, alike = np.array(each).T
     wanted = hold(claim, len(each))
@@ -160,7 +161,8 @@ def _pooled(
     note = f"The mean over {len(rows)} parts decides, which are shown for themselves."
     found = tested(part, values, own) if len(values) else {}
     check = check_words(len(values), own.verdict, other.verdict if other else None)
-    told = {"statistic": words, "note": " ".join(filter(None, [note, absent]))}
+    notes = (note, absent, found.pop("note", ""))
+    told = {"statistic": words, "note": " ".join(filter(None, notes))}
     if not found:
         return next((r for r in rows if not r.n), rows[0])._replace(note=told["note"])
     return rows[0]._replace(**found, **told, check=check)
@@ -177,9 +179,14 @@ def _at_scale(
     if not short:
         return row
     words = f"{NOT_AT_SCALE}: {', '.join(short)}"
-    note = "" if row.is_part else f"The source: {claim.scale.source}."
+    note = "" if row.is_part else claim.scale.note
     return row._replace(
-        verdict=NOT_AT_SCALE, words=words, note=note, p=math.nan, check=""
+        verdict=NOT_AT_SCALE,
+        words=words,
+        note=note,
+        p=math.nan,
+        p_no_difference=math.nan,
+        check="",
     )
 
 

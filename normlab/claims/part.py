@@ -9,12 +9,14 @@ from normlab.claims.claim import Claim, Part
 from normlab.claims.compare import PartResult
 from normlab.claims.margins import margin_words
 from normlab.claims.rules import (
+    ALPHA,
     CONTRADICTED,
     IDENTITY_HOLDS,
     LEAST_SEEDS,
     NO_DIFFERENCE,
     SUPPORTED,
     UNDECIDED,
+    Rule,
     Statements,
 )
 from normlab.claims.seeds import explores
@@ -67,7 +69,8 @@ def judge_part(claim: Claim, part: Part, name: str, result: PartResult) -> Verdi
         found = tested(part, values, own)
         if other is not None:
             found["check"] = check_words(len(values), own.verdict, other.verdict)
-    note = _why(result, found["verdict"], part.rule.exact)
+    why = _why(result, found["verdict"], part.rule.exact)
+    notes = (why, found.pop("note", ""), _lost(result))
     fields = {
         "id": name,
         "sentence": claim.sentence,
@@ -79,7 +82,7 @@ def judge_part(claim: Claim, part: Part, name: str, result: PartResult) -> Verdi
         "needs": part.needs,
         "missing": tuple(dict.fromkeys(side.flagfile for side in result.missing)),
         "runs": result.runs,
-        "note": " ".join(filter(None, [note, _lost(result)])),
+        "note": " ".join(filter(None, notes)),
         "claim": claim.id,
     }
     return Verdict(**{**_EMPTY, **fields, **found})
@@ -89,6 +92,7 @@ _EMPTY = {
     "family": "",
     "adjusted": "",
     "p": math.nan,
+    "p_no_difference": math.nan,
     "p_adjusted": math.nan,
     "check": "",
     "seeds_needed": math.nan,
@@ -112,8 +116,22 @@ def tested(part: Part, values: np.ndarray, own: Statements) -> dict:
         "high": high,
         "n": found.n,
         "level": found.level,
-        "p": own.p if found.n >= LEAST_SEEDS else math.nan,
+        **(p_values(part.rule, own) if found.n >= LEAST_SEEDS else {}),
+        "note": also_small(part, own),
     }
+
+
+def p_values(rule: Rule, own: Statements) -> dict[str, float]:
+    """The p-values of a verdict. That a number is predicted is no rejection: no p."""
+    p = own.contradicts if rule.kind == "predicted" else own.p
+    return {"p": p, "p_no_difference": own.equivalent}
+
+
+def also_small(part: Part, own: Statements) -> str:
+    """That a difference which was found is too small to matter, or ""."""
+    if own.verdict not in (SUPPORTED, CONTRADICTED) or own.equivalent > ALPHA:
+        return ""
+    return f"The difference is not larger than {margin_words(part.unit)}."
 
 
 def words_of(verdict: str, unit: str) -> str:

@@ -11,7 +11,7 @@ An identity or a bound is no matter of statistics. Its rule compares every netwo
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,8 +39,8 @@ LEAST_SEEDS = 5
 # The widest prediction interval, in units of the measure, that can reproduce a number.
 WIDEST = 3.0
 
-# (values, bound) -> a one-sided p-value of the mean being above the bound.
-AboveP = Callable[[np.ndarray, float], float]
+# (values, bound) -> one-sided p-values of the mean being above the bound.
+AboveP = Callable[[np.ndarray, float], Any]
 
 
 class Statements(NamedTuple):
@@ -67,10 +67,8 @@ class Statements(NamedTuple):
 
     @property
     def p(self) -> float:
-        """The p-value of the verdict; the smallest one if it is undecided."""
-        words = (SUPPORTED, CONTRADICTED, NO_DIFFERENCE)
-        found = dict(zip(words, self, strict=True))
-        return found.get(self.verdict, min(self))
+        """The p-value of the claim or its opposite, whichever is smaller."""
+        return min(self.supports, self.contradicts)
 
 
 NOTHING_SAID = Statements(1.0, 1.0, 1.0)
@@ -106,45 +104,51 @@ class Rule:
         """What the values of seeds say.
 
         Args:
-          values: (n,), without NaNs; logarithms for a ratio.
+          values: (..., n), without NaNs; logarithms for a ratio. Leading axes are
+            independent samples, and the statements have them too.
           margin: a difference within ±margin does not matter. None if differences from
             `bound` are no differences from 0.
           ratio: whether the values are logarithms of a ratio.
           above: the test; Student's t by default.
         """
         x = np.asarray(values, float)
-        test = above or (lambda x, bound: float(above_p(x, bound)))
-        if len(x) < LEAST_SEEDS:
+        if x.shape[-1] < LEAST_SEEDS:
             return NOTHING_SAID
         if self.kind == "predicted":
-            return self._predicted(x)
+            found = self._predicted(x)
+        else:
+            found = self._tested(x, margin, ratio, above or above_p)
+        return Statements(*map(float, found)) if x.ndim == 1 else Statements(*found)
+
+    def _tested(self, x: np.ndarray, margin: float | None, ratio: bool, test: AboveP):
         bound = math.log(self.bound) if ratio else self.bound
 
-        def over(bound: float) -> float:
-            return min(1.0, 2 * test(x, bound))
+        def over(bound: float):
+            return np.minimum(1.0, 2 * test(x, bound))
 
-        def under(bound: float) -> float:
-            return min(1.0, 2 * test(-x, -bound))
+        def under(bound: float):
+            return np.minimum(1.0, 2 * test(-x, -bound))
 
-        def close(margin: float) -> float:
-            return max(over(-margin), under(margin))
+        def close(margin: float):
+            return np.maximum(over(-margin), under(margin))
 
         if self.kind == "within":
-            outside = min(over(bound), under(-bound))
-            return Statements(close(bound), outside, 1.0)
-        alike = close(margin) if margin is not None and bound == 0 else 1.0
+            outside = np.minimum(over(bound), under(-bound))
+            return close(bound), outside, np.ones_like(outside)
         up, down = over(bound), under(bound)
-        first, second = (up, down) if self.kind == "above" else (down, up)
-        return Statements(first, second, alike)
+        alike = np.ones_like(up)
+        if margin is not None and bound == 0:
+            alike = close(margin)
+        return (up, down, alike) if self.kind == "above" else (down, up, alike)
 
-    def _predicted(self, x: np.ndarray) -> Statements:
+    def _predicted(self, x: np.ndarray):
         """Whether a published value, subtracted from x, can be one more of its kind."""
         if not np.isfinite(x).all():
             return NOTHING_SAID
         low, high = prediction_interval(x)
-        narrow = low <= 0 <= high and high - low <= 2 * self.bound
-        p = min(1.0, 2 * float(new_value_p(x, 0.0)))
-        return Statements(0.0 if narrow else 1.0, p, 1.0)
+        narrow = (low <= 0) & (high >= 0) & (high - low <= 2 * self.bound)
+        p = np.minimum(1.0, 2 * new_value_p(x, 0.0))
+        return np.where(narrow, 0.0, 1.0), p, np.ones_like(p)
 
     def holds(self, values) -> bool:
         """Whether an exact rule holds for all values."""

@@ -28,10 +28,18 @@ class Scale:
     Attributes:
       source: the setting of the source.
       least: setting -> the smallest value, or a tuple of the allowed ones.
+      flagfile: an experiment of that setting, or "".
     """
 
     source: str
     least: Mapping[str, Any] = field(default_factory=dict)
+    flagfile: str = ""
+
+    @property
+    def note(self) -> str:
+        """What the source has, and which experiment has it, in words."""
+        run = f" {self.flagfile} has this setting." if self.flagfile else ""
+        return f"The source: {self.source}.{run}"
 
     def short(self, members: pd.DataFrame) -> tuple[str, ...]:
         """What was run of the settings that fall short, in words; () if none does."""
@@ -68,6 +76,7 @@ VGG = Scale(
         "train_size": 50000,
         "steps": 15000,
     },
+    "experiments/santurkar_vgg.flags",
 )
 LINEAR = Scale(
     "25 layers of 10 units, 10000 steps",

@@ -3,6 +3,7 @@
 import math
 from typing import NamedTuple
 
+from normlab.claims.rules import NO_DIFFERENCE
 from normlab.statistics.intervals import short
 
 
@@ -22,9 +23,11 @@ class Verdict(NamedTuple):
       estimate, low, high, n, level: as in `normlab.statistics.paired.Estimate`; of an
         identity, the worst network and no interval. Without data, n and level are 0
         and the others are NaN.
-      p: twice the one-sided p-value of the verdict, or of the statement that is
-        nearest to one if it is undecided. NaN without a statistic.
-      p_adjusted: after Holm's correction; NaN for a part.
+      p: twice the one-sided p-value of the claim or of its opposite, whichever is
+        smaller. NaN without a statistic. If the claim is that a number can be one more
+        of ours, that of its opposite.
+      p_no_difference: twice the one-sided p-value of a difference within the margin.
+      p_adjusted: that of the verdict after Holm's correction; NaN for a part.
       check: what a test with other assumptions says, and whether it differs.
       exploratory: whether seeds that chose the rules are among the seeds.
       seeds_needed: how many new seeds decide the claim with a power of 80%, if the
@@ -55,6 +58,7 @@ class Verdict(NamedTuple):
     n: int
     level: float
     p: float
+    p_no_difference: float
     p_adjusted: float
     check: str
     exploratory: bool
@@ -72,6 +76,11 @@ class Verdict(NamedTuple):
     def is_part(self) -> bool:
         """Whether this is the verdict on a part of a claim."""
         return self.id != self.claim
+
+    @property
+    def own_p(self) -> float:
+        """The p-value of the verdict itself."""
+        return self.p_no_difference if self.verdict == NO_DIFFERENCE else self.p
 
     @property
     def value(self) -> str:
