@@ -92,14 +92,12 @@ def ledger(runs: Sequence[str | Path]) -> list[Verdict]:
     rows = []
     for family, claims in FAMILIES.items():
         judged = [judge(claim, evidence) for claim in claims]
-        for claim, own in zip(claims, _corrected(claims, judged), strict=True):
-            rows += [
-                row._replace(family=family, version=version(claim)) for row in own
-            ]
+        for claim, own in zip(claims, corrected(claims, judged), strict=True):
+            rows += [row._replace(family=family, version=version(claim)) for row in own]
     return rows
 
 
-def _corrected(
+def corrected(
     claims: Sequence[Claim], judged: list[list[Verdict]]
 ) -> list[list[Verdict]]:
     """Adds the verdicts after Holm's correction to the rows of the claims.

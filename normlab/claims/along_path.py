@@ -95,12 +95,12 @@ def _means_apart(rows: pd.DataFrame) -> pd.Series:
 def _regular(rows: pd.DataFrame) -> pd.Series:
     """The median over channels; a channel of one width at all steps has none."""
     rows = rows[rows["norm_layer"] == _LAST_NORM]
-    with np.errstate(divide="ignore"):
-        width = np.log(rows["std"].astype(float)).replace([np.inf, -np.inf], np.nan)
+    std = rows["std"].astype(float)
+    width = pd.Series(np.log(std.where(std > 0)), index=rows.index)
     spread = width.groupby([rows["network"], rows["channel"], rows["side"]]).std()
     sides = spread[spread > 0].unstack("side").reindex(columns=["before", "after"])
-    share = np.log(sides["after"] / sides["before"])
-    return np.exp(share.groupby(level="network").median()).dropna()
+    share = (sides["after"] / sides["before"]).groupby(level="network")
+    return share.median().dropna()
 
 
 def _over_layers(

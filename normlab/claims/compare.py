@@ -217,5 +217,6 @@ def _paired(part: Part, setups: list[dict], key: tuple) -> pd.Series:
     seeds = seeds.sort_values()
     with np.errstate(invalid="ignore"):  # inf - inf is NaN, which is left out
         signs = (1, -1, -1, 1)
-        values = sum(s * side.loc[seeds] for s, side in zip(signs, sides, strict=False))
+        signed = [s * side.loc[seeds] for s, side in zip(signs, sides, strict=False)]
+        values = functools.reduce(lambda a, b: a + b, signed)
     return (values - part.offset).dropna()

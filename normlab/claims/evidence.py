@@ -58,8 +58,9 @@ class Evidence:
             rows["network"] = rows.groupby(_MEMBER, sort=False).ngroup()
         self.members = _members(rows)
         if len(self.members):
-            kinds = self.members["run"].map(lambda run: (devices or {}).get(run, ""))
-            self.members = self.members.assign(device=kinds)
+            kinds = {run: (devices or {}).get(run, "") for run in self.runs}
+            device = self.members["run"].map(kinds)
+            self.members = self.members.assign(device=device)
         # Keep only the settings that rows need, because every `rows` copies them.
         self._rows = rows[[c for c in rows if c in _OF_ROWS or _is_curve(str(c))]]
         self._by_statistics: dict[str, pd.DataFrame] = {}

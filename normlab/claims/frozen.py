@@ -1,8 +1,9 @@
 """Which version of a claim's rule judges it, and that no rule changes unseen.
 
 ``frozen.json`` has the digest of each claim: of its sentence, test, sides, rules and
-margins, and of the scale of its source. A claim that changes needs a new entry, with the
-version of the rules at which it changed. A test compares them. To write the entries:
+margins, and of the scale of its source. A claim that changes needs a new entry, with
+the version of the rules at which it changed. A test compares them. To write the
+entries:
 
     from normlab.claims import FAMILIES, frozen
     frozen.freeze(FAMILIES, "normlab/claims/frozen.json", "2")
@@ -68,14 +69,12 @@ def version(claim: Claim) -> str:
     return f"{entry['version'] if same else 'changed'} ({own})"
 
 
-def freeze(
-    families: Mapping[str, Sequence[Claim]], path: str | Path, of: str
-) -> None:
+def freeze(families: Mapping[str, Sequence[Claim]], path: str | Path, of: str) -> None:
     """Writes the digests of all claims; those that changed get version ``of``."""
     entries = {}
     for claim in (claim for family in families.values() for claim in family):
-        old, own = frozen().get(claim.id), digest(claim)
-        same = old is not None and old["digest"] == own
-        entries[claim.id] = dict(old) if same else {"version": of, "digest": own}
+        old, own = frozen().get(claim.id, {}), digest(claim)
+        kept = old["version"] if old.get("digest") == own else of
+        entries[claim.id] = {"version": kept, "digest": own}
     text = json.dumps(entries, indent=1, sort_keys=True) + "\n"
     Path(path).write_text(text, encoding="utf-8")

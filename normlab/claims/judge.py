@@ -138,9 +138,7 @@ def _missing(rows: list[Verdict]) -> str:
     return f"Not measured: {', '.join(absent)}." if absent else ""
 
 
-def _exact(
-    claim: Claim, rows: list[Verdict], results: Sequence[PartResult]
-) -> Verdict:
+def _exact(claim: Claim, rows: list[Verdict], results: Sequence[PartResult]) -> Verdict:
     """The first part that fails, or is not measured, or the first."""
     order = (CONTRADICTED, UNDECIDED, IDENTITY_HOLDS, SUPPORTED)
     worst = min(rows, key=lambda row: order.index(row.verdict))
@@ -168,9 +166,7 @@ def _pooled(
     return rows[0]._replace(**found, **told, check=check)
 
 
-def _at_scale(
-    claim: Claim, row: Verdict, results: Sequence[PartResult]
-) -> Verdict:
+def _at_scale(claim: Claim, row: Verdict, results: Sequence[PartResult]) -> Verdict:
     """The verdict, or that the networks of the claim are below its source's setting."""
     used = [result.members for result in results if len(result.members)]
     if claim.scale is None or not used or not row.n:
@@ -190,9 +186,7 @@ def _at_scale(
     )
 
 
-def _with_cost(
-    claim: Claim, row: Verdict, results: Sequence[PartResult]
-) -> Verdict:
+def _with_cost(claim: Claim, row: Verdict, results: Sequence[PartResult]) -> Verdict:
     """Adds how many seeds would decide an undecided claim whose runs exist."""
     if row.verdict != UNDECIDED or row.missing or claim.exact or not row.n:
         return row

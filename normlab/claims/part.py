@@ -56,7 +56,9 @@ def check_words(n: int, verdict: str, other: str | None) -> str:
     """What the other test says, and whether it differs; "" if there is none."""
     if other is None:
         return ""
-    return f"{check_name(n)}: " + ("agrees" if verdict == other else f"differs, {other}")
+    return f"{check_name(n)}: " + (
+        "agrees" if verdict == other else f"differs, {other}"
+    )
 
 
 def judge_part(claim: Claim, part: Part, name: str, result: PartResult) -> Verdict:
@@ -159,7 +161,7 @@ def _of_networks(part: Part, values: np.ndarray) -> dict:
     return {"verdict": verdict, "words": words, "estimate": worst, "n": n, **ends}
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _bootstrap_low(values: tuple[float, ...]) -> float:
     return bootstrap_interval(values)[0]
 
@@ -194,4 +196,3 @@ def _why(result: PartResult, verdict: str, exact: bool) -> str:
         seeds = "1 seed is" if len(values) == 1 else f"{len(values)} seeds are"
         return f"{seeds} too few; at least {LEAST_SEEDS} are required."
     return sign if ranks else "The interval contains the bound of the rule."
-

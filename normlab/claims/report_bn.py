@@ -101,9 +101,7 @@ CLAIMS = (
         "A learning rate of about 1e-3 is good for most cases.",
         "report p. 7, observation 2",
         tuple(
-            difference(
-                m.FINAL_TEST, at_rate(n, 1e-3), at_rate(n, None), above(-_POINT)
-            )
+            difference(m.FINAL_TEST, at_rate(n, 1e-3), at_rate(n, None), above(-_POINT))
             for n in ("none", "batch", "group")
         ),
         scale=REPORT,

@@ -50,11 +50,13 @@ class Statements(NamedTuple):
       supports: of the claim.
       contradicts: of its opposite.
       equivalent: of a difference within the margin of its unit.
+
+    Each is a float, or an array over samples (`Rule.statements`).
     """
 
-    supports: float
-    contradicts: float
-    equivalent: float
+    supports: Any
+    contradicts: Any
+    equivalent: Any
 
     @property
     def verdict(self) -> str:

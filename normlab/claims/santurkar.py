@@ -212,8 +212,8 @@ THEOREMS = (
             level(path.IDENTITY_ERROR, layers_of("batch"), identity(EXACT)),
             level(path.BOUND_RATIO, layers_of("batch"), at_least(1 - EXACT)),
         ),
-        remark="Both sides of Theorem 4.4, corrected, are λ² times those of this bound, "
-        "so it holds too. The terms of Theorem 4.4 as printed have different "
+        remark="Both sides of Theorem 4.4, corrected, are λ² times those of this "
+        "bound, so it holds too. The terms of Theorem 4.4 as printed have different "
         "dimensions, so it is not tested.",
     ),
     Claim(

@@ -37,9 +37,7 @@ def explores(seeds: pd.Index) -> bool:
     return bool(seeds.isin(list(CHOSE_THE_RULES)).any())
 
 
-def needed(
-    claim: Claim, parts: Sequence[Part], values: Sequence[np.ndarray]
-) -> float:
+def needed(claim: Claim, parts: Sequence[Part], values: Sequence[np.ndarray]) -> float:
     """How many seeds give the claim's test a power of 80% for some verdict.
 
     Each part on its own gets that power, with the observed mean and spread.
@@ -49,9 +47,7 @@ def needed(
     each = [_of_part(part, x) for part, x in zip(parts, values, strict=True)]
     supports, contradicts, alike = (np.sort(column) for column in np.array(each).T)
     count = hold(claim, len(parts))
-    return float(
-        min(supports[count - 1], contradicts[len(parts) - count], alike[-1])
-    )
+    return float(min(supports[count - 1], contradicts[len(parts) - count], alike[-1]))
 
 
 def hold(claim: Claim, parts: int) -> int:
@@ -69,15 +65,15 @@ def _of_part(part: Part, x: np.ndarray) -> tuple[float, float, float]:
     if rule.kind == "predicted":
         return math.inf, math.inf, math.inf
     over = mean - bound if rule.kind == "above" else bound - mean
-    found = (seeds_above(way * over, sd, LEAST_SEEDS) for way in (1, -1))
+    supports, contradicts = (seeds_above(d, sd, LEAST_SEEDS) for d in (over, -over))
     alike = math.inf
     if part.margin is not None and bound == 0:
         alike = seeds_equivalent(mean, part.margin, sd, LEAST_SEEDS)
-    return (*found, alike)
+    return supports, contradicts, alike
 
 
 def steps_per_seed(results: Sequence[PartResult]) -> float:
-    """The member-steps that one seed of all parts costs; a shared network counts once."""
+    """The member-steps of one seed of all parts; a shared network counts once."""
     used = [r.members for r in results if len(r.members)]
     if not used:
         return math.nan

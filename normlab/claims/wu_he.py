@@ -1,7 +1,7 @@
 """The claims of Wu & He 2018 (arXiv 1803.08494) that can be tested at this scale.
 
-They train ResNet-50 on ImageNet. These tests use ResNets on CIFAR-10 instead, which have
-to be of full width (`normlab.claims.scale.RESNET`).
+They train ResNet-50 on ImageNet. These tests use ResNets on CIFAR-10 instead, which
+have to be of full width (`normlab.claims.scale.RESNET`).
 """
 
 from typing import Any

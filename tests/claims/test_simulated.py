@@ -55,7 +55,9 @@ def together(means: list[float]) -> tuple[list[str], np.ndarray]:
     return [one.verdict for one in whole], np.array([verdicts(one) for one in said]).T
 
 
-@pytest.mark.parametrize(("rule", "way"), [(above(0), 1), (below(0), -1), (above(3), 1)])
+@pytest.mark.parametrize(
+    ("rule", "way"), [(above(0), 1), (below(0), -1), (above(3), 1)]
+)
 def test_a_true_effect_is_found_with_its_power(rule, way):
     power = power_above(1.0, 1.0, SEEDS)
     assert 0.75 < power < 0.9
@@ -117,7 +119,7 @@ def test_one_more_of_ours_is_seldom_called_foreign():
 
 @pytest.mark.parametrize("parts", [1, 12])
 def test_a_claim_of_many_parts_has_one_error_rate(parts):
-    """Parts that are all at the limit: none is false, and one by one many would fall."""
+    """Parts at their limit: none is false, and one by one many would fall."""
     whole, each = together([0.0] * parts)
     assert whole.count(CONTRADICTED) / STORES < RARE
     single = np.mean(np.any(each == CONTRADICTED, axis=1))
