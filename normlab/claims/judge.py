@@ -60,6 +60,8 @@ def judge(claim: Claim, evidence: Evidence) -> list[Verdict]:
         missing=tuple(name for name in claim.needs if name in absent),
         runs=tuple(run for run in evidence.runs if run in used),
     )
+    if claim.chosen and row.verdict == SUPPORTED:
+        row = row._replace(words=f"{SUPPORTED}, but chosen to match")
     row, *rows = (_at_scale(claim, one, results) for one in (row, *rows))
     row = _with_cost(claim, row, results)
     row = row._replace(note=" ".join(filter(None, [row.note, claim.remark])))

@@ -155,6 +155,13 @@ def test_several_parts(gains, verdict, shown):
     assert bool(whole.missing) == (len(gains) == 1)
 
 
+def test_what_was_chosen_to_match_is_marked():
+    (found,) = judge(claim(gain(50), chosen=True), evidence(b50=0.1))
+    assert (found.verdict, found.words) == (S, f"{S}, but chosen to match")
+    (found,) = judge(claim(gain(50), chosen=True), evidence(b50=-0.1))
+    assert found.words == C
+
+
 def test_the_p_value_of_several_parts():
     own = evidence(b50=0.1, b10=0.004)
     whole, *parts = judge(claim(gain(50), gain(10)), own)
