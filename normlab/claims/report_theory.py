@@ -56,6 +56,7 @@ CLAIMS = (
         _SOURCE.format(1),
         (
             difference(path.LOSS_RANGE, vgg("batch"), vgg("none"), below(1)),
+            difference(path.LOSS_RANGE_AT_LOSS, vgg("batch"), vgg("none"), below(1)),
             difference(path.GRADIENT_SIZE, vgg("batch"), vgg("none"), below(1)),
         ),
         scale=VGG,
@@ -66,9 +67,14 @@ CLAIMS = (
         "Batch norm makes the gradients more Lipschitz, so each gradient predicts the "
         "next.",
         _SOURCE.format(2),
-        (
-            difference(path.PREDICTIVENESS, vgg("batch"), vgg("none"), below(1)),
-            difference(path.SMOOTHNESS, vgg("batch"), vgg("none"), below(1)),
+        tuple(
+            difference(measure, vgg("batch"), vgg("none"), below(1))
+            for measure in (
+                path.PREDICTIVENESS,
+                path.SMOOTHNESS,
+                path.PREDICTIVENESS_AT_LOSS,
+                path.SMOOTHNESS_AT_LOSS,
+            )
         ),
         scale=VGG,
         remark="S4.2 tests the report's inequality.",

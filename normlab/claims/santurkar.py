@@ -53,6 +53,12 @@ def _lp_trains(p: str) -> Part:
     return difference(m.SPEED, lp, none, above(0), "VGG, lr 0.1")
 
 
+_PANELS = path.LOSS_RANGE, path.PREDICTIVENESS, path.SMOOTHNESS
+_PANELS_AT_LOSS = (
+    path.LOSS_RANGE_AT_LOSS,
+    path.PREDICTIVENESS_AT_LOSS,
+    path.SMOOTHNESS_AT_LOSS,
+)
 _NOISY = "santurkar_noisy_cpu"
 _P = ("1", "2", "inf")
 _SHIFT = f"Reducing the shift would mean raising the cosine by more than {_COSINE:g}."
@@ -126,12 +132,12 @@ FIGURES = (
         "more predictive, and the effective smoothness is better.",
         _PAPER.format("Figure 4"),
         (
-            _beside(path.LOSS_RANGE, below(1)),
-            _beside(path.PREDICTIVENESS, below(1)),
-            _beside(path.SMOOTHNESS, below(1)),
+            *(_beside(measure, below(1)) for measure in _PANELS),
+            *(_beside(measure, below(1)) for measure in _PANELS_AT_LOSS),
         ),
         scale=VGG,
-        remark="The parts are panels (a), (b) and (c).",
+        remark="The parts are panels (a), (b) and (c), at equal steps and at equal "
+        "losses.",
     ),
     Claim(
         "SF4g",
@@ -140,10 +146,11 @@ FIGURES = (
         _PAPER.format("Figure 4, extended to group norm"),
         tuple(
             _beside(measure, below(1), norm="group")
-            for measure in (path.LOSS_RANGE, path.PREDICTIVENESS, path.SMOOTHNESS)
+            for measure in _PANELS + _PANELS_AT_LOSS
         ),
         scale=VGG,
-        remark="The parts are panels (a), (b) and (c).",
+        remark="The parts are panels (a), (b) and (c), at equal steps and at equal "
+        "losses.",
     ),
     Claim(
         "SF10",

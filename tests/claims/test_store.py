@@ -10,6 +10,7 @@ from normlab.claims.along_path import (
     GRADIENT_RANGE,
     GRADIENT_SIZE,
     LOSS_RANGE,
+    LOSS_RANGE_AT_LOSS,
     MEANS_APART,
     REGULAR,
     SHIFT_COSINE,
@@ -205,6 +206,26 @@ def test_a_regular_channel_changes_less_in_width(tmp_path):
     found = REGULAR.of(evidence, evidence.members.index, "running")
     np.testing.assert_allclose(found, 0.625)  # the median of 1 and a quarter
     assert len(found) == 6 and REGULAR.ratio
+
+
+def test_panels_are_compared_at_equal_losses_too(tmp_path):
+    """Seed 1 is at a loss of 1.3 after 100 steps, seed 0 after 200, and 2 never."""
+    start = {0: 3.3, 1: 2.3, 2: 9.0}
+    (cell,) = cells(seeds=3)[:1]
+    paths = write_run(tmp_path, [cell], loss=lambda m, t: start[m.seed] - t / 100)
+    recorder = ProbeRecorder(paths.cell(cell.id))
+    for step in (0, 100, 200):
+        fields = {"low": np.zeros(3), "high": np.full(3, 1.0 + step)}
+        table = to_table(step, fields, QUANTITIES["loss_range"].axes, {})
+        recorder.add("loss_range", table)
+    recorder.flush(300)
+    evidence = Evidence.read([tmp_path])
+    members = evidence.members.reset_index().set_index("seed")["network"]
+    found = LOSS_RANGE_AT_LOSS.of(evidence, evidence.members.index, "running")
+    assert dict(found) == {members[0]: 201.0, members[1]: 101.0}
+    every = LOSS_RANGE.of(evidence, evidence.members.index, "running")
+    assert dict(every) == dict.fromkeys(members, 101.0)
+    assert "1 to 1.5 nats" in LOSS_RANGE_AT_LOSS.words
 
 
 def test_only_members_with_the_quantity_count(tmp_path):
