@@ -21,10 +21,10 @@ A claim has one test. p is twice the one-sided p-value of its verdict, and for R
 that of the opposite. "after Holm" is the verdict after Holm's correction within its
 family. "no difference" follows from two one-sided tests. "chosen to match" means that
 a setting was chosen for this result. "?" marks seeds that chose the rules (0 to 4):
-such a verdict explores. "!" marks a verdict that a sign-flip test (six seeds or more) or a BCa
-bootstrap (five) does not share. An identity has no statistic: its value is the worst
-network. "would be decided by" is for a power of 80% at a level of 5%, if the observed
-mean and spread are true.
+such a verdict explores. "!" marks a verdict that a sign-flip test (six seeds or more)
+or a BCa bootstrap (five) does not share. An identity has no statistic: its value is the
+worst network. "would be decided by" is for a power of 80% at a level of 5%, if the
+observed mean and spread are true.
 """
 
 
