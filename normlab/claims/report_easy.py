@@ -5,6 +5,7 @@ from typing import Any
 from normlab.claims import measures as m
 from normlab.claims.claim import Claim, Part, level
 from normlab.claims.rules import above, below
+from normlab.claims.scale import EASY
 from normlab.claims.settings import side
 
 _HIGH, _QUICK = 95.0, 10.0
@@ -38,6 +39,7 @@ CLAIMS = (
         "changes in the model.",
         "report, section III, on MNIST; tested on scikit-learn's digits",
         tuple(p for name in _NORMS for size in (10, 50) for p in _at_worst(name, size)),
+        scale=EASY,
         remark=f"High accuracy means {_HIGH:g}% on the test set. Very quickly means "
         f"within {_QUICK:g} epochs, at any of the learning rates.",
     ),
