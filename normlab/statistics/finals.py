@@ -29,7 +29,7 @@ def static_columns(frame: pd.DataFrame) -> list[str]:
 
 
 def dynamic_columns(frame: pd.DataFrame) -> list[str]:
-    """``lr``, and momentum and weight decay if a run varies them."""
+    """``lr``, and the other `HYPERPARAMETERS` that a run varies."""
     names = [name for name in HYPERPARAMETERS if frame[name].nunique() > 1]
     return names if "lr" in names else ["lr", *names]
 
