@@ -43,7 +43,7 @@ def _varying(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
 
 
 def dynamic_columns(frame: pd.DataFrame) -> list[str]:
-    """``lr``, and momentum and weight decay if a run varies them."""
+    """``lr``, and the other `HYPERPARAMETERS` that a run varies."""
     names = _varying(frame, HYPERPARAMETERS)
     return names if "lr" in names else ["lr", *names]
 
