@@ -24,7 +24,7 @@ def test_the_ledger_is_whole():
     wanted = both | {f"{name}p" for name in both} | {"C2b", "C2c", "C7", "C9h"}
     wanted |= {f"F{k}" for k in range(1, 5)} | {f"H{k}" for k in range(1, 7)}
     wanted |= {f"R{k}" for k in range(1, 8)} | {f"SF{k}" for k in range(1, 6)}
-    wanted |= {f"W{k}" for k in range(1, 8)} | {"B1", "B1l", "B2", "B6", "E11"}
+    wanted |= {f"W{k}" for k in range(1, 8)} | {"B1", "B1l", "B2", "B6", "E11", "E11d"}
     wanted |= {"B10", "B10a", "B10b", "B10c"}
     wanted |= {"S4.1", "S4.1c", "S4.1g", "S4.2", "S4.2s", "S4.4", "S4.4c", "S4.5"}
     wanted |= {"SF4g", "SF5l", "SF10"}
