@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 
+from normlab.plugins import short
 from normlab.settings import (
     MemberSettings,
     NetworkSettings,
@@ -41,8 +42,9 @@ class CellConfig(
         text = json.dumps(values, indent=2)
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         which = self.norm_p if self.norm == "batch_lp" else self.groups or ""
-        norm = f"{self.norm}{which}"
-        return f"{self.dataset}-{self.model}-{norm}-b{self.batch_size}-{digest}"
+        norm = f"{short(self.norm)}{which}"
+        dataset, model = short(self.dataset), short(self.model)
+        return f"{dataset}-{model}-{norm}-b{self.batch_size}-{digest}"
 
     @property
     def label(self) -> str:
@@ -51,9 +53,10 @@ class CellConfig(
 
 
 def norm_label(norm: str, groups: int | None, p: str = "2") -> str:
-    """``"group (G=4)"`` or ``"batch l1"``; for other norms only the name."""
+    """``"group (G=4)"`` or ``"batch l1"``; for other norms only the (short) name."""
     if norm == "batch_lp":
         return f"batch l{p}"
+    norm = short(norm)
     return norm if groups is None else f"{norm} (G={groups})"
 
 
@@ -62,11 +65,11 @@ class Member(MemberSettings):
     """One point on a cell's dynamic axes: data to the program, never a recompile."""
 
 
-# The numeric axes of members. An optimizer keeps them in its state.
+# The numeric axes of members. A member's state keeps those of its cell.
 HYPERPARAMETERS = tuple(
     spec.name
     for spec, setting in settings_of(Member)
-    if setting.axis and spec.type is float
+    if setting.axis and spec.type in (int, float)
 )
 
 
@@ -80,6 +83,21 @@ class Cell:
     @property
     def id(self) -> str:
         return self.config.id
+
+    @property
+    def hyperparameters(self) -> tuple[str, ...]:
+        """The `HYPERPARAMETERS` that the states of the members keep.
+
+        One that was added later is left out while all members have the value that
+        earlier runs had without it. So stored states fit, and programs stay the same.
+        """
+        before = earlier(Member)
+        return tuple(
+            name
+            for name in HYPERPARAMETERS
+            if name not in before
+            or any(getattr(member, name) != before[name] for member in self.members)
+        )
 
     @property
     def member_steps(self) -> int:

@@ -5,6 +5,7 @@ has no limit for one that is included many times or never ends. It also keeps qu
 comments, which a shell would remove, as part of the value (`normlab.words`).
 """
 
+import dataclasses
 import itertools
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -117,3 +118,18 @@ def line(name: str, value: Any) -> str:
     items = value if isinstance(value, (tuple, list)) else (value,)
     words = [str(x).lower() if isinstance(x, bool) else str(x) for x in items]
     return f"--{name}={','.join(words)}"
+
+
+def write(settings: Any) -> list[str]:
+    """The flagfile lines from which `normlab.flags.read` rebuilds ``settings``.
+
+    Text that is empty by default gets no line while it is empty, because an empty path
+    is a mistake.
+    """
+    specs = dataclasses.fields(settings)
+    values = {spec.name: getattr(settings, spec.name) for spec in specs}
+    return [
+        line(spec.name, values[spec.name])
+        for spec in specs
+        if not values[spec.name] == spec.default == ""
+    ]

@@ -10,14 +10,18 @@ import logging
 import os
 import select
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar, cast
 
 from absl import flags
 
+from normlab import plugins
 from normlab.errors import UserError, one_line
-from normlab.flagfiles import expand, line
+from normlab.flagfiles import expand
+from normlab.flagfiles import write as write  # what `read` reads
 from normlab.interrupt import Stopped, at_end, raising
+from normlab.registry import REGISTRIES
 from normlab.serialize import item_type
 from normlab.settings import declared
 from normlab.words import check_path, check_text
@@ -107,21 +111,6 @@ def read(kind: type[T], values: flags.FlagValues) -> T:
     return kind(**settings)
 
 
-def write(settings: Any) -> list[str]:
-    """The flagfile lines from which `read` rebuilds ``settings``.
-
-    Text that is empty by default gets no line while it is empty, because an empty path
-    is a mistake.
-    """
-    specs = dataclasses.fields(settings)
-    values = {spec.name: getattr(settings, spec.name) for spec in specs}
-    return [
-        line(spec.name, values[spec.name])
-        for spec in specs
-        if not values[spec.name] == spec.default == ""
-    ]
-
-
 # Flags that were renamed. The flagfiles of stored runs have the old names.
 RENAMED = {
     "bn_eval": "eval_statistics",
@@ -130,7 +119,7 @@ RENAMED = {
 }
 
 # The flags that name files and folders.
-_PATHS = ("run", "out", "archive", "data_dir", "compilation_cache", "name")
+_PATHS = ("run", "out", "archive", "data_dir", "compilation_cache", "name", "style")
 # The flag for the run. Commands that work on several runs define it as a multi flag.
 _ONE = "run"
 
@@ -171,6 +160,21 @@ def _check_paths(values: flags.FlagValues) -> None:
             given = values[name].value or ""
             for path in given if isinstance(given, list) else (given,):
                 check_path(name, path)
+
+
+def _define_common(values: flags.FlagValues) -> None:
+    """Defines the flags that every command has."""
+    text = "A module or package that plugins of a run may come from; may be repeated."
+    flags.DEFINE_multi_string("allow", [], text, flag_values=values)
+    flags.DEFINE_boolean("verbose", False, "Print tracebacks.", flag_values=values)
+
+
+def _allow(values: flags.FlagValues) -> None:
+    """Allows the plugins that the user named, by --allow or by the flag itself."""
+    plugins.allow(modules=values["allow"].value or ())
+    for name in REGISTRIES:
+        if name in values and values[name].present:
+            plugins.allow(values[name].value or ())
 
 
 def _help(program: str, doc: str, values: flags.FlagValues) -> str:
@@ -243,6 +247,7 @@ def run(
     example by ``| head``), the command exits silently with 128 + SIGPIPE.
     """
     _degrade()
+    _define_common(values)
     if argv is None:  # libraries have set up their logging by now
         logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
     words = list(sys.argv[1:] if argv is None else argv)
@@ -254,6 +259,7 @@ def run(
         except flags.Error as error:
             raise UserError(one_line(error)) from error
         _check_paths(values)
+        _allow(values)
         if rest:
             raise UserError(
                 f"unexpected word {rest[0]!r}: write each setting as --name=value, one "
@@ -274,6 +280,8 @@ def run(
         print(stop.line(program), file=sys.stderr)
         _leave(128 + stop.signum, at_once=argv is None)
     except UserError as error:
+        if values["verbose"].value:
+            traceback.print_exception(error)
         print(f"{program}: error: {one_line(error)}", file=sys.stderr)
         status = 1
     if argv is None:

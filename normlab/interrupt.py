@@ -1,9 +1,9 @@
 """Handles SIGTERM and SIGINT: training stops at a step from which it can resume.
 
 The first signal is handled, and restores the system's handlers: a second signal ends
-the process at once. Signals that the process was started to ignore (``nohup``) stay
-ignored. Outside the main thread nothing changes, because Python allows no signal
-handlers there.
+the process at once. (Outside a command, `noting` restores those of the program.)
+Signals that the process was started to ignore (``nohup``) stay ignored. Outside the
+main thread nothing changes, because Python allows no signal handlers there.
 
 A command handles signals from its first import (`at_start`) to its end (`at_end`). Only
 Python's own start, some 20 ms, comes before.
@@ -52,14 +52,54 @@ class Stopped(BaseException):
         return f"{program}: {self}{again}"
 
 
+class Cancelled(BaseException):
+    """A function that the caller passed raised an error, which ends the run.
+
+    Like `KeyboardInterrupt`, it is no failure of the work.
+
+    Args:
+      error: what the function raised.
+    """
+
+    def __init__(self, error: BaseException):
+        super().__init__(repr(error))
+        self.error = error
+
+
 class Note:
-    """Records whether a signal has come.
+    """Records whether the work is to stop.
 
     Attributes:
       signum: the signal, or None if none has come.
+      error: what a function of the caller's raised, or None.
     """
 
     signum: int | None = None
+    error: BaseException | None = None
+
+    @property
+    def is_stopping(self) -> bool:
+        return self.signum is not None or self.error is not None
+
+    @contextlib.contextmanager
+    def keeping_error(self) -> Iterator[None]:
+        """Keeps an error that is raised inside, until the work can stop."""
+        try:
+            yield
+        except BaseException as error:
+            self.error = error
+
+    def stop(self, where: str = "") -> None:
+        """Ends the work, if it is to stop.
+
+        Raises:
+          Stopped: a signal came.
+          Cancelled: else, if an error was kept.
+        """
+        if self.signum is not None:
+            raise Stopped(self.signum, where)
+        if self.error is not None:
+            raise Cancelled(self.error)
 
 
 def at_start(module: str) -> None:
@@ -174,9 +214,13 @@ def _is_called_back(frame: FrameType | None) -> bool:
 def noting() -> Iterator[Note]:
     """Inside this context a signal is noted, so that work can stop where it can resume.
 
+    In a program that is not one of normlab's commands, a second signal is the
+    program's: in a notebook, it raises `KeyboardInterrupt` and does not end the kernel.
+
     Raises:
       Stopped: at the end, if a signal came and no one has raised it yet. It replaces an
         error, because the same command will meet that error again.
+      Cancelled: the same for an error that was kept.
     """
     note = Note()
 
@@ -184,20 +228,25 @@ def noting() -> Iterator[Note]:
         note.signum = signum
 
     try:
-        with _answering(remember):
+        with _answering(remember, second=signal.SIG_DFL if _depth else None):
             yield note
     except Exception as error:
         if note.signum is not None:
             raise Stopped(note.signum) from error
         raise
-    if note.signum is not None:
-        raise Stopped(note.signum)
+    note.stop()
 
 
 @contextlib.contextmanager
 def _answering(
     answer: Callable[[int, FrameType | None], None],
+    second: signal.Handlers | None = signal.SIG_DFL,
 ) -> Iterator[None]:
+    """Inside this context, ``answer`` handles the first signal.
+
+    Args:
+      second: handles the next one; if None, what handled signals before.
+    """
     old = _answerable()
     if not old:
         yield
@@ -207,8 +256,8 @@ def _answering(
     def handle(signum: int, frame: FrameType | None) -> None:
         nonlocal answered
         answered = True
-        for other in old:
-            signal.signal(other, signal.SIG_DFL)
+        for other, handler in old.items():
+            signal.signal(other, handler if second is None else second)
         answer(signum, frame)
 
     global _depth

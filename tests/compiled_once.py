@@ -7,7 +7,6 @@ from typing import Any
 from unittest import mock
 
 import jax
-from jax.experimental.compilation_cache import compilation_cache
 
 from normlab.analysis import measure
 from normlab.landscape import compute
@@ -24,21 +23,12 @@ _COMPILED: dict[Any, tuple[Any, float, Callable]] = {}
 
 
 @contextlib.contextmanager
-def compiled_once(folder: str) -> Iterator[None]:
-    """While it lasts, what was compiled is not compiled again.
+def compiled_once() -> Iterator[None]:
+    """While it lasts, what was traced is not traced again.
 
-    JAX keeps every compiled program in ``folder``, through the cache that a run uses
-    too. And the functions of one cell and dataset are built once, so that a program
-    of theirs is not even traced again.
+    The functions of one cell and dataset are built once in a process, and so are their
+    programs. JAX keeps every compiled program for other processes (conftest.py).
     """
-    names = {
-        "jax_compilation_cache_dir": folder,
-        "jax_persistent_cache_min_compile_time_secs": 0.0,
-    }
-    old = {name: getattr(jax.config, name) for name in names}
-    for name, value in names.items():
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()
     with contextlib.ExitStack() as stack:
         build = _once(program.build_program)
         for user in (plan, compute, tiny):
@@ -48,9 +38,6 @@ def compiled_once(folder: str) -> Iterator[None]:
         compile_ = _shared(OverMembers._compile)
         stack.enter_context(mock.patch.object(OverMembers, "_compile", compile_))
         yield
-    for name, value in old.items():
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()
 
 
 def _once(build: Callable) -> Callable:

@@ -10,10 +10,10 @@ from tests.compiled_once import compiled_once
 
 
 @pytest.fixture(scope="package", autouse=True)
-def programs_compiled_once(tmp_path_factory):
+def programs_compiled_once():
     """For all the packages of a process."""
     jax.devices()  # before a command could choose how many there are
-    with compiled_once(str(tmp_path_factory.getbasetemp() / "compiled")):
+    with compiled_once():
         yield
 
 

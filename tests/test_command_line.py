@@ -36,7 +36,7 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
         ["weight", "none", "batch", "group", "layer", "instance"],
     ),
     "model": (["--model=vit"], ["vit", "small_cnn"]),
-    "optimizer": (["--optimizer=lion"], ["lion", "adam", "sgd", "momentum"]),
+    "optimizer": (["--optimizer=adamx"], ["adamx", "adam", "sgd", "momentum"]),
     "init": (["--init=zeros"], ["zeros", "standard", "report"]),
     "not prepared": (
         ["--dataset=cifar10", "--data_dir=empty"],

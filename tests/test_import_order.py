@@ -12,6 +12,7 @@ ORDER = (
     "interrupt",
     "__init__",
     "errors",
+    "plugins",
     "registry",
     "settings",
     "metrics",
@@ -39,6 +40,7 @@ ORDER = (
     "tensorboard",
     "claims",
     "page",
+    "api",
     "bench",
 )
 # Pure parts, further left than their place in the order says.

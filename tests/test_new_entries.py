@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import normlab
-from normlab.figures.style import looks
+from normlab.figures.colours import looks
 from normlab.norms import NORMS, functional
 from normlab.norms.entry import Entry
 from normlab.quantities import QUANTITIES, Quantity
@@ -106,7 +106,8 @@ def new_norm():
 
 def test_a_norm_is_in_the_help(new_norm):
     text = declared(NetworkSettings.__dataclass_fields__["norm"]).text
-    assert text == f"Normalization. Known: {', '.join(NORMS)}. (Static axis.)"
+    known = f"{', '.join(NORMS)}, or module:attribute"
+    assert text == f"Normalization. Known: {known}. (Static axis.)"
     assert new_norm in text
 
 

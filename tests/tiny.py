@@ -215,6 +215,9 @@ class Silent:
     def advance(self, steps: int, losses_M: np.ndarray) -> None:
         self.calls += 1
 
+    def evaluated(self, cell: Cell, step: int, metrics_M: Any) -> None:
+        pass
+
     def end(self) -> None:
         pass
 

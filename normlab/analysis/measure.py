@@ -18,16 +18,18 @@ from normlab.errors import UserError
 from normlab.members.over import choose_conv, choose_execution, nan_is_a_result
 from normlab.members.runner import Runner
 from normlab.quantities import QUANTITIES, Site, needs
-from normlab.registry import unknown
 from normlab.settings import ProbeSettings
 from normlab.store.layout import CellPaths, RunPaths
 from normlab.store.links import check_links
 from normlab.store.load import begun_cells
 from normlab.store.path import read_path
+from normlab.store.provenance import warn_changed
 from normlab.store.quantities import to_table, write_analysis
-from normlab.store.run import read_cell
+from normlab.store.run import read_cell, read_record
 from normlab.train.measure import Snapshot, askable
+from normlab.train.optimizers import values_of
 from normlab.train.program import build_measure, data_arrays
+from normlab.train.schedules import make_rate
 
 MeasuredMembers = dict[str, dict[str, np.ndarray]]
 
@@ -97,6 +99,7 @@ def measure_cell(
         _group(cell, dataset, names, settings, options)
         for names in _split(options.quantities)
     ]
+    warn_changed(read_record(paths), cell.config)
     tables: dict[str, list[pa.Table]] = {name: [] for name in options.quantities}
     for step, variables, following in _points(paths, cell, options.every):
         for group in groups:
@@ -123,8 +126,7 @@ def measure_cell(
 def _split(names: Sequence[str]) -> list[tuple[str, ...]]:
     """Separates quantities that need the next point, because they have fewer points."""
     for name in names:
-        if name not in QUANTITIES:
-            raise unknown("quantities", name, QUANTITIES)
+        QUANTITIES.find(name)
     ahead = tuple(name for name in names if needs([name], "next"))
     plain = tuple(name for name in names if name not in ahead)
     return [names for names in (plain, ahead) if names]
@@ -156,13 +158,15 @@ def _snapshot(
         seed: batch_indices(seed, step, 1, config.batch_size, size, order)[0]
         for seed in {member.seed for member in members}
     }
+    steps: Any = np.full(len(members), step, np.int32)
+    values: Any = values_of(members, cell.hyperparameters)
     snapshot = Snapshot(
         params=variables["params"],
         batch_stats=variables["batch_stats"],
         next_params=following,
-        lr=np.array([member.lr for member in members], np.float32),
+        lr=np.asarray(make_rate(config.schedule, config.steps)(values, steps)),
         seed=np.array([member.seed for member in members], np.uint32),
-        step=np.full(len(members), step, np.int32),
+        step=steps,
     )
     return snapshot, np.stack([batches[member.seed] for member in members])
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from normlab.figures.style import PALETTE, style  # which sees to matplotlib's import
+from normlab.figures.colours import others
+from normlab.figures.style import style  # which sees to matplotlib's import
 
 # isort: split
 from matplotlib.axes import Axes
@@ -94,7 +95,7 @@ def _panel(
             rows["median"],
             height=0.92 * height,
             xerr=[rows["median"] - rows["low"], rows["high"] - rows["median"]],
-            color=PALETTE[1:][i % (len(PALETTE) - 1)],
+            color=others(len(sizes))[i],
             error_kw={"elinewidth": 1.0, "capsize": 2.0},
             label=f"batch {size}",
         )

@@ -1,10 +1,14 @@
 """The ledger of claims: what the sources claim, and whether the runs support it.
 
-A claim is data (`normlab.claims.claim.Claim`): a sentence, its source, and one or more
-parts. Each part is a statistic over seeds and a rule that turns its interval into
-*supported*, *contradicted* or *undecided*. `ledger` computes all verdicts from run
-directories. To add a claim, add an entry to the ``CLAIMS`` of its family's file. To add
-a family, add a file and list it in `_FAMILIES`.
+A claim is data (`normlab.claims.claim.Claim`): a sentence, its source and the setting
+there, and one or more parts. Each part is a statistic for every seed, and a rule.
+Together they have one test. `ledger` computes all verdicts from run directories. To add
+a claim, add an entry to the ``CLAIMS`` of its file, and then to `frozen.json`
+(`normlab.claims.frozen`).
+
+Verdicts are computed twice: each at its own level of 5%, and corrected by Holm's method
+within its family, `FAMILIES`. A family has all its claims that are tested, also those
+whose runs do not exist.
 
 The prefix of an id shows where a claim comes from:
 
@@ -14,13 +18,13 @@ The prefix of an id shows where a claim comes from:
 * E11: the report's easy dataset, MNIST; E11d: the same on digits.
 * R: reproduces the report's numbers; B: effects of mistakes in the report's program.
 * SF, S: Santurkar et al. 2018, by figure and by theorem; W: Wu & He 2018.
-
-Intervals are not corrected for multiple comparisons.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from normlab.claims import (
@@ -33,22 +37,30 @@ from normlab.claims import (
     santurkar,
     wu_he,
 )
-from normlab.claims.claim import Claim, Verdict
+from normlab.claims.claim import Claim
 from normlab.claims.evidence import Evidence
+from normlab.claims.frozen import version
 from normlab.claims.judge import judge
+from normlab.claims.rules import ALPHA, NO_DIFFERENCE, SUPPORTED, UNDECIDED
+from normlab.claims.verdict import Verdict
+from normlab.statistics.multiplicity import holm
 
-__all__ = ["CLAIMS", "Claim", "Verdict", "ledger", "to_table"]
+__all__ = ["CLAIMS", "FAMILIES", "Claim", "Verdict", "ledger", "to_table"]
 
-_FAMILIES = (
-    report_bn,
-    report_gn,
-    report_theory,
-    report_easy,
-    reproduction,
-    bugs,
-    santurkar,
-    wu_he,
-)
+FAMILIES: dict[str, tuple[Claim, ...]] = {
+    "the report": (
+        *report_bn.CLAIMS,
+        *report_gn.CLAIMS,
+        *report_theory.CLAIMS,
+        *report_easy.CLAIMS,
+        *reproduction.CLAIMS,
+        *bugs.CLAIMS,
+    ),
+    "Santurkar et al.": santurkar.FIGURES,
+    "Wu & He": wu_he.CLAIMS,
+    "this project": report_easy.DIGITS,
+    "theory": (*report_theory.THEORY, *santurkar.THEOREMS),
+}
 
 
 def _by_id(claims: Sequence[Claim]) -> dict[str, Claim]:
@@ -60,7 +72,7 @@ def _by_id(claims: Sequence[Claim]) -> dict[str, Claim]:
     return by_id
 
 
-CLAIMS: dict[str, Claim] = _by_id([c for family in _FAMILIES for c in family.CLAIMS])
+CLAIMS: dict[str, Claim] = _by_id([c for own in FAMILIES.values() for c in own])
 
 
 def ledger(runs: Sequence[str | Path]) -> list[Verdict]:
@@ -78,7 +90,36 @@ def ledger(runs: Sequence[str | Path]) -> list[Verdict]:
       UserError: a path is not a run directory, is still empty, or is damaged.
     """
     evidence = Evidence.read(runs)
-    return [row for claim in CLAIMS.values() for row in judge(claim, evidence)]
+    rows = []
+    for family, claims in FAMILIES.items():
+        judged = [judge(claim, evidence) for claim in claims]
+        for claim, own in zip(claims, corrected(claims, judged), strict=True):
+            rows += [row._replace(family=family, version=version(claim)) for row in own]
+    return rows
+
+
+def corrected(
+    claims: Sequence[Claim], judged: list[list[Verdict]]
+) -> list[list[Verdict]]:
+    """Adds the verdicts after Holm's correction to the rows of the claims.
+
+    A claim has two hypotheses in its family: that its effect has the other sign, and
+    that it is at least the margin. Without runs, their p-values are 1.
+    """
+    tested = [k for k, claim in enumerate(claims) if not claim.exact]
+    p = [(judged[k][0].p, judged[k][0].p_no_difference) for k in tested]
+    adjusted = holm(np.nan_to_num(np.ravel(p), nan=1.0)).reshape(-1, 2)
+    for k, both in zip(tested, adjusted, strict=True):
+        row, *parts = judged[k]
+        if math.isnan(row.p):
+            continue
+        own = float(both[int(row.verdict == NO_DIFFERENCE)])
+        # That a number can be one more of ours is no rejection to correct.
+        predicted = claims[k].parts[0].rule.kind == "predicted"
+        kept = own <= ALPHA or (row.verdict == SUPPORTED and predicted)
+        row = row._replace(adjusted=row.verdict if kept else UNDECIDED, p_adjusted=own)
+        judged[k] = [row, *parts]
+    return judged
 
 
 def to_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:

@@ -3,13 +3,29 @@
 python -m normlab.claims --run=runs/report_bn --run=runs/report_gn --out=ledger.csv
 """
 
+import math
+from collections import Counter
+
 import pandas as pd
 from absl import flags as absl_flags
 
 from normlab import flags
 from normlab.claims import Verdict, ledger, to_table
-from normlab.statistics.intervals import Interval
+from normlab.claims.rules import UNDECIDED, VERDICTS
 from normlab.words import path_of
+
+_READING = """
+How to read this. A claim is followed by its parts. Values are means over n seeds with
+95% intervals (Student's t on differences paired by seed; geometric means for ratios).
+A claim has one test. p is twice the one-sided p-value of its verdict, and for R1 to R7
+that of the opposite. "after Holm" is the verdict after Holm's correction within its
+family. "no difference" follows from two one-sided tests. "chosen to match" means that
+a setting was chosen for this result. "?" marks seeds that chose the rules (0 to 4):
+such a verdict explores. "!" marks a verdict that a sign-flip test (six seeds or more)
+or a BCa bootstrap (five) does not share. An identity has no statistic: its value is the
+worst network. "would be decided by" is for a power of 80% at a level of 5%, if the
+observed mean and spread are true.
+"""
 
 
 def flag_values() -> absl_flags.FlagValues:
@@ -28,13 +44,40 @@ def flag_values() -> absl_flags.FlagValues:
 
 
 def line(verdict: Verdict) -> str:
-    """One printed row: ``C1.1  supported  2.100 [1.900, 2.300] points  n=5  ...``."""
-    interval = Interval.of(verdict._asdict())
-    value = f"{interval.text} {verdict.unit}" if verdict.n else "-"
-    words = (verdict.id, verdict.verdict, value, f"n={verdict.n}")
-    widths = (8, 13, 44, 6)
-    start = "".join(w.ljust(n) for w, n in zip(words, widths, strict=True))
-    return start + (verdict.statistic if verdict.is_part else verdict.sentence)
+    """One printed row: ``C1  supported?  2.1 [1.9, 2.3] points  n=5  p=0.002 ...``."""
+    marks = "?" * verdict.exploratory + "!" * ("differs" in verdict.check)
+    p = "" if math.isnan(verdict.own_p) else f"p={_p(verdict.own_p)}"
+    holm = ""
+    if verdict.adjusted:
+        holm = f"after Holm: {verdict.adjusted} ({_p(verdict.p_adjusted)})"
+    value = verdict.value or "-"
+    told, _, run = verdict.words.partition(": ")
+    words = (verdict.id, told + marks, value, f"n={verdict.n}", p, holm)
+    widths = (8, 39, 44, 6, 10, 35)
+    start = "".join(f"{w} ".ljust(n) for w, n in zip(words, widths, strict=True))
+    text = verdict.statistic if verdict.is_part else verdict.sentence
+    return f"{start}{text}{f' [run: {run}]' if run else ''}"
+
+
+def _p(p: float) -> str:
+    return "<1e-4" if p < 1e-4 else f"{p:.2g}"
+
+
+def summary(verdicts: list[Verdict]) -> list[str]:
+    """How many claims have each verdict, and what would decide the undecided ones."""
+    claims = [verdict for verdict in verdicts if not verdict.is_part]
+    lines = [""]
+    for family in dict.fromkeys(claim.family for claim in claims):
+        own = [claim for claim in claims if claim.family == family]
+        number = Counter(claim.verdict for claim in own)
+        counts = ", ".join(f"{number[w]} {w}" for w in VERDICTS if number[w])
+        tested = [claim for claim in own if claim.adjusted]
+        kept = sum(claim.adjusted != UNDECIDED for claim in tested)
+        lines.append(f"{family}: {len(own)} claims: {counts}; {kept} after Holm")
+    lines.append("")
+    for claim in (c for c in claims if c.cost):
+        lines.append(f"{claim.id} would be decided by {claim.cost}")
+    return lines
 
 
 def main(values: absl_flags.FlagValues) -> None:
@@ -46,6 +89,8 @@ def main(values: absl_flags.FlagValues) -> None:
     verdicts = ledger(values.run)
     for verdict in verdicts:
         print(line(verdict))
+    print("\n".join(summary(verdicts)))
+    print(_READING)
     missing = dict.fromkeys(name for v in verdicts for name in v.missing)
     if missing:
         print(f"missing: {', '.join(missing)}")

@@ -11,17 +11,42 @@ from normlab.claims.evidence import Evidence
 Rows = Callable[[pd.DataFrame], pd.Series]
 # In learning rates. Santurkar et al. 2018, App. A.2.2, use this range for their VGG.
 _LEAST_ETA = 0.5
+# Losses that a VGG on CIFAR-10 passes with and without a norm.
+_LOSSES = (1.0, 1.5)
 _LAST_NORM = "norm2"  # after the second convolution of small_cnn
 
 
 def _measure(
-    words: str, unit: str, quantity: str, value: Rows, ratio: bool = False
+    words: str,
+    unit: str,
+    quantity: str,
+    value: Rows,
+    ratio: bool = False,
+    losses: tuple[float, float] | None = None,
 ) -> Measure:
+    """A measure of a quantity, at all steps or at those with a loss in ``losses``."""
+
     def of(evidence: Evidence, networks: pd.Index, statistics: str) -> pd.Series:
         rows = evidence.quantity(quantity, networks)
+        if losses is not None and len(rows):
+            rows = rows[_loss_at(evidence, rows).between(*losses)]
         return value(rows) if len(rows) else pd.Series(dtype=float)
 
     return Measure(words, unit, of, ratio)
+
+
+def _loss_at(evidence: Evidence, rows: pd.DataFrame) -> pd.Series:
+    """The batch loss at each row's step, a mean between two evaluations."""
+    curves = evidence.rows(pd.Index(rows["network"].unique()), "batch")
+    curves = curves[curves["batch_loss"].notna() & (curves["step"] > 0)]
+    loss = pd.Series(np.nan, rows.index)
+    for network, curve in curves.groupby("network"):
+        own = rows["network"] == network
+        # A mean stands for the middle of its steps.
+        middle = (curve["step"] - curve["gap"] / 2).to_numpy(float)
+        steps = rows.loc[own, "step"].to_numpy(float)
+        loss[own] = np.interp(steps, middle, curve["batch_loss"].to_numpy(float))
+    return loss
 
 
 def _median(rows: pd.DataFrame, values: pd.Series) -> pd.Series:
@@ -92,15 +117,15 @@ def _means_apart(rows: pd.DataFrame) -> pd.Series:
     return apart[np.isfinite(apart)].groupby(level="network").median()
 
 
-def _lopsided(rows: pd.DataFrame) -> pd.Series:
-    if "skewness" not in rows:  # stored before skewness was measured
-        return pd.Series(dtype=float)
+def _regular(rows: pd.DataFrame) -> pd.Series:
+    """The median over channels; a channel of one width at all steps has none."""
     rows = rows[rows["norm_layer"] == _LAST_NORM]
-    size = rows["skewness"].abs()
-    before = _median(rows[rows["side"] == "before"], size[rows["side"] == "before"])
-    return (
-        _median(rows[rows["side"] == "after"], size[rows["side"] == "after"]) - before
-    )
+    std = rows["std"].astype(float)
+    width = pd.Series(np.log(std.where(std > 0)), index=rows.index)
+    spread = width.groupby([rows["network"], rows["channel"], rows["side"]]).std()
+    sides = spread[spread > 0].unstack("side").reindex(columns=["before", "after"])
+    share = (sides["after"] / sides["before"]).groupby(level="network")
+    return share.median().dropna()
 
 
 def _over_layers(
@@ -114,27 +139,37 @@ def _over_layers(
     return _measure(words, unit, quantity, value)
 
 
-LOSS_RANGE = _measure(
-    "range of the loss along the gradient, median over steps",
+def _panel(words: str, unit: str, quantity: str, value: Rows) -> tuple[Measure, ...]:
+    """A panel of Figure 4, at equal steps and at equal losses.
+
+    A network that trains faster is at a lower loss, and there the loss also varies
+    less. So both are compared.
+    """
+    low, high = _LOSSES
+    at = f"{words}, median over steps with a batch loss of {low:g} to {high:g} nats"
+    return (
+        _measure(f"{words}, median over steps", unit, quantity, value, True),
+        _measure(at, unit, quantity, value, True, _LOSSES),
+    )
+
+
+LOSS_RANGE, LOSS_RANGE_AT_LOSS = _panel(
+    "range of the loss along the gradient",
     "nats",
     "loss_range",
     lambda rows: _median(rows, rows["high"] - rows["low"]),
-    ratio=True,
 )
-PREDICTIVENESS = _measure(
-    "largest change of the gradient along its own direction, median over steps",
+PREDICTIVENESS, PREDICTIVENESS_AT_LOSS = _panel(
+    "largest change of the gradient along its own direction",
     "nats/θ",
     "gradient_predictiveness",
     lambda rows: _median(rows, rows["high"]),
-    ratio=True,
 )
-SMOOTHNESS = _measure(
-    "effective smoothness (maximum over trial steps of at least half a learning rate), "
-    "median over steps",
+SMOOTHNESS, SMOOTHNESS_AT_LOSS = _panel(
+    "effective smoothness (maximum over trial steps of at least half a learning rate)",
     "nats/θ²",
     "effective_smoothness",
     _largest_beta_of_long_steps,
-    ratio=True,
 )
 SMOOTHNESS_OF_ALL = _measure(
     "effective smoothness (maximum over all trial steps), median over steps",
@@ -184,12 +219,13 @@ MEANS_APART = _measure(
     "activation_moments",
     _means_apart,
 )
-LOPSIDED = _measure(
-    "absolute skewness of a channel after the second norm minus before it, medians "
-    "over channels and steps",
-    "skewness",
+REGULAR = _measure(
+    "change over steps of a channel's log standard deviation, after the second norm "
+    "over before it, median over channels",
+    "ratio",
     "activation_moments",
-    _lopsided,
+    _regular,
+    ratio=True,
 )
 IDENTITY_ERROR = _over_layers(
     "identities",
@@ -210,14 +246,6 @@ BOUND_RATIO = _over_layers(
     "bound_ratio",
     "min",
     "bound with 1/m divided by |dL/dy|², minimum over layers and steps",
-    "ratio",
-)
-THEOREM_4_4_RATIO = _over_layers(
-    "identities",
-    "theorem_4_4_ratio",
-    "min",
-    "bound of Theorem 4.4 as printed divided by the worst-case weight gradient, "
-    "minimum over layers and steps",
     "ratio",
 )
 PRINTED_FAILS = _over_layers(

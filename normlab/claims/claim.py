@@ -1,13 +1,15 @@
-"""The data types of the ledger: claims, their parts, and verdicts."""
+"""The data types of the ledger: claims and their parts."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
 from normlab.claims.evidence import Evidence
+from normlab.claims.margins import margin_of
 from normlab.claims.rules import Rule
+from normlab.claims.scale import Scale
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,11 @@ class Part:
     offset: float = 0.0
 
     @property
+    def margin(self) -> float | None:
+        """How large a difference has to be to matter; None if that has no meaning."""
+        return margin_of(self.unit) if len(self.sides) > 1 else None
+
+    @property
     def needs(self) -> tuple[str, ...]:
         """The flagfiles of the sides, each once."""
         return tuple(dict.fromkeys(side.flagfile for side in self.sides))
@@ -82,69 +89,41 @@ class Part:
 class Claim:
     """A sentence that runs can support or contradict.
 
+    A claim has one test, however many parts it has. Which one is its ``test``:
+
+    * ``all``: all parts hold (the intersection-union test).
+    * ``most``: more than half of them do (a partial conjunction).
+    * ``pooled``: the mean over the parts, which have one measure and one rule.
+
     Attributes:
       id: a short unique name.
       sentence: the claim, close to the words of its source.
       source: the publication, with the page, figure or theorem.
-      parts: the tests; at least one.
-      most: whether most parts must hold. Otherwise all parts must.
+      parts: the statistics; at least one.
+      scale: the setting of the source. None for an identity.
+      test: how the parts decide.
       remark: a note for readers of the verdict.
+      chosen: whether settings of the runs were chosen to make the claim true.
     """
 
     id: str
     sentence: str
     source: str
     parts: tuple[Part, ...] = field(default=())
-    most: bool = False
+    scale: Scale | None = None
+    test: str = "all"
     remark: str = ""
+    chosen: bool = False
+
+    @property
+    def exact(self) -> bool:
+        """Whether the claim is algebra, and no matter of statistics."""
+        return all(part.rule.exact for part in self.parts)
 
     @property
     def needs(self) -> tuple[str, ...]:
         """The flagfiles of all parts, each once."""
         return tuple(dict.fromkeys(name for part in self.parts for name in part.needs))
-
-
-class Verdict(NamedTuple):
-    """The verdict on a claim, or on one of its parts.
-
-    Attributes:
-      id: the claim's id, or ``<id>.<k>`` for its k-th part.
-      sentence, source: those of the claim.
-      verdict: ``supported``, ``contradicted`` or ``undecided``.
-      statistic: a description of the statistic.
-      unit: the unit of median, low and high.
-      median, low, high, n, coverage: as in `normlab.statistics.intervals.Interval`.
-        Without data, n and coverage are 0 and the others are NaN.
-      rule: a description of the rule.
-      needs: the flagfiles that train the members.
-      missing: the flagfiles whose members no given run contains.
-      runs: the run directories that were used.
-      note: an explanation, or "".
-      claim: the id of the claim, also for a part.
-    """
-
-    id: str
-    sentence: str
-    source: str
-    verdict: str
-    statistic: str
-    unit: str
-    median: float
-    low: float
-    high: float
-    n: int
-    coverage: float
-    rule: str
-    needs: tuple[str, ...]
-    missing: tuple[str, ...]
-    runs: tuple[str, ...]
-    note: str
-    claim: str
-
-    @property
-    def is_part(self) -> bool:
-        """Whether this is the verdict on a part of a claim."""
-        return self.id != self.claim
 
 
 def difference(measure: Measure, a: Side, b: Side, rule: Rule, place: str = "") -> Part:

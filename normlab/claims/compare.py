@@ -16,10 +16,8 @@ from normlab.cell import HYPERPARAMETERS, CellConfig
 from normlab.claims.claim import Part, Side
 from normlab.claims.evidence import Evidence
 from normlab.claims.rules import LEAST_SEEDS
-from normlab.claims.shift import shift_interval
 from normlab.data.spec import CIFAR10
 from normlab.settings import settings_of
-from normlab.statistics.intervals import Interval, median_interval
 from normlab.words import counted
 
 # Settings that must be equal on all sides unless the claim sets them: all settings but
@@ -34,14 +32,18 @@ SHARED = (
     *HYPERPARAMETERS,
     "epochs",
 )
-_NOTHING = median_interval([])
+# What tells the networks of a cell apart.
+SAME_NETWORK = ["cell", "grouping", *HYPERPARAMETERS, "seed"]
+_NOTHING = pd.Series(dtype=float)
 
 
 class PartResult(NamedTuple):
-    """The statistic of a part, and where it comes from.
+    """The statistic of a part for every seed, and where it comes from.
 
     Attributes:
-      interval: the statistic's interval; it is empty if a side is missing.
+      values: seed -> the statistic, without NaNs; logarithms for a ratio. It is empty
+        if a side is missing.
+      members: the settings of the members that were used, one row for each.
       runs: the runs that were used.
       missing: the sides that no run contains.
       why: why there is no value although no side is missing, or "".
@@ -50,7 +52,8 @@ class PartResult(NamedTuple):
       diverged: the number of members that diverged, of those that were used.
     """
 
-    interval: Interval
+    values: pd.Series
+    members: pd.DataFrame = pd.DataFrame()
     runs: tuple[str, ...] = ()
     missing: tuple[Side, ...] = ()
     why: str = ""
@@ -64,7 +67,8 @@ def find(evidence: Evidence, part: Part) -> PartResult:
     If several settings cover every side of the part, prefer one with enough seeds, then
     longer training, then more seeds.
     """
-    shared = [name for name in SHARED if name not in named(part)]
+    # A GPU rounds otherwise than a CPU, so the two are not compared either.
+    shared = [name for name in (*SHARED, "device") if name not in named(part)]
     members = [selected(evidence.members, side) for side in part.sides]
     order = _order(evidence, members)
     tables = [
@@ -82,16 +86,27 @@ def find(evidence: Evidence, part: Part) -> PartResult:
     epochs = shared.index("epochs") if "epochs" in shared else None
 
     def rank(key: tuple) -> tuple:
-        n = _interval(part, _sides(part, setups, key)).n
+        n = len(_paired(part, setups, key))
         return n >= LEAST_SEEDS, 0 if epochs is None else key[epochs], n
 
     best = max(common, key=rank)
-    used = set().union(*(set(setup[best]["run"]) for setup in setups))
-    runs = tuple(run for run in evidence.runs if run in used)
+    of = set().union(*(set(setup[best]["run"]) for setup in setups))
+    runs = tuple(run for run in evidence.runs if run in of)
     length = _length(part, dict(zip(shared, best, strict=True)))
     lost = sum(int(setup[best]["lost"].sum()) for setup in setups)
-    interval = _interval(part, _sides(part, setups, best))
-    return PartResult(interval, runs, length=length, diverged=lost)
+    values = _paired(part, setups, best)
+    used = pd.concat([_of_setup(side, shared, best) for side in members])
+    used = used[used["seed"].isin(values.index)].drop_duplicates(SAME_NETWORK)
+    return PartResult(values, used, runs, length=length, diverged=lost)
+
+
+def _of_setup(members: pd.DataFrame, shared: list[str], key: tuple) -> pd.DataFrame:
+    """The members of a setup, given the value of every shared setting."""
+    same = np.ones(len(members), bool)
+    for name, value in zip(shared, key, strict=True):
+        column = members[name]
+        same &= (column.isna() if pd.isna(value) else column == value).to_numpy(bool)
+    return members[same]
 
 
 def _length(part: Part, common: dict[str, Any]) -> str:
@@ -192,35 +207,16 @@ def _order(evidence: Evidence, sides: list[pd.DataFrame]) -> dict[str, int]:
     return {run: place for place, run in enumerate(most_first)}
 
 
-def _sides(part: Part, setups: list[dict], key: tuple) -> list[pd.Series]:
-    """Each side's values in a setup, indexed by seed; logarithms for a ratio."""
-    values = [setup[key].set_index("seed")["value"] for setup in setups]
-    if not part.measure.ratio:
-        return values
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return [np.log(side) for side in values]
-
-
-def _interval(part: Part, sides: list[pd.Series]) -> Interval:
-    """The statistic's interval, paired by seed.
-
-    Two sides that have too few seeds in common are compared as unpaired samples.
-    """
+def _paired(part: Part, setups: list[dict], key: tuple) -> pd.Series:
+    """The statistic of a setup for every seed that all sides have."""
+    sides = [setup[key].set_index("seed")["value"] for setup in setups]
+    if part.measure.ratio:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            sides = [np.log(side) for side in sides]
     seeds = functools.reduce(lambda a, b: a.intersection(b), (s.index for s in sides))
-    fewest = min(len(side) for side in sides)
-    if len(sides) == 2 and len(seeds) < min(LEAST_SEEDS, fewest):
-        interval = shift_interval(sides[0], sides[1])
-    else:
+    seeds = seeds.sort_values()
+    with np.errstate(invalid="ignore"):  # inf - inf is NaN, which is left out
         signs = (1, -1, -1, 1)
-        with np.errstate(invalid="ignore"):  # inf - inf is NaN, which is left out
-            values = sum(
-                sign * side.loc[seeds] for sign, side in zip(signs, sides, strict=False)
-            )
-        interval = median_interval(values - part.offset)
-    return _exp(interval) if part.measure.ratio else interval
-
-
-def _exp(interval: Interval) -> Interval:
-    ends = (interval.median, interval.low, interval.high)
-    median, low, high = (float(np.exp(x)) for x in ends)
-    return interval._replace(median=median, low=low, high=high)
+        signed = [s * side.loc[seeds] for s, side in zip(signs, sides, strict=False)]
+        values = functools.reduce(lambda a, b: a + b, signed)
+    return (values - part.offset).dropna()

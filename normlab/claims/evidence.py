@@ -8,6 +8,7 @@ import pandas as pd
 
 from normlab.metrics import EVALUATIONS, STEP_METRICS
 from normlab.statistics.finals import evaluated_by
+from normlab.store.layout import RunPaths, read_json
 from normlab.store.load import load, load_quantity, measured
 
 _MEMBER = ["run", "cell", "member"]
@@ -34,13 +35,19 @@ class Evidence:
     Attributes:
       members: one row per ``network`` with ``run``, ``cell``, ``member``, all settings,
         ``seed``, ``lr``, ..., ``epochs`` (the length of training, rounded to one
-        decimal) and ``lost`` (whether the member diverged).
+        decimal), ``lost`` (whether the member diverged) and ``device`` (``cpu``,
+        ``gpu``, or both if the run was on both; "" if it is not known).
       runs: the runs in the given order.
     """
 
-    def __init__(self, frames: Mapping[str, pd.DataFrame]):
+    def __init__(
+        self,
+        frames: Mapping[str, pd.DataFrame],
+        devices: Mapping[str, str] | None = None,
+    ):
         """Args:
         frames: run -> its table from `normlab.store.load`.
+        devices: run -> the kind of its device.
         """
         self.runs = tuple(frames)
         parts = [at_evaluations(frame).assign(run=run) for run, frame in frames.items()]
@@ -50,6 +57,10 @@ class Evidence:
             rows = rows[ended].reset_index(drop=True)
             rows["network"] = rows.groupby(_MEMBER, sort=False).ngroup()
         self.members = _members(rows)
+        if len(self.members):
+            kinds = {run: (devices or {}).get(run, "") for run in self.runs}
+            device = self.members["run"].map(kinds)
+            self.members = self.members.assign(device=device)
         # Keep only the settings that rows need, because every `rows` copies them.
         self._rows = rows[[c for c in rows if c in _OF_ROWS or _is_curve(str(c))]]
         self._by_statistics: dict[str, pd.DataFrame] = {}
@@ -62,7 +73,9 @@ class Evidence:
         Raises:
           UserError: a path is not a run directory, is still empty, or is damaged.
         """
-        return cls({str(run): load(run) for run in runs})
+        runs = list(runs)
+        frames = {str(run): load(run) for run in runs}
+        return cls(frames, {str(run): _device(run) for run in runs})
 
     def rows(self, networks: pd.Index, statistics: str) -> pd.DataFrame:
         """The rows of members at their evaluations.
@@ -118,6 +131,13 @@ class Evidence:
         if not frames:
             return pd.DataFrame({"network": [], "step": []})
         return pd.concat(frames, ignore_index=True)
+
+
+def _device(run: str | Path) -> str:
+    """``gpu`` of ``gpu: NVIDIA H100``; several in alphabetical order."""
+    sessions = read_json(RunPaths.at(run).sweep).get("sessions", [])
+    kinds = {one.get("device", "").partition(":")[0] for one in sessions}
+    return ", ".join(sorted(kinds - {""}))
 
 
 def at_evaluations(frame: pd.DataFrame) -> pd.DataFrame:

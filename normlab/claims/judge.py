@@ -1,109 +1,202 @@
-"""Judges a claim by the evidence of runs."""
+"""Judges a claim by the evidence of runs: one test for all its parts."""
 
-from normlab.claims.claim import Claim, Part, Verdict
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from normlab.claims.claim import Claim, Part
 from normlab.claims.compare import PartResult, find
 from normlab.claims.evidence import Evidence
+from normlab.claims.part import (
+    check_words,
+    checked,
+    judge_part,
+    p_values,
+    statements,
+    tested,
+    words_of,
+)
 from normlab.claims.rules import (
     CONTRADICTED,
-    LEAST_SEEDS,
+    IDENTITY_HOLDS,
+    NO_DIFFERENCE,
+    NOT_AT_SCALE,
+    NOTHING_SAID,
     SUPPORTED,
     UNDECIDED,
-    enough,
+    Statements,
 )
-from normlab.words import counted
-
-_WORST_FIRST = (CONTRADICTED, UNDECIDED, SUPPORTED)
+from normlab.claims.seeds import common, hold, needed, steps_per_seed
+from normlab.claims.verdict import Verdict
+from normlab.statistics.multiplicity import at_least
 
 
 def judge(claim: Claim, evidence: Evidence) -> list[Verdict]:
     """The verdict on a claim, followed by a verdict on each part if there are several.
 
-    A claim with several parts is contradicted if any part is contradicted, supported if
-    all parts are supported, and otherwise undecided. A claim about most parts follows
-    the verdict that more than half of them have, and is otherwise undecided.
-
-    The claim's row shows the statistic and interval of one part: the first measured
-    part with the claim's verdict. If no such part was measured, it shows the first
-    measured part. If no part was measured, it shows the first part with that verdict.
+    All parts use the same seeds. A claim is contradicted if so many parts are false
+    that its test fails (`Claim`): for ``all`` parts, if Bonferroni's test finds one.
+    There is no difference if every part says so. The claim's row shows the statistic of
+    the part that decides it, or the pooled one.
     """
+    results = [find(evidence, part) for part in claim.parts]
+    if not claim.exact:
+        results = _of_same_seeds(results)
     single = len(claim.parts) == 1
-    parts = [
-        _of_part(claim, part, claim.id if single else f"{claim.id}.{k}", evidence)
-        for k, part in enumerate(claim.parts, start=1)
+    rows = [
+        judge_part(claim, part, claim.id if single else f"{claim.id}.{k}", result)
+        for k, (part, result) in enumerate(zip(claim.parts, results, strict=True), 1)
     ]
-    if single:
-        note = " ".join(filter(None, [parts[0].note, claim.remark]))
-        return [parts[0]._replace(note=note)]
-    return [_whole(claim, parts, evidence), *parts]
-
-
-def _of_part(claim: Claim, part: Part, name: str, evidence: Evidence) -> Verdict:
-    result = find(evidence, part)
-    verdict = part.rule.verdict(result.interval)
-    return Verdict(
-        id=name,
-        sentence=claim.sentence,
-        source=claim.source,
-        verdict=verdict,
-        statistic="; ".join(filter(None, [part.statistic, result.length])),
-        unit=part.unit,
-        **result.interval._asdict(),
-        rule=part.rule.words,
-        needs=part.needs,
-        missing=tuple(dict.fromkeys(side.flagfile for side in result.missing)),
-        runs=result.runs,
-        note=" ".join(filter(None, [_why(result, verdict), _lost(result)])),
-        claim=claim.id,
-    )
-
-
-def _lost(result: PartResult) -> str:
-    """A sentence about diverged members, or "" if no member diverged."""
-    if not result.diverged:
-        return ""
-    verb = "counts" if result.diverged == 1 else "count"
-    members = counted(result.diverged, "member")
-    return f"{members} diverged and {verb} as worse than any other."
-
-
-def _why(result: PartResult, verdict: str) -> str:
-    """Why a part is undecided, or "" if it is decided."""
-    if verdict != UNDECIDED:
-        return ""
-    if result.missing:
-        names = "; ".join(dict.fromkeys(side.name for side in result.missing))
-        return f"Missing from the given runs: {names}."
-    if result.why:
-        return f"Not compared: {result.why}."
-    n, coverage = result.interval.n, result.interval.coverage
-    if not enough(result.interval):
-        seeds = "1 seed gives" if n == 1 else f"{n} seeds give"
-        return (
-            f"{seeds} an interval with {coverage:.0%} coverage; at least {LEAST_SEEDS} "
-            "seeds are required."
-        )
-    return "The interval contains the bound of the rule."
-
-
-def _whole(claim: Claim, parts: list[Verdict], evidence: Evidence) -> Verdict:
-    count = {word: sum(p.verdict == word for p in parts) for word in _WORST_FIRST}
-    if claim.most:
-        more = (w for w in (SUPPORTED, CONTRADICTED) if 2 * count[w] > len(parts))
-        verdict = next(more, UNDECIDED)
-    else:
-        verdict = next(word for word in _WORST_FIRST if count[word])
-    told = [p for p in parts if p.verdict == verdict] or parts
-    measured = (p for p in (*told, *parts) if p.n)
-    shown = next(measured, told[0])
-    used = {run for p in parts for run in p.runs}
-    absent = {name for p in parts for name in p.missing}
-    numbers = ", ".join(f"{count[word]} {word}" for word in reversed(_WORST_FIRST))
-    note = f"{len(parts)} parts: {numbers}. This row shows {shown.id}."
-    return shown._replace(
+    tell = _exact if claim.exact else _pooled if claim.test == "pooled" else _combined
+    row = rows[0] if single else tell(claim, rows, results)
+    used = {run for result in results for run in result.runs}
+    absent = {name for one in rows for name in one.missing}
+    row = row._replace(
         id=claim.id,
-        verdict=verdict,
+        exploratory=any(one.exploratory for one in rows),
         needs=claim.needs,
         missing=tuple(name for name in claim.needs if name in absent),
         runs=tuple(run for run in evidence.runs if run in used),
-        note=" ".join(filter(None, [note, claim.remark])),
+    )
+    if claim.chosen and row.verdict == SUPPORTED:
+        row = row._replace(words=f"{SUPPORTED}, but chosen to match")
+    row, *rows = (_at_scale(claim, one, results) for one in (row, *rows))
+    row = _with_cost(claim, row, results)
+    row = row._replace(note=" ".join(filter(None, [row.note, claim.remark])))
+    return [row] if single else [row, *rows]
+
+
+def _of_same_seeds(results: list[PartResult]) -> list[PartResult]:
+    """The results for the seeds of all measured parts, if they have some in common."""
+    seeds = common(results)
+    if seeds is None:
+        return results
+
+    def cut(result: PartResult) -> PartResult:
+        if result.values.empty:
+            return result
+        members = result.members[result.members["seed"].isin(seeds)]
+        return result._replace(values=result.values.loc[seeds], members=members)
+
+    return [cut(result) for result in results]
+
+
+def _values(results: Sequence[PartResult]) -> list[np.ndarray]:
+    return [result.values.to_numpy(float) for result in results]
+
+
+def _combined(
+    claim: Claim, rows: list[Verdict], results: Sequence[PartResult]
+) -> Verdict:
+    values = _values(results)
+    each = [statements(*pair) for pair in zip(claim.parts, values, strict=True)]
+    found = together(claim, each)
+    row = rows[_shown(found, each, rows)]
+    own = [checked(*pair) for pair in zip(claim.parts, values, strict=True)]
+    others = [one for one in own if one is not None]
+    other = together(claim, others).verdict if len(others) == len(own) else None
+    return row._replace(
+        verdict=found.verdict,
+        words=words_of(found.verdict, row.unit),
+        **(p_values(claim.parts[0].rule, found) if row.n else {}),
+        check=check_words(row.n, found.verdict, other),
+        note=_counts(claim, rows, row),
+    )
+
+
+def together(claim: Claim, each: Sequence[Statements]) -> Statements:
+    """The statements about a claim that needs all or most of its parts."""
+    supports, contradicts, alike = np.array(each).T
+    wanted = hold(claim, len(each))
+    return Statements(
+        at_least(supports, wanted),
+        at_least(contradicts, len(each) - wanted + 1),
+        at_least(alike, len(each)),
+    )
+
+
+def _shown(found: Statements, each: Sequence[Statements], rows: list[Verdict]) -> int:
+    """The part that decides: the weakest of those that must hold, or the strongest."""
+    column = {SUPPORTED: 0, CONTRADICTED: 1, NO_DIFFERENCE: 2}.get(found.verdict, 0)
+    measured = [k for k, row in enumerate(rows) if row.n] or [0]
+    strongest = found.verdict == CONTRADICTED
+    order = sorted(measured, key=lambda k: each[k][column])
+    return order[0] if strongest else order[-1]
+
+
+def _counts(claim: Claim, rows: list[Verdict], shown: Verdict) -> str:
+    words = (SUPPORTED, CONTRADICTED, NO_DIFFERENCE, IDENTITY_HOLDS, UNDECIDED)
+    number = {word: sum(row.verdict == word for row in rows) for word in words}
+    kinds = ", ".join(f"{n} {word}" for word, n in number.items() if n)
+    how = "most" if claim.test == "most" else "all"
+    note = f"{len(rows)} parts: {kinds}; {how} must hold. This row shows {shown.id}."
+    return " ".join(filter(None, [note, _missing(rows)]))
+
+
+def _missing(rows: list[Verdict]) -> str:
+    absent = [row.id for row in rows if not row.n]
+    return f"Not measured: {', '.join(absent)}." if absent else ""
+
+
+def _exact(claim: Claim, rows: list[Verdict], results: Sequence[PartResult]) -> Verdict:
+    """The first part that fails, or is not measured, or the first."""
+    order = (CONTRADICTED, UNDECIDED, IDENTITY_HOLDS, SUPPORTED)
+    worst = min(rows, key=lambda row: order.index(row.verdict))
+    return worst._replace(note=_counts(claim, rows, worst))
+
+
+def _pooled(
+    claim: Claim, rows: list[Verdict], results: Sequence[PartResult]
+) -> Verdict:
+    """The mean over the parts, for each seed."""
+    part = claim.parts[0]
+    absent = _missing(rows)
+    pooled = pd.concat([r.values for r in results], axis=1, join="inner").mean(axis=1)
+    values = np.empty(0) if absent else pooled.to_numpy(float)
+    own = statements(part, values) if len(values) else NOTHING_SAID
+    other = checked(part, values)
+    words = f"{part.measure.words}, mean over {len(rows)} parts"
+    note = f"The mean over {len(rows)} parts decides, which are shown for themselves."
+    found = tested(part, values, own) if len(values) else {}
+    check = check_words(len(values), own.verdict, other.verdict if other else None)
+    notes = (note, absent, found.pop("note", ""))
+    told = {"statistic": words, "note": " ".join(filter(None, notes))}
+    if not found:
+        return next((r for r in rows if not r.n), rows[0])._replace(note=told["note"])
+    return rows[0]._replace(**found, **told, check=check)
+
+
+def _at_scale(claim: Claim, row: Verdict, results: Sequence[PartResult]) -> Verdict:
+    """The verdict, or that the networks of the claim are below its source's setting."""
+    used = [result.members for result in results if len(result.members)]
+    if claim.scale is None or not used or not row.n:
+        return row
+    short = claim.scale.short(pd.concat(used))
+    if not short:
+        return row
+    words = f"{NOT_AT_SCALE}: {', '.join(short)}"
+    note = "" if row.is_part else claim.scale.note
+    return row._replace(
+        verdict=NOT_AT_SCALE,
+        words=words,
+        note=note,
+        p=math.nan,
+        p_no_difference=math.nan,
+        check="",
+    )
+
+
+def _with_cost(claim: Claim, row: Verdict, results: Sequence[PartResult]) -> Verdict:
+    """Adds how many seeds would decide an undecided claim whose runs exist."""
+    if row.verdict != UNDECIDED or row.missing or claim.exact or not row.n:
+        return row
+    parts: Sequence[Part] = claim.parts
+    values = _values(results)
+    if claim.test == "pooled":
+        parts, values = parts[:1], [np.mean(values, axis=0)]
+    seeds = needed(claim, parts, values)
+    return row._replace(
+        seeds_needed=seeds, member_steps=seeds * steps_per_seed(results)
     )

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from normlab.claims.claim import Claim, Part, Side
+from normlab.claims.scale import REPORT
 from normlab.claims.settings import (
     SMALL,
     proper_bn,
@@ -62,7 +63,6 @@ def in_both(
     source: str,
     parts: Callable[[Protocol], tuple[Part, ...]],
     *,
-    more: tuple[Part, ...] = (),
     remark: str = "",
 ) -> tuple[Claim, Claim]:
     """A claim as the report ran it, and ``<name>p`` as it should have been run.
@@ -71,20 +71,20 @@ def in_both(
       name: the id of the first claim.
       sentence, source, remark: as in `Claim`, for both claims.
       parts: makes the parts of a claim from its protocol.
-      more: additional parts of the second claim, for runs that are not in the report.
     """
-    proper = parts(AS_IT_SHOULD) + more
+    proper = parts(AS_IT_SHOULD)
     if any(one.statistics == "precise" for part in proper for one in part.sides):
         precise = f"{remark} {BY_PRECISE}".strip()
     else:
         precise = remark
     return (
-        Claim(name, sentence, source, parts(AS_RUN), remark=remark),
+        Claim(name, sentence, source, parts(AS_RUN), scale=REPORT, remark=remark),
         Claim(
             f"{name}p",
             f"Run properly: {sentence[0].lower()}{sentence[1:]}",
             source,
             proper,
+            scale=REPORT,
             remark=precise,
         ),
     )

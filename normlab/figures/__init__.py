@@ -11,9 +11,9 @@ import normlab.figures.imported  # noqa: F401  before whatever imports matplotli
 
 # isort: split
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -47,9 +47,13 @@ from normlab.figures import (
     smoothness_by_eta,
 )
 from normlab.figures.failure import CannotDraw, check_drawn, only
+from normlab.figures.paper import PaperStyle, drawing_with, style_of
+from normlab.figures.sharing import CannotHold, with_runs
 from normlab.figures.sources import METRICS, Sources
-from normlab.figures.style import draw_into
+from normlab.figures.style import drawn, save
 from normlab.figures.tables import DivergedEarly, NotDrawn
+from normlab.figures.together import SeveralSources, together
+from normlab.words import path_of
 
 __all__ = [
     "FIGURES",
@@ -57,13 +61,17 @@ __all__ = [
     "CannotDraw",
     "Drawing",
     "NotDrawn",
+    "PaperStyle",
     "Sources",
     "candidates",
     "check",
     "check_drawn",
     "draw_all",
+    "figure",
     "only",
     "plotted",
+    "style_of",
+    "together",
 ]
 
 _log = logging.getLogger(__name__)
@@ -153,15 +161,57 @@ def check(names: Sequence[str]) -> None:
             raise UserError(f"unknown figure {name!r}; known: {known}")
 
 
-def draw_all(
-    sources: Sources, folder: Path, names: Sequence[str] | None = None
-) -> tuple[list[Path], list[CannotDraw]]:
-    """Draws figures of a run into ``folder``, in the order of `FIGURES`.
+def figure(
+    name: str,
+    runs: str | Path | Sequence[str | Path],
+    *,
+    names: Sequence[str] | None = None,
+    style: PaperStyle | Mapping[str, Any] | str | Path | None = None,
+    out: str | Path | None = None,
+) -> Figure:
+    """Draws a figure of one run, or of several runs together.
 
     Args:
-      sources: the tables of the run.
+      name: the figure, one of `FIGURES`.
+      runs: a run directory, or several.
+      names: a name for each run; by default its folder's.
+      style: a style file, or a dict with its keys (`normlab.figures.paper`).
+      out: a folder. The figure is saved there in the formats of the style, with its
+        numbers as CSV. If you save the returned figure yourself, matplotlib uses your
+        own settings for what it decides on saving, such as the resolution.
+
+    Returns:
+      A figure that belongs to no window; a notebook shows it.
+
+    Raises:
+      UserError: the figure is unknown, a run does not exist or has no data for it, the
+        runs cannot be shown together, the style is wrong, or ``out`` cannot be written.
+    """
+    check([name])
+    chosen = style_of(style)
+    sources = together([runs] if isinstance(runs, str | Path) else runs, names)
+    table = plotted(name, sources, asked=True)
+    assert table is not None  # it was asked for
+    with drawing_with(chosen, sources.labels):
+        made = drawn(name, FIGURES[name].draw, table)
+        if out is not None:
+            save(made, table, path_of(str(out)), name)
+    return made
+
+
+def draw_all(
+    sources: Sources,
+    folder: Path,
+    names: Sequence[str] | None = None,
+    style: PaperStyle | None = None,
+) -> tuple[list[Path], list[CannotDraw]]:
+    """Draws figures of runs into ``folder``, in the order of `FIGURES`.
+
+    Args:
+      sources: the tables of the run, or of several runs (`together`).
       folder: the output folder.
       names: the figures, or None for every figure that the run has data for.
+      style: how the figures look; as usual if None.
 
     Returns:
       The written files, and an error for each figure that could not be drawn. Such a
@@ -180,7 +230,9 @@ def draw_all(
         try:
             table = plotted(name, sources, asked=names is not None)
             if table is not None:
-                written += draw_into(folder, name, FIGURES[name].draw, table)
+                with drawing_with(style or PaperStyle(), sources.labels):
+                    made = drawn(name, FIGURES[name].draw, table)
+                    written += save(made, table, folder, name)
         except CannotDraw as error:
             failed.append(error)
     return written, failed
@@ -193,6 +245,13 @@ def candidates(sources: Sources) -> list[str]:
       UserError: the path is not a run directory.
     """
     has = set(sources.names)
+    if isinstance(sources, SeveralSources):
+        for name, drawing in FIGURES.items():
+            for table, runs in sources.partly(drawing.reads).items():
+                lacking = ", ".join(runs)
+                _log.warning(
+                    "figure %s is left out: %s has no %s", name, lacking, table
+                )
     return [name for name, drawing in FIGURES.items() if set(drawing.reads) <= has]
 
 
@@ -201,7 +260,8 @@ def plotted(name: str, sources: Sources, asked: bool = False) -> pd.DataFrame | 
 
     Returns:
       None if the run has no data for the figure and the user has not ``asked`` for it.
-      If the reason is that members diverged, a warning is logged.
+      If the reason is that members diverged, or that several runs cannot be shown
+      together, a warning is logged.
 
     Raises:
       CannotDraw: the table cannot be made.
@@ -214,10 +274,12 @@ def plotted(name: str, sources: Sources, asked: bool = False) -> pd.DataFrame | 
             table = drawing.tabulate(*tables)
         if table.empty:
             raise NotDrawn(f"{sources.run} has no data for it yet")
+        if sources.runs:
+            table = with_runs(table, sources.runs)
     except NotDrawn as error:
         if asked:
             raise NotDrawn(f"--figures={name}: {error}") from error
-        if isinstance(error, DivergedEarly):
+        if isinstance(error, DivergedEarly | CannotHold):
             _log.warning("figure %s is left out: %s", name, error)
         return None
     except CannotDraw:

@@ -11,14 +11,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from normlab.figures import histograms
+from normlab.figures.fitting import columns_for
 from normlab.figures.panels import grid, title
-from normlab.figures.style import PALETTE, style
+from normlab.figures.sharing import shared
+from normlab.figures.style import style
 from normlab.figures.tables import few, left_out, with_origin
 
 _MOST_SETTINGS = 6
 _SHARES = (0.05, 0.5, 0.95)
 _SHOWN = (0.002, 0.998)
 _PIXELS = 120
+_INK = "#7A0177"  # no norm has this colour
 # The colour scale ends at this quantile of the pixels' densities.
 _DARKEST = 0.98
 
@@ -26,7 +29,7 @@ _DARKEST = 0.98
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     """The table for `draw`: `histograms.densities` at the last norm layer, one seed."""
     frame = histograms.of_one_member(frame)
-    layer = list(dict.fromkeys(frame["norm_layer"]))[-1]
+    layer = shared(frame, "norm_layer")[-1]
     frame = frame[frame["norm_layer"] == layer]
     return with_origin(histograms.densities(frame), frame)
 
@@ -34,7 +37,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 @style()
 def draw(table: pd.DataFrame) -> Figure:
     """One column per norm. Densities are blue, quantiles are lines."""
-    settings = few(dict.fromkeys(table["setting"]), _MOST_SETTINGS)
+    settings = few(dict.fromkeys(table["setting"]), columns_for(_MOST_SETTINGS))
     note = left_out(settings, table["setting"], "norms")
     figure, axes = grid(len(histograms.SIDES), len(settings), sharex=True, height=1.9)
     layer = table["norm_layer"].iloc[0]
@@ -73,5 +76,5 @@ def _picture(ax: Axes, rows: pd.DataFrame) -> None:
     lines = np.array([histograms.quantiles(mine, _SHARES) for mine in of_step.values()])
     for share, line in zip(_SHARES, lines.T, strict=True):
         dash = "-" if share == 0.5 else ":"
-        ax.plot(steps, line, dash, color=PALETTE[2], linewidth=1.0)
+        ax.plot(steps, line, dash, color=_INK, linewidth=1.0)
     ax.set_ylim(values[0], values[-1] if values[-1] > values[0] else values[0] + 1)

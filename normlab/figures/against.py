@@ -1,5 +1,6 @@
 """Final values against a static setting, with a panel each for training and test."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,13 +10,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
+from normlab.figures.colours import looks
+from normlab.figures.fitting import columns_for
 from normlab.figures.panels import grid, legend, title
-from normlab.figures.style import looks
 from normlab.figures.tables import RUN, stack
 from normlab.statistics.finals import best, final_rows, finals, main_metric
 from normlab.statistics.intervals import interval_name
 
 _ASIDE, _ASIDE_IN_ALL = 4.0, 24.0  # points on paper
+_TICK = 0.2  # inches of a panel for each value of the horizontal axis, at least
 _ALONE = {"linestyle": "none", "label": "_alone"}
 
 
@@ -102,9 +105,11 @@ def draw(
     metrics = list(dict.fromkeys(table["metric"]))
     places = {value: i for i, value in enumerate(dict.fromkeys(table[x]))}
     width = max(2.6, 0.42 * len(places) + 0.6)
-    figure, axes = grid(1, len(metrics), width=width, height=2.6, sharex=True)
+    columns = columns_for(len(metrics), _TICK * len(places))
+    rows = math.ceil(len(metrics) / columns)
+    figure, axes = grid(rows, columns, width=width, height=2.6, sharex=True)
     styles = looks(table["setting"])
-    for ax, metric in zip(axes[0], metrics, strict=True):
+    for ax, metric in zip(axes.flat, metrics, strict=True):
         for i, (label, look) in enumerate(styles.items()):
             mine = table["metric"].eq(metric) & table["setting"].eq(label)
             rows = table[mine & np.isfinite(table["median"])]
@@ -118,7 +123,7 @@ def draw(
         ax.autoscale_view()
         ax.set_xticks(range(len(places)), [str(value) for value in places])
         ax.set_xlim(-0.5, len(places) - 0.5)
-        ax.set_xlabel(xlabel)
+        ax.set_xlabel(xlabel if ax in axes[-1] else "")
         split, _, kind = metric.partition("_")
         unit = " (squared error)" if kind == "loss" else ""
         word = {"train": "training", "test": "test"}[split]

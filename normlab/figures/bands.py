@@ -11,8 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from normlab.figures import reference
+from normlab.figures.colours import looks
+from normlab.figures.fitting import columns_for
 from normlab.figures.panels import caption, grid, legend, log_axis, shown
-from normlab.figures.style import band, looks, style
+from normlab.figures.style import band, style
 from normlab.figures.tables import PAPER, RUN, left_out, over_seeds, published, stack
 
 LABELS = {
@@ -90,7 +92,7 @@ def draw(table: pd.DataFrame, measures: Sequence[str]) -> Figure:
     """One column per setting. Each point has a row of panels for every measure."""
     all_settings = list(dict.fromkeys(table["setting"]))
     all_points = list(dict.fromkeys(table["point"]))
-    settings = shown(table, "setting", _MOST_SETTINGS)
+    settings = shown(table, "setting", columns_for(_MOST_SETTINGS))
     points = shown(table, "point", _MOST_ROWS // len(measures))
     figure, axes = grid(
         len(points) * len(measures),

@@ -6,8 +6,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from normlab.figures import against
+from normlab.figures.places import place_of
 from normlab.figures.style import style
-from normlab.figures.tables import NotDrawn, place_of, points, stack
+from normlab.figures.tables import NotDrawn, points, stack
 from normlab.statistics.finals import evaluated_by, final_rows, settings_label
 
 _KEYS = ["setting", "batch_size"]

@@ -4,6 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from normlab.figures.panels import legend, lines, log_axis
+from normlab.figures.sharing import shared
 from normlab.figures.style import style
 from normlab.figures.tables import few, over_seeds, with_names, with_origin
 
@@ -17,7 +18,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     because not all norms have them.
     """
     frame = with_names(frame)
-    parts = [x for x in dict.fromkeys(frame["part"]) if not x.startswith("norm")]
+    parts = [x for x in shared(frame, "part") if not x.startswith("norm")]
     chosen = few([part for part in parts if part != "all"], _MOST_LAYERS)
     frame = frame[frame["part"].isin(chosen)]
     table = over_seeds(frame, ["part", "setting", "point", "step"], "l2")

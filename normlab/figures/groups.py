@@ -4,9 +4,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from normlab.figures import against
+from normlab.figures.places import place_of
 from normlab.figures.style import style
-from normlab.figures.tables import NotDrawn, place_of, points
+from normlab.figures.tables import NotDrawn, points
 from normlab.norms import NORMS
+from normlab.plugins import short
 from normlab.statistics.finals import final_rows, settings_label
 
 
@@ -24,6 +26,10 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
         )
     is_group = frame["norm"].eq("group")
     before, after = _others()
+    # A plugin is not imported here. Without a number of groups it is on the left.
+    plugins = frame.loc[frame["groups"].isna() & ~frame["norm"].isin(NORMS), "norm"]
+    before = [*before, *map(short, plugins.unique())]
+    frame = frame.assign(norm=frame["norm"].map(short))
     count = frame["groups"].where(is_group, 0)  # others have none
     frame = frame.assign(
         # The axis shows the norm.

@@ -13,8 +13,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from normlab.figures.colours import looks
+from normlab.figures.fitting import columns_for
 from normlab.figures.panels import GREY, grid, legend, title
-from normlab.figures.style import looks, style
+from normlab.figures.style import style
 from normlab.figures.tables import RUN, NotDrawn, few, left_out, of_images, with_names
 from normlab.quantities.measures.hessian_density import density_curve
 from normlab.statistics.intervals import number
@@ -114,7 +116,7 @@ def draw(table: pd.DataFrame) -> Figure:
     """
     statistics = [name for name in _ROWS if name in set(table["statistics"])]
     points = list(dict.fromkeys(table["point"]))
-    columns = few(points, _MOST_COLUMNS)
+    columns = few(points, columns_for(_MOST_COLUMNS))
     figure, axes = grid(len(statistics), len(columns), sharex="col", sharey=True)
     styles = looks(table["setting"])
     for ax_row, by in zip(axes, statistics, strict=True):
@@ -123,12 +125,13 @@ def draw(table: pd.DataFrame) -> Figure:
             panel_rows = table[(table["statistics"] == by) & (table["point"] == point)]
             for setting, look in styles.items():
                 mine = panel_rows[panel_rows["setting"] == setting]
-                color = look["color"]
+                color, line = look["color"], look.get("linestyle", "-")
                 for _, one in mine.groupby("seed", sort=False):
                     thin = {"linewidth": 0.5, "alpha": 0.5}
                     ax.plot(one["eigenvalue"], one["density"], color=color, **thin)
                 first = mine[mine["seed"] == mine["seed"].min()]
-                ax.plot(first["eigenvalue"], first["mean"], color=color, label=setting)
+                thick = {"linestyle": line, "color": color, "label": setting}
+                ax.plot(first["eigenvalue"], first["mean"], **thick)
             for width in panel_rows["width"].head(1):
                 _say_width(ax, width)
     top = float(table["density"].max())
@@ -152,4 +155,4 @@ def draw(table: pd.DataFrame) -> Figure:
 def _say_width(ax: Axes, width: float) -> None:
     """Writes the width in the corner above the largest eigenvalues, which is empty."""
     place = {"transform": ax.transAxes, "ha": "right", "va": "top"}
-    ax.text(0.98, 0.98, f"σ = {width:.2g}", fontsize=7, color=GREY, **place)
+    ax.text(0.98, 0.98, f"σ = {width:.2g}", fontsize="small", color=GREY, **place)

@@ -7,6 +7,7 @@ Histograms and moments of channels therefore show one seed, not medians over see
 import numpy as np
 import pandas as pd
 
+from normlab.figures.sharing import shared
 from normlab.figures.tables import few, middle, with_names
 
 SIDES = ("before", "after")
@@ -38,8 +39,8 @@ def part(histograms: pd.DataFrame) -> pd.DataFrame:
 def of_one_member(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows of the first seed at the middle point, with names."""
     frame = with_names(frame)
-    point = middle(dict.fromkeys(frame["point"]))
-    return frame[(frame["point"] == point) & (frame["seed"] == frame["seed"].min())]
+    frame = frame[frame["point"] == middle(shared(frame, "point"))]
+    return frame[frame["seed"] == min(shared(frame, "seed"))]
 
 
 def densities(histograms: pd.DataFrame) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from normlab.figures.panels import GREY, legend, lines, log_axis
+from normlab.figures.sharing import shared
 from normlab.figures.style import style
 from normlab.figures.tables import (
     few,
@@ -35,8 +36,8 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     is 1 - ``printed_ratio``.
     """
     frame = with_names(frame)
-    layers = few(dict.fromkeys(frame["norm_layer"]), _MOST_LAYERS)
-    point = middle(dict.fromkeys(frame["point"]))
+    layers = few(shared(frame, "norm_layer"), _MOST_LAYERS)
+    point = middle(shared(frame, "point"))
     frame = frame[frame["norm_layer"].isin(layers) & (frame["point"] == point)]
     frame = frame.assign(printed_shortfall=1 - frame["printed_ratio"])
     keys = ["norm_layer", "setting", "point", "step"]

@@ -8,9 +8,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from normlab.figures.colours import looks
 from normlab.figures.landscape_panels import caption, loss_name
 from normlab.figures.panels import title
-from normlab.figures.style import looks, style
+from normlab.figures.style import style
 
 _DASHES = {"train": "-", "test": "--"}
 _XLABEL = {

@@ -9,16 +9,19 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from normlab.figures.against import aside, bars
+from normlab.figures.colours import looks, two_parts
+from normlab.figures.fitting import columns_for, panel_size
 from normlab.figures.panels import crosses, grid, legend, title
-from normlab.figures.style import looks, style, two_parts
-from normlab.figures.tables import NotDrawn, few, left_out, place_of
+from normlab.figures.places import place_of
+from normlab.figures.style import style
+from normlab.figures.tables import NotDrawn, few, left_out
 from normlab.statistics.finals import main_metric, summarize
 from normlab.statistics.intervals import interval_name, number
 
 _MOST_COLUMNS, _MOST_PANELS = 4, 12
 # With more learning rates than this, matplotlib chooses the ticks.
 _MOST_TICKS = 7
-_ROOM = 0.12
+_ROOM, _ROOM_INCHES = 0.12, 0.14
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
@@ -57,7 +60,7 @@ def draw(table: pd.DataFrame) -> Figure:
         )
         every = {str(rest): rows for rest, rows in table.groupby("rest", sort=False)}
     panels = {name: every[name] for name in few(every, _MOST_PANELS)}
-    columns = min(len(panels), _MOST_COLUMNS)
+    columns = min(len(panels), columns_for(_MOST_COLUMNS))
     rows = math.ceil(len(panels) / columns)
     width = 4.6 if len(panels) == 1 else 2.8
     height = 2.6 if len(panels) == 1 else 2.2
@@ -139,7 +142,7 @@ def _set_scale(ax: Axes, rates: pd.Series) -> None:
 
 def _ticks(ax: Axes, rates: pd.Series) -> None:
     """Sets ticks at the rates, with space at both ends for shifted markers."""
-    ax.margins(x=_ROOM)
+    ax.margins(x=max(_ROOM, _ROOM_INCHES / panel_size(ax)[0]))
     ticks = sorted(set(rates))
     if 0 < len(ticks) <= _MOST_TICKS:
         ax.xaxis.set_major_locator(FixedLocator(ticks))

@@ -7,8 +7,10 @@ quantity `identities`.
 import pandas as pd
 from matplotlib.figure import Figure
 
+from normlab.figures.colours import looks
 from normlab.figures.panels import GREY, legend, lines, log_axis
-from normlab.figures.style import looks, style
+from normlab.figures.sharing import shared
+from normlab.figures.style import style
 from normlab.figures.tables import middle, over_seeds, stack, with_names, with_origin
 
 _ROWS = {
@@ -26,7 +28,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     ``gain_median``.
     """
     frame = with_names(frame)
-    point = middle(dict.fromkeys(frame["point"]))
+    point = middle(shared(frame, "point"))
     frame = frame[frame["point"] == point]
     frame = frame.assign(gain_spread=frame["gain_max"] / frame["gain_median"])
     keys = ["norm_layer", "setting", "point", "step"]

@@ -2,24 +2,29 @@
 
 import itertools
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
+from matplotlib.axis import Axis, XAxis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from normlab.figures.style import band, looks
+from normlab.figures.colours import looks
+from normlab.figures.fitting import CHARACTERS, columns_for, panel_size, size_for
+from normlab.figures.paper import current
+from normlab.figures.style import band
 from normlab.figures.tables import PAPER, PUBLISHED, RUN, few, left_out
 from normlab.statistics.intervals import interval_name
 
 GREY = "#666666"
 _MOST_COLUMNS = 6
-_CHARACTERS = 15  # of a title, per inch
+_SIZE = 9.0  # of text in the usual style, in points
 _MOST_MARKERS = 25  # per line; more markers hide other curves
 _BARE = ("", "None")
 # Widths in a legend, in inches: minimum of an entry, line sample with gaps, one letter.
@@ -31,13 +36,17 @@ _RARE, _FAR = 0.002, 10.0
 _MARGIN = 1.3
 # Axes that span less than this have several ticks per decade.
 _NARROW = 8.0
+# Their ticks in a decade, from many to few, and the inches that a number takes along a
+# horizontal and a vertical axis.
+_SUBS = ((1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,))
+_TICK, _MOST_DECADES = (0.42, 0.15), 10
 
 
 def grid(
     rows: int, columns: int, *, width: float = 2.2, height: float = 1.7, **share: Any
 ) -> tuple[Figure, np.ndarray]:
     """A figure and its axes [rows, columns]. Sizes are per panel, in inches."""
-    size = (max(1.0 + width * columns, 4.8), 1.1 + height * rows)
+    size = size_for(rows, columns, width, height)
     figure = Figure(figsize=size, layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False, **share)
 
@@ -69,7 +78,7 @@ def lines(
     Returns:
       The figure, and its axes by (row, column).
     """
-    columns = shown(table, column, _MOST_COLUMNS)
+    columns = shown(table, column, columns_for(_MOST_COLUMNS))
     figure, axes = grid(len(ylabels), len(columns), sharex=True, sharey=sharey)
     axes_of: dict[tuple[str, str], Axes] = {}
     styles = looks(table["setting"])
@@ -154,16 +163,26 @@ def caption(
 
 
 def title(figure: Figure, parts: Sequence[str]) -> None:
-    """Writes ``parts`` above all panels, wrapped to the width of the figure."""
-    most = int(_CHARACTERS * figure.get_size_inches()[0])
+    """Writes ``parts`` above all panels, wrapped to the width of the figure.
+
+    A style may ask for no title.
+    """
+    if not current().title:
+        return
+    most = int(CHARACTERS * figure.get_size_inches()[0] / _scale())
     text = [""]
-    for part in filter(None, parts):
+    for part in itertools.chain(*(textwrap.wrap(part, most) for part in parts)):
         longer = f"{text[-1]}; {part}" if text[-1] else part
         if len(longer) <= most or not text[-1]:
             text[-1] = longer
         else:
             text.append(part)
-    figure.suptitle("\n".join(text), fontsize=9)
+    figure.suptitle("\n".join(text))
+
+
+def _scale() -> float:
+    """The size of text as a multiple of the usual one."""
+    return matplotlib.rcParams["font.size"] / _SIZE
 
 
 def legend(figure: Figure) -> None:
@@ -184,16 +203,19 @@ def legend(figure: Figure) -> None:
                 drawn = Line2D([], [], color=GREY, linestyle="--", linewidth=0.9)
             handles[source] = drawn  # last
     if handles:
-        longest = max(len(label) for label in handles)
-        entry = max(_LEGEND_WIDTH, _HANDLE + _LETTER * longest)
+        letters = (figure.get_figwidth() / _scale() - _HANDLE) / _LETTER
+        labels = [textwrap.fill(label, max(10, int(letters))) for label in handles]
+        lines = max(label.count("\n") + 1 for label in labels)
+        longest = max(len(line) for label in labels for line in label.split("\n"))
+        entry = max(_LEGEND_WIDTH, _HANDLE + _LETTER * longest) * _scale()
         room = max(1, int(figure.get_size_inches()[0] / entry))
         rows = math.ceil(len(handles) / room)
         # More rows would shrink the panels.
-        more = _LEGEND_ROW * max(0, rows - _ROOM)
+        more = _LEGEND_ROW * _scale() * max(0, rows * lines - _ROOM)
         figure.set_figheight(figure.get_figheight() + more)
         figure.legend(
             handles.values(),
-            handles.keys(),
+            labels,
             loc="outside lower center",
             ncols=math.ceil(len(handles) / rows),
         )
@@ -227,7 +249,17 @@ def log_ticks(axis: Axis, low: float, high: float) -> None:
     axis.set_minor_locator(NullLocator())
     decades = math.floor(math.log10(high)) - math.ceil(math.log10(low)) + 1
     if decades < 3:
-        narrow = high / low < _NARROW
-        subs = (1, 2, 3, 5, 7) if narrow else (1, 2, 5)
-        axis.set_major_locator(LogLocator(subs=subs))
+        side = 0 if isinstance(axis, XAxis) else 1
+        most = panel_size(axis.axes)[side] / (_TICK[side] * _scale())
+        wide = int(high / low >= _NARROW)
+        choices = [subs for subs in _SUBS[wide:] if _ticks(subs, low, high) <= most]
+        subs = choices[0] if choices else _SUBS[-1]
+        # Without `numticks`, matplotlib draws no ticks at all on a short axis.
+        axis.set_major_locator(LogLocator(subs=subs, numticks=_MOST_DECADES))
         axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+
+
+def _ticks(subs: Sequence[int], low: float, high: float) -> int:
+    """How many of the numbers ``subs`` times a power of ten an axis has."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    return sum(low <= sub * 10.0**power <= high for sub in subs for power in powers)

@@ -13,7 +13,10 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from normlab.figures import reference
+from normlab.figures.fitting import columns_for
 from normlab.figures.panels import grid, log_axis, log_ticks, title
+from normlab.figures.paper import current
+from normlab.figures.sharing import last_step, shared
 from normlab.figures.style import style
 from normlab.figures.tables import (
     PAPER,
@@ -44,14 +47,14 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     frame = with_names(frame).assign(length=frame["eta"] * frame["lr"])
     paper = reference.beside(frame, "11a")
     has_paper = frame["point"].isin(paper["point"])
-    point = middle(dict.fromkeys(frame["point"]))
+    point = middle(shared(frame, "point"))
     if has_paper.any():
         point = frame.loc[has_paper, "point"].iloc[0]
     frame = frame[frame["point"] == point]
-    steps = few(np.unique(frame["step"]), _MOST_STEPS)
-    keys = ["setting", "point", "step", "length"]
+    steps = few(sorted(shared(frame, "step")), _MOST_STEPS)
+    frame = frame.assign(time=frame["step"] / np.maximum(1, last_step(frame)))
+    keys = ["setting", "point", "step", "time", "length"]
     ours = over_seeds(frame[frame["step"].isin(steps)], keys, "difference")
-    ours = ours.assign(time=ours["step"] / max(1, frame["step"].max()))
     tables = [ours.sort_values(["step", "length"], kind="stable")]
     if not paper.empty:
         tables.append(_published(paper[paper["point"] == point]))
@@ -71,7 +74,7 @@ def _published(paper: pd.DataFrame) -> pd.DataFrame:
 @style()
 def draw(table: pd.DataFrame) -> Figure:
     """One column per norm, with the paper's lines (if any) below those of the run."""
-    settings = few(dict.fromkeys(table["setting"]), _MOST_SETTINGS)
+    settings = few(dict.fromkeys(table["setting"]), columns_for(_MOST_SETTINGS))
     sources = list(dict.fromkeys(table["source"]))
     figure, axes = grid(
         len(sources), len(settings), height=2.0, sharex=True, sharey=True
@@ -84,7 +87,7 @@ def draw(table: pd.DataFrame) -> Figure:
                 color = colours(line["time"].iloc[0])
                 ax.plot(line["length"], line["median"], color=color, linewidth=0.8)
             if mine.empty:
-                ax.text(0.5, 0.5, "not published", transform=ax.transAxes, ha="center")
+                ax.text(0.5, 0.4, "not\npublished", transform=ax.transAxes, ha="center")
         label = f"|g - g'| ({table['unit'].iloc[0]}/θ)"
         theirs = f"{label}\n{source}\n(to step {_PAPERS_LAST})"
         ax_row[0].set_ylabel(label if source == RUN else theirs)
@@ -96,7 +99,11 @@ def draw(table: pd.DataFrame) -> Figure:
     for ax in axes[-1]:
         ax.set_xlabel("length of the trial step η")
     bar = figure.colorbar(
-        ScalarMappable(Normalize(0, 1), colormaps[_COLOURS]), ax=axes, shrink=0.8
+        ScalarMappable(Normalize(0, 1), colormaps[_COLOURS]),
+        ax=axes,
+        shrink=0.8,
+        # A bar beside the panels would take a third of a narrow figure.
+        location="right" if current().width is None else "bottom",
     )
     bar.set_label("share of training")
     ours: Any = table[table["source"] == RUN]

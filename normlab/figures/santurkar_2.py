@@ -11,7 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from normlab.figures import histograms
+from normlab.figures.fitting import columns_for
 from normlab.figures.panels import grid, title
+from normlab.figures.sharing import shared
 from normlab.figures.style import style
 from normlab.figures.tables import few, left_out, with_origin
 
@@ -24,8 +26,8 @@ _SHOWN = (0.005, 0.995)
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     """The table for `draw`: `histograms.densities` at ten steps, for one seed."""
     frame = histograms.of_one_member(frame)
-    layers = histograms.chosen_layers(list(dict.fromkeys(frame["norm_layer"])))
-    steps = few(np.unique(frame["step"]), _MOST_STEPS)
+    layers = histograms.chosen_layers(shared(frame, "norm_layer"))
+    steps = few(sorted(shared(frame, "step")), _MOST_STEPS)
     frame = frame[frame["norm_layer"].isin(layers) & frame["step"].isin(steps)]
     return with_origin(histograms.densities(frame), frame)
 
@@ -33,7 +35,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 @style()
 def draw(table: pd.DataFrame) -> Figure:
     """One column per norm. The rows are layers, before and after the norm."""
-    settings = few(dict.fromkeys(table["setting"]), _MOST_SETTINGS)
+    settings = few(dict.fromkeys(table["setting"]), columns_for(_MOST_SETTINGS))
     note = left_out(settings, table["setting"], "norms")
     layers = list(dict.fromkeys(table["norm_layer"]))
     rows = [(layer, side) for layer in layers for side in histograms.SIDES]

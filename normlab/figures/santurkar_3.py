@@ -4,6 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from normlab.figures.panels import legend, lines, log_axis
+from normlab.figures.sharing import shared
 from normlab.figures.style import style
 from normlab.figures.tables import few, over_seeds, stack, with_names, with_origin
 
@@ -24,7 +25,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     not count as layers.
     """
     frame = with_names(frame)
-    layers = [x for x in dict.fromkeys(frame["layer"]) if not x.startswith("norm")]
+    layers = [x for x in shared(frame, "layer") if not x.startswith("norm")]
     chosen = dict.fromkeys(layers[int(len(layers) * place)] for place in _PLACES)
     points = few(dict.fromkeys(frame["point"]), _MOST_POINTS)
     frame = frame[frame["layer"].isin(list(chosen)) & frame["point"].isin(points)]

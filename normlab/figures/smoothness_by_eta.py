@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from normlab.figures.panels import GREY, legend, lines, log_axis, log_ticks
+from normlab.figures.sharing import last_step
 from normlab.figures.style import style
 from normlab.figures.tables import over_seeds, stack, with_names, with_origin
 
@@ -30,7 +31,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     ``length`` is eta x learning rate, which multiplies the gradient. Each member's
     value is the median over the second half of training.
     """
-    frame = frame[frame["step"] >= frame["step"].max() / 2]
+    frame = frame[frame["step"] >= last_step(frame) / 2]
     frame = with_names(frame).assign(length=frame["eta"] * frame["lr"])
     keys = ["setting", "point", "lr", "length"]
     tables = []

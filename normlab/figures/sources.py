@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from normlab.figures import histograms
-from normlab.store.load import load, load_quantity, measured
+from normlab.store.load import load, load_quantity, measured, members
 
 METRICS = "metrics"
 # Quantity too large to be read completely -> selects the rows of a cell for figures.
@@ -32,6 +32,18 @@ class Sources:
     def names(self) -> tuple[str, ...]:
         """`METRICS` and the measured quantities."""
         return (METRICS, *measured(self.run))
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """The names of the runs if there are several; () for one run."""
+        return ()
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """The norms of the cells that were begun: ``batch``, ``group (G=4)``."""
+        metrics = self._tables.get(METRICS)
+        frame = members(self.run) if metrics is None else metrics
+        return tuple(dict.fromkeys(frame["label"]))
 
     def table(self, name: str) -> pd.DataFrame:
         """The metrics, or the quantity called ``name``.

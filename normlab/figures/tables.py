@@ -9,6 +9,8 @@ A figure's table is tidy. In addition to its own columns, it has:
 - ``median``, ``low``, ``high``, ``n`` and ``coverage`` over seeds
   (`normlab.statistics.intervals.Interval`).
 - ``source``: `RUN`, or one of `PUBLISHED` for a published curve.
+- ``run``: with several runs, the name of the run, which ``setting`` then contains too
+  (`with_runs`); empty for a published curve.
 - ``where``: dataset, model and batch size; ``unit``: the unit of the loss.
 """
 
@@ -18,12 +20,17 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
-from normlab.data.spec import CIFAR10
 from normlab.data.tasks import REGRESSIONS
 from normlab.errors import UserError
-from normlab.statistics.finals import dynamic_columns, place_text, settings_label
-from normlab.statistics.intervals import median_intervals, number
-from normlab.words import counted, plural
+from normlab.figures.paper import tell_left_out
+from normlab.figures.places import place_of
+from normlab.statistics.finals import (
+    dynamic_columns,
+    place_text,
+    settings_label,
+)
+from normlab.statistics.intervals import median_intervals
+from normlab.words import plural
 
 RUN, PAPER, REPORT = "run", "Santurkar et al. 2018", "student report (digitised)"
 PUBLISHED = (PAPER, REPORT)
@@ -93,37 +100,11 @@ def with_origin(table: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
 
 def of_images(table: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
     """`with_origin`, for a quantity of the loss over the first training images."""
-    where = place_of(frame.assign(batch_size=0)).removesuffix(", batches of 0")
+    where = place_of(frame.assign(batch_size=0)).replace(", batches of 0", "")
     sizes = sorted(frame["probe_images"].unique())
     images = f"{', '.join(map(str, sizes))} training {plural(max(sizes), 'image')}"
     words = f"{where}, loss over the first {images}"
     return with_origin(table, frame).assign(where=words)
-
-
-def place_of(frame: pd.DataFrame) -> str:
-    """The origin of the data: ``cifar10, vgg11 of width 0.125, batches of 128``.
-
-    It includes a width other than 1 and the batch size, unless they vary; then
-    ``setting`` contains them. It also includes the number of CIFAR-10 training images,
-    if not all were used (``10000 images of cifar10``), and of diverged members.
-    """
-    images = frame.loc[frame["dataset"].eq("cifar10"), "train_size"].unique()
-    some = len(images) == 1 and images[0] < CIFAR10.train_images
-    datasets = [
-        f"{images[0]} images of {name}" if some and name == "cifar10" else name
-        for name in frame["dataset"].unique()
-    ]
-    words = [", ".join(datasets), ", ".join(frame["model"].unique())]
-    width, batch = frame["width"].unique(), frame["batch_size"].unique()
-    if len(width) == 1 and width[0] != 1:
-        words[-1] += f" of width {number(width[0])}"
-    if len(batch) == 1:
-        words.append(f"batches of {batch[0]}")
-    if "diverged" in frame:
-        lost = frame.groupby(["cell", "member"])["diverged"].any()
-        if lost.any():
-            words.append(f"{lost.sum()} of {counted(len(lost), 'member')} diverged")
-    return ", ".join(words)
 
 
 def over_seeds(rows: pd.DataFrame, keys: Sequence[str], field: str) -> pd.DataFrame:
@@ -276,8 +257,11 @@ def few(items: Iterable[T], most: int) -> list[T]:
 def left_out(chosen: Sized, items: Iterable, what: str = "") -> str:
     """``3 of 7 norms shown``, or "" if all ``items`` are chosen."""
     every = len(set(items))
-    words = f"{len(chosen)} of {every} {what}".strip()
-    return f"{words} shown" if len(chosen) < every else ""
+    if len(chosen) >= every:
+        return ""
+    words = f"{f'{len(chosen)} of {every} {what}'.strip()} shown"
+    tell_left_out(words)
+    return words
 
 
 def middle(items: Iterable[T]) -> T:

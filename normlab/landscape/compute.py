@@ -27,6 +27,8 @@ from normlab.store.landscapes import (
 from normlab.store.layout import CellPaths
 from normlab.store.leftovers import remove_temporaries
 from normlab.store.lock import only_writer
+from normlab.store.provenance import warn_changed
+from normlab.store.run import read_record
 from normlab.train.program import build_program
 
 # Called with (stored points, all points) at the start and after each tile.
@@ -86,7 +88,9 @@ class CellLandscapes:
     def _surface(self) -> Surface:
         count = self._config.points
         total = count if self._config.kind in _LINES else count**2
-        return Surface(self._cell.config, self._dataset, self._config, total)
+        surface = Surface(self._cell.config, self._dataset, self._config, total)
+        warn_changed(read_record(self._paths), self._cell.config)
+        return surface
 
     def compute(self, member: int, on_progress: Progress) -> Landscape:
         """The landscape of one member. Stored tiles are not computed again.

@@ -13,7 +13,7 @@ from normlab.statistics.intervals import number
 from normlab.store import checkpoints
 from normlab.store.layout import CellPaths, numbered
 from normlab.store.path import read_path, read_point
-from normlab.train.optimizers import HYPERPARAMETERS
+from normlab.train.optimizers import values_of
 from normlab.train.program import Program
 from normlab.train.state import TrainState
 from normlab.words import counted
@@ -133,12 +133,8 @@ class Points:
         )
 
     def _shapes(self) -> TrainState:
-        count = len(self._cell.members)
-        seeds = jax.ShapeDtypeStruct((count,), jnp.int32)
-        values = {
-            name: jax.ShapeDtypeStruct((count,), jnp.float32)
-            for name in HYPERPARAMETERS
-        }
+        seeds = jax.ShapeDtypeStruct((len(self._cell.members),), jnp.int32)
+        values = values_of(self._cell.members, self._cell.hyperparameters)
         return jax.eval_shape(jax.vmap(self._program().init), seeds, values)
 
     def _stored(self) -> str:

@@ -2,7 +2,8 @@
 
 A model is a `normlab.models.model.Model`, or any Linen module with the same fields and
 the same call. To add one, write a file here, and a line in `MODELS`. If it names its
-norms ``last_of_block`` or ``dense``, add its name to `LAYERS` as well.
+norms ``last_of_block`` or ``dense``, add its name to `LAYERS` as well. A network in a
+package of one's own is named by a flag (`normlab.models.adopted`).
 """
 
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import flax.linen as nn
 import jax
 
 from normlab.models import conv_direct, conv_patches
+from normlab.models.adopted import adopt
 from normlab.models.deep_linear import DeepLinear
 from normlab.models.init import INITS, Init
 from normlab.models.resnet import resnet20, resnet56
@@ -30,6 +32,7 @@ MODELS: Registry[Callable[..., nn.Module]] = Registry(
         "resnet56": resnet56,
         "deep_linear": DeepLinear,
     },
+    adopt,
 )
 
 # Settings of norms that concern one layer -> the models that have such a layer.

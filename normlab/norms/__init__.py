@@ -7,7 +7,8 @@ A model takes a norm as a field and never knows which norm it is. In a compact m
 and the norm's variables, if it has any, are at ``params["norm1"]["scale"]``,
 ``batch_stats["norm1"]["mean"]`` and so on. To add a norm, write one file in ``layers/``
 with a function and an ``ENTRY`` like those in no_norm.py, and add one line to
-``NORMS``.
+``NORMS``. A norm in a package of one's own is named by a flag
+(`normlab.norms.adopted`).
 """
 
 import dataclasses
@@ -20,6 +21,7 @@ from jax.nn import initializers
 
 from normlab.checks import check_settings
 from normlab.errors import UserError
+from normlab.norms.adopted import adopt
 from normlab.norms.entry import Entry
 from normlab.norms.inits import NORM_INITS
 from normlab.norms.layers import (
@@ -38,6 +40,7 @@ from normlab.norms.layers.batch_norm import BatchNorm
 from normlab.norms.layers.group_correlated import AssignedGroupNorm
 from normlab.norms.layers.group_norm import GroupNorm
 from normlab.norms.options import NormOptions, Statistics
+from normlab.norms.taps import tap
 from normlab.registry import Registry
 
 __all__ = [
@@ -69,6 +72,7 @@ NORMS = Registry(
         "batch_lp": batch_lp.ENTRY,
         "batch_noisy": batch_noisy.ENTRY,
     },
+    adopt,
 )
 
 
@@ -149,7 +153,18 @@ def _apply(
     if statistics not in get_args(Statistics):
         known = " or ".join(map(repr, get_args(Statistics)))
         raise ValueError(f"statistics must be {known}, not {statistics!r}")
+    entry, options = NORMS[norm.kind], norm.options
     try:
-        return NORMS[norm.kind].apply(norm.options, name, x, statistics, mask)
+        y = tap(
+            name,
+            lambda x: entry.apply(options, name, x, statistics, mask),
+            x,
+            groups=entry.blocks(options, x.shape[-1]) if entry.blocks else None,
+            epsilon=options.epsilon,
+            standardizes=entry.blocks is not None and statistics == "batch",
+        )
+        if y.shape != x.shape:
+            raise UserError(f"its input has shape {x.shape}, its output {y.shape}")
     except UserError as error:
         raise UserError(f"layer {name} ({norm.kind}): {error}") from error
+    return y

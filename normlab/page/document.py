@@ -37,8 +37,13 @@ class Section(NamedTuple):
     frame: pd.DataFrame
 
 
-def write(runs: Sequence[str | Path], folder: Path) -> Path:
+def write(
+    runs: Sequence[str | Path], folder: Path, *, processes: int | None = None
+) -> Path:
     """Writes the page for some runs.
+
+    Args:
+      processes: as for `normlab.page.drawn.drawing`.
 
     Returns:
       The path of the page.
@@ -48,11 +53,11 @@ def write(runs: Sequence[str | Path], folder: Path) -> Path:
         written.
     """
     path = folder / FILE
-    write_text(path, render(runs))
+    write_text(path, render(runs, processes))
     return path
 
 
-def render(runs: Sequence[str | Path]) -> str:
+def render(runs: Sequence[str | Path], processes: int | None = None) -> str:
     """The page for some runs, as HTML.
 
     If a figure cannot be drawn, the reason is printed immediately.
@@ -63,7 +68,7 @@ def render(runs: Sequence[str | Path]) -> str:
     paths = [run_paths.root for run_paths in each_once(runs)]
     anchors = _anchors([path.name for path in paths])
     sources = [Sources(run) for run in runs]
-    with drawn.drawing(sources) as figures:
+    with drawn.drawing(sources, processes) as figures:
         verdicts = ledger(runs)
         sections = [
             _section(source, path.name, anchor, drawings)

@@ -23,6 +23,7 @@ from normlab.errors import UserError
 from normlab.figures import (
     FIGURES,
     CannotDraw,
+    PaperStyle,
     Sources,
     candidates,
     landscape_contour,
@@ -31,6 +32,7 @@ from normlab.figures import (
     only,
     plotted,
 )
+from normlab.figures.paper import drawing_with
 from normlab.figures.style import style
 from normlab.members.placement import cores
 from normlab.page import embed
@@ -75,8 +77,14 @@ class Drawn(NamedTuple):
 
 
 @contextlib.contextmanager
-def drawing(all_sources: Sequence[Sources]) -> Iterator[Iterator[list[Drawn]]]:
+def drawing(
+    all_sources: Sequence[Sources], processes: int | None = None
+) -> Iterator[Iterator[list[Drawn]]]:
     """Draws the figures of runs, in other processes if there are many.
+
+    Args:
+      processes: at most so many. With 1, this process draws: a program that calls a
+        function of normlab may not be one that Python can start again.
 
     Yields:
       An iterator over the runs, in order, that gives each run's figures. With other
@@ -88,7 +96,7 @@ def drawing(all_sources: Sequence[Sources]) -> Iterator[Iterator[list[Drawn]]]:
     """
     asked = [(sources, _names(sources)) for sources in all_sources]
     many = sum(len(names) for _, names in asked)
-    workers = min(cores(), _MOST_PROCESSES, many // _WORTH)
+    workers = min(cores(), processes or _MOST_PROCESSES, many // _WORTH)
     if workers < 2:
         yield (
             [one for name in names for one in _drawn(sources, name)]
@@ -97,10 +105,10 @@ def drawing(all_sources: Sequence[Sources]) -> Iterator[Iterator[list[Drawn]]]:
         return
     # Do not fork: JAX is multithreaded.
     context = multiprocessing.get_context("spawn")
-    processes = ProcessPoolExecutor(workers, context)
+    pool = ProcessPoolExecutor(workers, context)
     try:
         futures = [
-            [processes.submit(_drawn_of, str(sources.run), name) for name in names]
+            [pool.submit(_drawn_of, str(sources.run), name) for name in names]
             for sources, names in asked
         ]
         yield (
@@ -111,7 +119,7 @@ def drawing(all_sources: Sequence[Sources]) -> Iterator[Iterator[list[Drawn]]]:
             "a process that draws figures was killed, perhaps for lack of memory"
         ) from error
     finally:
-        processes.shutdown(cancel_futures=True)
+        pool.shutdown(cancel_futures=True)
 
 
 def _names(sources: Sources) -> list[str]:
@@ -150,7 +158,7 @@ def _drawn(sources: Sources, name: str) -> list[Drawn]:
         if table is None:
             return []
         drawn = drawn._replace(csv=embed.csv(name, table))
-        with only(name):
+        with only(name), drawing_with(PaperStyle(), sources.labels):
             return [_with_image(drawn, draw(table), table)]
     except CannotDraw as error:
         return [drawn._replace(fault=str(error))]

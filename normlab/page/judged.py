@@ -7,10 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from normlab.claims import Verdict
-from normlab.claims.rules import CONTRADICTED, SUPPORTED, UNDECIDED
-from normlab.statistics.intervals import Interval
-
-VERDICTS = (SUPPORTED, CONTRADICTED, UNDECIDED)
+from normlab.claims.rules import VERDICTS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,8 +16,9 @@ class Judged:
 
     Attributes:
       verdict: the row of the ledger.
-      value: the median with its interval and unit, or "" without data.
+      value: the estimate with its interval and unit, or "" without data.
       interval: a description of the interval.
+      details: name -> text, about the test: p-values, its check, what would decide it.
       runs: name -> the link to the run's section, or "" if it is not on the page.
       parts: the verdicts on the claim's parts.
     """
@@ -29,6 +27,7 @@ class Judged:
     value: str
     interval: str
     runs: Mapping[str, str]
+    details: Mapping[str, str] = dataclasses.field(default_factory=dict)
     parts: "tuple[Judged, ...]" = ()
 
 
@@ -55,21 +54,40 @@ def judged(verdicts: Iterable[Verdict], sections: Mapping[str, str]) -> list[Jud
 
 
 def counts(rows: Iterable[Judged]) -> dict[str, int]:
-    """The number of claims with each verdict; parts are not counted."""
+    """The number of claims with each verdict that occurs; parts are not counted."""
     numbers = Counter(row.verdict.verdict for row in rows)
-    return {name: numbers[name] for name in (*VERDICTS, *(numbers.keys() - VERDICTS))}
+    order = (*VERDICTS, *(numbers.keys() - VERDICTS))
+    return {name: numbers[name] for name in order if numbers[name]}
 
 
 def _judged(verdict: Verdict, sections: Mapping[str, str]) -> Judged:
     runs = {Path(run).name: sections.get(run, "") for run in verdict.runs}
     by_name = {Path(run).name: address for run, address in sections.items()}
     runs = {name: address or by_name.get(name, "") for name, address in runs.items()}
-    if math.isnan(verdict.median):
-        return Judged(verdict, "", "", runs)
-    # The same digits as in the ledger, because the rules compare these.
-    value = Interval.of(verdict._asdict()).text
-    interval = f"{verdict.coverage:.0%} interval"
-    if verdict.n == 1 or math.isnan(verdict.low) or math.isnan(verdict.high):
-        value = value.partition(" ")[0]
-        interval = "one seed, no interval" if verdict.n == 1 else ""
-    return Judged(verdict, f"{value} {verdict.unit}".strip(), interval, runs)
+    value = verdict.value
+    interval = ""
+    if value and not math.isnan(verdict.low) and not math.isnan(verdict.high):
+        interval = f"{verdict.level:.0%} interval"
+    elif value and verdict.n == 1:
+        interval = "one seed, no interval"
+    return Judged(verdict, value, interval, runs, _details(verdict))
+
+
+def _details(verdict: Verdict) -> dict[str, str]:
+    """What is known of the test, by name."""
+    found = {"Family": "" if verdict.is_part else verdict.family}
+    if not math.isnan(verdict.own_p):
+        found["p"] = _p(verdict.own_p)
+    if verdict.adjusted:
+        after = f"{verdict.adjusted} (p {_p(verdict.p_adjusted)})"
+        found["After Holm's correction"] = after
+    found["Check"] = verdict.check
+    if verdict.exploratory:
+        found["Seeds"] = "seeds 0 to 4 chose the rules, so this verdict explores"
+    found["Would be decided by"] = verdict.cost
+    found["Version of the rule"] = "" if verdict.is_part else verdict.version
+    return {name: text for name, text in found.items() if text}
+
+
+def _p(p: float) -> str:
+    return "below 0.0001" if p < 1e-4 else f"{p:.2g}"

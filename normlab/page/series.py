@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from normlab.figures.style import looks
+from normlab.figures.colours import looks
 from normlab.figures.tables import binned, few, is_regression, with_names
 from normlab.statistics.finals import (
     dynamic_columns,

@@ -11,8 +11,7 @@ def chosen(point: Point) -> list[tuple[Array, Array]]:
 
     If a layer does not have a channel, its values are NaN.
     """
-    none = ({}, {})
-    _, (before, after) = point.tapped(point.params, none)
+    _, (before, after) = point.tapped(({}, {}))
 
     def pick(x: Array) -> Array:
         flat = x.reshape(-1, x.shape[-1])

@@ -19,15 +19,30 @@ _START, _SIGNS = 0, 1
 def product(loss: Any, params: Any) -> tuple[Product, Array]:
     """(v -> H v, the parameters as one vector); all of shape (P,).
 
-    The gradient is taken once; each product is then linear in v alone.
+    The gradient is taken once; each product is then linear in v alone. If the loss is
+    in chunks (`normlab.quantities.fixed`), each product computes the gradients again,
+    chunk by chunk, so that only one chunk's activations are in memory.
     """
     flat, tree_of = ravel_pytree(params)
 
-    def gradient(x: Array) -> Array:
+    def gradient(x: Array, loss: Any = loss) -> Array:
         return ravel_pytree(jax.grad(loss)(tree_of(x)))[0]
 
-    _, times = jax.linearize(gradient, flat)
-    return times, flat
+    if not getattr(loss, "in_parts", False):
+        _, times = jax.linearize(gradient, flat)
+        return times, flat
+
+    def times_in_parts(v: Array) -> Array:
+        def of(batch: Any) -> Array:
+            return jax.jvp(
+                lambda x: gradient(x, lambda params: loss.of(params, batch)),
+                (flat,),
+                (v,),
+            )[1]
+
+        return loss.total(of)
+
+    return times_in_parts, flat
 
 
 def ritz_of(loss: Any, params: Any, key: Array, iterations: int) -> Ritz:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
+from normlab.norms.taps import Place
 from normlab.quantities.bounds import Layer
 from normlab.quantities.point import Point
 
@@ -30,23 +31,34 @@ def norm_layers(point: Point) -> list[NormLayer]:
       ValueError: the norm is not one whose identities are known.
     """
     site, taps = point.site, point.taps
-    if site.groups is None:
+    if not site.standardizes:
         raise ValueError("no batch, group, layer or instance norm to look at")
 
     def wide(x: Array) -> Array:
         return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
+    def examples(x: Array, place: Place) -> Array:
+        return wide(x.reshape(-1, x.shape[-1]) if place.per_position else x)
+
     return [
         NormLayer(
             Layer(
-                wide(taps.before[name]),
-                # Without a learned scale a norm may have no parameters at all.
-                point.params.get(name, {}).get("scale"),
-                site.epsilon,
-                site.groups[name],
+                examples(taps.before[place.name], place),
+                _scale(point, place),
+                place.epsilon,
+                place.groups,
             ),
-            wide(taps.by_after[name]),
-            wide(taps.by_before[name]),
+            examples(taps.by_after[place.name], place),
+            examples(taps.by_before[place.name], place),
         )
-        for name in site.norms
+        for place in site.places
     ]
+
+
+def _scale(point: Point, place: Place) -> Array | None:
+    """The learned scale; None if the norm has none."""
+    for name in ("scale", "weight"):  # in Flax and Haiku, and in Equinox
+        scale = point.leaf(f"{place.path}/{name}")
+        if scale is not None:
+            return scale
+    return None

@@ -3,56 +3,49 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from normlab.norms.taps import Moves, Place
 from normlab.quantities.hessian import ritz_of
 from normlab.quantities.lanczos import Ritz
 from normlab.quantities.trees import dot, norm, step_along
 from normlab.settings import ProbeSettings
 
-Params = Any
+# The parameters that are varied: the leaves of a pytree, in their order.
+Params = list[Array]
 Loss = Callable[[Params], Array]
-# What to add before and after each norm layer, by the layer's name.
-Moves = tuple[dict[str, Array], dict[str, Array]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Site:
-    """What is the same at every point of a cell.
+    """What is the same at every point: the names of all that is measured there.
 
     Attributes:
       settings: the settings of measurements.
-      layers: the top-level names of the parameters, in the order of the forward pass.
-      norms: the names of the places where the network normalizes, in that order. The
-        norm ``none`` has places, too.
-      channels: the number of channels at each of these places.
-      groups: for each of these places, the number of groups of an example, or None if a
-        block spans the whole batch (`normlab.quantities.bounds.Layer`). None instead of
-        the dict if the norm is not of this kind.
-      epsilon: what the norms add to the variance.
-      running: whether the norm has running averages for evaluation.
-      weights: for each of these places, the layer whose output is normalized.
+      layers: layer -> the positions of its leaves in `Point.params`, in the order of
+        the forward pass.
+      places: the places where the network normalizes, in that order.
+      statistics: the names of the losses that Hessians are of (`Point.fixed`). Each of
+        the statistics that batch norm can normalize with makes the loss another one.
+      ordered: whether the order of the layers is known to be that of the forward pass.
     """
 
     settings: ProbeSettings
-    layers: tuple[str, ...]
-    norms: tuple[str, ...]
-    channels: tuple[int, ...]
-    groups: Mapping[str, int | None] | None
-    epsilon: float
-    running: bool
-    weights: tuple[str, ...] = ()
+    layers: Mapping[str, tuple[int, ...]]
+    places: tuple[Place, ...] = ()
+    statistics: tuple[str, ...] = ("batch",)
+    ordered: bool = True
 
     def labels(self, axis: str) -> tuple:
         """The labels of the entries along an axis of a quantity."""
         settings = self.settings
         return {
             "eta": settings.probe_etas,
-            "layer": self.layers,
+            "layer": tuple(self.layers),
             "part": ("all", *self.layers),
             "norm_layer": self.norms,
             "side": ("before", "after"),
@@ -65,9 +58,18 @@ class Site:
         }[axis]
 
     @property
-    def statistics(self) -> tuple[str, ...]:
-        """The statistics that each make the loss another function."""
-        return ("batch", "running") if self.running else ("batch",)
+    def norms(self) -> tuple[str, ...]:
+        """The names of `places`."""
+        return tuple(place.name for place in self.places)
+
+    @property
+    def standardizes(self) -> bool:
+        """Whether there are norm layers, and the identities of all of them hold."""
+        return bool(self.places) and all(p.standardizes for p in self.places)
+
+    def by_layer(self, tree: Params) -> list[Params]:
+        """The leaves of each layer, of a tree like `Point.params`."""
+        return [[tree[i] for i in places] for places in self.layers.values()]
 
 
 # The number of eigenvalues of a Hessian to keep at each end.
@@ -114,37 +116,40 @@ class Point:
 
     It has the arrays of the member, and its losses, while a quantity is traced.
 
-    All losses are means over a batch, in nats, of the same network. They read batch
-    norm's running averages but never write them.
-
     Attributes:
       site: the static part.
-      params: theta_t.
+      params: theta_t: the leaves that are varied.
       next_params: theta_{t+1}, the next point of training; None if no quantity needs
         it.
-      lr: the learning rate of step t, scalar.
-      loss: params -> the loss on the batch of step t, with that batch's statistics.
-      tapped: (params, moves) -> (that loss, (inputs, outputs) of the norm layers),
+      lr: the learning rate of step t, scalar; None if no quantity needs it.
+      loss: params -> the loss on the batch of step t.
+      tapped: moves -> (that loss at theta_t, (inputs, outputs) of the norm layers),
         where ``moves`` are added to the inputs and outputs.
-      fixed: statistics -> (params -> the loss over ``probe_images``), the same images
-        at every step. ``running`` exists only for a norm with running averages.
-      key: for random vectors; it depends on the member's seed and the step.
-      initial: () -> theta_0.
+      fixed: statistics -> (params -> the loss over the same examples at every step).
+      key: for random vectors.
+      leaf: the path of a parameter -> the parameter at theta_t, varied or not; None if
+        there is none.
+      initial: the same at theta_0; None if no quantity needs it.
+      known: (L(theta), its gradient), if the caller has computed them.
     """
 
     site: Site
     params: Params
     next_params: Params | None
-    lr: Array
+    lr: Array | None
     loss: Loss
-    tapped: Callable[[Params, Moves], tuple[Array, tuple[dict, dict]]]
+    tapped: Callable[[Moves], tuple[Array, tuple[dict, dict]]]
     fixed: dict[str, Loss]
     key: Array
-    initial: Callable[[], Params]
+    leaf: Callable[[str], Array | None]
+    initial: Callable[[str], Array | None] | None = None
+    known: tuple[Array, Params] | None = None
 
     @cached_property
     def loss_and_gradient(self) -> tuple[Array, Params]:
         """L(theta) and its gradient g, computed once for all quantities."""
+        if self.known is not None:
+            return self.known
         return jax.value_and_grad(self.loss)(self.params)
 
     @property
@@ -157,16 +162,17 @@ class Point:
 
         The gradients of the etas are computed one after another, to save memory.
         """
-        gradient = self.gradient
+        gradient, lr = self.gradient, self.lr
+        assert lr is not None  # the quantity is registered as one that needs it
         size = norm(gradient)
 
         def trial_step(eta: Array) -> Line:
-            there = step_along(self.params, gradient, -eta * self.lr)
+            there = step_along(self.params, gradient, -eta * lr)
             loss, other = jax.value_and_grad(self.loss)(there)
             away = norm(jax.tree.map(jnp.subtract, gradient, other))
             length = norm(other)
             cosine = dot(gradient, other) / (size * length)
-            return Line(loss, eta * self.lr * size, away, length, cosine)
+            return Line(loss, eta * lr * size, away, length, cosine)
 
         return jax.lax.map(
             trial_step, jnp.asarray(self.site.settings.probe_etas, size.dtype)
@@ -189,13 +195,12 @@ class Point:
     def taps(self) -> Taps:
         """The norm layers' inputs and outputs with their gradients, in one pass."""
 
-        def still(seen: dict[str, Any]) -> dict[str, Array]:
+        def still(seen: dict[str, Array]) -> dict[str, Array]:
             return {k: jnp.zeros(v.shape, v.dtype) for k, v in seen.items()}
 
-        none = ({}, {})
-        _, (before, after) = jax.eval_shape(self.tapped, self.params, none)
+        _, (before, after) = jax.eval_shape(self.tapped, ({}, {}))
         moves = still(before), still(after)
-        (by_before, by_after), (before, after) = jax.grad(
-            lambda moves: self.tapped(self.params, moves), has_aux=True
-        )(moves)
+        (by_before, by_after), (before, after) = jax.grad(self.tapped, has_aux=True)(
+            moves
+        )
         return Taps(before, after, by_before, by_after)

@@ -8,8 +8,8 @@ from jax import Array
 
 
 def dot(a: Any, b: Any) -> Array:
-    """The inner product of two trees, scalar."""
-    parts = jax.tree.map(lambda x, y: jnp.sum(x * y), a, b)
+    """The inner product of two trees, scalar, float32 or wider."""
+    parts = jax.tree.map(lambda x, y: jnp.sum(_wide(x) * _wide(y)), a, b)
     return jax.tree.reduce(jnp.add, parts)
 
 
@@ -24,5 +24,10 @@ def subtract(a: Any, b: Any) -> Any:
 
 
 def step_along(a: Any, direction: Any, length: Array | float) -> Any:
-    """a + length * direction."""
-    return jax.tree.map(lambda x, d: x + length * d, a, direction)
+    """a + length * direction, of the types of a."""
+    return jax.tree.map(lambda x, d: (x + length * d).astype(x.dtype), a, direction)
+
+
+def _wide(x: Array) -> Array:
+    """x in float32 or wider: sums of bfloat16 would have three digits."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))

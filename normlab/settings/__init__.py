@@ -22,11 +22,13 @@ from normlab.settings.devices import DeviceSettings
 from normlab.settings.members import MemberSettings
 from normlab.settings.norms import NormSettings
 from normlab.settings.probes import ProbeSettings
+from normlab.settings.recipe import PLAIN
 from normlab.settings.recording import RecordingSettings
 from normlab.settings.training import NetworkSettings, TrainingSettings
 
 __all__ = [
     "FIRST",
+    "PLAIN",
     "DeviceSettings",
     "MemberSettings",
     "NetworkSettings",

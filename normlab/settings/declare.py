@@ -31,9 +31,10 @@ class Setting:
         in float32.
       before: its value in runs that were stored before the setting existed.
       stored_as: its name in stored runs and in the ids of cells, if it was renamed.
-      read_by: the registries (``norm``, ``model``, ``optimizer``) whose entries declare
-        whether they read it. Each maps to the value that the setting has in a cell
-        whose entry does not read it. If there are none, all cells read the setting.
+      read_by: the registries (``norm``, ``model``, ``optimizer``, ``schedule``) whose
+        entries declare whether they read it. Each maps to the value that the setting
+        has in a cell whose entry does not read it. If there are none, all cells read
+        the setting.
       in_label: whether the label of a cell's norm shows it.
     """
 
@@ -59,11 +60,20 @@ class Setting:
         return self.choices
 
     @property
+    def takes_plugins(self) -> bool:
+        """Whether its values may be names of plugins (`normlab.plugins`)."""
+        registry = (
+            REGISTRIES.get(self.choices) if isinstance(self.choices, str) else None
+        )
+        return registry is not None and registry.adopt is not None
+
+    @property
     def text(self) -> str:
         """The help text of its flag, with its choices and its axis."""
         sentences = [self.help]
         if self.known:
-            sentences.append(f"Known: {', '.join(self.known)}.")
+            plugin = ", or module:attribute" if self.takes_plugins else ""
+            sentences.append(f"Known: {', '.join(self.known)}{plugin}.")
         if self.axis:
             sentences.append(f"({self.axis.capitalize()} axis.)")
         return " ".join(sentences)

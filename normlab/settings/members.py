@@ -22,8 +22,8 @@ class MemberSettings:
     )
     weight_decay: float = flag(
         0.0,
-        "Weight decay of all parameters: added to the gradient (L2), or decoupled "
-        "for --optimizer=adamw.",
+        "Weight decay: added to the gradient (L2), or decoupled for "
+        "--optimizer=adamw, lion and muon. See --decay_mask.",
         axis="member",
         low=0,
         float32=True,
@@ -35,4 +35,39 @@ class MemberSettings:
         choices="grouping",
         read_by={"norm": "sequential"},
         before="sequential",
+    )
+    warmup: int = flag(
+        0,
+        "Steps of warm-up: the learning rate rises from 0 in a straight line, and "
+        "reaches --lr at this step.",
+        axis="member",
+        low=0,
+        before=0,
+    )
+    decay_to: float = flag(
+        0.0,
+        "Where --schedule ends, as a share of --lr (only cosine and linear).",
+        axis="member",
+        low=0,
+        high=1,
+        read_by={"schedule": 0.0},
+        float32=True,
+        before=0.0,
+    )
+    clip_norm: float = flag(
+        0.0,
+        "Clip the gradient to this norm, over all parameters (0: do not clip).",
+        axis="member",
+        low=0,
+        float32=True,
+        before=0.0,
+    )
+    clip_adaptive: float = flag(
+        0.0,
+        "Clip the gradient of each unit to this share of the norm of its parameters "
+        "(0: do not clip).",
+        axis="member",
+        low=0,
+        float32=True,
+        before=0.0,
     )

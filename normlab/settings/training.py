@@ -13,7 +13,12 @@ _WIDEST = 10_000
 class NetworkSettings:
     """The data and the network."""
 
-    dataset: str = flag("digits", "Datasets.", axis="static", choices="dataset")
+    dataset: str = flag(
+        "digits",
+        "Datasets; also npz:FILE and tfds:NAME.",
+        axis="static",
+        choices="dataset",
+    )
     train_size: int = flag(
         0, "Train on the first this many images (0: all).", axis="static", low=0
     )
@@ -70,4 +75,40 @@ class TrainingSettings:
         "and optimizer stay float32).",
         axis="static",
         choices=("float32", "tf32", "bfloat16"),
+    )
+    schedule: str = flag(
+        "constant",
+        "How the learning rate goes on after --warmup, until the last step: constant, "
+        "or down to --decay_to.",
+        axis="static",
+        choices="schedule",
+        before="constant",
+    )
+    label_smoothing: float = flag(
+        0.0,
+        "Share of each label that is spread over all classes. Only the training loss "
+        "has it, and with it batch_loss and the quantities; train_loss and test_loss "
+        "do not.",
+        axis="static",
+        low=0,
+        below=1,
+        float32=True,
+        before=0.0,
+    )
+    decay_mask: str = flag(
+        "all",
+        "Parameters that weight decay acts on: all, or kernels (two axes or more, so "
+        "no biases and no parameters of norms).",
+        axis="static",
+        choices=("all", "kernels"),
+        before="all",
+    )
+    accumulate: int = flag(
+        1,
+        "Compute the gradient of a batch in this many parts of equal size. Batch norm "
+        "then normalizes with the statistics of each part, and its running averages "
+        "move once for each part.",
+        axis="static",
+        low=1,
+        before=1,
     )

@@ -1,1 +1,1 @@
-"""Medians with confidence intervals, and summaries of runs."""
+"""Estimates with confidence intervals, tests, and summaries of runs."""

@@ -20,17 +20,31 @@ from normlab.statistics.intervals import (
     number,
 )
 
+# The column with the names of runs, in a table of several runs.
+RUN_NAME = "run"
+
 
 def static_columns(frame: pd.DataFrame) -> list[str]:
-    """The static axes in which a run's cells differ, except those in `label`."""
+    """The static axes in which a run's cells differ, except those in `label`.
+
+    In a table of several runs, a run's name stands for what all of its cells share.
+    """
     cells = frame.drop_duplicates("cell")
     names = [name for name in STATIC_AXES if name not in LABEL_AXES]
-    return [name for name in names if cells[name].nunique(dropna=False) > 1]
+    return _varying(cells, names)
+
+
+def _varying(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    """The columns of ``names`` that vary in the run, or in one of several runs."""
+    if RUN_NAME not in frame:
+        return [name for name in names if frame[name].nunique(dropna=False) > 1]
+    counts = frame.groupby(RUN_NAME)[list(names)].nunique(dropna=False).max()
+    return [name for name in names if counts[name] > 1]
 
 
 def dynamic_columns(frame: pd.DataFrame) -> list[str]:
     """``lr``, and momentum and weight decay if a run varies them."""
-    names = [name for name in HYPERPARAMETERS if frame[name].nunique() > 1]
+    names = _varying(frame, HYPERPARAMETERS)
     return names if "lr" in names else ["lr", *names]
 
 
@@ -39,7 +53,7 @@ def settings_label(frame: pd.DataFrame) -> pd.Series:
 
     This is its cell. If the members of a run differ in the grouping of channels, it is
     included: ``group_correlated (G=4), random``. Learning rates and other numbers are
-    `dynamic_columns`.
+    `dynamic_columns`. In a table of several runs, the last part is the run's name.
     """
     label = frame["label"].astype(str)
     assigned = frame["norm"].isin([k for k, entry in NORMS.items() if entry.assigned])
@@ -47,6 +61,8 @@ def settings_label(frame: pd.DataFrame) -> pd.Series:
         label = label.mask(assigned, label + ", " + frame["grouping"].astype(str))
     for name in static_columns(frame):
         label = label + f", {name} " + frame[name].astype(str)
+    if RUN_NAME in frame:
+        label = label + ", " + frame[RUN_NAME].astype(str)
     return label
 
 

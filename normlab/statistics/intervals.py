@@ -40,17 +40,15 @@ class Interval(NamedTuple):
         numbers = (self.median, self.low, self.high)
         if all(map(math.isnan, numbers)):
             return LOST
-        median, low, high = (LOST if math.isnan(x) else _short(x) for x in numbers)
+        median, low, high = (LOST if math.isnan(x) else short(x) for x in numbers)
         return f"{median} [{low}, {high}]"
 
 
-def shown(value: float) -> float:
-    """``value`` rounded as in `Interval.text`."""
-    return float(_short(value).replace(",", ""))
+def short(value: float) -> str:
+    """``value`` with three decimals, or none from 100 on.
 
-
-def _short(value: float) -> str:
-    """Three decimals; none from 100 on; a power of ten if they would all be 0."""
+    A power of ten if all decimals would be 0.
+    """
     if 0 < abs(value) < 0.0005:
         return f"{value:.1e}"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}"

@@ -62,7 +62,7 @@ def load_quantity(
         table, cell = read_quantity(paths, name), read_cell(paths)
         if table is not None:
             table = table if part is None else part(table).reset_index(drop=True)
-            frames.append(_with_settings(cell, table))
+            frames.append(with_settings(cell, table))
         elif name in cell.config.quantities and cell_status(paths) == "complete":
             absent.append(paths.root)
     if frames and absent:
@@ -93,7 +93,7 @@ def members(run: str | Path) -> pd.DataFrame:
     frames = []
     for cell in map(read_cell, begun_cells(paths)):
         places = pd.DataFrame({"member": range(len(cell.members))})
-        frames.append(_with_settings(cell, places))
+        frames.append(with_settings(cell, places))
     if not frames:
         raise UserError(f"nothing is stored in {paths.root} yet")
     return pd.concat(frames, ignore_index=True)
@@ -154,11 +154,14 @@ def read_metrics(paths: CellPaths) -> tuple[Cell, pa.Table | None]:
 
 def _cell_frame(paths: CellPaths) -> pd.DataFrame | None:
     cell, table = read_metrics(paths)
-    return None if table is None else _with_settings(cell, to_frame(table))
+    return None if table is None else with_settings(cell, to_frame(table))
 
 
-def _with_settings(cell: Cell, frame: pd.DataFrame) -> pd.DataFrame:
-    """Adds the settings of a cell and its members as columns in front of ``frame``."""
+def with_settings(cell: Cell, frame: pd.DataFrame) -> pd.DataFrame:
+    """Adds the settings of a cell and its members as columns in front of ``frame``.
+
+    The column ``member`` of ``frame`` says which member a row is of.
+    """
     members = pd.DataFrame([dataclasses.asdict(member) for member in cell.members])
     settings: dict[str, Any] = {"cell": cell.id, "label": cell.config.label}
     for name, value in dataclasses.asdict(cell.config).items():

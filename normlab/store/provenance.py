@@ -1,8 +1,10 @@
 """Where a number came from: versions, revision, device, time."""
 
 import datetime
+import logging
 import platform
 import subprocess
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,12 @@ from typing import Any
 import jax
 
 import normlab
+from normlab.errors import UserError
+from normlab.plugins import change
+from normlab.registry import REGISTRIES
+from normlab.settings import settings_of
+
+log = logging.getLogger(__name__)
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
@@ -72,3 +80,86 @@ def session(where: str | None = None) -> dict[str, Any]:
         "revision": revision(),
         "versions": versions(),
     }
+
+
+def load_plugins(settings: Any) -> None:
+    """Imports the plugins that some settings name, and checks all names.
+
+    Raises:
+      UserError: a name is unknown, or a plugin may not be imported, or cannot be.
+    """
+    for registry, name in _entries(settings):
+        REGISTRIES[registry].find(name)
+
+
+def plugins_of(settings: Any) -> dict[str, dict[str, Any]]:
+    """Setting -> plugin -> its source (`normlab.plugins`), of those that are imported.
+
+    Args:
+      settings: a cell's configuration, or a sweep's.
+    """
+    sources: dict[str, dict[str, Any]] = {}
+    for registry, name in _entries(settings):
+        if name in REGISTRIES[registry].sources:
+            source = REGISTRIES[registry].sources[name]
+            sources.setdefault(registry, {})[name] = source
+    return sources
+
+
+def _entries(settings: Any) -> Iterator[tuple[str, str]]:
+    """(registry that takes plugins, name) for each name in some settings."""
+    for spec, setting in settings_of(settings):
+        if setting.takes_plugins:
+            value = getattr(settings, spec.name)
+            for name in value if isinstance(value, tuple) else (value,):
+                yield str(setting.choices), name
+
+
+def changed_plugins(record: Mapping[str, Any], settings: Any) -> str:
+    """Which plugins' sources are not those that a run was begun with; "" if none.
+
+    It names one plugin of each package, if possible one whose own file changed.
+
+    Args:
+      record: sweep.json or cell.json.
+      settings: those of the sweep or the cell. Only imported plugins are compared.
+    """
+    old = record.get("plugins")
+    old = old if isinstance(old, dict) else {}
+    by_owner: dict[str, str] = {}
+    for registry, sources in plugins_of(settings).items():
+        before = old.get(registry)
+        for name, source in sources.items():
+            was = before.get(name) if isinstance(before, dict) else None
+            what = change(was, source) if was else None
+            owner = source.get("package") or source.get("module") or name
+            if what and (owner not in by_owner or "package" not in what):
+                by_owner[owner] = f"--{registry}={name} is not as it was: {what}"
+    lines = "; ".join(by_owner.values())
+    return f"{lines} since the run was begun" if lines else ""
+
+
+# What has been said in this process, which may read many cells of one run.
+_said: set[str] = set()
+
+
+def warn_changed(record: Mapping[str, Any], settings: Any) -> None:
+    """Logs `changed_plugins`, once: what is measured is other code than ran."""
+    line = changed_plugins(record, settings)
+    if line and line not in _said:
+        log.warning("%s", line)
+        _said.add(line)
+
+
+def check_plugins(record: Mapping[str, Any], settings: Any) -> None:
+    """Checks that a run can go on with the plugins that it was begun with.
+
+    Raises:
+      UserError: the source of one has changed.
+    """
+    line = changed_plugins(record, settings)
+    if line:
+        raise UserError(
+            f"{line}. A run does not mix two versions: restore the old one, or choose "
+            "another --out"
+        )

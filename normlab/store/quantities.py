@@ -8,6 +8,7 @@ one for each axis of the quantity, and one for each of its fields.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,18 @@ from normlab.store.tables import made_again, read_table, write_table
 
 Labels = Mapping[str, Sequence[Any]]
 _SETTINGS = b"normlab"
+
+
+def file_name(quantity: str) -> str:
+    """The name of a quantity's folder or file: a plugin's ``my:measure`` has no colon.
+
+    Windows allows none.
+    """
+    return quantity.replace(":", "@")
+
+
+def _quantity_name(file: str) -> str:
+    return file.replace("@", ":")
 
 
 def to_table(
@@ -62,7 +75,9 @@ class ProbeRecorder:
     def flush(self, step: int) -> None:
         """Writes the rows up to ``step``, each part completely or not at all."""
         for name, tables in self._tables.items():
-            write_part(self._paths.probes / name, step, pa.concat_tables(tables))
+            write_part(
+                self._paths.probes / file_name(name), step, pa.concat_tables(tables)
+            )
         self._tables = {}
 
 
@@ -89,7 +104,7 @@ def check_probes(paths: CellPaths, config: CellConfig, stop: int) -> None:
     for name in config.quantities:
         steps = [
             read_table(part, made_again(paths.root), ["step"])["step"].to_numpy()
-            for part in numbered(paths.probes / name, PREFIX, SUFFIX).values()
+            for part in _parts(paths, name).values()
         ]
         _check_steps(paths, name, config, steps, stop)
 
@@ -105,7 +120,8 @@ def _check_steps(
     lost = due.difference(*(steps.tolist() for steps in measured))
     if lost:
         raise UserError(
-            f"{paths.probes / name} has lost step {min(lost)}; {made_again(paths.root)}"
+            f"{paths.probes / file_name(name)} has lost step {min(lost)}; "
+            f"{made_again(paths.root)}"
         )
 
 
@@ -114,7 +130,12 @@ def write_analysis(
 ) -> None:
     """Writes a quantity that was measured from the path, with the settings used."""
     note = {_SETTINGS: json.dumps(dict(settings)).encode()}
-    write_table(paths.analysis / f"{name}{SUFFIX}", table, note)
+    write_table(paths.analysis / f"{file_name(name)}{SUFFIX}", table, note)
+
+
+def _parts(paths: CellPaths, name: str) -> dict[int, Path]:
+    """Last step -> the file of a part that was measured during training."""
+    return numbered(paths.probes / file_name(name), PREFIX, SUFFIX)
 
 
 def read_quantity(paths: CellPaths, name: str) -> pd.DataFrame | None:
@@ -125,8 +146,8 @@ def read_quantity(paths: CellPaths, name: str) -> pd.DataFrame | None:
     Raises:
       UserError: a file is damaged, or a part is missing.
     """
-    parts = numbered(paths.probes / name, PREFIX, SUFFIX)
-    later = paths.analysis / f"{name}{SUFFIX}"
+    parts = _parts(paths, name)
+    later = paths.analysis / f"{file_name(name)}{SUFFIX}"
     again = made_again(paths.root)
     frames = [read_table(path, again).to_pandas() for path in parts.values()]
     probed = bool(frames)
@@ -156,7 +177,8 @@ def measured_names(paths: CellPaths) -> tuple[str, ...]:
     if paths.probes.is_dir():
         for folder in paths.probes.iterdir():
             if numbered(folder, PREFIX, SUFFIX):  # else a kill left it empty
-                names.add(folder.name)
+                names.add(_quantity_name(folder.name))
     if paths.analysis.is_dir():
-        names |= {file.stem for file in paths.analysis.glob(f"*{SUFFIX}")}
+        files = paths.analysis.glob(f"*{SUFFIX}")
+        names |= {_quantity_name(file.stem) for file in files}
     return tuple(sorted(name for name in names if not name.startswith(".")))

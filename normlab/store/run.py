@@ -21,7 +21,12 @@ from normlab.store.layout import (
 )
 from normlab.store.links import check_links
 from normlab.store.lock import only_writer
-from normlab.store.provenance import now
+from normlab.store.provenance import (
+    check_plugins,
+    now,
+    plugins_of,
+    warn_changed,
+)
 
 FORMAT = 3
 
@@ -44,7 +49,8 @@ def open_run(
         check, because there is nothing left to run.
 
     Raises:
-      UserError: the directory has another configuration, or cannot be written.
+      UserError: the directory has another configuration, or plugins whose source has
+        changed since then, or cannot be written.
     """
     new = {
         "format": FORMAT,
@@ -52,9 +58,14 @@ def open_run(
         "cells": [cell.id for cell in cells],
         "sessions": [],
     }
-    _reopened(paths, new)  # first: a refusal leaves nothing behind, not even a lock
+    plugins = plugins_of(config)
+    new |= {"plugins": plugins} if plugins else {}
+    # First: a refusal leaves nothing behind, not even a lock.
+    record = _reopened(paths, new) or new
     if session is None:
+        warn_changed(record, config)
         return
+    check_plugins(record, config)
     with only_writer(paths.lock, wait=True):
         record = _reopened(paths, new) or new
         record["sessions"].append(session)
@@ -230,6 +241,9 @@ def cell_of(paths: CellPaths, value: dict[str, Any]) -> Cell:
     return cell
 
 
+_LONGEST = 200
+
+
 def _check_values(path: Path, cell: Cell) -> None:
     """Names come from the file, so they are checked before they are used in paths.
 
@@ -242,8 +256,11 @@ def _check_values(path: Path, cell: Cell) -> None:
         for name, setting in dataclasses.asdict(part).items():
             for value in setting if isinstance(setting, tuple) else (setting,):
                 if isinstance(value, str):
-                    odd = not value.isprintable() or set(value) & set("/\\$")
-                    odd = odd or value.startswith(".") or len(value) > 100
+                    # The name of a file of data is never part of a path.
+                    file = name == "dataset" and value.startswith(("npz:", "tfds:"))
+                    odd = not value.isprintable()
+                    odd = odd or set(value) & set("$" if file else "/\\$")
+                    odd = odd or value.startswith(".") or len(value) > _LONGEST
                 else:
                     odd = isinstance(value, int) and abs(value) >= 2**31
                 if odd:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from normlab.config import SweepConfig
+from normlab.config import MEMBER_AXES, SweepConfig
 from normlab.errors import UserError
 from normlab.settings import earlier
 from normlab.store.layout import (
@@ -30,7 +30,7 @@ from normlab.store.metrics import write_metrics
 from normlab.store.quantities import measured_names, read_quantity, write_analysis
 from normlab.store.run import cell_status
 
-_OF_MEMBERS = ("lr", "momentum", "weight_decay", "grouping", "seed", "num_seeds")
+_OF_MEMBERS = (*MEMBER_AXES, "seed", "num_seeds")
 
 
 def thin(

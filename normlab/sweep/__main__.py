@@ -8,31 +8,22 @@ seeds are its members and run through it together. Running the same command agai
 resumes the run, or reports that it is complete. Two such commands share the cells.
 """
 
+import functools
 import sys
 
 import pandas as pd
 from absl import flags
 
-from normlab.cell import Cell
+from normlab.api.sweep import FINISHED, draw, export, train
 from normlab.config import SweepConfig
-from normlab.errors import Unwritable, UserError
-from normlab.figures import Sources, draw_all
 from normlab.flagfiles import flagfile_of
-from normlab.flags import define, read, run, write
+from normlab.flags import define, read, run
 from normlab.run_options import RunOptions
 from normlab.statistics.finals import main_metric, summarize, text_table
 from normlab.store import RunPaths, load
-from normlab.store.layout import exists, write_text
-from normlab.store.lock import only_writer
-from normlab.store.provenance import session
-from normlab.store.run import open_run
-from normlab.sweep.attempt import Outcome
-from normlab.sweep.engines import Work, open_engine, part
-from normlab.sweep.grid import describe
-from normlab.sweep.plan import run_folder, sweep_cells
-from normlab.sweep.status import cell_state, run_status, status_text, total
-from normlab.tensorboard import check_installed, export_run
-from normlab.words import counted
+from normlab.store.layout import exists
+from normlab.sweep.plan import run_folder
+from normlab.sweep.status import run_status, status_text, total
 
 PROGRAM = "normlab.sweep"
 
@@ -46,35 +37,22 @@ def _print_summary(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _finish(paths: RunPaths) -> None:
-    """Makes the table, figures and summary of a complete run, in one process.
+    """Prints the table of a complete run, and draws its figures.
 
     If a figure cannot be drawn, this prints why; the run is complete without it.
     """
     frame = load(paths.root)
-    table = _print_summary(frame)
-    with only_writer(paths.summary_lock, wait=True):
-        if exists(paths.summary):
-            print(f"figures: {paths.figures}, drawn by another process")
-            return
-        try:
-            written, failed = draw_all(Sources(paths.root, frame), paths.figures)
-        except OSError as error:
-            reason = f"cannot write {paths.figures}: {error.strerror}"
-            raise Unwritable(reason) from error
-        # Last: a run with a summary has all the figures that can be drawn.
-        write_text(paths.summary, table.to_csv(index=False))
+    drawn = draw(paths, frame, _print_summary(frame))
+    if drawn is None:
+        print(f"figures: {paths.figures}, drawn by another process")
+        return
+    written, failed = drawn
     for path in written:
         if path.suffix == ".png":
             print(f"figure: {path} (and .pdf, .csv)")
     for error in failed:
         again = f"to try again: python -m normlab.figures --run={paths.root}"
         print(f"{PROGRAM}: {error}; {again}", file=sys.stderr)
-
-
-def _export(paths: RunPaths, options: RunOptions) -> None:
-    if options.tensorboard:
-        with only_writer(paths.summary_lock, wait=True):
-            print(f"tensorboard: {export_run(paths.root)}")
 
 
 def main(values: flags.FlagValues) -> int:
@@ -84,72 +62,19 @@ def main(values: flags.FlagValues) -> int:
         print(status_text(RunPaths.at(folder)))
         return 0
     config = read(SweepConfig, values)
-    if options.tensorboard:
-        check_installed()  # before the run, not after it
-    cells = sweep_cells(config, options)
-    selected = part(cells, *options.part())
-    if not selected:
-        print(
-            f"--shard={options.shard}: no cell is left for this part; the sweep has "
-            f"{counted(len(cells), 'cell')}"
-        )
-        return 0
-    with open_engine(Work(config, options, cells, selected)) as engine:
-        paths = RunPaths.at(folder)
-        print(engine.plan)
-        print(f"out: {paths.root}", flush=True)
-        if options.dry_run:
-            return 0
-        lines = [*write(config), f"--out={paths.root}"]
-        left = _incomplete(paths, selected)
-        open_run(paths, config, cells, lines, session(engine.device) if left else None)
-        if _incomplete(paths, cells):
-            with only_writer(paths.summary_lock, wait=True):
-                if _incomplete(paths, cells):
-                    paths.summary.unlink(missing_ok=True)  # it included lost cells
-        elif exists(paths.summary):
-            print("complete: nothing is left to run")
-            _print_summary(load(paths.root))
-            _export(paths, options)
-            return 0
-        outcomes = engine.run(paths) if left else []
-    _check(outcomes, cells)
-    if _incomplete(paths, cells):
+    paths = RunPaths.at(folder)
+    state = train(config, options, paths, say=functools.partial(print, flush=True))
+    if state == "complete" and exists(paths.summary):
+        print("complete: nothing is left to run")
+        _print_summary(load(paths.root))
+    elif state in FINISHED:
+        _finish(paths)
+    elif state == "unfinished":
         print(total(run_status(paths)))
         print(f"see: python -m {PROGRAM} --status --out={paths.root}")
-        return 0
-    _finish(paths)
-    _export(paths, options)
+    if state in FINISHED and options.tensorboard:
+        print(f"tensorboard: {export(paths)}")
     return 0
-
-
-def _incomplete(paths: RunPaths, cells: tuple[Cell, ...]) -> list[str]:
-    """The ids of the cells that are not complete."""
-    states = {cell.id: cell_state(paths.cell(cell.id)).state for cell in cells}
-    return [name for name, state in states.items() if state != "complete"]
-
-
-def _check(outcomes: list[Outcome], cells: tuple[Cell, ...]) -> None:
-    """Raises an error if cells failed.
-
-    Raises:
-      UserError: some cells failed; the message says which and why.
-    """
-    configs = {cell.id: cell.config for cell in cells}
-    names: dict[str, list[str]] = {}  # reason -> cells
-    for outcome in outcomes:
-        if outcome.state == "failed":
-            name = describe(configs[outcome.cell_id], tuple(configs.values()))
-            names.setdefault(outcome.reason, []).append(name)
-    if names:
-        count = sum(map(len, names.values()))
-        text = "; ".join(
-            f"{', '.join(cell_names)}: {why}" for why, cell_names in names.items()
-        )
-        raise UserError(
-            f"{count} of {counted(len(cells), 'cell')} failed: {text}. After fixing "
-            "this, run the same command again"
-        )
 
 
 def flag_values() -> flags.FlagValues:

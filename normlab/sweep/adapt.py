@@ -9,17 +9,20 @@ import jax
 from normlab.errors import UserError
 from normlab.members.memory import available_bytes, is_out_of_memory
 from normlab.run_options import RunOptions
+from normlab.store.provenance import check_plugins, plugins_of
 from normlab.sweep.plan import CellPlan
 
 log = logging.getLogger(__name__)
 
 
 def execution_record(plan: CellPlan) -> dict[str, Any]:
-    """How the plan's members are executed, for the cell's record."""
+    """How the plan's members are executed, and by which plugins, for its record."""
+    plugins = plugins_of(plan.cell.config)
     return {
         "execution": plan.execution,
         "member_chunk": plan.member_chunk,
         "devices": plan.devices,
+        **({"plugins": plugins} if plugins else {}),
     }
 
 
@@ -29,7 +32,11 @@ def as_before(plan: CellPlan, record: dict, options: RunOptions) -> CellPlan:
     The member chunk and the devices depend on what is free at the start, and a
     different choice would change the rest of the run by rounding. If the earlier choice
     is not available any more, the plan is not changed, and the log says so.
+
+    Raises:
+      UserError: the source of a plugin has changed since that start.
     """
+    check_plugins(record, plan.cell.config)
     if record.get("execution") != plan.execution:
         return plan
     changes = {}

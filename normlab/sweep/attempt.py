@@ -53,6 +53,7 @@ def attempt(
 
     Raises:
       Unwritable (a UserError): no cell can be stored; the disk is full, for example.
+      Stopped, Cancelled: as for `normlab.sweep.execute.run_cell`.
     """
     try:
         run_cell(plan(), paths, options, Heartbeat(paths.progress, progress))

@@ -8,7 +8,8 @@ from typing import Protocol
 import jax
 import numpy as np
 
-from normlab.interrupt import Note, Stopped, noting
+from normlab.cell import Cell
+from normlab.interrupt import Note, noting
 from normlab.quantities import QUANTITIES, Site
 from normlab.run_options import RunOptions
 from normlab.store import checkpoints, metrics, path
@@ -45,6 +46,7 @@ class Progress(Protocol):
     def begin(self, name: str, steps: int, step: int, members: int) -> None: ...
     def compiled(self, what: str, seconds: float) -> None: ...
     def advance(self, steps: int, losses_M: np.ndarray) -> None: ...
+    def evaluated(self, cell: Cell, step: int, metrics_M: Metrics) -> None: ...
     def end(self) -> None: ...
 
 
@@ -79,6 +81,8 @@ def run_cell(
       Unwritable (a UserError): nothing can be stored; the disk is full, for example.
       UserError: the cell cannot be run, or what is stored of it is damaged.
       Stopped: a signal came; everything up to the step in its message is stored.
+      Cancelled: ``progress.evaluated`` raised an error; everything up to the next step
+        is stored.
     """
     with only_writer(paths.lock), noting() as signals:
         status = cell_status(paths)
@@ -136,11 +140,10 @@ class _CellRun:
         self._probes = ProbeRecorder(self._paths)
         timer = _Timer(self._options.checkpoint_seconds, last=time.monotonic())
         while step < self._config.steps:
-            if self._signals.signum is not None:
+            if self._signals.is_stopping:
                 if saved < step:
                     self._save(step, recorder, points)
-                where = f"at step {step} of {self._plan.name}"
-                raise Stopped(self._signals.signum, where)
+                self._signals.stop(f"at step {step} of {self._plan.name}")
             self._measure(step, recorder, points)
             count = self._count(step)
             recorder.steps(self._train(step, count))
@@ -201,8 +204,11 @@ class _CellRun:
             self._note_compile(compiled, "grouping")
         if self._due.evaluates(step):
             compiled = self._population.compile_seconds
-            recorder.evaluation(step, self._population.evaluate(step))
+            evaluation = self._population.evaluate(step)
+            recorder.evaluation(step, evaluation)
             self._note_compile(compiled, "evaluation")
+            with self._signals.keeping_error():
+                self._progress.evaluated(self._plan.cell, step, evaluation)
         probe = self._plan.program.probe
         if probe is not None and self._due.probes(step):
             compiled = self._population.compile_seconds
@@ -226,7 +232,7 @@ class _CellRun:
             ends.append(step + max(1, int(_CALL_SECONDS / self._step_seconds)))
         else:
             ends.append(step + 1)  # the first call measures how long a step takes
-        if self._signals.signum is not None:
+        if self._signals.is_stopping:
             ends.append(step + 1)  # the earliest step at which the cell can stop
         return min(ends) - step
 

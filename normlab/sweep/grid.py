@@ -8,13 +8,18 @@ from typing import Any
 
 from normlab.cell import Cell, CellConfig, Member
 from normlab.config import LABEL_AXES, MEMBER_AXES, STATIC_AXES, SweepConfig
+from normlab.data.tasks import task_of
 from normlab.errors import UserError
 from normlab.grouping import check
 from normlab.models import LAYERS, MODELS
 from normlab.norms import NORMS
+from normlab.plugins import short
 from normlab.settings import FIRST, named, settings_of
+from normlab.train.losses import LOSSES
 from normlab.train.measure import askable
 from normlab.train.optimizers import OPTIMIZERS
+from normlab.train.schedules import SCHEDULES
+from normlab.words import counted
 
 # Steps are 32-bit numbers.
 _NEVER = 2**31 - 1
@@ -35,11 +40,14 @@ def expand(config: SweepConfig, sizes: Mapping[str, int]) -> tuple[Cell, ...]:
       sizes: dataset -> the number of its training images.
 
     Raises:
-      UserError: a norm or a grouping is unknown, a grouping never happens or needs a
-        missing package, no model has the layer that a setting is about, a batch or a
-        subset is larger than the data, or there are far too many cells or members.
+      UserError: a norm, a schedule or a grouping is unknown, a grouping never happens
+        or needs a missing package, no model has the layer that a setting is about, a
+        batch or a subset is larger than the data, a batch cannot be split into parts, a
+        warm-up is as long as the training, labels of a regression would be smoothed, or
+        there are far too many cells or members.
     """
     _check_layers(config)
+    _check_labels(config)
     axes = [getattr(config, name) for name in STATIC_AXES]
     points = math.prod(map(len, axes))
     if points > _MOST_POINTS:
@@ -69,6 +77,18 @@ def _check_layers(config: SweepConfig) -> None:
             )
 
 
+def _check_labels(config: SweepConfig) -> None:
+    """Raises UserError if figures would show two norms by one name."""
+    seen: dict[str, str] = {}
+    for norm in config.norm:
+        other = seen.setdefault(short(norm), norm)
+        if other != norm:
+            raise UserError(
+                f"--norm={other},{norm}: figures would call both of them "
+                f"{short(norm)}; rename one"
+            )
+
+
 def _too_many(count: int, what: str, most: int) -> UserError:
     return UserError(f"{count:,} {what} are too many; the limit is {most:,}")
 
@@ -88,6 +108,16 @@ def _resolve(config: SweepConfig, static: dict, available: int) -> CellConfig:
         raise UserError(
             f"--batch_size={batch_size}: larger than the {train_size} training "
             f"images of {static['dataset']}"
+        )
+    accumulate, smoothing = static["accumulate"], static["label_smoothing"]
+    if batch_size % accumulate:
+        raise UserError(
+            f"--accumulate={accumulate}: does not divide --batch_size={batch_size}"
+        )
+    if smoothing and LOSSES[task_of(static["dataset"])].right is None:
+        raise UserError(
+            f"--label_smoothing={smoothing}: {static['dataset']} is a regression, "
+            "which has no labels"
         )
     static["train_size"] = train_size
     # Round first: 0.1 epochs of 1000 images in batches of 10 are 10 steps, not 11.
@@ -117,13 +147,13 @@ def _reads(static: Mapping[str, Any]) -> dict[str, frozenset[str]]:
     """Registry -> the settings that the cell's entry in it reads.
 
     Raises:
-      UserError: the norm is unknown.
+      UserError: the norm, the optimizer or the schedule is unknown.
     """
-    optimizer = OPTIMIZERS.get(static["optimizer"])
     return {
         "norm": NORMS.find(static["norm"]).reads,
         "model": frozenset(k for k, v in LAYERS.items() if static["model"] in v),
-        "optimizer": optimizer.reads if optimizer else frozenset(),
+        "optimizer": OPTIMIZERS.find(static["optimizer"]).reads,
+        "schedule": SCHEDULES.find(static["schedule"]).reads,
     }
 
 
@@ -155,6 +185,12 @@ def _members(config: SweepConfig, cell_config: CellConfig) -> tuple[Member, ...]
                 f"--regroup_at={cell_config.regroup_at}: channels would never be "
                 f"grouped in {cell_config.steps} steps"
             )
+    longest = max(axes["warmup"])
+    if longest and longest >= cell_config.steps:
+        raise UserError(
+            f"--warmup={longest}: the learning rate would never reach --lr in "
+            f"{counted(cell_config.steps, 'step')}"
+        )
     seeds = range(config.seed, config.seed + config.num_seeds)
     count = len(seeds) * math.prod(map(len, axes.values()))
     if count > _MOST_MEMBERS:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from normlab.cell import Cell
 from normlab.errors import UserError
 from normlab.store.layout import write_json
 from normlab.sweep.execute import Progress
+from normlab.sweep.population import Metrics
 
 # At most one heartbeat is written in this time.
 BEAT_SECONDS = 10.0
@@ -52,6 +54,10 @@ class Heartbeat:
             self._progress.advance(steps, losses_M)
         if time.monotonic() - self._last >= BEAT_SECONDS:
             self._write()
+
+    def evaluated(self, cell: Cell, step: int, metrics_M: Metrics) -> None:
+        if self._progress is not None:
+            self._progress.evaluated(cell, step, metrics_M)
 
     def end(self) -> None:
         if self._progress is not None:

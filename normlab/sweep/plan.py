@@ -25,8 +25,9 @@ from normlab.members.memory import (
 from normlab.members.over import choose_conv, choose_execution
 from normlab.members.placement import choose_devices
 from normlab.run_options import RunOptions
+from normlab.store.provenance import load_plugins
 from normlab.sweep.grid import describe, expand, plan_size
-from normlab.train.optimizers import HYPERPARAMETERS
+from normlab.train.optimizers import values_of
 from normlab.train.program import Program, build_program, data_arrays
 from normlab.words import counted, plural
 
@@ -95,6 +96,7 @@ def sweep_cells(config: SweepConfig, options: RunOptions) -> tuple[Cell, ...]:
     Raises:
       UserError: the sweep asks for something that does not exist.
     """
+    load_plugins(config)
     return _expand(config, _datasets(config, options))
 
 
@@ -256,7 +258,8 @@ def _functions(
 
     The first argument of each is the state.
     """
-    scalar = jax.ShapeDtypeStruct((), jnp.float32)
+    values = values_of(cell.members[:1], cell.hyperparameters)
+    scalars = {k: jax.ShapeDtypeStruct((), v.dtype) for k, v in values.items()}
     count = jax.ShapeDtypeStruct((), jnp.int32)
     indices = jax.ShapeDtypeStruct((call_steps, cell.config.batch_size), jnp.int32)
     seen = jax.ShapeDtypeStruct((cell.config.train_eval_size,), jnp.int32)
@@ -264,9 +267,7 @@ def _functions(
         name: jax.ShapeDtypeStruct(x.shape, x.dtype)
         for name, x in data_arrays(dataset).items()
     }
-    state = jax.eval_shape(
-        program.init, count, {name: scalar for name in HYPERPARAMETERS}
-    )
+    state = jax.eval_shape(program.init, count, scalars)
     functions = [
         (program.call, (state, indices, count, arrays)),
         (program.evaluate, (state, seen, arrays)),

@@ -17,7 +17,7 @@ from normlab.members.chunks import MemberChunks, take
 from normlab.members.over import OverMembers, nan_is_a_result
 from normlab.members.placement import Placement, padded
 from normlab.sweep.regroup import regrouped
-from normlab.train.optimizers import HYPERPARAMETERS
+from normlab.train.optimizers import values_of
 from normlab.train.program import Program
 from normlab.train.state import TrainState
 
@@ -93,10 +93,7 @@ class Population:
         for places in self._member_chunks:
             members = [self._cell.members[i] for i in places]
             seeds = jnp.array([member.seed for member in members], jnp.int32)
-            values = {
-                name: jnp.array([getattr(m, name) for m in members], jnp.float32)
-                for name in HYPERPARAMETERS
-            }
+            values = values_of(members, self._cell.hyperparameters)
             self._keep(self._init(*self._place.split((seeds, values))))
 
     def _keep(self, state: TrainState) -> None:

@@ -1,13 +1,19 @@
-"""Shows how far a sweep is: a bar on a terminal, a line now and then elsewhere."""
+"""Shows how far a sweep is: a bar on a terminal or in a notebook, else some lines."""
 
 import sys
 import time
+from collections.abc import Mapping
 from typing import TextIO
 
 import numpy as np
-from tqdm import tqdm
+from tqdm.auto import tqdm
+
+from normlab.cell import Cell
+from normlab.sweep.rows import OnEval, evaluation_rows
 
 _LINE_SECONDS = 30.0
+# Whether tqdm has found a notebook, and the package ipywidgets, when it was imported.
+_IN_NOTEBOOK = any(kind.__name__ == "tqdm_notebook" for kind in tqdm.__mro__)
 
 
 def clock(seconds: float) -> str:
@@ -17,9 +23,15 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
+def default_stream() -> TextIO:
+    """Standard error; in a notebook standard output, which is not shown in red."""
+    return sys.stdout if _IN_NOTEBOOK else sys.stderr
+
+
 def open_bar(stream: TextIO, member_steps: int) -> tqdm | None:
-    """A bar of member-steps on a terminal; None on anything else."""
-    if not stream.isatty():
+    """A bar of member-steps on a terminal or in a notebook; None on anything else."""
+    in_notebook = _IN_NOTEBOOK and stream is default_stream()
+    if not (stream.isatty() or in_notebook):
         return None
     return tqdm(
         total=member_steps,
@@ -38,10 +50,18 @@ class SweepProgress:
       cells: how many cells.
       stream: where to write; a terminal gets a bar, anything else at most one line
         every 30 seconds.
+      on_eval: is called with the rows of every evaluation.
     """
 
-    def __init__(self, total: int, cells: int, stream: TextIO | None = None):
-        self._stream = sys.stderr if stream is None else stream
+    def __init__(
+        self,
+        total: int,
+        cells: int,
+        stream: TextIO | None = None,
+        on_eval: OnEval | None = None,
+    ):
+        self._stream = default_stream() if stream is None else stream
+        self._on_eval = on_eval
         self._total, self._cells = total, cells
         self._cell = 0
         self._done = self._skipped = 0
@@ -114,6 +134,13 @@ class SweepProgress:
         rate = self._done / max(spent, 1e-9)
         left = self._total - self._skipped - self._done
         return f"{rate:.0f} member-steps/s, {clock(left / max(rate, 1e-9))} left"
+
+    def evaluated(
+        self, cell: Cell, step: int, metrics_M: Mapping[str, np.ndarray]
+    ) -> None:
+        """The current cell was evaluated after ``step`` updates."""
+        if self._on_eval is not None:
+            self._on_eval(evaluation_rows(cell, step, metrics_M))
 
     def end(self) -> None:
         """The current cell is finished."""

@@ -1,11 +1,10 @@
 """Shows how far a run is, in a process that does not compute it."""
 
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import TextIO
 
-from normlab.sweep.progress import open_bar
+from normlab.sweep.progress import default_stream, open_bar
 from normlab.sweep.status import CellStatus, describe_cell, total
 
 _LINE_SECONDS = 30.0
@@ -25,7 +24,7 @@ class Watch:
     def __init__(
         self, names: Mapping[str, str], member_steps: int, stream: TextIO | None = None
     ):
-        self._stream = sys.stderr if stream is None else stream
+        self._stream = default_stream() if stream is None else stream
         self._names, self._total = names, member_steps
         self._states: dict[str, str] = {}
         self._last = time.monotonic()

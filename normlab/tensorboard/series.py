@@ -78,11 +78,20 @@ def _metrics(paths: CellPaths) -> Iterator[tuple[int, Series]]:
 def _quantity(paths: CellPaths, name: str) -> Iterator[tuple[int, Series]]:
     frame = read_quantity(paths, name)
     assert frame is not None  # it was measured
-    axes = QUANTITIES[name].axes
+    axes = _axes(frame, name)
     if name == _HISTOGRAM:
         yield from _histograms(frame, name, axes[:-1])
     else:
         yield from _scalars(frame, name, axes)
+
+
+def _axes(frame: pd.DataFrame, name: str) -> tuple[str, ...]:
+    """The axes of a quantity. Those of a plugin, which is not imported here, are the
+    columns that are not float32, as all fields are."""
+    if name in QUANTITIES:
+        return QUANTITIES[name].axes
+    columns = [str(c) for c in frame if frame[c].dtype != np.float32]
+    return tuple(c for c in columns if c not in ("member", "step"))
 
 
 def _scalars(

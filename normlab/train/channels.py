@@ -7,9 +7,9 @@ import jax.numpy as jnp
 
 from normlab.grouping import Channels
 from normlab.norms.functional import moments
+from normlab.norms.taps import Record, watching
 from normlab.train.network import Network
 from normlab.train.state import TrainState, augment_key
-from normlab.train.taps import TappedNorm
 
 
 def statistics_of(x: jax.Array) -> Channels:
@@ -35,9 +35,9 @@ def make_channels(network: Network) -> Callable[..., dict[str, Channels]]:
     def channels(state: TrainState, indices_B: jax.Array, data: dict):
         images = data["train_x"][indices_B]
         x_NHWC = network.prepare(augment_key(state.seed, state.step), images)
-        watch = TappedNorm(network.norm)
         variables = {"params": state.params, "batch_stats": state.batch_stats}
-        network.with_norm(watch).apply(variables, x_NHWC, statistics="batch")
-        return {name: statistics_of(x) for name, x in watch.before.items()}
+        with watching(Record()) as record:
+            network.model.apply(variables, x_NHWC, statistics="batch")
+        return {name: statistics_of(x) for name, x in record.before.items()}
 
     return channels

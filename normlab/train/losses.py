@@ -68,3 +68,26 @@ LOSSES: dict[str, Loss] = {
     "classification": Loss(cross_entropy, is_argmax, "mean"),
     "regression": Loss(squared_error, None, "sum"),
 }
+
+
+def training_loss(task: str, label_smoothing: float = 0.0) -> Loss:
+    """The loss that training minimises, and that quantities measure.
+
+    It is the task's loss. ``label_smoothing`` > 0 replaces the label's distribution by
+    ``(1 - s) label + s / K`` (Szegedy et al. 2016, section 7).
+
+    Args:
+      task: a key of `LOSSES`; without labels, it cannot be smoothed.
+      label_smoothing: s, from 0 to below 1.
+    """
+    loss = LOSSES[task]
+    if not label_smoothing:
+        return loss
+
+    def smoothed(logits_NK: jax.Array, labels_N: jax.Array) -> jax.Array:
+        one_hot_NK = jax.nn.one_hot(labels_N.astype(jnp.int32), logits_NK.shape[-1])
+        return optax.softmax_cross_entropy(
+            logits_NK, optax.smooth_labels(one_hot_NK, label_smoothing)
+        )
+
+    return loss._replace(of_each=smoothed)

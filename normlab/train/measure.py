@@ -3,23 +3,23 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from normlab.errors import UserError
 from normlab.norms import NORMS
-from normlab.quantities import QUANTITIES, Point, Site, check, measure, needs
+from normlab.norms.taps import Place, Record, watching
+from normlab.quantities import QUANTITIES, Site, check, measure, needs
+from normlab.quantities.instrument import Given, Instrument
+from normlab.quantities.leaves import Leaf, layers_of, leaves_of
 from normlab.settings import ProbeSettings
-from normlab.train.losses import LOSSES
 from normlab.train.network import Network
-from normlab.train.optimizers import learning_rate
+from normlab.train.optimizers import hyperparameters
+from normlab.train.schedules import Rate
 from normlab.train.state import TrainState, augment_key, noise_key, probe_key
 from normlab.train.step import make_loss
-from normlab.train.taps import TappedNorm
 
 Measured = dict[str, dict[str, jax.Array]]
-Rate = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 class Snapshot(NamedTuple):
@@ -28,7 +28,7 @@ class Snapshot(NamedTuple):
     Attributes:
       params, batch_stats: theta_t and the running averages.
       next_params: theta_{t+1}; {} if no quantity needs it.
-      lr: the member's learning rate, scalar.
+      lr: the learning rate of this step, scalar.
       seed, step: integer scalars that determine batch, augmentation and noise.
     """
 
@@ -58,56 +58,34 @@ def site_of(network: Network, settings: ProbeSettings) -> Site:
     Raises:
       UserError: the norm does not fit the network.
     """
-    norm, entry = network.norm, NORMS[network.norm.kind]
-    tapped = TappedNorm(norm)
     layers: list[str] = []
-    calls: list[str] = []
-
-    def note(call, args, kwargs, context):
-        calls.extend(context.module.path[:1])
-        return call(*args, **kwargs)
+    places: list[Place] = []
+    leaves: list[Leaf] = []
 
     def trace(x: jax.Array) -> None:
-        watched = network.with_norm(tapped)
-        with nn.intercept_methods(note):
-            variables = watched.init(jax.random.key(0), x, statistics="batch")
+        with watching(Record()) as record:
+            variables = network.model.init(jax.random.key(0), x, statistics="batch")
+        places.extend(record.places.values())
         layers.extend(variables["params"])  # here still in the order of the calls
+        leaves.extend(leaves_of(variables["params"]))
 
     images = jax.ShapeDtypeStruct((2, *network.image_shape), jnp.float32)
     try:
         jax.eval_shape(trace, images)
     except UserError as error:
-        raise UserError(f"{norm.kind} on {network.name}: {error}") from error
-    channels = {name: x.shape[-1] for name, x in tapped.before.items()}
-    groups = None
-    if entry.blocks:
-        groups = {k: entry.blocks(norm.options, c) for k, c in channels.items()}
+        raise UserError(f"{network.norm.kind} on {network.name}: {error}") from error
     return Site(
         settings=settings,
-        layers=tuple(layers),
-        norms=tuple(channels),
-        channels=tuple(channels.values()),
-        groups=groups,
-        epsilon=norm.options.epsilon,
-        running=entry.running,
-        weights=tuple(
-            _before(name, calls, layers) for name in channels if name in calls
-        ),
+        layers=layers_of(leaves, layers),
+        places=tuple(places),
+        statistics=("batch", "running")
+        if NORMS[network.norm.kind].running
+        else ("batch",),
     )
 
 
-def _before(norm: str, calls: list[str], layers: list[str]) -> str:
-    """The last layer with parameters that runs before the norm layer."""
-    return [x for x in calls[: calls.index(norm)] if x in layers][-1]
-
-
-def _the_members(lr: jax.Array, step: jax.Array) -> jax.Array:
-    """The learning rate of a step, for an optimizer without a schedule."""
-    return lr
-
-
 def make_measure(
-    names: Sequence[str], site: Site, network: Network, rate: Rate = _the_members
+    names: Sequence[str], site: Site, network: Network
 ) -> Callable[..., Measured]:
     """``measure(snapshot, indices_B, data) -> {quantity: {field: array}}``, one member.
 
@@ -118,65 +96,59 @@ def make_measure(
     Args:
       names: the quantities.
       site: what `site_of` returned for the network.
-      rate: (the member's learning rate, step) -> the learning rate of that step.
 
     Raises:
       UserError: one of the quantities cannot be measured on this network.
     """
     check(names, site)
-    size, task = site.settings.probe_images, network.task
-    batch_loss = make_loss(network.model, task)
+    size, training_loss = site.settings.probe_images, network.loss
+    batch_loss = make_loss(network.model, training_loss)
+
+    def loss(params: Any, batch: Any, aux: Any) -> jax.Array:
+        batch_stats, noise = aux
+        return batch_loss(params, batch_stats, *batch, noise)[0]
+
+    def fixed(statistics: str) -> Callable[..., jax.Array]:
+        def of(params: Any, batch: Any, aux: Any) -> jax.Array:
+            (x, y), (batch_stats, _) = batch, aux
+            variables = {"params": params, "batch_stats": batch_stats}
+            outputs: Any = network.model.apply(variables, x, statistics=statistics)
+            return training_loss.over(training_loss.of_each(outputs, y))
+
+        return of
+
+    instrument = Instrument(
+        loss=loss,
+        settings=site.settings,
+        fixed={name: fixed(name) for name in site.statistics},
+    )
 
     def measured(snapshot: Snapshot, indices_B: jax.Array, data: dict) -> Measured:
         images, targets = data["train_x"], data["train_y"]
-        x_NHWC = network.prepare(
-            augment_key(snapshot.seed, snapshot.step), images[indices_B]
-        )
-        y = targets[indices_B]
-        noise = noise_key(snapshot.seed, snapshot.step)
-
-        def loss(params):
-            return batch_loss(params, snapshot.batch_stats, x_NHWC, y, noise)[0]
-
-        def tapped(params, moves):
-            watch = TappedNorm(network.norm, moves)
-            watched = make_loss(network.with_norm(watch), task)
-            value, _ = watched(params, snapshot.batch_stats, x_NHWC, y, noise)
-            return value, (watch.before, watch.after)
-
-        def fixed(statistics):
-            x, y = network.scale(images[:size]), targets[:size]
-
-            def of(params):
-                variables = {"params": params, "batch_stats": snapshot.batch_stats}
-                outputs: Any = network.model.apply(variables, x, statistics=statistics)
-                task_loss = LOSSES[task]
-                return task_loss.over(task_loss.of_each(outputs, y))
-
-            return of
-
-        point = Point(
-            site=site,
+        seed, step = snapshot.seed, snapshot.step
+        x_NHWC = network.prepare(augment_key(seed, step), images[indices_B])
+        given = Given(
             params=snapshot.params,
-            next_params=snapshot.next_params,
-            lr=rate(snapshot.lr, snapshot.step),
-            loss=loss,
-            tapped=tapped,
-            fixed={name: fixed(name) for name in site.statistics},
-            key=probe_key(snapshot.seed, snapshot.step),
-            initial=lambda: network.initial(snapshot.seed)["params"],
+            batch=(x_NHWC, targets[indices_B]),
+            aux=(snapshot.batch_stats, noise_key(seed, step)),
+            lr=snapshot.lr,
+            next_params=snapshot.next_params or None,
+            key=probe_key(seed, step),
+            initial=lambda: network.initial(seed)["params"],
+            fixed_batch=(network.scale(images[:size]), targets[:size]),
         )
-        return measure(names, point)
+        return measure(names, instrument.point(site, given))
 
     return measured
 
 
 def make_probe(
-    names: Sequence[str], measured: Callable[..., Measured], step: Callable
+    names: Sequence[str], measured: Callable[..., Measured], step: Callable, rate: Rate
 ) -> Callable[..., Measured]:
     """``probe(state, indices_B, data)``: `make_measure`'s function during training.
 
-    If a quantity needs the next point, ``step`` computes it.
+    If a quantity needs the next point, ``step`` computes it. ``rate`` is the schedule,
+    the same as the step's.
     """
 
     def probe(state: TrainState, indices_B: jax.Array, data: dict) -> Measured:
@@ -188,7 +160,7 @@ def make_probe(
             params=state.params,
             batch_stats=state.batch_stats,
             next_params=following,
-            lr=learning_rate(state.opt_state),
+            lr=rate(hyperparameters(state.opt_state), state.step),
             seed=state.seed,
             step=state.step,
         )

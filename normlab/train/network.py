@@ -16,6 +16,7 @@ from normlab.data.transform import augment, feature_statistics, standardize
 from normlab.models import make_model
 from normlab.norms import Norm, make_norm
 from normlab.settings import NormSettings, named
+from normlab.train.losses import Loss, training_loss
 from normlab.train.precision import layer_dtype
 from normlab.train.state import init_variables
 
@@ -32,6 +33,7 @@ class Network:
       image_shape: (H, W, C) of one image.
       scale: images -> x_NHWC float32, standardised.
       prepare: ``(key, images) -> x_NHWC``: standardised and augmented.
+      label_smoothing: how much the labels of the training loss are smoothed.
     """
 
     name: str
@@ -41,6 +43,12 @@ class Network:
     image_shape: tuple[int, int, int]
     scale: Callable[[jax.Array], jax.Array]
     prepare: Callable[[jax.Array, jax.Array], jax.Array]
+    label_smoothing: float = 0.0
+
+    @property
+    def loss(self) -> Loss:
+        """The training loss, which quantities measure, too. Evaluations do not."""
+        return training_loss(self.task, self.label_smoothing)
 
     def with_norm(self, norm: Any) -> nn.Module:
         """The model with another norm instead of its own."""
@@ -78,6 +86,7 @@ def build_network(
         dataset.image_shape,
         scale,
         prepare,
+        config.label_smoothing,
     )
 
 

@@ -14,11 +14,13 @@ from normlab.quantities import Site
 from normlab.settings import ProbeSettings
 from normlab.train.call import make_call
 from normlab.train.channels import make_channels
+from normlab.train.door import check_network
 from normlab.train.evaluations import make_evaluations
 from normlab.train.measure import make_measure, make_probe, site_of
 from normlab.train.network import build_network
-from normlab.train.optimizers import make_optimizer, rate_at
+from normlab.train.optimizers import make_optimizer
 from normlab.train.precision import products_in
+from normlab.train.schedules import make_rate
 from normlab.train.state import TrainState, init_state
 from normlab.train.step import make_step, step_metrics
 
@@ -77,19 +79,29 @@ def build_program(
         the speed, and results only by rounding.
 
     Raises:
-      UserError: the model, norm, initialiser or optimizer is unknown, or the norm does
-        not fit the model's channels.
+      UserError: the model, norm, initialiser, optimizer or schedule is unknown, or the
+        norm does not fit the model's channels.
     """
     network = build_network(config, dataset, conv=conv)
-    tx = make_optimizer(config.optimizer)
-    step = make_step(network.model, tx, network.prepare, network.task)
+    check_network(network, len(dataset.classes), config.quantities)
+    tx = make_optimizer(config.optimizer, config.decay_mask)
+    rate = make_rate(config.schedule, config.steps)
+    step = make_step(
+        network.model,
+        tx,
+        network.prepare,
+        network.loss,
+        rate=rate,
+        accumulate=config.accumulate,
+    )
     evaluate = make_evaluations(network, config.eval_statistics, config.eval_batch_size)
     in_precision = partial(products_in, config.precision)
     probe = channels = None
     if config.quantities:
         site = site_of(network, config)
-        measure = make_measure(config.quantities, site, network, partial(rate_at, tx))
-        probe = Probe(site, in_precision(make_probe(config.quantities, measure, step)))
+        measure = make_measure(config.quantities, site, network)
+        measured = make_probe(config.quantities, measure, step, rate)
+        probe = Probe(site, in_precision(measured))
     if NORMS[config.norm].assigned:
         channels = in_precision(make_channels(network))
     return Program(
@@ -117,7 +129,7 @@ def build_measure(
       UserError: one of the quantities cannot be measured on this cell.
     """
     network = build_network(config, dataset, conv=conv)
+    check_network(network, len(dataset.classes), names)
     site = site_of(network, settings)
-    rate = partial(rate_at, make_optimizer(config.optimizer))
-    measure = make_measure(names, site, network, rate)
+    measure = make_measure(names, site, network)
     return site, products_in(config.precision, measure)

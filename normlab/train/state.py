@@ -24,7 +24,8 @@ class TrainState:
       params: the parameters.
       batch_stats: batch norm's running averages, or the groups of a norm that takes
         them from data ({} if there is neither).
-      opt_state: optax's state, with the learning rate and weight decay.
+      opt_state: optax's state, with the member's hyperparameters. Together with
+        ``step`` they determine the learning rate of the next update.
     """
 
     step: jax.Array
@@ -55,7 +56,8 @@ def init_state(
     Args:
       image_shape: (H, W, C) of one image.
       seed: integer scalar; initialisation depends on nothing else.
-      hyperparameters: ``lr``, ``momentum``, ``weight_decay``, scalars.
+      hyperparameters: ``lr``, ``momentum``, ``weight_decay``, and those that only some
+        cells have (`normlab.cell.Cell.hyperparameters`), scalars.
     """
     variables = init_variables(model, image_shape, seed)
     params = variables["params"]

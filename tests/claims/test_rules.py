@@ -1,138 +1,125 @@
-"""An interval becomes a verdict."""
+"""Values become statements, and statements a verdict."""
 
 import math
 
 import numpy as np
 import pytest
 
-from normlab.claims.rules import above, at_least, at_most, below, within
-from normlab.claims.shift import shift_interval
-from normlab.statistics.intervals import Interval, median_interval
+from normlab.claims.margins import MARGINS, margin_of, margin_words
+from normlab.claims.rules import (
+    Statements,
+    above,
+    at_least,
+    at_most,
+    below,
+    identity,
+    predicted,
+    within,
+)
+from normlab.statistics.paired import bootstrap_interval, flip_p
 
-S, C, U = "supported", "contradicted", "undecided"
+S, C, U, N = "supported", "contradicted", "undecided", "no difference"
+SPREAD = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])  # its interval is ±1.963 wide
 
 
-def interval(low: float, high: float, n: int = 5, coverage: float = 0.9375):
-    return Interval((low + high) / 2, low, high, n, coverage)
+def around(mean: float, by: float = 0.1) -> np.ndarray:
+    return mean + by * SPREAD
 
 
 @pytest.mark.parametrize(
-    ("rule", "low", "high", "verdict"),
+    ("rule", "values", "verdict"),
     [
-        (above(0), 0.1, 0.2, S),
-        (above(0), -0.2, -0.1, C),
-        (above(0), -0.1, 0.2, U),
-        (above(0), 0.0, 0.0, U),
-        (above(1), 0.5, 0.9, C),
-        (below(0), -0.2, -0.1, S),
-        (below(0), 0.1, math.inf, C),
-        (below(0), -0.1, 0.2, U),
-        (below(1), 0.1, 0.9, S),
-        (at_most(0), 0.0, 0.0, S),
-        (at_most(0), 0.0, 0.1, U),
-        (at_most(0), 0.1, 0.2, C),
-        (at_least(1), 1.0, 2.0, S),
-        (at_least(1), 0.9, 2.0, U),
-        (at_least(1), 0.8, 0.9, C),
-        (within(1), -1.0, 1.0, S),
-        (within(1), -0.3, 0.2, S),
-        (within(1), -1.1, 0.2, U),
-        (within(1), 1.1, 2.0, C),
-        (within(1), -2.0, -1.1, C),
-        (within(1), -5.0, 5.0, U),
+        (above(0), around(0.2), S),
+        (above(0), around(-0.2), C),
+        (above(0), around(0.19), U),
+        (above(0), np.zeros(5), U),
+        (above(1), around(0.7), C),
+        (below(0), around(-0.2), S),
+        (below(0), around(0.2), C),
+        (below(1), around(0.7), S),
+        (within(1), around(0.8), S),
+        (within(1), around(-0.8), S),
+        (within(1), around(0.85), U),
+        (within(1), around(1.25), C),
+        (within(1), around(-1.25), C),
+        (within(1), around(0, by=1), U),
+        (within(1), np.zeros(5), S),
+        (predicted(), around(0.2), S),
+        (predicted(), around(0.6), C),
+        (predicted(), around(0, by=1), U),  # wider than ±3
     ],
 )
-def test_rules(rule, low, high, verdict):
-    assert rule.verdict(interval(low, high)) == verdict
+def test_rules(rule, values, verdict):
+    assert rule.statements(values).verdict == verdict
 
 
-@pytest.mark.parametrize("rule", [above(0), below(3), within(3), at_most(3)])
+def test_a_bound_of_a_ratio_is_its_logarithm():
+    assert below(0.5).statements(np.log(around(0.4, 0.01)), ratio=True).verdict == S
+    assert below(0.5).statements(np.log(around(0.6, 0.01)), ratio=True).verdict == C
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [
+        (around(0.0), N),
+        (around(0.25), S),
+        (around(-0.25), C),
+        (around(0.0, by=1), U),
+        (around(0.85), S),
+    ],
+)
+def test_no_difference_is_a_verdict_of_its_own(values, verdict):
+    said = above(0).statements(values, 1.0)
+    assert said.verdict == verdict
+    # An effect comes first, however small: then both are true.
+    assert (said.equivalent <= 0.05) == (verdict == N or abs(values.mean()) == 0.25)
+
+
+def test_a_margin_needs_a_difference_from_nothing():
+    assert above(0.5).statements(around(0.5), 1.0).equivalent == 1
+    assert within(0.5).statements(around(0.0), 1.0).equivalent == 1
+    assert above(0).statements(around(0.0)).verdict == U
+
+
+@pytest.mark.parametrize("rule", [above(0), below(3), within(3), predicted()])
 def test_too_few_seeds_decide_nothing(rule):
-    assert rule.verdict(interval(1, 2)) == S
-    assert rule.verdict(interval(1, 2, n=4)) == U
-    assert rule.verdict(interval(1, 2, n=9, coverage=0.8)) == U
-    assert rule.verdict(median_interval([])) == U
+    assert rule.statements(around(0.5)).verdict in (S, C)
+    for few in (around(0.5)[:4], np.array([])):
+        assert rule.statements(few) == Statements(1, 1, 1)
 
 
-def test_four_seeds_are_too_few_and_five_are_not():
-    assert above(0).verdict(median_interval([1.0] * 4)) == U
-    assert above(0).verdict(median_interval([1.0] * 5)) == S
+def test_the_statements_of_a_network_that_diverged():
+    lost = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, math.inf])
+    assert above(0).statements(lost).supports == pytest.approx(2 / 128)
+    assert above(0).statements(lost[2:]).verdict == U  # five signs decide nothing
+    assert predicted().statements(lost).verdict == U
 
 
-def test_the_shift_of_two_samples_against_published_numbers():
-    # Hollander, Wolfe & Chicken 2014, example 4.1: 10 term and 5 preterm placentas.
-    x = [0.80, 0.83, 1.89, 1.04, 1.45, 1.38, 1.91, 1.64, 0.73, 1.46]
-    y = [1.15, 0.88, 0.90, 0.74, 1.21]
-    found = shift_interval(x, y)
-    assert found.median == pytest.approx(0.305)
-    assert (found.low, found.high) == pytest.approx((-0.15, 0.76))
-    # The book's 96 % interval: P(U <= 8) of 10 and 5 is 0.020.
-    assert found.coverage == pytest.approx(0.96, abs=0.005)
-    assert found.n == 5
-
-
-def test_the_shift_holds_its_level():
-    random = np.random.default_rng(0)
-    hits = 0
-    for _ in range(400):
-        found = shift_interval(random.normal(size=6) + 2, random.normal(size=8))
-        hits += found.low <= 2 <= found.high
-    assert 0.94 < hits / 400 < 0.99
-    assert found.coverage > 0.95
-
-
-def test_the_shift_of_few_says_how_little_it_covers():
-    found = shift_interval([1.0, 2.0, math.nan], [0.0])
-    assert (found.low, found.high, found.n) == (1.0, 2.0, 1)
-    assert found.coverage == pytest.approx(1 - 2 / 3)
-    assert shift_interval([], [1.0]).n == 0
-
-
-@pytest.mark.faults
-@pytest.mark.parametrize("off", [2e-6, -2e-6, 4e-4, -4e-4])
-@pytest.mark.parametrize(
-    ("rule", "low", "high", "verdict"),
-    [
-        (within(1.5), -1.5, 0.04, S),
-        (within(1.5), -0.04, 1.5, S),
-        (within(1.5), 1.5, 2.0, U),
-        (at_most(1.5), 1.0, 1.5, S),
-        (at_most(1.5), 1.5, 2.0, U),
-        (at_least(-1), -1.0, 2.0, S),
-        (at_least(-1), -2.0, -1.0, U),
-        (at_least(0.999), 0.999, 1.0, S),
-        (above(1), 1.0, 2.0, U),
-        (above(1), 0.5, 1.0, U),
-        (below(1), 0.5, 1.0, U),
-        (below(1), 1.0, 2.0, U),
-        (above(120), 120.0, 140.0, U),
-    ],
-)
-def test_an_interval_is_compared_as_it_is_shown(rule, low, high, verdict, off):
-    assert rule.verdict(interval(low, high)) == verdict
-    found = interval(low + off, high + off)
-    assert found.text.partition(" ")[2] == interval(low, high).text.partition(" ")[2]
-    assert rule.verdict(found) == verdict
+def test_another_test_can_decide():
+    values = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 9.0])
+    assert above(0).statements(values).verdict == U
+    said = above(0).statements(values, above=flip_p)
+    assert said.verdict == S and said.supports == pytest.approx(2 / 64)
+    assert bootstrap_interval(values)[0] > 0
 
 
 @pytest.mark.parametrize(
-    ("rule", "value", "verdict"),
+    ("rule", "good", "bad"),
     [
-        (above(0), 2e-7, S),
-        (above(0), -2e-7, C),
-        (within(0.001), 4e-4, S),
-        (within(1.5), 1.501, C),
-        (at_least(0.999), 0.9984, C),
-        (below(120), 119.4, S),
-        (below(12000), 12345.0, C),
+        (identity(1e-3), [1e-7, 9e-4], [1e-7, 2e-3]),
+        (at_most(0), [0.0, 0.0], [0.0, 0.1]),
+        (at_least(0.999), [1.0, 0.9991], [1.0, 0.9]),
     ],
 )
-def test_what_is_shown_to_differ_differs(rule, value, verdict):
-    assert rule.verdict(interval(value, value)) == verdict
+def test_a_single_network_breaks_an_exact_rule(rule, good, bad):
+    assert rule.exact and rule.holds(good) and not rule.holds(bad)
+    assert not rule.holds([math.nan]) and not rule.holds([math.inf * -1])
 
 
-@pytest.mark.parametrize("bound", [0.9999, 1.5001, -0.00051, 150.5])
-@pytest.mark.parametrize("rule", [above, below, at_most, at_least, within])
-def test_no_bound_is_finer_than_what_is_shown(rule, bound):
-    with pytest.raises(ValueError, match="more digits than are displayed"):
-        rule(bound)
+def test_margins():
+    assert margin_of("nats") == 0.005 and margin_of("points") == 1
+    assert margin_of("ratio") == pytest.approx(math.log(1.1))
+    assert margin_of("epochs") is None
+    words = {unit: margin_words(unit) for unit in MARGINS}
+    assert words["nats"] == "0.005 nats" and words["points"] == "1 point"
+    assert words["ratio"] == "10%"

@@ -85,5 +85,5 @@ if __name__ == "__main__":
     with contextlib.ExitStack() as stack:
         for patch in tiny.models():
             stack.enter_context(patch)
-        stack.enter_context(compiled_once(sys.argv[2] + "/compiled"))
+        stack.enter_context(compiled_once())
         main(*map(Path, sys.argv[1:]))

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from normlab.api import sweep as steps
 from normlab.data import DATASETS
 from normlab.data import prepare as preparing
 from normlab.errors import UserError
@@ -19,7 +20,6 @@ from normlab.grouping import GROUPINGS
 from normlab.models import INITS, MODELS
 from normlab.norms import NORMS
 from normlab.quantities import QUANTITIES
-from normlab.sweep import __main__ as sweep
 from normlab.sweep import backend, plan
 from normlab.train.optimizers import OPTIMIZERS
 from tests.faults.commands import Ended, assert_fine, call, commands
@@ -96,7 +96,7 @@ def _harmless(tmp_path_factory, tally):
 
     folder, old = tmp_path_factory.mktemp("here"), Path.cwd()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep, "open_run", no)
+        patch.setattr(steps, "open_run", no)
         patch.setattr(backend, "_use_compilation_cache", lambda options: None)
         patch.setattr(preparing, "prepare", no)
         patch.setenv("NORMLAB_DATA_DIR", str(folder / "data"))

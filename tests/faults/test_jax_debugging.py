@@ -107,6 +107,7 @@ def test_nor_one_that_groups_its_channels(names, tmp_path, tally):
     same(tmp_path / "run", tmp_path / "plain", exact=exact)
 
 
+@pytest.mark.slow
 def test_nor_by_a_search_for_leaks(tmp_path, tally):
     """Which traces all anew, so that a cell with less to trace has to do."""
     tally["cells under JAX's debugging switches"] += 1

@@ -189,6 +189,26 @@ def test_a_second_signal_ends_at_once(kind, tally):
     assert done.returncode == -signal.SIGTERM
 
 
+NESTED = """
+import os, signal, time
+from normlab.interrupt import noting, raising
+with raising(), noting():
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.1)
+    print("still here", flush=True)
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(60)
+"""
+
+
+def test_a_second_ctrl_c_ends_a_command_at_once(tally):
+    """Outside a command it raises `KeyboardInterrupt` (tests/api)."""
+    tally["signals"] += 2
+    words = [sys.executable, "-c", NESTED]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=600)
+    assert (done.stdout, done.returncode) == ("still here\n", -signal.SIGINT)
+
+
 def test_what_nohup_ignores_is_ignored():
     old = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

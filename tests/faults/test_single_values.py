@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from normlab.analysis import __main__ as analysis
+from normlab.api import sweep as steps
 from normlab.data import DATASETS
 from normlab.errors import UserError
 from normlab.landscape import __main__ as landscape
@@ -218,7 +219,7 @@ def test_two_values_are_enough(changes, capsys, tmp_path):
 
 def test_what_is_measured_of_a_stored_run(capsys, tmp_path):
     root = tmp_path / "run"
-    with mock.patch.object(sweep, "draw_all", lambda *args: ([], [])):
+    with mock.patch.object(steps, "draw_all", lambda *args: ([], [])):
         assert says(capsys, sweep, *words(root)) == ""
     run = f"--run={root}"
     quantity = (run, "--quantities=hessian_trace", "--probe_samples=2")

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from normlab.api import sweep as steps
 from normlab.norms import NORMS
 from normlab.settings import RecordingSettings, declared
-from normlab.sweep import __main__ as sweep
 from normlab.sweep import backend
 from tests.compiled_once import compiled_once
 from tests.faults.commands import assert_fine, call, commands
@@ -19,12 +19,12 @@ QUANTITIES = ("gradient_norm", "parameter_norm", "activation_moments", "loss_ran
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _quick(tmp_path_factory):
+def _quick():
     """Without figures; programs that two runs share are compiled once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep, "draw_all", lambda *args, **kwargs: ([], []))
+        patch.setattr(steps, "draw_all", lambda *args, **kwargs: ([], []))
         patch.setattr(backend, "_use_compilation_cache", lambda options: None)
-        with compiled_once(str(tmp_path_factory.mktemp("compiled"))):
+        with compiled_once():
             yield
 
 

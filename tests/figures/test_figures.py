@@ -12,10 +12,12 @@ import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.colors import rgb_to_hsv, to_rgb
 from matplotlib.figure import Figure
 
 from normlab.figures import FIGURES, METRICS, Sources, draw_all
-from normlab.figures.style import PALETTE, looks, save
+from normlab.figures.colours import PALETTE, looks, others
+from normlab.figures.style import save
 from normlab.figures.tables import NotDrawn
 from normlab.store import load
 from tests.figures.seen import crosses_of, drawn, error_bars, lines_of, norms, words
@@ -473,10 +475,19 @@ def test_looks_are_told_apart():
     labels = [f"s{i}" for i in range(8)]
     found = looks([*labels, "s0"])
     assert list(found) == labels
-    assert len({look["color"] for look in found.values()}) == len(PALETTE) == 8
+    assert len({look["color"] for look in found.values()}) == 8
     assert len({look["marker"] for look in found.values()}) == 8
-    many = looks(str(i) for i in range(20)).values()
-    assert len({(look["color"], look["marker"]) for look in many}) == 20
+    many = looks(f"group (G={i})" for i in range(1, 41)).values()
+    assert len({(look["color"], look["marker"]) for look in many}) == 40
+    assert PALETTE[0] not in {look["color"] for look in many}
+
+
+@pytest.mark.parametrize("labels", [["lr 0.1"], [f"lr {i}" for i in range(9)]])
+def test_the_colours_of_norms_are_for_norms_alone(labels):
+    assert len(set(PALETTE)) == len(PALETTE)
+    found = {look["color"] for look in looks(labels).values()}
+    found |= set(others(len(labels)))
+    assert len(found) == len(labels) and not found & {x.lower() for x in PALETTE}
 
 
 def test_a_norm_keeps_its_colour_whatever_else_varies():
@@ -489,9 +500,13 @@ def test_a_norm_keeps_its_colour_whatever_else_varies():
         assert one["color"] == usual[norm.partition(" (")[0]]["color"]
         assert one["marker"] != other["marker"]
         assert one["linestyle"] != other["linestyle"]
-    # One norm alone leaves the colours to what varies.
-    alone = looks(f"group_correlated (G=4), {how}" for how in ("random", "moments"))
-    assert len({look["color"] for look in alone.values()}) == 2
+    # What varies for one norm alone are shades of its colour, from its own.
+    alone = looks(f"batch, {how}" for how in ("random", "moments", "fixed")).values()
+    shades = [look["color"] for look in alone]
+    hues = [rgb_to_hsv(to_rgb(shade)) for shade in shades]
+    assert to_rgb(shades[0]) == to_rgb(usual["batch"]["color"])
+    assert len(set(shades)) == len({str(look["linestyle"]) for look in alone}) == 3
+    np.testing.assert_allclose([hue[0] for hue in hues], hues[0][0], atol=0.01)
 
 
 def test_a_norm_looks_alike_in_every_figure():

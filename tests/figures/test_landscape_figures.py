@@ -9,8 +9,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from normlab.figures import landscape_contour, landscape_line, landscape_surface
+from normlab.figures.colours import looks
 from normlab.figures.landscape_panels import levels, loss_name, panels, shape
-from normlab.figures.style import looks
 
 SETTINGS = dict(matplotlib.rcParams)
 SIDE = np.linspace(-1, 1, 5)

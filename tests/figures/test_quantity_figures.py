@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from normlab.errors import UserError
 from normlab.figures import FIGURES, NotDrawn, Sources, draw_all
-from normlab.figures.style import looks
+from normlab.figures.colours import looks
 from normlab.figures.tables import PAPER, RUN
 from tests.figures import made
 from tests.figures.seen import words

@@ -16,7 +16,7 @@ from normlab.store import checkpoints
 from normlab.store.layout import RunPaths
 from normlab.store.path import PathRecorder
 from normlab.store.run import open_run, write_cell
-from normlab.train.optimizers import HYPERPARAMETERS
+from normlab.train.optimizers import values_of
 from normlab.train.state import TrainState
 from tests import tiny
 
@@ -32,11 +32,8 @@ def cell(norm: str = "batch", **changes: Any) -> Cell:
 
 
 def shapes(of: Cell) -> TrainState:
-    count = len(of.members)
-    seeds = jax.ShapeDtypeStruct((count,), jnp.int32)
-    values = {
-        name: jax.ShapeDtypeStruct((count,), jnp.float32) for name in HYPERPARAMETERS
-    }
+    seeds = jax.ShapeDtypeStruct((len(of.members),), jnp.int32)
+    values = values_of(of.members, of.hyperparameters)
     return jax.eval_shape(jax.vmap(tiny.program(of.config).init), seeds, values)
 
 

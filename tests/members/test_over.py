@@ -24,8 +24,8 @@ def traces(monkeypatch):
     found = []
     make_step = program.make_step
 
-    def counted(*args):
-        step = make_step(*args)
+    def counted(*args, **kwargs):
+        step = make_step(*args, **kwargs)
 
         def wrapped(state, batch):
             found.append(jax.tree.leaves(state.params)[0].shape)

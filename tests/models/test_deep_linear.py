@@ -12,6 +12,7 @@ import pytest
 from normlab.models import MODELS, make_model
 from normlab.models.deep_linear import DeepLinear
 from normlab.norms import make_norm
+from normlab.train.losses import LOSSES
 from normlab.train.step import make_loss
 
 
@@ -77,7 +78,9 @@ def test_without_a_norm_it_is_the_product_and_its_gradient(data):
     rows, product = x.reshape(7, 4), kernels[0] @ kernels[1] @ kernels[2]
     residual = rows @ product - y
     loss = jax.jit(
-        jax.value_and_grad(make_loss(build(depth=3), "regression"), has_aux=True)
+        jax.value_and_grad(
+            make_loss(build(depth=3), LOSSES["regression"]), has_aux=True
+        )
     )
     found, gradient = loss(
         params_of(kernels), {}, x.astype("float32"), y.astype("float32")

@@ -126,8 +126,8 @@ def test_final_values(found):
 
 def test_the_ledger(found):
     words = found.words
-    assert "Of 3 claims in the sources, 1 is supported, 1 is contradicted" in words
-    assert "0.083 [0.071, 0.095] nats" in words and "94% interval" in words
+    assert "Verdicts on 3 claims of the sources: 1 supported, 1 contradicted" in words
+    assert "0.083 [0.071, 0.095] nats" in words and "95% interval" in words
     assert "not measured: a statistic" in words
     assert "three seeds of group norm" in words and "a note of C1.2" in words
     assert "C1.1 another statistic" in words and "C1.2 sentence of C1.2" in words

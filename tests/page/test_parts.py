@@ -8,7 +8,7 @@ import pytest
 
 from normlab.claims import CLAIMS, ledger
 from normlab.config import SweepConfig
-from normlab.figures import style
+from normlab.figures import colours
 from normlab.figures.tables import PAPER
 from normlab.page import alt, judged, origin, series
 from normlab.page.overview import overview, trained
@@ -29,7 +29,7 @@ def test_curves_are_the_members(tmp_path):
     names = [axis["id"] for axis in found["axes"]]
     assert names == ["label", "lr", "seed"]
     assert found["axes"][1]["values"] == ["0.001", "0.01"]
-    assert found["colours"] == [style.PALETTE[1], style.PALETTE[0]]  # as in figures
+    assert found["colours"] == [colours.PALETTE[1], colours.PALETTE[0]]  # as in figures
     assert len(found["members"]) == 2 * 2 * 3 and found["main"] == "test_accuracy"
     member = next(m for m in found["members"] if m["at"] == [1, 1, 2])
     mine = frame[
@@ -118,7 +118,7 @@ def test_parts_are_folded_under_their_claim():
         [],
         [],
     ]
-    assert judged.counts(found) == {"supported": 2, "contradicted": 1, "undecided": 0}
+    assert judged.counts(found) == {"supported": 2, "contradicted": 1}
 
 
 @pytest.mark.faults
@@ -149,20 +149,47 @@ def test_the_page_counts_each_claim_once():
 @pytest.mark.faults
 def test_a_claim_is_shown_as_it_is_judged():
     """With its digits: a page of three would say that 1.504 is within 1.5."""
-    [row] = judged.judged([verdict("C1", low=-1.504, median=0.28, high=1.0)], {})
+    [row] = judged.judged([verdict("C1", low=-1.504, estimate=0.28, high=1.0)], {})
     assert row.value == "0.280 [-1.504, 1.000] nats"
 
 
 def test_numbers_of_a_claim():
     [row] = judged.judged([verdict("C1")], {})
-    assert (row.value, row.interval) == ("0.083 [0.071, 0.095] nats", "94% interval")
+    assert (row.value, row.interval) == ("0.083 [0.071, 0.095] nats", "95% interval")
     bare = verdict("C1", low=math.nan, high=math.nan, unit="")
     [row] = judged.judged([bare], {})
     assert (row.value, row.interval) == ("0.083", "")
-    [row] = judged.judged([verdict("C1", n=1, coverage=0.0)], {})
+    [row] = judged.judged([verdict("C1", n=1, low=math.nan, high=math.nan)], {})
     assert (row.value, row.interval) == ("0.083 nats", "one seed, no interval")
-    [row] = judged.judged([verdict("C1", median=math.nan)], {})
+    [row] = judged.judged([verdict("C1", estimate=math.nan)], {})
     assert row.value == ""
+
+
+def test_the_test_of_a_claim_is_told():
+    whole = verdict(
+        "C1", "undecided", p=1e-9, adjusted="undecided", p_adjusted=0.25
+    )._replace(exploratory=True, seeds_needed=12.0, member_steps=3e5, check="agrees")
+    [row] = judged.judged([whole], {})
+    assert row.details == {
+        "Family": "a family",
+        "p": "below 0.0001",
+        "After Holm's correction": "undecided (p 0.25)",
+        "Check": "agrees",
+        "Seeds": "seeds 0 to 4 chose the rules, so this verdict explores",
+        "Would be decided by": "12 new seeds (0.3 M member-steps)",
+        "Version of the rule": "2 (0123456789)",
+    }
+    [part] = judged.judged([verdict("C1.1", p=math.nan)], {})
+    assert part.details == {}
+
+
+def test_a_verdict_of_several_words_is_counted_and_shown(bare, plain):
+    words = "no difference larger than 1 point"
+    row = verdict("C1", "no difference", words=words, adjusted="undecided")
+    text = bare(plain, ledger=[row, verdict("C2", "not at its scale")])
+    assert 'class="badge no-difference"' in text and words in text
+    assert 'id="verdict-not-at-its-scale"' in text and "after Holm: undecided" in text
+    assert "1 no difference, 1 not at its scale" in text
 
 
 def test_a_claims_runs_lead_to_their_sections():

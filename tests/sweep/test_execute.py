@@ -24,7 +24,7 @@ from normlab.sweep import adapt, execute
 from normlab.sweep.execute import run_cell
 from normlab.sweep.population import Population
 from normlab.sweep.progress import SweepProgress
-from normlab.train.optimizers import HYPERPARAMETERS
+from normlab.train.optimizers import values_of
 from tests import tiny
 from tests.sweep.stopped import Interrupted, StopAfter, frame_of, same_bits
 
@@ -44,7 +44,7 @@ PLAN = tiny.plan(CELL)
 
 def state_shapes(plan):
     seeds = jnp.zeros(len(CELL.members), jnp.int32)
-    values = {name: jnp.zeros(len(seeds)) for name in HYPERPARAMETERS}
+    values = values_of(CELL.members, CELL.hyperparameters)
     return jax.eval_shape(jax.vmap(plan.program.init), seeds, values)
 
 

@@ -20,7 +20,7 @@ from normlab.store.run import cell_status, read_cell
 from normlab.sweep import execute
 from normlab.sweep.execute import run_cell
 from normlab.sweep.population import Population, to_device
-from normlab.train.optimizers import HYPERPARAMETERS
+from normlab.train.optimizers import values_of
 from normlab.train.program import data_arrays
 from tests import tiny
 from tests.sweep.stopped import Interrupted, StopAfter, frame_of, same_bits
@@ -207,7 +207,7 @@ def everything(paths: CellPaths):
     assert cell_status(paths) == "complete"
     newest = max(numbered(paths.checkpoints))
     seeds = jnp.zeros(len(CELL.members), jnp.int32)
-    values = {name: jnp.zeros(len(seeds)) for name in HYPERPARAMETERS}
+    values = values_of(CELL.members, CELL.hyperparameters)
     like = jax.eval_shape(jax.vmap(PLAN.program.init), seeds, values)
     state = checkpoints.load(paths.checkpoints, newest, like)
     return frame_of(paths), state, list(read_path(paths.path))

@@ -64,6 +64,9 @@ def test_it_passes_everything_on(tmp_path):
         def advance(self, steps, losses_M):
             self.words.append(steps)
 
+        def evaluated(self, cell, step, metrics_M):
+            self.words.append((cell, step, metrics_M))
+
         def end(self):
             self.words.append("end")
 
@@ -71,8 +74,11 @@ def test_it_passes_everything_on(tmp_path):
     beat.begin("batch", 3, 1, 2)
     beat.compiled("training", 1.5)
     beat.advance(2, LOSSES)
+    evaluation = tiny.cell(), 3, {"test_loss": LOSSES}
+    beat.evaluated(*evaluation)
     beat.end()
-    assert told.words == [("batch", 3, 1, 2), ("training", 1.5), 2, "end"]
+    said = [("batch", 3, 1, 2), ("training", 1.5), 2, evaluation, "end"]
+    assert told.words == said
 
 
 def test_a_disk_that_cannot_be_written_stops_nothing(tmp_path):

@@ -19,7 +19,7 @@ from normlab.store.quantities import measured_names, read_quantity
 from normlab.store.run import cell_status
 from normlab.sweep import execute
 from normlab.sweep.execute import run_cell
-from normlab.train.optimizers import HYPERPARAMETERS
+from normlab.train.optimizers import values_of
 from normlab.train.program import data_arrays
 from normlab.train.step import make_loss
 from tests import tiny
@@ -62,7 +62,7 @@ def measured(tmp_path_factory):
 
 def final_state(paths):
     seeds = jnp.zeros(len(CELL.members), jnp.int32)
-    values = {name: jnp.zeros(len(seeds)) for name in HYPERPARAMETERS}
+    values = values_of(CELL.members, CELL.hyperparameters)
     like = jax.eval_shape(jax.vmap(PLAN.program.init), seeds, values)
     return checkpoints.load(paths.checkpoints, CELL.config.steps, like)
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from normlab.api import sweep as steps
 from normlab.sweep import __main__ as sweep
 from normlab.tensorboard import __main__ as tensorboard
 from tests.called import called
@@ -74,9 +75,9 @@ def planned(monkeypatch):
         plans.append(work)
         yield SimpleNamespace(plan="plan", device="cpu")
 
-    monkeypatch.setattr(sweep, "sweep_cells", lambda config, options: (cell,))
-    monkeypatch.setattr(sweep, "open_engine", open_engine)
-    monkeypatch.setattr(sweep, "draw_all", lambda sources, folder: ([], []))
+    monkeypatch.setattr(steps, "sweep_cells", lambda config, options: (cell,))
+    monkeypatch.setattr(steps, "open_engine", open_engine)
+    monkeypatch.setattr(steps, "draw_all", lambda sources, folder: ([], []))
     return plans
 
 

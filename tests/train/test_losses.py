@@ -89,4 +89,4 @@ def test_a_regression_trains_and_is_evaluated_by_the_same_loss():
     assert after["train_loss"] < losses[-1] < 0.5 * losses[0]
     assert after["test_loss"] < 0.6 * before["test_loss"]
     assert set(after) == {"train_loss", "test_loss"}
-    assert set(metrics) == {"batch_loss", "gradient_norm"}
+    assert set(metrics) == {"batch_loss", "gradient_norm", "lr_step"}

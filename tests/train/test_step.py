@@ -13,7 +13,7 @@ from jax.test_util import check_grads
 from normlab.metrics import STEP_METRICS
 from normlab.models import CONVS
 from normlab.norms import NORMS, make_norm
-from normlab.train.optimizers import HYPERPARAMETERS, make_optimizer
+from normlab.train.optimizers import make_optimizer
 from normlab.train.program import build_program, data_arrays
 from normlab.train.state import augment_key, init_state
 from normlab.train.step import make_loss, make_step
@@ -112,7 +112,7 @@ def test_golden_step():
     data = tiny.dataset()
     program = build_program(config, data)
     values = {"lr": 0.02, "momentum": 0.9, "weight_decay": 0.01}
-    arrays = {name: jnp.float32(values[name]) for name in HYPERPARAMETERS}
+    arrays = {name: jnp.float32(value) for name, value in values.items()}
     state = jax.jit(program.init)(jnp.int32(3), arrays)
     call = jax.jit(program.call)
     picks = np.arange(10, dtype="int32").reshape(2, 5)

@@ -83,4 +83,4 @@ def batch_noisy(
 
 
 # noise_eval is read by the code that passes the key of the noise.
-ENTRY = Entry(batch_noisy, AFFINE | RUNNING | settings_named("noise_"))
+ENTRY = Entry(batch_noisy, AFFINE | RUNNING | settings_named("noise_"), place=10)

@@ -28,4 +28,4 @@ def one_group(settings: NormSettings, channels: int) -> int:
     return 1
 
 
-ENTRY = Entry(layer, AFFINE, one_group)
+ENTRY = Entry(layer, AFFINE, one_group, place=8)

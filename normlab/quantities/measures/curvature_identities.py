@@ -77,7 +77,7 @@ def forms(
     """
     names, taps = point.site.norms, point.taps
     still = jax.tree.map(jnp.zeros_like, (taps.before, taps.after))
-    gradient = jax.grad(lambda moves: point.tapped(point.params, moves)[0])
+    gradient = jax.grad(lambda moves: point.tapped(moves)[0])
     _, product = jax.linearize(gradient, still)
     count = len(names)
 
@@ -87,7 +87,8 @@ def forms(
         def alone(kind: int, name: str, direction: Array) -> Array:
             chosen = i == kind * count + names.index(name)
             moved = jnp.where(chosen, direction, jnp.zeros_like(direction))
-            return moved.astype(taps.before[name].dtype)
+            input_ = taps.before[name]
+            return moved.reshape(input_.shape).astype(input_.dtype)
 
         moves = (
             {n: alone(0, n, before[n]) for n in names},

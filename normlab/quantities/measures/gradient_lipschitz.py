@@ -15,6 +15,7 @@ def measure(point: Point) -> dict[str, Array]:
     ``distance`` are its numerator and denominator. Of a quadratic loss it is the
     curvature along the step, at most the top eigenvalue. NaN where nothing moved.
     """
+    assert point.next_params is not None  # registered as one that needs it
     there = jax.grad(point.loss)(point.next_params)
     difference = norm(subtract(there, point.gradient))
     distance = norm(subtract(point.next_params, point.params))

@@ -10,5 +10,5 @@ from normlab.quantities.trees import norm
 def measure(point: Point) -> dict[str, Array]:
     """``l2``: |g| over all parameters, then over those of each layer; (1 + L,)."""
     gradient = point.gradient
-    parts = [norm(gradient[layer]) for layer in point.site.layers]
+    parts = [norm(layer) for layer in point.site.by_layer(gradient)]
     return {"l2": jnp.stack([norm(gradient), *parts])}

@@ -18,34 +18,28 @@ def measure(point: Point) -> dict[str, Array]:
     so a norm's scale and bias are a layer of their own. The first layer has nothing
     before it: its difference is 0.
     """
-    layers, after = point.site.layers, point.next_params
+    site, after = point.site, point.next_params
     assert after is not None  # the quantity is registered as one that needs it
-    places = jnp.arange(len(layers))
+    places = jnp.arange(len(site.layers))
+    # The number of the layer that each leaf belongs to.
+    number = {i: k for k, own in enumerate(site.layers.values()) for i in own}
     gradient = point.gradient  # outside of the loop: others share it
 
     def shifted(i: Array) -> tuple[Array, Array, Array]:
-        mixed = {
-            layer: jax.tree.map(
-                lambda new, old, k=k: jnp.where(k < i, new, old),
-                after[layer],
-                point.params[layer],
-            )
-            for k, layer in enumerate(layers)
-        }
+        pairs = enumerate(zip(after, point.params, strict=True))
+        mixed = [jnp.where(number[j] < i, new, old) for j, (new, old) in pairs]
         other = jax.grad(point.loss)(mixed)
         per_layer = [
-            (
-                norm(subtract(gradient[layer], other[layer])),
-                dot(gradient[layer], other[layer]),
-                norm(other[layer]),
+            (norm(subtract(here, there)), dot(here, there), norm(there))
+            for here, there in zip(
+                site.by_layer(gradient), site.by_layer(other), strict=True
             )
-            for layer in layers
         ]
         a, b, c = (jnp.stack(column)[i] for column in zip(*per_layer, strict=True))
         return a, b, c
 
     difference, inner, size = jax.lax.map(shifted, places)
-    before = jnp.stack([norm(gradient[layer]) for layer in layers])
+    before = jnp.stack([norm(layer) for layer in site.by_layer(gradient)])
     return {
         "difference": difference,
         "cosine": inner / (before * size),

@@ -4,9 +4,13 @@ Santurkar et al. 2018 (p. 10 and 25), in the form (18) of docs/theory.md, at the
 before every norm layer.
 """
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
 from jax import Array
 
+from normlab.errors import UserError
+from normlab.norms.taps import Place
 from normlab.quantities.bounds_printed import lemma_4_5
 from normlab.quantities.point import Point
 
@@ -28,29 +32,29 @@ def measure(point: Point) -> dict[str, Array]:
     Without a norm, the optimum at W* is ``distance`` away. The lemma says that with a
     norm there is another one at ``left``, which is not farther.
     """
-    start = point.initial()
+    assert point.initial is not None  # registered as one that needs it
     rows = [
-        _of(_rays(start[name], groups), _rays(point.params[name], groups))
-        for name, groups in zip(point.site.weights, _groups(point), strict=True)
+        _of(_rays(point.initial, place), _rays(point.leaf, place))
+        for place in point.site.places
     ]
     return {field: jnp.stack([row[field] for row in rows]) for field in rows[0]}
 
 
-def _groups(point: Point) -> list[int | None]:
-    """The groups of every norm layer."""
-    assert point.site.groups is not None  # `normlab.quantities.check` saw to it
-    return [point.site.groups[name] for name in point.site.norms]
-
-
-def _rays(layer: dict[str, Array], groups: int | None) -> Array:
+def _rays(leaf: Callable[[str], Array | None], place: Place) -> Array:
     """The weights that are multiplied as one, (rays, D)."""
-    kernel = layer["kernel"]
+    kernel, bias = (leaf(f"{place.weights}/{name}") for name in ("kernel", "bias"))
+    if kernel is None:
+        raise UserError(
+            f"optimum_distance: the weights before the norm layer {place.name} are not "
+            "known; name the layer whose kernel they are (`normlab.tap`, weights=)"
+        )
+    groups = place.groups
     channels = kernel.shape[-1]
     columns = jnp.moveaxis(kernel, -1, 0).reshape(channels, -1)
     if groups is None or groups == channels:  # the bias is subtracted with the mean
         return columns
-    if "bias" in layer:
-        columns = jnp.concatenate([columns, layer["bias"][:, None]], axis=1)
+    if bias is not None:
+        columns = jnp.concatenate([columns, bias[:, None]], axis=1)
     return columns.reshape(groups, -1)
 
 

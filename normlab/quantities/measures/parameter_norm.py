@@ -13,5 +13,5 @@ def measure(point: Point) -> dict[str, Array]:
     With weight decay w the loss that training descends is L + w |theta|^2 / 2.
     """
     params = point.params
-    parts = [norm(params[layer]) for layer in point.site.layers]
+    parts = [norm(layer) for layer in point.site.by_layer(params)]
     return {"l2": jnp.stack([norm(params), *parts])}

@@ -1,7 +1,7 @@
 """What an engine gets to do, and the interface that it has."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TextIO
 
 from normlab.cell import Cell
 from normlab.config import SweepConfig
@@ -9,6 +9,7 @@ from normlab.run_options import RunOptions
 from normlab.store import RunPaths
 from normlab.sweep.attempt import Outcome
 from normlab.sweep.grid import describe
+from normlab.sweep.rows import OnEval
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,17 @@ class Work:
     Attributes:
       cells: all cells of the sweep.
       selected: the cells to run, at least one: a `part` of them.
+      on_eval: is called with the rows of every evaluation. Only an engine that trains
+        in this process can do so.
+      stream: where progress is written; by default standard error.
     """
 
     config: SweepConfig
     options: RunOptions
     cells: tuple[Cell, ...]
     selected: tuple[Cell, ...]
+    on_eval: OnEval | None = None
+    stream: TextIO | None = None
 
     @property
     def ids(self) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ class Inline:
     """
 
     def __init__(self, work: Work):
-        self._options = work.options
+        self._options, self._work = work.options, work
         self._plans = make_plan(work.config, work.options, work.ids)
         self.plan, self.device = self._plans.text, device()
 
@@ -57,7 +57,8 @@ class Inline:
         before: dict[str, dict | None],
     ) -> Iterator[Outcome]:
         total = sum(plan.cell.member_steps for plan in plans)
-        progress = SweepProgress(total, len(plans))
+        work = self._work
+        progress = SweepProgress(total, len(plans), work.stream, work.on_eval)
         with contextlib.closing(progress):
             for plan in plans:
                 cell, cell_paths = plan.cell, paths.cell(plan.cell.id)

@@ -21,6 +21,7 @@ from normlab import data
 from normlab.cell import Cell
 from normlab.errors import Unwritable, UserError, one_line
 from normlab.interrupt import Note, Stopped, noting
+from normlab.plugins import permits
 from normlab.run_options import RunOptions
 from normlab.store import RunPaths
 from normlab.store.layout import CellPaths
@@ -139,7 +140,12 @@ class Ray:
         """The plan and the device, from a task, because the driver has no devices."""
         work = self._work
         task = self._submit(
-            plan_there, work.config, self._options(), work.ids, self._devices
+            plan_there,
+            permits(),
+            work.config,
+            self._options(),
+            work.ids,
+            self._devices,
         )
         try:
             while not self._ray.wait([task], timeout=_POLL_SECONDS)[0]:
@@ -153,7 +159,7 @@ class Ray:
 
     def run(self, paths: RunPaths) -> list[Outcome]:
         steps = sum(cell.member_steps for cell in self._work.selected)
-        watch = Watch(self._work.names, steps)
+        watch = Watch(self._work.names, steps, self._work.stream)
         with contextlib.closing(watch):
             return list(self._outcomes(paths, watch).values())
 
@@ -169,8 +175,9 @@ class Ray:
         while True:
             for cell in todo:
                 busy.pop(cell.id, None)
-                args = str(paths.root), cell, self._options(), self._devices
-                tasks[self._submit(run_there, *args)] = cell
+                how = self._options(), self._devices
+                task = self._submit(run_there, permits(), str(paths.root), cell, *how)
+                tasks[task] = cell
             self._check_signals(list(tasks))
             hoped = any(one.may_be_lost() for one in busy.values())
             if not tasks and not hoped:

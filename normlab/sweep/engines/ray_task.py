@@ -13,11 +13,12 @@ from normlab.cell import Cell
 from normlab.config import SweepConfig
 from normlab.errors import Unwritable, UserError
 from normlab.interrupt import Stopped
+from normlab.plugins import Permits, adopt_permits
 from normlab.run_options import RunOptions
 from normlab.serialize import from_dict
 from normlab.store import RunPaths
 from normlab.store.layout import exists, read_json
-from normlab.store.provenance import device
+from normlab.store.provenance import check_plugins, device
 from normlab.sweep.attempt import attempt
 from normlab.sweep.backend import make_ready
 from normlab.sweep.plan import CellPlan, make_plan
@@ -51,9 +52,18 @@ def worker_environment(gpus: float, environ: Mapping[str, str]) -> dict[str, str
 
 
 def plan_there(
-    config: SweepConfig, options: dict[str, Any], ids: tuple[str, ...], devices: str
+    permits: Permits,
+    config: SweepConfig,
+    options: dict[str, Any],
+    ids: tuple[str, ...],
+    devices: str,
 ) -> tuple[str, str, str]:
-    """(plan, device, the user's mistake or ""), computed in a task's process."""
+    """(plan, device, the user's mistake or ""), computed in a task's process.
+
+    Args:
+      permits: what the driver may import.
+    """
+    adopt_permits(permits)
     run_options = RunOptions(**options)
     try:
         make_ready(run_options, devices)
@@ -63,9 +73,13 @@ def plan_there(
 
 
 def run_there(
-    root: str, cell: Cell, options: dict[str, Any], devices: str
+    permits: Permits, root: str, cell: Cell, options: dict[str, Any], devices: str
 ) -> tuple[str, str]:
-    """(state, reason) of an `Outcome`, or "unwritable" and the reason."""
+    """(state, reason) of an `Outcome`, or "unwritable" and the reason.
+
+    The plugins must have the same source here as where the driver is.
+    """
+    adopt_permits(permits)
     paths, run_options = RunPaths(Path(root)), RunOptions(**options)
     if threading.current_thread() is threading.main_thread():
         # Only `cancel` sends SIGINT. A cluster that was started in the background would
@@ -78,8 +92,11 @@ def run_there(
         return "unwritable", text
 
     def plan() -> CellPlan:
-        config = from_dict(SweepConfig, read_json(paths.sweep)["config"])
-        return make_plan(config, run_options, (cell.id,)).cells[0]
+        record = read_json(paths.sweep)
+        config = from_dict(SweepConfig, record["config"])
+        cell_plan = make_plan(config, run_options, (cell.id,)).cells[0]
+        check_plugins(record, config)
+        return cell_plan
 
     try:
         return attempt(cell, paths.cell(cell.id), plan, run_options)[1:]

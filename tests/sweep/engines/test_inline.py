@@ -8,6 +8,7 @@ from unittest import mock
 import pandas as pd
 import pytest
 
+from normlab.api import sweep as steps
 from normlab.errors import Unwritable, UserError
 from normlab.models import INITS, MODELS
 from normlab.run_options import RunOptions
@@ -46,7 +47,7 @@ def _tiny_models():
     with (
         mock.patch.dict(MODELS, tiny=tiny.TinyNet),
         mock.patch.dict(INITS, quick=tiny.QUICK),
-        mock.patch.object(sweep, "draw_all", lambda sources, folder: ([], [])),
+        mock.patch.object(steps, "draw_all", lambda sources, folder: ([], [])),
     ):
         yield
 
@@ -172,7 +173,7 @@ def test_figures_are_drawn_once(tmp_path, capsys, whole, monkeypatch):
     assert call(capsys, out)[0] == 0
     paths = RunPaths.at(out)
     drawn = []
-    monkeypatch.setattr(sweep, "draw_all", lambda *args: drawn.append(1) or ([], []))
+    monkeypatch.setattr(steps, "draw_all", lambda *args: drawn.append(1) or ([], []))
     sweep._finish(paths)
     assert not drawn and "drawn by another process" in capsys.readouterr().out
     shutil.rmtree(paths.cell(whole["cell"].unique()[0]).root)
@@ -192,7 +193,9 @@ def engine(monkeypatch):
     )
     plan = SimpleNamespace(cells=plans, text="plan")
     monkeypatch.setattr(inline, "make_plan", lambda *args: plan)
-    return Inline(SimpleNamespace(config=None, options=RunOptions(), ids=()))  # type: ignore[arg-type]
+    work = {"config": None, "options": RunOptions(), "ids": ()}
+    work |= {"on_eval": None, "stream": None}
+    return Inline(SimpleNamespace(**work))  # type: ignore[arg-type]
 
 
 def acting(monkeypatch, act) -> list[int]:

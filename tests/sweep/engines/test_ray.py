@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from normlab.errors import UserError
+from normlab.plugins import permits
 from normlab.run_options import RunOptions
 from normlab.store import RunPaths, load
 from normlab.store.layout import read_json, write_json
@@ -85,7 +86,7 @@ def test_a_cluster_that_does_not_start_is_one_line(address, what):
 
 def test_a_node_that_does_not_see_the_run_ends_it(tmp_path):
     cell, options = make_cell(), vars(RunOptions(compilation_cache="none"))
-    state, why = run_there(str(tmp_path / "run"), cell, options, "1")
+    state, why = run_there(permits(), str(tmp_path / "run"), cell, options, "1")
     assert state == "unwritable" and "give a folder that all nodes share" in why
     assert not (tmp_path / "run").exists()
 
@@ -95,7 +96,7 @@ def test_what_a_node_lacks_is_the_cells_failure(tmp_path):
     cell, paths = make_cell(), RunPaths.at(tmp_path / "run")
     write_json(paths.sweep, {"config": {"odd": 1}})
     options = vars(RunOptions(compilation_cache="none"))
-    state, why = run_there(str(paths.root), cell, options, "1")
+    state, why = run_there(permits(), str(paths.root), cell, options, "1")
     assert state == "failed" and "not a SweepConfig" in why
     assert cell_status(paths.cell(cell.id)) == "failed"
 

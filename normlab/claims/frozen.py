@@ -1,0 +1,80 @@
+"""Which version of a claim's rule judges it, and that no rule changes unseen.
+
+``frozen.json`` has the digest of each claim: of its sentence, test, sides, rules and
+margins, and of the scale of its source. A claim that changes needs a new entry, with
+the version of the rules at which it changed. A test compares them. To write the
+entries:
+
+    from normlab.claims import FAMILIES, frozen
+    frozen.freeze(FAMILIES, "normlab/claims/frozen.json", "2")
+
+Versions: 1 had intervals of medians, and its rules were chosen on seeds 0 to 4. 2 has
+Student's t, equivalence tests and families.
+"""
+
+import functools
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from normlab.claims.claim import Claim, Side
+from normlab.claims.margins import MARGINS
+from normlab.claims.rules import ALPHA, LEAST_SEEDS
+
+
+def digest(claim: Claim) -> str:
+    """The first ten hexadecimal digits of the SHA-256 of all that judges a claim."""
+    parts = [
+        [
+            part.statistic,
+            part.unit,
+            part.measure.ratio,
+            part.offset,
+            [part.rule.words, part.rule.kind, part.rule.bound],
+            MARGINS.get(part.unit),
+            [_side(side) for side in part.sides],
+        ]
+        for part in claim.parts
+    ]
+    scale = sorted(claim.scale.least.items()) if claim.scale else None
+    told = [claim.id, claim.sentence, claim.test, scale, ALPHA, LEAST_SEEDS, parts]
+    text = json.dumps(told, default=_name, ensure_ascii=True)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()[:10]
+
+
+def _side(side: Side) -> list[Any]:
+    where = sorted((name, value) for name, value in side.where.items())
+    return [side.name, side.flagfile, where, side.statistics, side.across]
+
+
+def _name(value: Any) -> str:
+    """A function by its name."""
+    return value.__qualname__
+
+
+@functools.cache
+def frozen() -> Mapping[str, Mapping[str, str]]:
+    """Claim -> its ``version`` and ``digest``, as stored."""
+    file = resources.files("normlab.claims") / "frozen.json"
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def version(claim: Claim) -> str:
+    """``2 (3f2a9c01bd)``; ``changed`` in place of the version if the rule was."""
+    own, entry = digest(claim), frozen().get(claim.id, {})
+    same = entry.get("digest") == own
+    return f"{entry['version'] if same else 'changed'} ({own})"
+
+
+def freeze(families: Mapping[str, Sequence[Claim]], path: str | Path, of: str) -> None:
+    """Writes the digests of all claims; those that changed get version ``of``."""
+    entries = {}
+    for claim in (claim for family in families.values() for claim in family):
+        old, own = frozen().get(claim.id, {}), digest(claim)
+        kept = old["version"] if old.get("digest") == own else of
+        entries[claim.id] = {"version": kept, "digest": own}
+    text = json.dumps(entries, indent=1, sort_keys=True) + "\n"
+    Path(path).write_text(text, encoding="utf-8")

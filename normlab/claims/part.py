@@ -1,0 +1,198 @@
+"""The verdict on one part of a claim, or on the mean of several."""
+
+import functools
+import math
+
+import numpy as np
+
+from normlab.claims.claim import Claim, Part
+from normlab.claims.compare import PartResult
+from normlab.claims.margins import margin_words
+from normlab.claims.rules import (
+    ALPHA,
+    CONTRADICTED,
+    IDENTITY_HOLDS,
+    LEAST_SEEDS,
+    NO_DIFFERENCE,
+    SUPPORTED,
+    UNDECIDED,
+    Rule,
+    Statements,
+)
+from normlab.claims.seeds import explores
+from normlab.claims.verdict import Verdict
+from normlab.statistics.intervals import short
+from normlab.statistics.paired import (
+    LEAST_FLIPPED,
+    bootstrap_interval,
+    estimate,
+    flip_p,
+)
+from normlab.words import counted
+
+FLIP, BOOTSTRAP = "sign-flip test", "BCa bootstrap"
+
+
+def statements(part: Part, values: np.ndarray) -> Statements:
+    """What Student's t test says about a part."""
+    return part.rule.statements(values, part.margin, part.measure.ratio)
+
+
+def checked(part: Part, values: np.ndarray) -> Statements | None:
+    """What `check_name`'s test says; None if there is no such test."""
+    finite = len(values) >= LEAST_SEEDS and np.isfinite(values).all()
+    if not finite or part.rule.kind == "predicted":
+        return None
+    test = flip_p if len(values) >= LEAST_FLIPPED else _bootstrap_p
+    return part.rule.statements(values, part.margin, part.measure.ratio, test)
+
+
+def check_name(n: int) -> str:
+    """The test beside Student's t for ``n`` seeds."""
+    return FLIP if n >= LEAST_FLIPPED else BOOTSTRAP
+
+
+def check_words(n: int, verdict: str, other: str | None) -> str:
+    """What the other test says, and whether it differs; "" if there is none."""
+    if other is None:
+        return ""
+    return f"{check_name(n)}: " + (
+        "agrees" if verdict == other else f"differs, {other}"
+    )
+
+
+def judge_part(claim: Claim, part: Part, name: str, result: PartResult) -> Verdict:
+    """The verdict on a part."""
+    values = result.values.to_numpy(float)
+    if part.rule.exact:
+        found = _of_networks(part, values)
+    else:
+        own, other = statements(part, values), checked(part, values)
+        found = tested(part, values, own)
+        if other is not None:
+            found["check"] = check_words(len(values), own.verdict, other.verdict)
+    why = _why(result, found["verdict"], part.rule.exact)
+    notes = (why, found.pop("note", ""), _lost(result))
+    fields = {
+        "id": name,
+        "sentence": claim.sentence,
+        "source": claim.source,
+        "statistic": "; ".join(filter(None, [part.statistic, result.length])),
+        "unit": part.unit,
+        "exploratory": explores(result.values.index) and not part.rule.exact,
+        "rule": part.rule.words,
+        "needs": part.needs,
+        "missing": tuple(dict.fromkeys(side.flagfile for side in result.missing)),
+        "runs": result.runs,
+        "note": " ".join(filter(None, notes)),
+        "claim": claim.id,
+    }
+    return Verdict(**{**_EMPTY, **fields, **found})
+
+
+_EMPTY = {
+    "family": "",
+    "adjusted": "",
+    "p": math.nan,
+    "p_no_difference": math.nan,
+    "p_adjusted": math.nan,
+    "check": "",
+    "seeds_needed": math.nan,
+    "member_steps": math.nan,
+    "version": "",
+}
+
+
+def tested(part: Part, values: np.ndarray, own: Statements) -> dict:
+    """The fields of a verdict that follow from ``values`` and their p-values."""
+    found = estimate(values)
+    numbers = found.estimate, found.low, found.high
+    if part.measure.ratio:
+        numbers = tuple(float(np.exp(x)) for x in numbers)
+    middle, low, high = numbers
+    return {
+        "verdict": own.verdict,
+        "words": words_of(own.verdict, part.unit),
+        "estimate": middle,
+        "low": low,
+        "high": high,
+        "n": found.n,
+        "level": found.level,
+        **(p_values(part.rule, own) if found.n >= LEAST_SEEDS else {}),
+        "note": also_small(part, own),
+    }
+
+
+def p_values(rule: Rule, own: Statements) -> dict[str, float]:
+    """The p-values of a verdict. That a number is predicted is no rejection: no p."""
+    p = own.contradicts if rule.kind == "predicted" else own.p
+    return {"p": p, "p_no_difference": own.equivalent}
+
+
+def also_small(part: Part, own: Statements) -> str:
+    """That a difference which was found is too small to matter, or ""."""
+    if own.verdict not in (SUPPORTED, CONTRADICTED) or own.equivalent > ALPHA:
+        return ""
+    return f"The difference is not larger than {margin_words(part.unit)}."
+
+
+def words_of(verdict: str, unit: str) -> str:
+    """A verdict in words: ``no difference larger than 0.005 nats``."""
+    if verdict == NO_DIFFERENCE:
+        return f"{verdict} larger than {margin_words(unit)}"
+    return verdict
+
+
+def _of_networks(part: Part, values: np.ndarray) -> dict:
+    """The verdict on an identity or a bound: that of the worst network."""
+    rule, n = part.rule, len(values)
+    worst = math.nan
+    if n:
+        worst = float(values.min() if rule.kind == "at_least" else values.max())
+    if not n:
+        verdict, words = UNDECIDED, UNDECIDED
+    elif not rule.holds(values):
+        verdict, words = CONTRADICTED, f"{CONTRADICTED} by a counterexample"
+    elif rule.kind == "identity":
+        verdict, words = IDENTITY_HOLDS, f"{IDENTITY_HOLDS} to {short(worst)}"
+    else:
+        verdict, words = SUPPORTED, "holds in every network"
+    ends = {"low": math.nan, "high": math.nan, "level": 1.0 if n else 0.0}
+    return {"verdict": verdict, "words": words, "estimate": worst, "n": n, **ends}
+
+
+@functools.cache
+def _bootstrap_low(values: tuple[float, ...]) -> float:
+    return bootstrap_interval(values)[0]
+
+
+def _bootstrap_p(values: np.ndarray, bound: float) -> float:
+    """0 if the bootstrap's interval lies above the bound, and otherwise 1."""
+    return float(_bootstrap_low(tuple(map(float, values))) <= bound)
+
+
+def _lost(result: PartResult) -> str:
+    """A sentence about diverged members, or "" if no member diverged."""
+    if not result.diverged:
+        return ""
+    verb = "counts" if result.diverged == 1 else "count"
+    members = counted(result.diverged, "member")
+    return f"{members} diverged and {verb} as worse than any other."
+
+
+def _why(result: PartResult, verdict: str, exact: bool) -> str:
+    """Why a part is undecided, or how it was tested otherwise."""
+    values = result.values.to_numpy(float)
+    ranks = len(values) and not np.isfinite(values).all() and not exact
+    sign = "Some values are infinite, so the sign test of the median decides."
+    if verdict != UNDECIDED:
+        return sign if ranks else ""
+    if result.missing:
+        names = "; ".join(dict.fromkeys(side.name for side in result.missing))
+        return f"Missing from the given runs: {names}."
+    if result.why:
+        return f"Not compared: {result.why}."
+    if len(values) < LEAST_SEEDS:
+        seeds = "1 seed is" if len(values) == 1 else f"{len(values)} seeds are"
+        return f"{seeds} too few; at least {LEAST_SEEDS} are required."
+    return sign if ranks else "The interval contains the bound of the rule."

@@ -1,0 +1,81 @@
+"""Which seeds judge a claim, and how many more would decide it.
+
+Seeds 0 to 4 were run, and their results seen, before the rules and margins were set. So
+a verdict on them explores. Five or more other seeds replace them.
+"""
+
+import functools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from normlab.claims.claim import Claim, Part
+from normlab.claims.compare import SAME_NETWORK, PartResult
+from normlab.claims.rules import LEAST_SEEDS
+from normlab.statistics.power import seeds_above, seeds_equivalent
+
+CHOSE_THE_RULES = frozenset(range(5))
+
+
+def common(results: Sequence[PartResult]) -> pd.Index | None:
+    """The seeds of all measured parts; None if they have none in common.
+
+    If at least `LEAST_SEEDS` of them did not choose the rules, only these.
+    """
+    measured = [r.values.index for r in results if len(r.values)]
+    if not measured:
+        return None
+    seeds = functools.reduce(lambda a, b: a.intersection(b), measured)
+    new = seeds[~seeds.isin(list(CHOSE_THE_RULES))]
+    return new if len(new) >= LEAST_SEEDS else seeds if len(seeds) else None
+
+
+def explores(seeds: pd.Index) -> bool:
+    """Whether a seed that chose the rules is among ``seeds``."""
+    return bool(seeds.isin(list(CHOSE_THE_RULES)).any())
+
+
+def needed(claim: Claim, parts: Sequence[Part], values: Sequence[np.ndarray]) -> float:
+    """How many seeds give the claim's test a power of 80% for some verdict.
+
+    Each part on its own gets that power, with the observed mean and spread.
+    """
+    if not all(len(x) > 1 and np.isfinite(x).all() for x in values):
+        return math.nan
+    each = [_of_part(part, x) for part, x in zip(parts, values, strict=True)]
+    supports, contradicts, alike = (np.sort(column) for column in np.array(each).T)
+    count = hold(claim, len(parts))
+    return float(min(supports[count - 1], contradicts[len(parts) - count], alike[-1]))
+
+
+def hold(claim: Claim, parts: int) -> int:
+    """How many parts have to hold."""
+    return parts // 2 + 1 if claim.test == "most" else parts
+
+
+def _of_part(part: Part, x: np.ndarray) -> tuple[float, float, float]:
+    """Seeds to support, to contradict, and to show no difference."""
+    rule, mean, sd = part.rule, float(x.mean()), float(x.std(ddof=1))
+    bound = math.log(rule.bound) if part.measure.ratio else rule.bound
+    if rule.kind == "within":
+        alike = seeds_equivalent(mean, bound, sd, LEAST_SEEDS)
+        return alike, seeds_above(abs(mean) - bound, sd, LEAST_SEEDS), math.inf
+    if rule.kind == "predicted":
+        return math.inf, math.inf, math.inf
+    over = mean - bound if rule.kind == "above" else bound - mean
+    supports, contradicts = (seeds_above(d, sd, LEAST_SEEDS) for d in (over, -over))
+    alike = math.inf
+    if part.margin is not None and bound == 0:
+        alike = seeds_equivalent(mean, part.margin, sd, LEAST_SEEDS)
+    return supports, contradicts, alike
+
+
+def steps_per_seed(results: Sequence[PartResult]) -> float:
+    """The member-steps of one seed of all parts; a shared network counts once."""
+    used = [r.members for r in results if len(r.members)]
+    if not used:
+        return math.nan
+    members = pd.concat(used).drop_duplicates(SAME_NETWORK)
+    return float(members["steps"].sum() / members["seed"].nunique())

@@ -1,0 +1,103 @@
+"""The verdict on a claim, or on one of its parts: a row of the ledger."""
+
+import math
+from typing import NamedTuple
+
+from normlab.claims.rules import NO_DIFFERENCE
+from normlab.statistics.intervals import short
+
+
+class Verdict(NamedTuple):
+    """The verdict on a claim, or on one of its parts.
+
+    Attributes:
+      id: the claim's id, or ``<id>.<k>`` for its k-th part.
+      sentence, source: those of the claim.
+      family: the family in which p-values are corrected.
+      verdict: one of `normlab.claims.rules.VERDICTS`.
+      words: the verdict with its margin, or how far an identity holds.
+      adjusted: the verdict after Holm's correction in the family; "" for a part, and
+        without a statistic.
+      statistic: a description of the statistic.
+      unit: the unit of estimate, low and high.
+      estimate, low, high, n, level: as in `normlab.statistics.paired.Estimate`; of an
+        identity, the worst network and no interval. Without data, n and level are 0
+        and the others are NaN.
+      p: twice the one-sided p-value of the claim or of its opposite, whichever is
+        smaller. NaN without a statistic. If the claim is that a number can be one more
+        of ours, that of its opposite.
+      p_no_difference: twice the one-sided p-value of a difference within the margin.
+      p_adjusted: that of the verdict after Holm's correction; NaN for a part.
+      check: what a test with other assumptions says, and whether it differs.
+      exploratory: whether seeds that chose the rules are among the seeds.
+      seeds_needed: how many new seeds decide the claim with a power of 80%, if the
+        observed mean and spread are true; infinite if more than 2000. NaN if the claim
+        is decided or cannot be judged.
+      member_steps: the member-steps that these seeds cost.
+      rule: a description of the rule.
+      version: when the rule was last changed, and its digest (`frozen.json`).
+      needs: the flagfiles that train the members.
+      missing: the flagfiles whose members no given run contains.
+      runs: the run directories that were used.
+      note: an explanation, or "".
+      claim: the id of the claim, also for a part.
+    """
+
+    id: str
+    sentence: str
+    source: str
+    family: str
+    verdict: str
+    words: str
+    adjusted: str
+    statistic: str
+    unit: str
+    estimate: float
+    low: float
+    high: float
+    n: int
+    level: float
+    p: float
+    p_no_difference: float
+    p_adjusted: float
+    check: str
+    exploratory: bool
+    seeds_needed: float
+    member_steps: float
+    rule: str
+    version: str
+    needs: tuple[str, ...]
+    missing: tuple[str, ...]
+    runs: tuple[str, ...]
+    note: str
+    claim: str
+
+    @property
+    def is_part(self) -> bool:
+        """Whether this is the verdict on a part of a claim."""
+        return self.id != self.claim
+
+    @property
+    def own_p(self) -> float:
+        """The p-value of the verdict itself."""
+        return self.p_no_difference if self.verdict == NO_DIFFERENCE else self.p
+
+    @property
+    def value(self) -> str:
+        """``0.500 [0.480, 0.520] nats``, or "" without data."""
+        if not self.n or math.isnan(self.estimate):
+            return ""
+        ends = (self.low, self.high)
+        interval = f" [{short(ends[0])}, {short(ends[1])}]"
+        known = not any(map(math.isnan, ends))
+        return f"{short(self.estimate)}{interval if known else ''} {self.unit}".strip()
+
+    @property
+    def cost(self) -> str:
+        """``12 new seeds (0.3 M member-steps)``, or "" if it is not known."""
+        if math.isnan(self.seeds_needed):
+            return ""
+        if math.isinf(self.seeds_needed):
+            return "more than 2000 new seeds"
+        steps = self.member_steps / 1e6
+        return f"{self.seeds_needed:.0f} new seeds ({steps:.2g} M member-steps)"

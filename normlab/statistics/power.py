@@ -1,0 +1,62 @@
+"""How many seeds a decision needs, from a mean and a standard deviation."""
+
+import math
+
+import numpy as np
+from scipy import stats
+
+from normlab.statistics.paired import LEVEL
+
+POWER = 0.8
+_MOST = 2000
+
+
+def power_above(distance: float, sd: float, n, level: float = LEVEL) -> np.ndarray:
+    """The power of a t test to find a mean that lies ``distance`` above its bound.
+
+    Args:
+      distance, sd: of the true distribution, which is normal; sd > 0.
+      n: numbers of seeds, at least 2.
+      level: the confidence of the two-sided interval that has to exclude the bound.
+    """
+    n = np.asarray(n, float)
+    critical = stats.t.ppf((1 + level) / 2, n - 1)
+    return stats.nct.sf(critical, n - 1, distance * np.sqrt(n) / sd)
+
+
+def power_equivalent(
+    mean: float, margin: float, sd: float, n, level: float = LEVEL
+) -> np.ndarray:
+    """The power to show that a mean lies within ±``margin``; as `power_above`.
+
+    It neglects that both one-sided tests share an estimate of sd (Phillips 1990).
+    """
+    lower = power_above(margin + mean, sd, n, level)
+    upper = power_above(margin - mean, sd, n, level)
+    return np.maximum(0.0, lower + upper - 1)
+
+
+def seeds_above(distance: float, sd: float, least: int) -> float:
+    """The smallest number of seeds with `POWER`; infinite if over 2000."""
+    if not distance > 0 or not math.isfinite(sd):
+        return math.inf
+    return _first(lambda n: power_above(distance, sd, n), sd, least)
+
+
+def seeds_equivalent(mean: float, margin: float, sd: float, least: int) -> float:
+    """As `seeds_above`, to show that the mean lies within ±``margin``."""
+    if not abs(mean) < margin or not math.isfinite(sd):
+        return math.inf
+    return _first(lambda n: power_equivalent(mean, margin, sd, n), sd, least)
+
+
+def _first(power, sd: float, least: int) -> float:
+    if sd == 0:
+        return float(least)
+    low, high = least, _MOST
+    if power(high) < POWER:
+        return math.inf
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if power(middle) >= POWER else (middle + 1, high)
+    return float(low)
