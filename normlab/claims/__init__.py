@@ -15,7 +15,7 @@ The prefix of an id shows where a claim comes from:
 * C: a claim of the report; F: its future work. A trailing p means that the experiment
   was run as it should have been.
 * H: the report's six numbered statements on how batch norm helps.
-* E11: the report's easy dataset.
+* E11: the report's easy dataset, MNIST; E11d: the same on digits.
 * R: reproduces the report's numbers; B: effects of mistakes in the report's program.
 * SF, S: Santurkar et al. 2018, by figure and by theorem; W: Wu & He 2018.
 """
@@ -58,6 +58,7 @@ FAMILIES: dict[str, tuple[Claim, ...]] = {
     ),
     "Santurkar et al.": santurkar.FIGURES,
     "Wu & He": wu_he.CLAIMS,
+    "this project": report_easy.DIGITS,
     "theory": (*report_theory.THEORY, *santurkar.THEOREMS),
 }
 

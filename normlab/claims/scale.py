@@ -66,7 +66,7 @@ REPORT = Scale(
         "train_size": 50000,
     },
 )
-EASY = Scale("MNIST", {"dataset": ("mnist",)})
+EASY = Scale("MNIST", {"dataset": ("mnist",)}, "experiments/mnist_easy.flags")
 VGG = Scale(
     "a VGG of at least 13 layers with all its channels on CIFAR-10, 15000 steps",
     {

@@ -34,7 +34,7 @@ def test_the_ledger_is_whole():
     wanted |= {f"F{k}" for k in range(1, 5)} | {f"H{k}" for k in range(1, 7)}
     wanted |= {f"R{k}" for k in range(1, 8)} | {f"SF{k}" for k in range(1, 6)}
     wanted |= {f"W{k}" for k in range(1, 8)} | {"B1", "B1l", "B1t", "B2", "B2p", "B6"}
-    wanted |= {"B10", "B10a", "B10b", "B10c", "E11", "H6d"}
+    wanted |= {"B10", "B10a", "B10b", "B10c", "E11", "E11d", "H6d"}
     wanted |= {"S4.1", "S4.1c", "S4.1g", "S4.2", "S4.2s", "S4.5"}
     wanted |= {"SF3d", "SF4g", "SF5d", "SF5l", "SF10"}
     assert set(CLAIMS) == wanted

@@ -60,11 +60,11 @@ def test_a_thinned_run_has_the_same_verdicts(tmp_path):
     assert len(load(thinned)) * 20 < len(load(tmp_path / "whole"))
     whole, few = ledger([tmp_path / "whole"]), ledger([thinned])
     decided = {v.id: v.words for v in whole if v.verdict != "undecided"}
-    parts = [f"E11.{k}" for k in range(1, 21)]
-    assert decided == dict.fromkeys(["E11", *parts], "not at its scale: digits")
+    parts = [f"E11d.{k}" for k in range(1, 21)]
+    assert decided == dict.fromkeys(["E11d", *parts], "not at its scale: digits")
     # Of batches of 10, where an epoch is 100 steps: the end at the worst rate, and the
     # epochs to 95 % at the rate that takes longest.
-    end, epochs = (next(v for v in whole if v.id == f"E11.{k}") for k in (1, 2))
+    end, epochs = (next(v for v in whole if v.id == f"E11d.{k}") for k in (1, 2))
     assert end.estimate == pytest.approx(96.82)
     assert epochs.estimate == pytest.approx(1.8675, rel=1e-3)
     for one, other in zip(whole, few, strict=True):
