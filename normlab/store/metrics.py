@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from normlab.errors import UserError
 from normlab.metrics import BY_STATISTICS, METRICS, loss_of
@@ -120,6 +121,8 @@ def read_parts(folder: Path, stop: int | None = None) -> pa.Table | None:
         first = int(table["step"].to_numpy().min())
         if first != reached:
             raise UserError(f"the metrics before {path} are missing; {again}")
+        if tables and ends_closed(tables[-1], first):
+            table = _joined(tables.pop(), table, first)
         tables.append(table)
         reached = end
     if stop is not None and reached != stop:
@@ -127,6 +130,36 @@ def read_parts(folder: Path, stop: int | None = None) -> pa.Table | None:
     if not tables:
         return None
     return _lost_as_nan(pa.concat_tables(tables, promote_options="default"))
+
+
+def ends_closed(table: pa.Table | None, step: int) -> bool:
+    """Whether a table that ends at ``step`` has the evaluation there, too.
+
+    That is so at the last step of a cell, and where a cell ended before it was
+    extended. Elsewhere the evaluation belongs to the part that follows.
+    """
+    return table is not None and int(np.max(table["step"].to_numpy())) == step
+
+
+def _joined(earlier: pa.Table, later: pa.Table, step: int) -> pa.Table:
+    """Two parts as one. Both have rows at ``step``, where the one ends.
+
+    ``earlier`` has the evaluation there, and ``later`` the batch metrics.
+    """
+    absent = [name for name in earlier.column_names if name not in later.column_names]
+    for name in absent:
+        later = later.append_column(name, pa.nulls(len(later), earlier[name].type))
+    at, from_step = (pc.equal(table["step"], step) for table in (earlier, later))
+    ends, begins = earlier.filter(at), later.filter(from_step)
+    places = pc.index_in(begins["member"], value_set=ends["member"])
+    for i, name in enumerate(begins.column_names):
+        if name in ends.column_names:
+            column = pc.coalesce(begins[name], ends[name].take(places))
+            begins = begins.set_column(i, name, column)
+    gone = pc.invert(pc.is_in(ends["member"], value_set=begins["member"]))
+    parts = earlier.filter(pc.invert(at)), ends.filter(gone), begins
+    rest = later.filter(pc.invert(from_step))
+    return pa.concat_tables([*parts, rest], promote_options="default")
 
 
 def _used(table: pa.Table) -> pa.Table:

@@ -22,13 +22,14 @@ from normlab.flags import define, read, run, write
 from normlab.run_options import RunOptions
 from normlab.statistics.finals import main_metric, summarize, text_table
 from normlab.store import RunPaths, load
+from normlab.store.extend import configs_before, move_cells
 from normlab.store.layout import exists, write_text
 from normlab.store.lock import only_writer
 from normlab.store.provenance import session
 from normlab.store.run import open_run
 from normlab.sweep.attempt import Outcome
 from normlab.sweep.engines import Work, open_engine, part
-from normlab.sweep.grid import describe
+from normlab.sweep.grid import name_of
 from normlab.sweep.plan import run_folder, sweep_cells
 from normlab.sweep.status import cell_state, run_status, status_text, total
 from normlab.tensorboard import check_installed, export_run
@@ -86,7 +87,8 @@ def main(values: flags.FlagValues) -> int:
     config = read(SweepConfig, values)
     if options.tensorboard:
         check_installed()  # before the run, not after it
-    cells = sweep_cells(config, options)
+    before = configs_before(RunPaths.at(folder), config, options.extend)
+    cells = sweep_cells(config, options, before)
     selected = part(cells, *options.part())
     if not selected:
         print(
@@ -94,7 +96,7 @@ def main(values: flags.FlagValues) -> int:
             f"{counted(len(cells), 'cell')}"
         )
         return 0
-    with open_engine(Work(config, options, cells, selected)) as engine:
+    with open_engine(Work(config, options, cells, selected, before)) as engine:
         paths = RunPaths.at(folder)
         print(engine.plan)
         print(f"out: {paths.root}", flush=True)
@@ -102,7 +104,10 @@ def main(values: flags.FlagValues) -> int:
             return 0
         lines = [*write(config), f"--out={paths.root}"]
         left = _incomplete(paths, selected)
-        open_run(paths, config, cells, lines, session(engine.device) if left else None)
+        stamp = session(engine.device) if left else None
+        open_run(paths, config, cells, lines, stamp, before)
+        if before:
+            move_cells(paths, cells)
         if _incomplete(paths, cells):
             with only_writer(paths.summary_lock, wait=True):
                 if _incomplete(paths, cells):
@@ -135,12 +140,11 @@ def _check(outcomes: list[Outcome], cells: tuple[Cell, ...]) -> None:
     Raises:
       UserError: some cells failed; the message says which and why.
     """
-    configs = {cell.id: cell.config for cell in cells}
+    names_of = {cell.id: name_of(cell, cells) for cell in cells}
     names: dict[str, list[str]] = {}  # reason -> cells
     for outcome in outcomes:
         if outcome.state == "failed":
-            name = describe(configs[outcome.cell_id], tuple(configs.values()))
-            names.setdefault(outcome.reason, []).append(name)
+            names.setdefault(outcome.reason, []).append(names_of[outcome.cell_id])
     if names:
         count = sum(map(len, names.values()))
         text = "; ".join(

@@ -122,6 +122,7 @@ class _CellRun:
             devices=jax.local_devices()[: plan.devices],
         )
         self._step_seconds = self._saving_seconds = 0.0
+        self._measured: int | None = None
 
     def run(self) -> None:
         started = time.monotonic()
@@ -141,7 +142,8 @@ class _CellRun:
                     self._save(step, recorder, points)
                 where = f"at step {step} of {self._plan.name}"
                 raise Stopped(self._signals.signum, where)
-            self._measure(step, recorder, points)
+            if step != self._measured:
+                self._measure(step, recorder, points)
             count = self._count(step)
             recorder.steps(self._train(step, count))
             step += count
@@ -180,10 +182,13 @@ class _CellRun:
         metrics.drop_after(self._paths.metrics, step)
         drop_probes_after(self._paths, step)
         # No earlier part may be missing.
-        metrics.read_parts(self._paths.metrics, step)
+        table = metrics.read_parts(self._paths.metrics, step)
         check_probes(self._paths, self._config, step)
+        # The cell ended here before it was extended, and this point was measured.
+        closed = metrics.ends_closed(table, step)
+        self._measured = step if closed else None
         if step < self._config.steps:
-            path.drop_from(self._paths.path, step)
+            path.drop_from(self._paths.path, step + closed)
         return step
 
     def _measure(

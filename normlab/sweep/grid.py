@@ -170,6 +170,12 @@ def plan_size(cells: tuple[Cell, ...]) -> tuple[int, int]:
     return members, sum(cell.member_steps for cell in cells)
 
 
+def name_of(cell: Cell, cells: tuple[Cell, ...]) -> str:
+    """As `describe`; an addition is told apart: ``batch (members from 4 on)``."""
+    name = describe(cell.config, tuple(other.config for other in cells))
+    return f"{name} (members from {cell.first} on)" if cell.first else name
+
+
 def describe(config: CellConfig, others: tuple[CellConfig, ...]) -> str:
     """What sets a cell apart in its sweep: ``group (G=4), batch_size 50``."""
     words = [config.label]

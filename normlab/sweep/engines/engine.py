@@ -8,7 +8,7 @@ from normlab.config import SweepConfig
 from normlab.run_options import RunOptions
 from normlab.store import RunPaths
 from normlab.sweep.attempt import Outcome
-from normlab.sweep.grid import describe
+from normlab.sweep.grid import name_of
 
 
 @dataclass(frozen=True)
@@ -18,12 +18,14 @@ class Work:
     Attributes:
       cells: all cells of the sweep.
       selected: the cells to run, at least one: a `part` of them.
+      before: the configurations that ``config`` extends, the first one first.
     """
 
     config: SweepConfig
     options: RunOptions
     cells: tuple[Cell, ...]
     selected: tuple[Cell, ...]
+    before: tuple[SweepConfig, ...] = ()
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -33,8 +35,7 @@ class Work:
     @property
     def names(self) -> dict[str, str]:
         """Cell id -> the cell's readable name, for the selected cells."""
-        configs = tuple(cell.config for cell in self.cells)
-        return {cell.id: describe(cell.config, configs) for cell in self.selected}
+        return {cell.id: name_of(cell, self.cells) for cell in self.selected}
 
 
 def part(cells: tuple[Cell, ...], index: int, count: int) -> tuple[Cell, ...]:

@@ -139,7 +139,12 @@ class Ray:
         """The plan and the device, from a task, because the driver has no devices."""
         work = self._work
         task = self._submit(
-            plan_there, work.config, self._options(), work.ids, self._devices
+            plan_there,
+            work.config,
+            self._options(),
+            work.ids,
+            self._devices,
+            work.before,
         )
         try:
             while not self._ray.wait([task], timeout=_POLL_SECONDS)[0]:

@@ -16,6 +16,7 @@ from normlab.interrupt import Stopped
 from normlab.run_options import RunOptions
 from normlab.serialize import from_dict
 from normlab.store import RunPaths
+from normlab.store.extend import configs_before
 from normlab.store.layout import exists, read_json
 from normlab.store.provenance import device
 from normlab.sweep.attempt import attempt
@@ -51,13 +52,17 @@ def worker_environment(gpus: float, environ: Mapping[str, str]) -> dict[str, str
 
 
 def plan_there(
-    config: SweepConfig, options: dict[str, Any], ids: tuple[str, ...], devices: str
+    config: SweepConfig,
+    options: dict[str, Any],
+    ids: tuple[str, ...],
+    devices: str,
+    before: tuple[SweepConfig, ...] = (),
 ) -> tuple[str, str, str]:
     """(plan, device, the user's mistake or ""), computed in a task's process."""
     run_options = RunOptions(**options)
     try:
         make_ready(run_options, devices)
-        return make_plan(config, run_options, ids).text, device(), ""
+        return make_plan(config, run_options, ids, before).text, device(), ""
     except UserError as error:
         return "", "", str(error)
 
@@ -79,7 +84,8 @@ def run_there(
 
     def plan() -> CellPlan:
         config = from_dict(SweepConfig, read_json(paths.sweep)["config"])
-        return make_plan(config, run_options, (cell.id,)).cells[0]
+        before = configs_before(paths, config, extend=False)
+        return make_plan(config, run_options, (cell.id,), before).cells[0]
 
     try:
         return attempt(cell, paths.cell(cell.id), plan, run_options)[1:]
