@@ -60,12 +60,14 @@ def open_run(
     }
     if before:
         new["extended"] = [_as_json(one) for one in before]
-    _reopened(paths, new)  # first: a refusal leaves nothing behind, not even a lock
-    if session is None:
+    # First, because a refusal leaves nothing behind, not even a lock.
+    record = _reopened(paths, new)
+    extends = record is not None and record["config"] is new["config"]
+    if session is None and not extends:
         return
     with only_writer(paths.lock, wait=True):
         record = _reopened(paths, new) or new
-        record["sessions"].append(session)
+        record["sessions"] += [session] if session is not None else []
         # sweep.json first: if killed in between, the folder still belongs to this run.
         write_json(paths.sweep, record)
         write_text(paths.flags, "\n".join(flag_lines) + "\n")

@@ -74,7 +74,7 @@ def planned(monkeypatch):
         plans.append(work)
         yield SimpleNamespace(plan="plan", device="cpu")
 
-    monkeypatch.setattr(sweep, "sweep_cells", lambda config, options: (cell,))
+    monkeypatch.setattr(sweep, "sweep_cells", lambda *args: (cell,))
     monkeypatch.setattr(sweep, "open_engine", open_engine)
     monkeypatch.setattr(sweep, "draw_all", lambda sources, folder: ([], []))
     return plans

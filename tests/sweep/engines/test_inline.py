@@ -192,7 +192,7 @@ def engine(monkeypatch):
     )
     plan = SimpleNamespace(cells=plans, text="plan")
     monkeypatch.setattr(inline, "make_plan", lambda *args: plan)
-    return Inline(SimpleNamespace(config=None, options=RunOptions(), ids=()))  # type: ignore[arg-type]
+    return Inline(SimpleNamespace(config=None, options=RunOptions(), ids=(), before=()))  # type: ignore[arg-type]
 
 
 def acting(monkeypatch, act) -> list[int]:
