@@ -215,7 +215,7 @@ class Silent:
     def advance(self, steps: int, losses_M: np.ndarray) -> None:
         self.calls += 1
 
-    def end(self) -> None:
+    def end(self, *notes: str) -> None:
         pass
 
 

@@ -98,9 +98,9 @@ def _reopened(paths: RunPaths, new: dict[str, Any]) -> dict[str, Any] | None:
             "choose another --out"
         )
     _check_readable(paths, record)
-    *_, last = new.get("extended", [None])
-    added = last is not None and differing(record, new["config"])
-    if added and not differing(record, last):
+    before = new.get("extended", [])
+    adds = before and differing(record, new["config"])
+    if adds and not differing(record, before[-1]):
         _check_idle(paths, record)
         return new | {"sessions": record["sessions"]}
     _check_same(paths, record, new)
@@ -289,6 +289,8 @@ def _check_values(path: Path, cell: Cell) -> None:
     for part in (cell.config, *cell.members):
         for name, setting in dataclasses.asdict(part).items():
             for value in setting if isinstance(setting, tuple) else (setting,):
+                if name == "keep_best":
+                    value = value.replace("/", "", 1)  # 1/2
                 if isinstance(value, str):
                     odd = not value.isprintable() or set(value) & set("/\\$")
                     odd = odd or value.startswith(".") or len(value) > 100

@@ -81,6 +81,11 @@ def _extend(had: Sequence[Cell], wanted: Sequence[Cell]) -> tuple[Cell, ...]:
         if known - set(cell.members):
             raise UserError(f"--extend: {cell.id} would lose some of its members")
         new = tuple(member for member in cell.members if member not in known)
+        if new and kept and cell.config.keep_best:
+            raise UserError(
+                "--extend: with --keep_best all members of a cell are compared, so "
+                "none can be added later; train a new run"
+            )
         if new:
             cells.append(Cell(cell.config, new, len(known)))
     if parts:

@@ -95,6 +95,10 @@ def _resolve(config: SweepConfig, static: dict, available: int) -> CellConfig:
     steps = config.steps or max(length, 1)
     if steps >= 2**31:  # steps are 32-bit numbers in the store
         raise UserError(f"--epochs={config.epochs}: {steps} steps are too many")
+    if config.rungs and config.rungs[-1] >= steps:
+        raise UserError(
+            f"--keep_best_at={config.keep_best_at}: the training has only {steps} steps"
+        )
     # Only a norm with running averages can be evaluated by several statistics.
     running = NORMS[norm].running
     statistics = config.eval_statistics if running else config.eval_statistics[:1]

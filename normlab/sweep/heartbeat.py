@@ -53,9 +53,9 @@ class Heartbeat:
         if time.monotonic() - self._last >= BEAT_SECONDS:
             self._write()
 
-    def end(self) -> None:
+    def end(self, *notes: str) -> None:
         if self._progress is not None:
-            self._progress.end()
+            self._progress.end(*notes)
 
     def _write(self) -> None:
         self._last = time.monotonic()

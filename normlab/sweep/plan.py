@@ -177,6 +177,7 @@ def _plan_cell(
     config, members = cell.config, len(cell.members)
     dataset = data.subset(datasets[config.dataset], config.train_size)
     name = name_of(cell, cells)
+    stops = config.stop_diverged or bool(config.keep_best)
     platform = jax.local_devices()[0].platform
     program = build_program(config, dataset, conv=choose_conv(execution, platform))
     try:
@@ -195,8 +196,11 @@ def _plan_cell(
     _, (_, indices, *_) = functions[0]
     _check_fits(name, footprint.state + tree_bytes(indices), available)
     member_chunk, why = chosen(footprint)
+    if stops and execution != "vmap" and options.member_chunk == "auto":
+        member_chunk, why = min(devices, members), "auto: stopped members cost nothing"
     alone = footprint.total(1, execution)
-    if alone > available or member_chunk < members and options.member_chunk == "auto":
+    few = member_chunk < members and options.member_chunk == "auto" and not stops
+    if alone > available or few:
         # The bound counts arrays that never exist at once, so ask the compiler.
         started = time.monotonic()
         footprint = footprint_of(functions, compiled_bytes, measured=True)

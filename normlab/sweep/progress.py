@@ -115,11 +115,12 @@ class SweepProgress:
         left = self._total - self._skipped - self._done
         return f"{rate:.0f} member-steps/s, {clock(left / max(rate, 1e-9))} left"
 
-    def end(self) -> None:
-        """The current cell is finished."""
+    def end(self, *notes: str) -> None:
+        """The current cell is finished. The line that says so ends with ``notes``."""
         self._open = False
         seconds = clock(time.monotonic() - self._started)
-        self.note(f"{self._name}: done ({seconds} since the start)")
+        words = ", ".join((f"{seconds} since the start", *notes))
+        self.note(f"{self._name}: done ({words})")
 
     def give_up(self, member_steps: int, text: str) -> None:
         """A cell will not be finished here, begun (the current one) or not.
