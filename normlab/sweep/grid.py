@@ -125,6 +125,10 @@ def _resolve(config: SweepConfig, static: dict, available: int) -> CellConfig:
     steps = config.steps or max(length, 1)
     if steps >= 2**31:  # steps are 32-bit numbers in the store
         raise UserError(f"--epochs={config.epochs}: {steps} steps are too many")
+    if config.rungs and config.rungs[-1] >= steps:
+        raise UserError(
+            f"--keep_best_at={config.keep_best_at}: the training has only {steps} steps"
+        )
     # Only a norm with running averages can be evaluated by several statistics.
     running = NORMS[norm].running
     statistics = config.eval_statistics if running else config.eval_statistics[:1]
@@ -204,6 +208,12 @@ def plan_size(cells: tuple[Cell, ...]) -> tuple[int, int]:
     """(members, member-steps) of all cells together."""
     members = sum(len(cell.members) for cell in cells)
     return members, sum(cell.member_steps for cell in cells)
+
+
+def name_of(cell: Cell, cells: tuple[Cell, ...]) -> str:
+    """As `describe`; an addition is told apart: ``batch (members from 4 on)``."""
+    name = describe(cell.config, tuple(other.config for other in cells))
+    return f"{name} (members from {cell.first} on)" if cell.first else name
 
 
 def describe(config: CellConfig, others: tuple[CellConfig, ...]) -> str:
