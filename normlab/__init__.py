@@ -11,6 +11,11 @@ __version__ = "0.1.0"
 _PUBLIC: dict[str, str] = {
     "Chunks": "normlab.quantities.fixed",
     "Log": "normlab.log",
+    "between": "normlab.landscape.own",
+    "line": "normlab.landscape.own",
+    "load_params": "normlab.store.params",
+    "path_plane": "normlab.landscape.own",
+    "plane": "normlab.landscape.own",
     "probe": "normlab.quantities.probe",
     "tap": "normlab.norms.taps",
 }

@@ -36,6 +36,7 @@ ORDER = (
     "analysis",
     "landscape",
     "figures",
+    "log",
     "tensorboard",
     "claims",
     "page",

@@ -108,8 +108,7 @@ class Instrument:
 
         def tapped(moves: Moves) -> tuple[Array, tuple[dict, dict]]:
             value, record = self._watched(given, moves)
-            if tuple(record.places) != site.norms:
-                raise UserError(_HIDDEN)
+            assert tuple(record.places) == site.norms
             return value, (record.before, record.after)
 
         def fixed(loss: Loss) -> FixedLoss:
@@ -175,10 +174,7 @@ class Instrument:
             places.update(record.places)
             return record.before, record.after
 
-        try:
-            jax.eval_shape(trace, given._replace(initial=None))
-        except jax.errors.UnexpectedTracerError:
-            raise UserError(_HIDDEN) from None
+        jax.eval_shape(trace, given._replace(initial=None))
         return tuple(places.values())
 
     def _watched(self, given: Given, moves: Moves) -> tuple[Array, Record]:
@@ -189,12 +185,6 @@ class Instrument:
         with watching(Record(moves)) as record:
             value = _value(loss, given.params, given.batch, given.aux)
         return value, record
-
-
-_HIDDEN = (
-    "a norm layer runs inside of jit, scan, vmap or remat in the loss, where its input "
-    "and output cannot be seen; quantities of norm layers need it outside"
-)
 
 
 def _arguments(params: Any, batch: Any, aux: Any) -> tuple:
