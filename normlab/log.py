@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -129,7 +128,9 @@ class Log:
         frames = [other._whole(name) for other in self._others if name in other.names]
         if name in self._tables:
             rows = pd.concat(self._tables[name], ignore_index=True)
-            rows = rows.sort_values(["member", "step"], kind="stable", ignore_index=True)
+            rows = rows.sort_values(
+                ["member", "step"], kind="stable", ignore_index=True
+            )
             frames.insert(0, self._with_settings(rows))
         return pd.concat(frames, ignore_index=True)
 
@@ -211,7 +212,7 @@ def _plain(value: Any) -> Any:
     return np.asarray(value).item()
 
 
-def _defaults() -> Mapping[str, Any]:
+def _defaults() -> dict[str, Any]:
     """The columns of `normlab.store.load`, with values that say nothing."""
     columns: dict[str, Any] = {"cell": _OWN, "label": _OWN}
     for kind in (CellConfig, Member):

@@ -20,9 +20,7 @@ TRAINED = ("jax", "linen", "nnx", "equinox", "haiku", "dropout", "accumulation")
 
 
 def slow_unless_fast(names):
-    return [
-        pytest.param(n, marks=() if n in FAST else pytest.mark.slow) for n in names
-    ]
+    return [pytest.param(n, marks=() if n in FAST else pytest.mark.slow) for n in names]
 
 
 def test_no_recipe_is_forgotten():
@@ -69,7 +67,8 @@ def by_definition(loss, params, new, lr) -> dict:
         ("effective_smoothness", "cosine"): [
             g @ o / (size(g) * size(o)) for o in others
         ],
-        ("gradient_lipschitz", "lipschitz"): size(after - g) / size(np.asarray(new) - x),
+        ("gradient_lipschitz", "lipschitz"): size(after - g)
+        / size(np.asarray(new) - x),
         ("hessian_top", "eigenvalue"): [values[:-4:-1]],
     }
 

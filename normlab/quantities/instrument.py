@@ -22,7 +22,7 @@ Loss = Callable[..., Any]
 
 
 class Given(NamedTuple):
-    """What a measurement is given, as arrays; the arguments of `normlab.probe`'s result.
+    """What a measurement is given: the arguments of what `normlab.probe` returns.
 
     ``initial`` may be a function that returns the parameters: it is called only if a
     quantity needs them. ``known`` are the loss and its gradient by ``params``, or None.
@@ -99,11 +99,15 @@ class Instrument:
             others = jax.tree.leaves(other)
             if list(map(jnp.shape, others)) != list(map(jnp.shape, leaves)):
                 raise UserError(f"{what} has other shapes than params")
-            return [jnp.asarray(x) for x, yes in zip(others, varied, strict=True) if yes]
+            return [
+                jnp.asarray(x) for x, yes in zip(others, varied, strict=True) if yes
+            ]
 
         def whole(params: Params) -> Any:
             new = iter(params)
-            mixed = [next(new) if yes else x for x, yes in zip(leaves, varied, strict=True)]
+            mixed = [
+                next(new) if yes else x for x, yes in zip(leaves, varied, strict=True)
+            ]
             return jax.tree.unflatten(tree, mixed)
 
         def tapped(moves: Moves) -> tuple[Array, tuple[dict, dict]]:
@@ -179,9 +183,9 @@ class Instrument:
 
     def _watched(self, given: Given, moves: Moves) -> tuple[Array, Record]:
         """The loss, and what the norm layers report."""
-        loss = self.loss
-        while isinstance(loss, jax.stages.Wrapped) and hasattr(loss, "__wrapped__"):
-            loss = loss.__wrapped__  # what is traced once would report once
+        loss: Loss = self.loss
+        if isinstance(loss, jax.stages.Wrapped):
+            loss = inspect.unwrap(loss)  # jit would hide the norm layers
         with watching(Record(moves)) as record:
             value = _value(loss, given.params, given.batch, given.aux)
         return value, record

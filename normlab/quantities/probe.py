@@ -44,7 +44,9 @@ class Measure:
         for what, argument in _ARGUMENTS.items():
             if given[argument] is None and needs(self._names, what):
                 name = next(n for n in self._names if needs([n], what))
-                raise UserError(f"{name} needs {argument}: measure(..., {argument}=...)")
+                raise UserError(
+                    f"{name} needs {argument}: measure(..., {argument}=...)"
+                )
         self._instrument.check_call(params, aux)
         if fixed_batch is None:
             fixed_batch = self._fixed

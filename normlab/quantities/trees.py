@@ -25,9 +25,7 @@ def subtract(a: Any, b: Any) -> Any:
 
 def step_along(a: Any, direction: Any, length: Array | float) -> Any:
     """a + length * direction, of the types of a."""
-    return jax.tree.map(
-        lambda x, d: (x + length * d).astype(x.dtype), a, direction
-    )
+    return jax.tree.map(lambda x, d: (x + length * d).astype(x.dtype), a, direction)
 
 
 def _wide(x: Array) -> Array:

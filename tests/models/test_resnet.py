@@ -43,6 +43,20 @@ def variables_of(model, x) -> Any:
     )
 
 
+def inputs_of(model, image_shape) -> dict[str, Any]:
+    """The norm layers' inputs for two images, by name: shapes and types alone."""
+    seen: dict[str, Any] = {}
+
+    def trace(key, x):
+        with watching(Record()) as record:
+            model.init(key, x, statistics="batch")
+        seen.update(record.before)  # in their order, which a result would not keep
+
+    x = jnp.zeros((2, *image_shape), "float32")
+    jax.eval_shape(trace, jax.random.key(0), x)
+    return seen
+
+
 def shapes_of(model, image_shape) -> Any:
     found = variables_of(model, jnp.zeros((1, *image_shape), "float32"))
     return jax.tree.map(lambda leaf: leaf.shape, found)
@@ -101,16 +115,12 @@ def test_names_shapes_and_width(name, width):
 @pytest.mark.parametrize("norm", NORMS)
 def test_norms_are_called_in_the_order_of_their_numbers(norm):
     """And see 32, 16 and 8 pixels: what figures call layers by is where they stand."""
-    model = build("resnet20", norm_of(norm))
-    with watching(Record()) as watch:
-        variables_of(model, jnp.zeros((2, 32, 32, 3), "float32"))
-    assert list(watch.before) == [f"norm{i}" for i in range(1, 20)]
+    seen = inputs_of(build("resnet20", norm_of(norm)), (32, 32, 3))
+    assert list(seen) == [f"norm{i}" for i in range(1, 20)]
     sides = [32] * 7 + [16] * 6 + [8] * 6
     channels = [16] * 7 + [32] * 6 + [64] * 6
-    for seen, side, features in zip(
-        watch.before.values(), sides, channels, strict=True
-    ):
-        assert seen.shape == (2, side, side, features)
+    for x, side, features in zip(seen.values(), sides, channels, strict=True):
+        assert x.shape == (2, side, side, features)
 
 
 @pytest.mark.parametrize("image_shape", [(8, 8, 1), (5, 1, 3), (33, 64, 3)])
@@ -128,12 +138,11 @@ def test_any_image_size(image_shape):
 def test_logits_are_float32_whatever_layers_compute_in():
     x = jnp.zeros((2, 8, 8, 3), "float32")
     model = build("resnet8", norm_of("batch"), dtype=jnp.bfloat16)
-    with watching(Record()) as watch:
-        variables = variables_of(model, x)
+    variables = variables_of(model, x)
     logits = jax.eval_shape(lambda v: model.apply(v, x, statistics="batch"), variables)
     assert logits.dtype == jnp.float32
-    seen = {x.dtype.name for x in watch.before.values()}
-    assert seen == {"bfloat16"}
+    seen = inputs_of(model, (8, 8, 3))
+    assert {x.dtype.name for x in seen.values()} == {"bfloat16"}
 
 
 def test_groups_must_divide_the_first_stages_channels():

@@ -93,7 +93,8 @@ def point_of(begun, params, x, y, model, kind, epsilon) -> Point:
     norm = norm_of(kind, epsilon)
 
     def of(params, batch):
-        return loss(params, *batch, model, norm)
+        x, y = batch
+        return loss(params, x, y, model, norm)
 
     instrument = Instrument(loss=of, settings=ProbeSettings(), fixed={"batch": of})
     given = Given(

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.flatten_util import ravel_pytree
 
 import normlab
 from normlab.errors import UserError
@@ -154,7 +155,7 @@ def test_all_eigenvalues_with_residuals():
     """As many iterations as parameters; of them three at each end are kept."""
     names = ["hessian_top", "hessian_bottom"]
     found = normlab.probe(loss, names, iterations=9)(PARAMS, BATCH)
-    flat, tree_of = jax.flatten_util.ravel_pytree(PARAMS)
+    flat, tree_of = ravel_pytree(PARAMS)
     values = np.linalg.eigvalsh(jax.hessian(lambda v: loss(tree_of(v), BATCH))(flat))
     np.testing.assert_allclose(
         found["hessian_top"]["eigenvalue"][0], values[:-4:-1], rtol=1e-4, atol=1e-5
@@ -204,7 +205,8 @@ def test_a_product_in_chunks_keeps_one_chunks_activations():
     def memory(**settings):
         measure = normlab.probe(deep, ["hessian_trace"], samples=2, **settings)
         compiled = jax.jit(lambda p, d: measure(p, d)).lower(params, data).compile()
-        return compiled.memory_analysis().temp_size_in_bytes
+        analysis: Any = compiled.memory_analysis()
+        return analysis.temp_size_in_bytes
 
     assert memory(chunk=50) < memory() / 5
 

@@ -11,7 +11,6 @@ from jax import Array
 
 from normlab.errors import UserError
 from normlab.norms.taps import Place
-
 from normlab.quantities.bounds_printed import lemma_4_5
 from normlab.quantities.point import Point
 
