@@ -33,6 +33,7 @@ class Log:
         log.figure("santurkar_4")          # a matplotlib figure
 
     Args:
+      unit: the unit of the loss in figures, such as ``nats``.
       settings: columns that describe the training: ``label`` (its name in figures),
         ``lr``, ``seed``, ``dataset``, ``model``, ``batch_size`` and the other columns
         of `normlab.store.load`. If a list is given, the arrays have members on their
@@ -42,7 +43,7 @@ class Log:
       UserError: a setting is unknown, or two lists have different lengths.
     """
 
-    def __init__(self, **settings: Any):
+    def __init__(self, *, unit: str = "loss", **settings: Any):
         known = _defaults()
         for name in settings:
             if name not in known:
@@ -54,7 +55,7 @@ class Log:
         counts = {len(x) for x in settings.values() if isinstance(x, list)}
         if len(counts) > 1:
             raise UserError(f"Log: lists of {sorted(counts)} members")
-        self._settings = settings
+        self._settings, self._unit = settings, unit
         self._members = counts.pop() if counts else None
         self._tables: dict[str, list[pd.DataFrame]] = {}
         self._others: list[Log] = []
@@ -145,7 +146,8 @@ class Log:
         if METRICS in drawing.reads:
             raise UserError(f"{name} needs the metrics of a run; a log has none")
         tables = [self._whole(quantity) for quantity in drawing.reads]
-        return drawing.draw(drawing.tabulate(*tables))
+        table = drawing.tabulate(*tables)
+        return drawing.draw(table.assign(unit=self._unit) if "unit" in table else table)
 
     def beside(self, *others: "Log") -> "Log":
         """A log with the rows of this one and of ``others``, to compare trainings.
@@ -158,7 +160,7 @@ class Log:
         logs = (self, *others)
         if len({json.dumps(log._settings, default=str) for log in logs}) < len(logs):
             raise UserError("logs with the same settings: give each a label")
-        both = Log(**self._settings)
+        both = Log(unit=self._unit, **self._settings)
         both._tables, both._others = self._tables, [*self._others, *others]
         return both
 
@@ -175,7 +177,7 @@ class Log:
         for name, tables in self._tables.items():
             rows = pd.concat(tables, ignore_index=True)
             rows.to_parquet(path / f"{name}.parquet", index=False)
-        text = json.dumps(self._settings, default=_plain)
+        text = json.dumps(self._settings | {"unit": self._unit}, default=_plain)
         (path / _SETTINGS).write_text(text, encoding="utf-8")
 
     @classmethod

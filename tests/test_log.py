@@ -62,10 +62,11 @@ def test_what_scan_and_vmap_return():
 
 
 def test_figures_draw_it():
-    log = filled(label="mine").beside(filled(label="other", norm="batch"))
+    log = filled(label="mine", unit="nats").beside(filled(label="other", norm="batch"))
     figure = log.figure("santurkar_4")
     texts = " ".join(ax.get_title() for ax in figure.axes)
     assert "mine" in texts and "other" in texts
+    assert "(nats" in figure.axes[0].get_ylabel()
     assert "nan" not in " ".join(text.get_text() for text in figure.texts)
     frame = log.frame("gradient_norm")
     assert set(frame["label"]) == {"mine", "other"} and len(frame) == 2 * 4 * 2
