@@ -37,6 +37,7 @@ ORDER = (
     "analysis",
     "landscape",
     "figures",
+    "log",
     "tensorboard",
     "claims",
     "page",
