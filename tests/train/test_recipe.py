@@ -29,14 +29,14 @@ def images() -> Any:
     return x, np.arange(6, dtype="int32") % 3
 
 
-def stepped(model, loss=LOSSES["classification"], accumulate=1):
+def stepped(model, loss=LOSSES["classification"], accumulate=1) -> Any:
     """(The state before, the state after one step of SGD, the metrics.)"""
     x, y = images()
     tx, variables = make_optimizer("sgd"), tiny.drawn(model, x[:1])
     values = {"lr": LR, "momentum": 0.0, "weight_decay": 0.0}
     state = TrainState(
-        step=np.int32(2),
-        seed=np.uint32(1),
+        step=jnp.int32(2),
+        seed=jnp.uint32(1),
         params=variables["params"],
         batch_stats=variables.get("batch_stats", {}),
         opt_state=with_hyperparameters(tx.init(variables["params"]), values),
@@ -63,7 +63,7 @@ def in_parts_by_hand(model, state, parts, loss=LOSSES["classification"]):
 
 
 def close(one, other, **tolerance):
-    tolerance = {"rtol": 1e-4, "atol": 1e-6} | tolerance
+    tolerance: Any = {"rtol": 1e-4, "atol": 1e-6} | tolerance
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **tolerance), one, other)
 
 
@@ -117,10 +117,10 @@ def test_smoothed_cross_entropy_in_numpy(share):
     target = np.full((5, 4), share / 4)
     target[np.arange(5), labels] += 1 - share
     log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
-    of_each = training_loss("classification", share).of_each
+    of_each: Any = training_loss("classification", share).of_each
     found = jax.jit(of_each)(logits.astype("float32"), np.array(labels, np.uint8))
     np.testing.assert_allclose(found, -(target * log_p).sum(-1), rtol=1e-5)
-    plain = LOSSES["classification"].of_each(jnp.asarray(logits), np.array(labels))
+    plain = LOSSES["classification"].of_each(jnp.asarray(logits), jnp.array(labels))
     assert np.abs(found - plain).min() > 1e-3
     assert training_loss("classification") is LOSSES["classification"]
 
