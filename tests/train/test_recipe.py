@@ -62,9 +62,10 @@ def in_parts_by_hand(model, state, parts, loss=LOSSES["classification"]):
     return params, stats, np.mean(values), mean
 
 
-def close(one, other, **tolerance):
-    tolerance: Any = {"rtol": 1e-4, "atol": 1e-6} | tolerance
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **tolerance), one, other)
+def close(one, other, rtol=1e-4, atol=1e-6):
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=rtol, atol=atol), one, other
+    )
 
 
 def apart(one, other):
@@ -153,7 +154,7 @@ def test_training_minimises_the_smoothed_loss_and_evaluation_has_the_plain_one()
     # The update goes down the smoothed loss.
     loss = training_loss("classification", 0.3)
     network_loss = make_loss(tiny.network(tiny.cell_config(norm="none")).model, loss)
-    x = tiny.network(tiny.cell_config(norm="none")).scale(data.train_x)
+    x = tiny.network(tiny.cell_config(norm="none")).scale(jnp.asarray(data.train_x))
     gradient = jax.jit(jax.grad(network_loss, has_aux=True))(
         state.params, {}, x, data.train_y
     )[0]
