@@ -29,14 +29,14 @@ def images() -> Any:
     return x, np.arange(6, dtype="int32") % 3
 
 
-def stepped(model, loss=LOSSES["classification"], accumulate=1):
+def stepped(model, loss=LOSSES["classification"], accumulate=1) -> Any:
     """(The state before, the state after one step of SGD, the metrics.)"""
     x, y = images()
     tx, variables = make_optimizer("sgd"), tiny.drawn(model, x[:1])
     values = {"lr": LR, "momentum": 0.0, "weight_decay": 0.0}
     state = TrainState(
-        step=np.int32(2),
-        seed=np.uint32(1),
+        step=jnp.int32(2),
+        seed=jnp.uint32(1),
         params=variables["params"],
         batch_stats=variables.get("batch_stats", {}),
         opt_state=with_hyperparameters(tx.init(variables["params"]), values),
@@ -62,9 +62,10 @@ def in_parts_by_hand(model, state, parts, loss=LOSSES["classification"]):
     return params, stats, np.mean(values), mean
 
 
-def close(one, other, **tolerance):
-    tolerance = {"rtol": 1e-4, "atol": 1e-6} | tolerance
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **tolerance), one, other)
+def close(one, other, rtol=1e-4, atol=1e-6):
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=rtol, atol=atol), one, other
+    )
 
 
 def apart(one, other):
@@ -117,10 +118,10 @@ def test_smoothed_cross_entropy_in_numpy(share):
     target = np.full((5, 4), share / 4)
     target[np.arange(5), labels] += 1 - share
     log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
-    of_each = training_loss("classification", share).of_each
+    of_each: Any = training_loss("classification", share).of_each
     found = jax.jit(of_each)(logits.astype("float32"), np.array(labels, np.uint8))
     np.testing.assert_allclose(found, -(target * log_p).sum(-1), rtol=1e-5)
-    plain = LOSSES["classification"].of_each(jnp.asarray(logits), np.array(labels))
+    plain = LOSSES["classification"].of_each(jnp.asarray(logits), jnp.array(labels))
     assert np.abs(found - plain).min() > 1e-3
     assert training_loss("classification") is LOSSES["classification"]
 
@@ -153,7 +154,7 @@ def test_training_minimises_the_smoothed_loss_and_evaluation_has_the_plain_one()
     # The update goes down the smoothed loss.
     loss = training_loss("classification", 0.3)
     network_loss = make_loss(tiny.network(tiny.cell_config(norm="none")).model, loss)
-    x = tiny.network(tiny.cell_config(norm="none")).scale(data.train_x)
+    x = tiny.network(tiny.cell_config(norm="none")).scale(jnp.asarray(data.train_x))
     gradient = jax.jit(jax.grad(network_loss, has_aux=True))(
         state.params, {}, x, data.train_y
     )[0]

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -61,19 +62,19 @@ def by_hand(name, lr, warmup, decay_to, t):
 def test_every_step_of_every_member_has_optaxs_rate(name):
     """All members in one program, and all steps, also the one after the last."""
     lr, warmup, decay_to = (np.array(values) for values in zip(*MEMBERS, strict=True))
-    values = {
+    values: Any = {
         "lr": lr.astype(np.float32),
         "warmup": warmup.astype(np.int32),
         "decay_to": decay_to.astype(np.float32),
     }
     rate = make_rate(name, STEPS)
-    steps = np.arange(STEPS + 1)
+    steps: Any = np.arange(STEPS + 1)
     of_steps = jax.vmap(rate, (None, 0))
     found = np.asarray(jax.jit(jax.vmap(of_steps, (0, None)))(values, steps))
     assert found.dtype == np.float32
-    close = {"rtol": 1e-5, "atol": 1e-7}
+    close: Any = {"rtol": 1e-5, "atol": 1e-7}
     for i, member in enumerate(MEMBERS):
-        schedule = theirs(name, *member)
+        schedule: Any = theirs(name, *member)
         wanted = [float(schedule(int(t))) for t in steps]
         np.testing.assert_allclose(found[i], wanted, **close)
         mine = [by_hand(name, *member, t) for t in steps]
@@ -83,7 +84,7 @@ def test_every_step_of_every_member_has_optaxs_rate(name):
             assert np.abs(np.diff(mine)).max() > 1e-3
             assert not np.allclose(found[i][1:], mine[:-1], **close)
     # The members' axis may also lead, as for a stored path.
-    at_5 = rate(values, np.full(len(MEMBERS), 5, np.int32))
+    at_5 = rate(values, jnp.full(len(MEMBERS), 5))
     np.testing.assert_allclose(at_5, found[:, 5], rtol=1e-6)
 
 
