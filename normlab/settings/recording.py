@@ -1,6 +1,7 @@
 """How long to train, and what to evaluate, measure and store on the way."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from normlab.settings.declare import flag
 
@@ -12,7 +13,12 @@ STATISTICS = ("running", "batch", "precise")
 
 @dataclass(frozen=True, kw_only=True)
 class RecordingSettings:
-    """Settings that all cells of a sweep share."""
+    """How long to train, and what to evaluate, measure and store on the way.
+
+    These settings are the same in all cells of a sweep.
+    """
+
+    GROUP: ClassVar[str] = "recording"
 
     steps: int = flag(
         0,
