@@ -1,6 +1,5 @@
 """``normlab COMMAND``: what ``python -m normlab.COMMAND`` does, by a shorter name."""
 
-import json
 import os
 import runpy
 import signal
@@ -101,42 +100,3 @@ def test_a_signal_while_a_command_imports(tmp_path):
     done = process("sweep", cwd=tmp_path)
     assert done.returncode == 128 + signal.SIGTERM
     assert done.stderr.startswith("normlab.sweep: stopped by SIGTERM")
-
-
-@pytest.mark.slow
-def test_the_wheel_has_the_script_and_the_types(tmp_path):
-    """Built, and installed into an environment of its own."""
-    venv = tmp_path / "venv"
-    subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-    pip = [str(venv / "bin" / "python"), "-m", "pip"]
-    quiet = ["-q", "--disable-pip-version-check"]
-    source = tmp_path / "source"
-    files = subprocess.run(
-        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.split("\n")
-    for name in filter(
-        lambda name: name.startswith(("normlab/", "pyproject", "README")), files
-    ):
-        (source / name).parent.mkdir(parents=True, exist_ok=True)
-        (source / name).write_bytes((ROOT / name).read_bytes())
-    subprocess.run([*pip, "install", *quiet, "--no-deps", str(source)], check=True)
-    code = (
-        "import json, importlib.metadata, normlab\n"
-        "files = importlib.metadata.files('normlab')\n"
-        "print(json.dumps([normlab.__file__, [str(file) for file in files]]))"
-    )
-    said = subprocess.run(
-        [venv / "bin" / "python", "-c", code],
-        cwd=tmp_path,
-        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    where, installed = json.loads(said.stdout)
-    assert where.startswith(str(venv))
-    assert "normlab/py.typed" in installed
-    done = subprocess.run(
-        [venv / "bin" / "normlab"], capture_output=True, text=True, check=True
-    )
-    assert "\n  sweep  " in done.stdout
