@@ -16,14 +16,14 @@ from typing import Any, NoReturn, TypeVar, cast
 
 from absl import flags
 
-from normlab import plugins
+from normlab import plugins, usage
 from normlab.errors import UserError, one_line
 from normlab.flagfiles import expand
 from normlab.flagfiles import write as write  # what `read` reads
 from normlab.interrupt import Stopped, at_end, raising
 from normlab.registry import REGISTRIES
 from normlab.serialize import item_type
-from normlab.settings import declared
+from normlab.settings import declared, grouped
 from normlab.words import check_path, check_text
 
 
@@ -79,20 +79,21 @@ _SCALARS = {
 
 def define(kind: type, values: flags.FlagValues) -> None:
     """Defines a flag for each field of the dataclass ``kind``. Tuples are lists."""
-    for spec in dataclasses.fields(kind):
+    for spec, group in grouped(kind):
         item, is_list = item_type(kind, spec.name)
         setting, default = declared(spec), cast(Any, spec.default)
-        if not is_list:
+        if is_list:
+            flags.DEFINE(
+                ListOf(*_ITEMS[item], empty=not default),
+                spec.name,
+                list(default),
+                setting.text,
+                flag_values=values,
+                serializer=flags.ListSerializer(","),
+            )
+        else:
             _SCALARS[item](spec.name, default, setting.text, flag_values=values)
-            continue
-        flags.DEFINE(
-            ListOf(*_ITEMS[item], empty=not default),
-            spec.name,
-            list(default),
-            setting.text,
-            flag_values=values,
-            serializer=flags.ListSerializer(","),
-        )
+        cast(Any, values[spec.name]).group = group
 
 
 T = TypeVar("T")
@@ -177,16 +178,11 @@ def _allow(values: flags.FlagValues) -> None:
             plugins.allow(values[name].value or ())
 
 
-def _help(program: str, doc: str, values: flags.FlagValues) -> str:
-    lines = [doc.strip(), "", f"flags of python -m {program}:"]
-    for name in sorted(values):
-        flag = values[name]
-        text = " ".join((flag.help or "").split())
-        lines.append(f"  --{name}  {text}")
-        if flag.default_as_str is not None:
-            lines.append(f"      default: {flag.default_as_str}")
-    lines.append("  --flagfile  Read more flags from this file (one per line).")
-    return "\n".join(lines)
+def _helping(program: str, doc: str, group: str) -> Callable[[flags.FlagValues], None]:
+    """A command that prints the help of another."""
+    return lambda values: print(
+        usage.text(program, doc, {name: values[name] for name in values}, group)
+    )
 
 
 def _degrade() -> None:
@@ -251,8 +247,9 @@ def run(
     if argv is None:  # libraries have set up their logging by now
         logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
     words = list(sys.argv[1:] if argv is None else argv)
-    if {"--help", "-h", "-help", "--helpfull"} & set(words):
-        words, main = [], lambda values: print(_help(program, doc, values))
+    for group in map(usage.asked, words):
+        if group is not None:
+            words, main = [], _helping(program, doc, group)
     try:
         try:
             rest = values([program, *_words(words, values)])[1:]

@@ -175,4 +175,4 @@ def test_help(results):
     assert (done.returncode, done.stderr) == (0, "")
     assert "--flagfile=experiments/quickstart.flags" in done.stdout
     for name in ("lr", "norm", "num_seeds", "out", "dry_run", "flagfile"):
-        assert f"\n  --{name}  " in done.stdout
+        assert f"--{name}" in done.stdout

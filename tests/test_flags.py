@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import io
+import re
 import subprocess
 import sys
 from typing import Any
@@ -17,8 +18,10 @@ from normlab.errors import UserError
 from normlab.flagfiles import flagfile_of
 from normlab.flags import RENAMED, define, read, run, write
 from normlab.run_options import RunOptions
+from normlab.settings import DeviceSettings, flag, grouped
 from tests.declared import LARGEST, WORD, strategy
 
+SCREEN = 45  # lines
 NAMES = [s.name for kind in (SweepConfig, RunOptions) for s in dataclasses.fields(kind)]
 
 
@@ -167,14 +170,64 @@ def test_values_keep_their_spaces_and_letters():
     assert built[0].dataset == ("x y", "ü")
 
 
-@pytest.mark.parametrize("word", ["--help", "-h", "--helpfull"])
-def test_help_lists_every_flag(word):
+@pytest.mark.parametrize("word", ["--help", "-h"])
+def test_help_names_every_flag_in_a_group(word):
     code, out, err, built = call("--lr=abc", word)
     assert (code, err, built) == (0, "", [])
     assert out.startswith("Doc.\n")
-    for name in [*NAMES, "flagfile"]:
-        assert f"\n  --{name}  " in out
-    assert "default: 'none,batch,group'" in out
+    words = out.split()
+    for name in NAMES:
+        assert words.count(f"--{name}") == 1
+    lines = out.splitlines()
+    assert len(lines) <= SCREEN and max(map(len, lines)) <= 80
+    assert "training: the optimizer and its batches" in lines
+
+
+def groups() -> set[str]:
+    _, out, _, _ = call("--help")
+    return set(re.findall(r"^(\w+): ", out, flags=re.MULTILINE))
+
+
+def test_help_of_a_group_explains_its_flags_on_a_screen():
+    explained = []
+    for group in groups():
+        code, out, err, built = call(f"--help={group}")
+        assert (code, err, built) == (0, "", [])
+        lines = out.splitlines()
+        assert len(lines) <= SCREEN and max(map(len, lines)) <= 80
+        explained += re.findall(r"^  --(\w+)", out, flags=re.MULTILINE)
+    assert sorted(explained) == sorted([*NAMES, "allow", "verbose"])
+    assert "  --norm=none,batch,group  Norm" in call("--help=network")[1]
+    assert "--help=mine: there is no such group; known: " in error("--help=mine")
+
+
+def test_full_help_explains_every_flag():
+    out = call("--helpfull")[1]
+    explained = re.findall(r"^  --(\w+)", out, flags=re.MULTILINE)
+    assert sorted(explained) == sorted([*NAMES, "allow", "verbose", "flagfile"])
+
+
+def test_a_group_follows_from_the_class_that_declares_a_setting():
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class NewSettings:
+        """What is new. It has no name of its own."""
+
+        fresh: int = flag(1, "New.")
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Both(DeviceSettings, NewSettings):
+        """Says nothing about groups."""
+
+        own: int = flag(1, "Its own.")
+
+    found = {spec.name: group.line for spec, group in grouped(Both)}
+    assert found["fresh"] == "new: what is new"
+    assert found["own"] == found["devices"]
+    assert found["own"].startswith("running: where the data is")
+    assert [spec.name for spec, _ in grouped(Both)][:2] == ["own", "data_dir"]
+    axes = {spec.name: group.name for spec, group in grouped(SweepConfig)}
+    assert axes["lr"] == axes["batch_size"] == "training"
+    assert axes["groups"] == "norms" and axes["epochs"] == axes["steps"] == "recording"
 
 
 def test_the_status_is_what_main_returns(capsys):

@@ -1,6 +1,7 @@
 """The options for measuring a stored run."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from normlab.checks import check_devices, check_settings
 from normlab.errors import UserError
@@ -10,6 +11,8 @@ from normlab.settings import DeviceSettings, flag
 @dataclass(frozen=True, kw_only=True)
 class AnalysisOptions(DeviceSettings):
     """Which run, which quantities, and how."""
+
+    GROUP: ClassVar[str] = "analysis"
 
     run: str = flag("", "The run directory.")
     quantities: tuple[str, ...] = flag((), "What to measure.", choices="quantities")

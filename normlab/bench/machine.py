@@ -2,6 +2,7 @@
 
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -83,7 +84,7 @@ def machine_name() -> str:
     device = jax.devices()[0]
     if device.platform != "cpu":
         return device.device_kind
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else None
     return f"{_cpu_name()}, {counted(cores or os.cpu_count() or 1, 'core')}"
 
 

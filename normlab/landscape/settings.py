@@ -1,6 +1,7 @@
 """The settings of a landscape; each field is a flag."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from normlab.checks import check_devices, check_settings
 from normlab.errors import UserError
@@ -13,6 +14,8 @@ _MOST_POINTS = 1001
 @dataclass(frozen=True, kw_only=True)
 class LandscapeConfig(DeviceSettings):
     """The run, members, points, directions, grid and execution of a landscape."""
+
+    GROUP: ClassVar[str] = "landscape"
 
     run: str = flag("", "The run directory.")
     kind: str = flag(

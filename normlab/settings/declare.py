@@ -1,9 +1,10 @@
 """How a setting is declared, and what is derived from the declaration."""
 
 import dataclasses
+import inspect
 import types
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 from normlab.registry import REGISTRIES
 
@@ -96,6 +97,46 @@ def declared(spec: dataclasses.Field) -> Setting:
     return spec.metadata["setting"]
 
 
+class Group(NamedTuple):
+    """The flags of a class of settings, in ``--help``.
+
+    Attributes:
+      name: the class's ``GROUP``; by default its name, without ``Settings``.
+      title: the first sentence of its docstring.
+    """
+
+    name: str
+    title: str
+
+    @property
+    def line(self) -> str:
+        """Name and title."""
+        return f"{self.name}: {self.title[:1].lower()}{self.title[1:].rstrip('.')}"
+
+
+def grouped(kind: type) -> list[tuple[dataclasses.Field, Group]]:
+    """The settings of ``kind``, each with the group of the class that declares it.
+
+    Those that ``kind`` itself declares come first, then those of its bases, in order.
+    """
+    specs = {spec.name: spec for spec, _ in settings_of(kind)}
+    by_name: dict[str, Group] = {}
+    for base in kind.__mro__:
+        for name in inspect.get_annotations(base):
+            if name in specs and name not in by_name:
+                by_name[name] = _group(specs[name].metadata.get("kind", base))
+    return [(specs[name], group) for name, group in by_name.items()]
+
+
+def _group(owner: Any) -> Group:
+    """The group of a class of settings, or of the base that it extends."""
+    heads = [base for base in owner.__mro__ if "GROUP" in vars(base)]
+    head = heads[0] if heads else owner
+    name = getattr(owner, "GROUP", owner.__name__.removesuffix("Settings").lower())
+    sentence = (head.__doc__ or "").partition("\n\n")[0].partition(". ")[0]
+    return Group(name, " ".join(sentence.split()))
+
+
 def settings_of(kind: Any) -> Iterator[tuple[dataclasses.Field, Setting]]:
     """The fields of a dataclass (or an instance) that `flag` made, in order."""
     for spec in dataclasses.fields(kind):
@@ -152,7 +193,8 @@ def axes_of(*kinds: type) -> Any:
             if setting.axis:
                 hint = tuple[without_none(hint), ...]
                 default = setting.values or (default,)
-            axis_field = dataclasses.field(default=default, metadata=spec.metadata)
+            metadata = {**spec.metadata, "kind": kind}
+            axis_field = dataclasses.field(default=default, metadata=metadata)
             fields.append((spec.name, hint, axis_field))
     return dataclasses.make_dataclass("Axes", fields, frozen=True)
 

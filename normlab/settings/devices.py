@@ -1,6 +1,7 @@
 """How members are run: settings that change results only by rounding."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from normlab.settings.declare import flag
 
@@ -10,6 +11,8 @@ EXECUTIONS = ("vmap", "map", "loop")
 @dataclass(frozen=True, kw_only=True)
 class DeviceSettings:
     """Where the data is, and how members are spread over devices and time."""
+
+    GROUP: ClassVar[str] = "running"
 
     data_dir: str = flag(
         "", "Folder of the datasets. Default: NORMLAB_DATA_DIR, or a cache folder."

@@ -1,6 +1,7 @@
 """The settings in which the members of a cell differ: data to one compiled program."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from normlab.settings.declare import flag
 
@@ -8,6 +9,8 @@ from normlab.settings.declare import flag
 @dataclass(frozen=True)
 class MemberSettings:
     """The seed of a member, and the axes of a cell's members."""
+
+    GROUP: ClassVar[str] = "training"
 
     seed: int = flag(0, "The first seed.", low=0)
     lr: float = flag(1e-3, "Learning rates.", axis="member", low=0, float32=True)

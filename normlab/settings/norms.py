@@ -1,6 +1,7 @@
 """The settings of a cell's norm."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from normlab.settings.declare import FIRST, flag
 
@@ -13,6 +14,8 @@ _BY_BOTH = {"norm": FIRST, "model": False}
 @dataclass(frozen=True, kw_only=True)
 class NormSettings:
     """Settings of norms. Each norm reads those that its entry in `NORMS` names."""
+
+    GROUP: ClassVar[str] = "norms"
 
     groups: int | None = flag(
         4,

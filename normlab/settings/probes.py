@@ -1,6 +1,7 @@
 """How quantities are measured, during training and from the stored path alike."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from normlab.settings.declare import flag
 
@@ -11,6 +12,8 @@ _MOST = 10_000
 @dataclass(frozen=True, kw_only=True)
 class ProbeSettings:
     """How quantities are measured."""
+
+    GROUP: ClassVar[str] = "measuring"
 
     probe_etas: tuple[float, ...] = flag(
         (0.5, 1.0, 2.0, 4.0),

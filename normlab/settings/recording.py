@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import ClassVar
 
 from normlab.errors import UserError
 from normlab.settings.declare import flag
@@ -14,7 +15,12 @@ STATISTICS = ("running", "batch", "precise")
 
 @dataclass(frozen=True, kw_only=True)
 class RecordingSettings:
-    """Settings that all cells of a sweep share."""
+    """How long to train, and what to evaluate, measure and store on the way.
+
+    These settings are the same in all cells of a sweep.
+    """
+
+    GROUP: ClassVar[str] = "recording"
 
     steps: int = flag(
         0,

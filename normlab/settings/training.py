@@ -1,6 +1,7 @@
 """What to train, on which data, and how."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from normlab.settings.declare import flag
 
@@ -12,6 +13,8 @@ _WIDEST = 10_000
 @dataclass(frozen=True, kw_only=True)
 class NetworkSettings:
     """The data and the network."""
+
+    GROUP: ClassVar[str] = "network"
 
     dataset: str = flag(
         "digits",
@@ -57,6 +60,8 @@ class NetworkSettings:
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
     """The optimizer and its batches."""
+
+    GROUP: ClassVar[str] = "training"
 
     optimizer: str = flag("adam", "Optimizers.", axis="static", choices="optimizer")
     batch_size: int = flag(50, "Batch sizes.", axis="static", low=1)

@@ -35,7 +35,8 @@ def commands() -> dict[str, Command]:
     """All of them, by the module's name."""
     found = {}
     for module in pkgutil.walk_packages(normlab.__path__, "normlab."):
-        if module.name.endswith(".__main__"):
+        # normlab.__main__ only runs one of the others.
+        if module.name.endswith(".__main__") and module.name.count(".") > 1:
             name = module.name.removesuffix(".__main__")
             found[name] = _command(importlib.import_module(module.name))
     return found

@@ -138,3 +138,14 @@ def test_entry_points(python, tmp_path):
         link.unlink()
     record = json.loads((work / "runs/a/sweep.json").read_text(encoding="utf-8"))
     assert record["plugins"]["model"]["vit"]["distribution"] == "my_project 1.0"
+
+
+def test_the_wheel_has_types_and_a_console_command(python, tmp_path):
+    files = "import importlib.metadata as m; print(*m.files('normlab'), sep='\\n')"
+    assert "normlab/py.typed" in run([python, "-c", files], tmp_path).splitlines()
+    script = python.with_name("normlab")
+    assert "\n  sweep  " in run([script], tmp_path)
+    words = ["data", "--info", f"--data_dir={tmp_path}"]
+    by_script = run([script, *words], tmp_path)
+    assert by_script == run([python, "-m", "normlab.data", *words[1:]], tmp_path)
+    assert "digits: comes with the package" in by_script
