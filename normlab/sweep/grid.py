@@ -37,9 +37,11 @@ def expand(config: SweepConfig, sizes: Mapping[str, int]) -> tuple[Cell, ...]:
     Raises:
       UserError: a norm or a grouping is unknown, a grouping never happens or needs a
         missing package, no model has the layer that a setting is about, a batch or a
-        subset is larger than the data, or there are far too many cells or members.
+        subset is larger than the data, successive halving is not well described, or
+        there are far too many cells or members.
     """
     _check_layers(config)
+    _check_halving(config)
     axes = [getattr(config, name) for name in STATIC_AXES]
     points = math.prod(map(len, axes))
     if points > _MOST_POINTS:
@@ -67,6 +69,12 @@ def _check_layers(config: SweepConfig) -> None:
                 f"--{axis}: no such layer in {', '.join(sorted(known))}; use a model "
                 f"that has one: {', '.join(models)}"
             )
+
+
+def _check_halving(config: SweepConfig) -> None:
+    if bool(config.keep_best) != bool(config.keep_best_at):
+        raise UserError("--keep_best and --keep_best_at are only given together")
+    _ = config.kept_share, config.rungs  # they check themselves
 
 
 def _too_many(count: int, what: str, most: int) -> UserError:
