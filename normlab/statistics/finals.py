@@ -39,7 +39,8 @@ def settings_label(frame: pd.DataFrame) -> pd.Series:
 
     This is its cell. If the members of a run differ in the grouping of channels, it is
     included: ``group_correlated (G=4), random``. Learning rates and other numbers are
-    `dynamic_columns`.
+    `dynamic_columns`. A run of which ``--keep_best`` trained only a part to the end
+    says so: ``batch, best 1/2``.
     """
     label = frame["label"].astype(str)
     assigned = frame["norm"].isin([k for k, entry in NORMS.items() if entry.assigned])
@@ -47,6 +48,9 @@ def settings_label(frame: pd.DataFrame) -> pd.Series:
         label = label.mask(assigned, label + ", " + frame["grouping"].astype(str))
     for name in static_columns(frame):
         label = label + f", {name} " + frame[name].astype(str)
+    if "keep_best" in frame:
+        halved = frame["keep_best"] != ""
+        label = label.mask(halved, label + ", best " + frame["keep_best"])
     return label
 
 
