@@ -53,8 +53,5 @@ class SweepConfig(RecordingSettings, _Axes, ProbeSettings):
             raise UserError(f"--seed={self.seed}: seeds must stay below 2**31")
         if self.epochs and self.steps:
             raise UserError("--epochs and --steps are both given; give one")
-        if bool(self.keep_best) != bool(self.keep_best_at):
-            raise UserError("--keep_best and --keep_best_at are only given together")
-        _ = self.kept_share, self.rungs  # they check themselves
         if not (self.epochs or self.steps):
             raise UserError("give the length of training: --epochs or --steps")

@@ -43,11 +43,13 @@ def expand(config: SweepConfig, sizes: Mapping[str, int]) -> tuple[Cell, ...]:
       UserError: a norm, a schedule or a grouping is unknown, a grouping never happens
         or needs a missing package, no model has the layer that a setting is about, a
         batch or a subset is larger than the data, a batch cannot be split into parts, a
-        warm-up is as long as the training, labels of a regression would be smoothed, or
-        there are far too many cells or members.
+        warm-up is as long as the training, labels of a regression would be smoothed,
+        successive halving is not well described, or there are far too many cells or
+        members.
     """
     _check_layers(config)
     _check_labels(config)
+    _check_halving(config)
     axes = [getattr(config, name) for name in STATIC_AXES]
     points = math.prod(map(len, axes))
     if points > _MOST_POINTS:
@@ -87,6 +89,12 @@ def _check_labels(config: SweepConfig) -> None:
                 f"--norm={other},{norm}: figures would call both of them "
                 f"{short(norm)}; rename one"
             )
+
+
+def _check_halving(config: SweepConfig) -> None:
+    if bool(config.keep_best) != bool(config.keep_best_at):
+        raise UserError("--keep_best and --keep_best_at are only given together")
+    _ = config.kept_share, config.rungs  # they check themselves
 
 
 def _too_many(count: int, what: str, most: int) -> UserError:

@@ -16,6 +16,7 @@ from normlab.store.quantities import read_quantity
 from normlab.store.run import cell_status, read_cell
 from normlab.sweep import execute
 from normlab.sweep.execute import run_cell
+from normlab.sweep.grid import expand
 from normlab.sweep.halving import losers
 from normlab.sweep.population import Population
 from tests import tiny
@@ -109,11 +110,7 @@ def test_stopped_members_read_as_if_they_had_been_trained(full, tmp_path, traine
                 well = [0, 2, 3, 5]
                 np.testing.assert_array_equal(other[well], leaf[well])
                 if step > 4:
-                    assert (
-                        np.isnan(other[[*LOST]])
-                        .any(axis=tuple(range(1, leaf.ndim)))
-                        .all()
-                    )
+                    assert all(np.isnan(other[i]).any() for i in LOST)
     notes = notes_of(paths)
     assert set(map(int, notes["diverged"])) == LOST
     saved = notes["member_steps_saved"]
@@ -124,7 +121,10 @@ def test_stopped_members_read_as_if_they_had_been_trained(full, tmp_path, traine
     assert trained[-1][1] == 4 and trained[0][1] == 6
 
 
-@pytest.mark.parametrize(("execution", "chunk"), [("map", 1), ("vmap", 6)])
+@pytest.mark.parametrize(
+    ("execution", "chunk"),
+    [("map", 1), pytest.param("vmap", 2, marks=pytest.mark.slow)],
+)
 def test_all_may_diverge(execution, chunk, tmp_path, trained):
     """Also under vmap, where the program gets smaller with its members."""
     members = tiny.members(lrs=(HUGE,), seeds=(0, 1))
@@ -135,7 +135,6 @@ def test_all_may_diverge(execution, chunk, tmp_path, trained):
     ]
     found, expected = map(frame_of, paths)
     pd.testing.assert_frame_equal(found, expected, check_exact=True)
-    assert (13, 0) in trained or trained[-1][1]  # the second is trained to the end
     assert 0 in {count for _, count in trained}
 
 
@@ -199,9 +198,8 @@ def test_the_best_points_are_kept(progress, tmp_path, often, trained):
         check_exact=True,
     )
     assert frame.loc[at_end, "batch_loss"].isna().all()
-    assert (
-        frame.loc[at_end, "test_loss"].notna() | frame.loc[at_end, "diverged"]
-    ).all()
+    ended = frame[at_end]
+    assert (ended["test_loss"].notna() | ended["diverged"]).all()
     assert not frame[~frame["member"].isin(LOST)]["diverged"].any()
     norms = read_quantity(paths, "parameter_norm")
     assert norms is not None
@@ -219,10 +217,10 @@ def test_the_best_points_are_kept(progress, tmp_path, often, trained):
 def test_losers():
     losses = np.array([1.0, 3.0, 5.0, 4.0, 2.0, np.nan])  # seeds 0 and 1, three rates
     assert losers(MEMBERS, losses, range(6), Fraction(2, 3)) == [2, 5]
-    assert losers(MEMBERS, losses, range(6), Fraction(1, 3)) in (
-        [0, 2, 3, 5],
-        [1, 2, 4, 5],
-    )
+    # The other two rates have the same median, so the first of them is kept.
+    assert losers(MEMBERS, losses, range(6), Fraction(1, 3)) == [1, 2, 4, 5]
+    losses[4] = 1.9
+    assert losers(MEMBERS, losses, range(6), Fraction(1, 3)) == [0, 2, 3, 5]
     assert losers(MEMBERS, np.zeros(6), range(6), Fraction(1, 3)) == [1, 2, 4, 5]
     assert losers(MEMBERS, losses, [0, 3], Fraction(1, 100)) == []
 
@@ -237,11 +235,12 @@ def test_losers():
         ({"keep_best": "1/2", "keep_best_at": "3,2"}, "give rising steps"),
         ({"keep_best": "1/2", "keep_best_at": "0"}, "give rising steps"),
         ({"keep_best": "1/2", "keep_best_at": "x"}, "give rising steps"),
+        ({"keep_best": "1/2", "keep_best_at": "6"}, "the training has only 6 steps"),
     ],
 )
 def test_what_is_no_halving(changes, message):
     with pytest.raises(UserError, match=message):
-        tiny.sweep_config(**changes)
+        expand(tiny.sweep_config(**changes), {"digits": 64})
 
 
 def test_what_is_written_is_read(tmp_path):
