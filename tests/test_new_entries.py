@@ -188,7 +188,7 @@ def test_a_norm_that_says_too_much_of_itself_is_found_out(new_norm):
 
 def test_a_quantity_without_an_oracle_fails():
     test_oracles.test_every_quantity_has_an_oracle()
-    entry = Quantity(lambda point: {"one": point.lr})
+    entry = Quantity(lambda point: {"one": point.loss_and_gradient[0]})
     with mock.patch.dict(QUANTITIES, made_up=entry):
         assert test_oracles.missing() == {"made_up"}
         with pytest.raises(AssertionError):

@@ -19,7 +19,13 @@ from normlab.run_options import RunOptions
 from normlab.sweep.grid import expand
 
 ROOT = Path(__file__).parents[2]
-SIZES = {"cifar10": 50000, "digits": 1500, "gaussian": 1000, "gaussian_uniform": 1000}
+SIZES = {
+    "cifar10": 50000,
+    "digits": 1500,
+    "gaussian": 1000,
+    "gaussian_uniform": 1000,
+    "mnist": 60000,
+}
 NAMES = sorted({name for claim in CLAIMS.values() for name in claim.needs})
 
 
