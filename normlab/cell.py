@@ -75,14 +75,21 @@ HYPERPARAMETERS = tuple(
 
 @dataclass(frozen=True)
 class Cell:
-    """A static configuration and its members, in a fixed order."""
+    """A static configuration and its members, in a fixed order.
+
+    Attributes:
+      first: the number of its first member. Members that ``--extend`` added to a stored
+        cell are a cell of their own, an addition, and their numbers follow.
+    """
 
     config: CellConfig
     members: tuple[Member, ...]
+    first: int = 0
 
     @property
     def id(self) -> str:
-        return self.config.id
+        """The name of its folder: that of the configuration; of an addition, `+N`."""
+        return f"{self.config.id}+{self.first}" if self.first else self.config.id
 
     @property
     def hyperparameters(self) -> tuple[str, ...]:

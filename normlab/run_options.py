@@ -55,6 +55,11 @@ class RunOptions(DeviceSettings):
         "GPUs for each cell on a Ray cluster: a number, possibly a fraction, or auto "
         "(1 if the cluster has GPUs, else 0).",
     )
+    extend: bool = flag(
+        False,
+        "Add to the run in --out what the flags ask for beyond it: values of an axis, "
+        "seeds or steps. What is stored stays as it is.",
+    )
     shard: str = flag(
         "",
         "Run only part i of n of the cells, given as i/n with i from 0 to n - 1 (for "

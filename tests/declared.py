@@ -60,7 +60,7 @@ def another(name: str) -> Any:
     if item is bool:
         return not value
     if setting.below is not None:
-        return value / 2
+        return (value or setting.below) / 2
     return (value or 0) + type(value or 1)(3)
 
 

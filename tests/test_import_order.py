@@ -39,6 +39,7 @@ ORDER = (
     "analysis",
     "landscape",
     "figures",
+    "log",
     "tensorboard",
     "claims",
     "page",

@@ -218,7 +218,7 @@ class Silent:
     def evaluated(self, cell: Cell, step: int, metrics_M: Any) -> None:
         pass
 
-    def end(self) -> None:
+    def end(self, *notes: str) -> None:
         pass
 
 

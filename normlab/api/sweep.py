@@ -13,13 +13,14 @@ from normlab.figures import CannotDraw, Sources, draw_all
 from normlab.flagfiles import write
 from normlab.run_options import RunOptions
 from normlab.store import RunPaths
+from normlab.store.extend import configs_before, move_cells
 from normlab.store.layout import exists, write_text
 from normlab.store.lock import only_writer
 from normlab.store.provenance import session
 from normlab.store.run import open_run
 from normlab.sweep.attempt import Outcome
 from normlab.sweep.engines import Work, open_engine, part
-from normlab.sweep.grid import describe
+from normlab.sweep.grid import name_of
 from normlab.sweep.plan import sweep_cells
 from normlab.sweep.rows import OnEval
 from normlab.sweep.status import cell_state
@@ -62,7 +63,8 @@ def train(
     """
     if options.tensorboard:
         check_installed()  # before the run, not after it
-    cells = sweep_cells(config, options)
+    before = configs_before(paths, config, options.extend)
+    cells = sweep_cells(config, options, before)
     selected = part(cells, *options.part())
     if not selected:
         say(
@@ -70,14 +72,18 @@ def train(
             f"{counted(len(cells), 'cell')}"
         )
         return "planned"
-    with open_engine(Work(config, options, cells, selected, on_eval, stream)) as engine:
+    work = Work(config, options, cells, selected, before, on_eval, stream)
+    with open_engine(work) as engine:
         say(engine.plan)
         say(f"out: {paths.root}")
         if options.dry_run:
             return "planned"
         lines = [*write(config), f"--out={paths.root}"]
         left = _incomplete(paths, selected)
-        open_run(paths, config, cells, lines, session(engine.device) if left else None)
+        stamp = session(engine.device) if left else None
+        open_run(paths, config, cells, lines, stamp, before)
+        if before:
+            move_cells(paths, cells)
         if not _incomplete(paths, cells):
             return "complete"
         with only_writer(paths.summary_lock, wait=True):
@@ -96,10 +102,11 @@ def is_complete(config: SweepConfig, options: RunOptions, paths: RunPaths) -> bo
     """
     if not exists(paths.sweep):
         return False
-    cells = sweep_cells(config, options)
+    before = configs_before(paths, config, options.extend)
+    cells = sweep_cells(config, options, before)
     if _incomplete(paths, cells):
         return False
-    open_run(paths, config, cells, [], None)
+    open_run(paths, config, cells, [], None, before)
     return True
 
 
@@ -150,12 +157,11 @@ def _check(outcomes: list[Outcome], cells: tuple[Cell, ...]) -> None:
     Raises:
       UserError: some cells failed; the message says which and why.
     """
-    configs = {cell.id: cell.config for cell in cells}
+    names_of = {cell.id: name_of(cell, cells) for cell in cells}
     names: dict[str, list[str]] = {}  # reason -> cells
     for outcome in outcomes:
         if outcome.state == "failed":
-            name = describe(configs[outcome.cell_id], tuple(configs.values()))
-            names.setdefault(outcome.reason, []).append(name)
+            names.setdefault(outcome.reason, []).append(names_of[outcome.cell_id])
     if names:
         count = sum(map(len, names.values()))
         text = "; ".join(

@@ -1,5 +1,6 @@
 """The measurements of runs, member by member, in the form that claims read."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from normlab.statistics.finals import evaluated_by
 from normlab.store.layout import RunPaths, read_json
 from normlab.store.load import load, load_quantity, measured
 
+_log = logging.getLogger(__name__)
 _MEMBER = ["run", "cell", "member"]
 _CURVES = ("step", "diverged", *STEP_METRICS, *EVALUATIONS)
 # The values of a network whose metrics are NaN. If both sides of a comparison diverged,
@@ -70,12 +72,19 @@ class Evidence:
     def read(cls, runs: Iterable[str | Path]) -> "Evidence":
         """Reads the evidence from run directories.
 
+        Runs with ``--keep_best`` are left out, with a warning: the members that they
+        have to the end were selected.
+
         Raises:
           UserError: a path is not a run directory, is still empty, or is damaged.
         """
-        runs = list(runs)
         frames = {str(run): load(run) for run in runs}
-        return cls(frames, {str(run): _device(run) for run in runs})
+        for run, frame in list(frames.items()):
+            if (frame["keep_best"] != "").any():
+                text = "claims leave out %s: --keep_best stopped some of its members"
+                _log.warning(text, run)
+                del frames[run]
+        return cls(frames, {run: _device(run) for run in frames})
 
     def rows(self, networks: pd.Index, statistics: str) -> pd.DataFrame:
         """The rows of members at their evaluations.

@@ -3,6 +3,7 @@
 from typing import Any
 
 from normlab.claims.claim import Side
+from normlab.settings import PLAIN
 
 FOLDER = "experiments"
 SMALL: dict[str, Any] = {
@@ -53,8 +54,13 @@ def side(
     across: tuple[str, Any] | None = None,
     **more: Any,
 ) -> Side:
-    """A `Side` of ``<flags>.flags``; later settings override earlier ones."""
-    where = {k: v for group in (*settings, more) for k, v in group.items()}
+    """A `Side` of ``<flags>.flags``; later settings override earlier ones.
+
+    Its members train without schedules, clipping and the like (`PLAIN`), as all runs
+    did when the claims were written.
+    """
+    groups = (PLAIN, *settings, more)
+    where = {k: v for group in groups for k, v in group.items()}
     return Side(name, flagfile(flags), where, statistics, across)
 
 

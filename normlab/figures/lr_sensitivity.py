@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from normlab.cell import HYPERPARAMETERS
 from normlab.figures.against import aside, bars
 from normlab.figures.colours import looks, two_parts
 from normlab.figures.fitting import columns_for, panel_size
@@ -35,8 +36,8 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     metric = main_metric(frame)
     table = summarize(frame, metric)
     line = table["setting"]
-    for name in ("momentum", "weight_decay"):
-        if name in table:
+    for name in HYPERPARAMETERS:
+        if name != "lr" and name in table:
             line = line + f", {name} " + table[name].map(number)
     table = table.assign(line=line, where=place_of(frame), metric=metric)
     return table.sort_values("lr", kind="stable")

@@ -20,6 +20,7 @@ from normlab.figures.tables import (
     with_names,
     with_origin,
 )
+from normlab.train.optimizers import OPTIMIZERS
 
 _ROWS = {
     "loss": "lowest loss along\nthe gradient ({unit})",
@@ -37,8 +38,11 @@ def tabulate(loss_range: pd.DataFrame, parameter_norm: pd.DataFrame) -> pd.DataF
     keys = ["cell", "member", "step"]
     sizes = parameter_norm[parameter_norm["part"] == "all"]
     frame = loss_range.merge(sizes[[*keys, "l2"]], on=keys)
-    # AdamW's weight decay is not part of the loss.
-    frame = frame[frame["optimizer"] != "adamw"]
+    # A decoupled weight decay is not part of the loss, and that of some parameters is
+    # another penalty than the one drawn.
+    decoupled = [name for name, entry in OPTIMIZERS.items() if entry.decoupled]
+    whole = frame["decay_mask"].eq("all") & ~frame["optimizer"].isin(decoupled)
+    frame = frame[whole]
     if not (frame["weight_decay"] > 0).any():
         raise NotDrawn("it shows what --weight_decay adds, but the run has none")
     frame = with_names(frame)

@@ -37,7 +37,7 @@ def _place_of(frame: pd.DataFrame) -> str:
     width, batch = frame["width"].unique(), frame["batch_size"].unique()
     if len(width) == 1 and width[0] != 1:
         words[-1] += f" of width {number(width[0])}"
-    if len(batch) == 1:
+    if len(batch) == 1 and batch[0] == batch[0]:  # NaN in a log without a batch size
         words.append(f"batches of {batch[0]}")
     if "diverged" in frame:
         lost = frame.groupby(["cell", "member"])["diverged"].any()

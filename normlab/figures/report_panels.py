@@ -12,6 +12,7 @@ from normlab.figures.tables import (
     REPORT,
     NotDrawn,
     averaged,
+    is_plain,
     over_seeds,
     published,
     stack,
@@ -47,6 +48,7 @@ def tabulate(frame: pd.DataFrame, norm: str) -> pd.DataFrame:
     """
     is_report = frame["model"].eq("small_cnn") & frame["dataset"].eq("cifar10")
     plain = frame["optimizer"].eq("adam") & frame["weight_decay"].eq(0)
+    plain &= is_plain(frame)
     every = frame["train_size"].eq(IMAGES)
     frame = frame[is_report & plain & every & frame["norm"].isin(["none", norm])]
     lacking = NotDrawn(

@@ -5,8 +5,9 @@ On a quadratic, gradient descent diverges if an eigenvalue exceeds 2 / lr, or
 eigenvalue up to this edge and keeps it there (Cohen et al. 2021, arXiv 2103.00065).
 With small batches, it stays below.
 
-The edge is drawn for SGD with and without momentum. Adam has a different edge, for the
-preconditioned Hessian. The edge is drawn only for the training loss, which normalizes
+The edge is drawn for SGD with and without momentum, if its learning rate is constant
+and its gradient is not clipped. Adam has a different edge, for the preconditioned
+Hessian. The edge is drawn only for the training loss, which normalizes
 with batch statistics. Training takes no steps on the loss with running averages, so the
 edge does not apply to it.
 """
@@ -18,8 +19,16 @@ from matplotlib.figure import Figure
 
 from normlab.figures.panels import GREY, legend, lines, log_axis
 from normlab.figures.style import style
-from normlab.figures.tables import NotDrawn, of_images, over_seeds, with_names
+from normlab.figures.tables import (
+    NotDrawn,
+    is_plain,
+    of_images,
+    over_seeds,
+    with_names,
+)
 
+# What moves or hides the edge.
+_STEADY = ("schedule", "warmup", "clip_norm", "clip_adaptive")
 _ROWS = {
     "batch": "as trained,\nbatch statistics\n({unit}/θ²)",
     "running": "running averages\n({unit}/θ²)",
@@ -31,15 +40,17 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 
     It has one row per (statistics, setting, point, step). ``edge`` is the eigenvalue at
     which descent on a quadratic becomes unstable. It is NaN for learning rate 0 and for
-    optimizers without such an edge.
+    training without such an edge.
     """
     frame = with_names(frame[frame["rank"] == 1])
-    keys = ["statistics", "setting", "point", "optimizer", "lr", "momentum", "step"]
-    table = over_seeds(frame, keys, "eigenvalue")
+    frame = frame.assign(steady=is_plain(frame, _STEADY))
+    keys = ["statistics", "setting", "point", "optimizer", "lr", "momentum", "steady"]
+    table = over_seeds(frame, [*keys, "step"], "eigenvalue")
     if table.empty:
         raise NotDrawn("the run has no finite Hessian eigenvalue")
     used = table["momentum"].where(table["optimizer"] == "momentum", 0.0)
     knows = table["optimizer"].isin(["sgd", "momentum"]) & (table["lr"] > 0)
+    knows &= table.pop("steady")
     edge = 2 * (1 + used) / table["lr"].where(knows)
     return of_images(table.assign(momentum=used, edge=edge), frame)
 

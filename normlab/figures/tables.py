@@ -14,6 +14,7 @@ A figure's table is tidy. In addition to its own columns, it has:
 - ``where``: dataset, model and batch size; ``unit``: the unit of the loss.
 """
 
+import functools
 from collections.abc import Iterable, Sequence, Sized
 from typing import TypeVar
 
@@ -24,6 +25,7 @@ from normlab.data.tasks import REGRESSIONS
 from normlab.errors import UserError
 from normlab.figures.paper import tell_left_out
 from normlab.figures.places import place_of
+from normlab.settings import PLAIN
 from normlab.statistics.finals import (
     dynamic_columns,
     place_text,
@@ -76,6 +78,12 @@ def with_epochs(frame: pd.DataFrame) -> pd.DataFrame:
     """`with_names`, and ``epoch``: the step in passes over the training images."""
     epoch = frame["step"] * frame["batch_size"] / frame["train_size"]
     return with_names(frame).assign(epoch=epoch)
+
+
+def is_plain(frame: pd.DataFrame, names: Iterable[str] = PLAIN) -> pd.Series:
+    """Whether each row's settings ``names`` are those of `normlab.settings.PLAIN`."""
+    same = [frame[name].eq(PLAIN[name]) for name in names]
+    return functools.reduce(lambda a, b: a & b, same)
 
 
 def is_regression(frame: pd.DataFrame) -> pd.Series:

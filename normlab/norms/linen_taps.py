@@ -68,7 +68,7 @@ def _layer(module: Any, args: tuple, kwargs: dict) -> dict:
 
 
 def _instance(module: Any, args: tuple, kwargs: dict) -> dict:
-    last = module.channel_axes in (-1, (-1,)) and module.feature_axes in (-1, (-1,))
+    last = module.feature_axes in (-1, (-1,))
     return {"groups": args[0].shape[-1], "standardizes": last}
 
 

@@ -14,9 +14,12 @@ import dataclasses
 import sys
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jax import Array
+from jax.extend.core import get_opaque_trace_state
+
+from normlab.errors import UserError
 
 # What to add before and after each norm layer, by the layer's name.
 Moves = tuple[dict[str, Array], dict[str, Array]]
@@ -62,6 +65,7 @@ class Record:
         framework tells.
       running: the name of the tapped layer that is running, or "".
       path: the path of the parameters of that layer, if the framework tells.
+      trace: JAX's trace in which the network is applied.
     """
 
     moves: Moves = ({}, {})
@@ -71,6 +75,11 @@ class Record:
     kernels: list[str] = dataclasses.field(default_factory=list)
     running: str = ""
     path: str = ""
+    trace: Any = dataclasses.field(default_factory=lambda: _trace())
+
+
+def _trace() -> Any:
+    return get_opaque_trace_state(convention="nnx")
 
 
 _RECORD: ContextVar[Record | None] = ContextVar("record", default=None)
@@ -110,10 +119,20 @@ def tap(
       layer: the layer, a function of its input.
       y: the input, (N, ..., C).
       groups, epsilon, standardizes, per_position, weights: as in `Place`.
+
+    Raises:
+      UserError: a measurement watches, and the layer runs inside of a transformation
+        of JAX, out of which its input cannot be handed.
     """
     record = _RECORD.get()
     if record is None or record.running:
         return layer(y)
+    if _trace() != record.trace:
+        raise UserError(
+            f"the norm layer {name} runs inside of jit, scan, vmap or remat in the "
+            "loss, where its input and output cannot be seen; quantities of norm "
+            "layers need it outside"
+        )
     path, name = name, _free(name, record)
     weights = weights or (record.kernels[-1] if record.kernels else "")
     inputs, outputs = record.moves

@@ -1,9 +1,9 @@
 """Quantities by name: what can be measured at a point of a path.
 
 A quantity is a pure function of a `Point`: one member's parameters, its losses and its
-gradient, which all quantities share. `normlab.probe` measures them for any loss. To add
-one, write a file in ``measures/`` with ``measure(point) -> {field: array}``, and a line in
-`QUANTITIES` with the axes of these arrays.
+gradient, which all quantities share. `normlab.probe` measures them for any loss. To
+add one, write a file in ``measures/`` with ``measure(point) -> {field: array}``, and a
+line in `QUANTITIES` with the axes of these arrays.
 """
 
 import importlib.util

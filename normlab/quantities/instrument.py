@@ -22,7 +22,7 @@ Loss = Callable[..., Any]
 
 
 class Given(NamedTuple):
-    """What a measurement is given, as arrays; the arguments of `normlab.probe`'s result.
+    """What a measurement is given: the arguments of what `normlab.probe` returns.
 
     ``initial`` may be a function that returns the parameters: it is called only if a
     quantity needs them. ``known`` are the loss and its gradient by ``params``, or None.
@@ -112,8 +112,7 @@ class Instrument:
 
         def tapped(moves: Moves) -> tuple[Array, tuple[dict, dict]]:
             value, record = self._watched(given, moves)
-            if tuple(record.places) != site.norms:
-                raise UserError(_HIDDEN)
+            assert tuple(record.places) == site.norms
             return value, (record.before, record.after)
 
         def fixed(loss: Loss) -> FixedLoss:
@@ -179,26 +178,17 @@ class Instrument:
             places.update(record.places)
             return record.before, record.after
 
-        try:
-            jax.eval_shape(trace, given._replace(initial=None))
-        except jax.errors.UnexpectedTracerError:
-            raise UserError(_HIDDEN) from None
+        jax.eval_shape(trace, given._replace(initial=None))
         return tuple(places.values())
 
     def _watched(self, given: Given, moves: Moves) -> tuple[Array, Record]:
         """The loss, and what the norm layers report."""
-        loss = self.loss
-        while isinstance(loss, jax.stages.Wrapped) and hasattr(loss, "__wrapped__"):
-            loss = loss.__wrapped__  # what is traced once would report once
+        loss: Loss = self.loss
+        if isinstance(loss, jax.stages.Wrapped):
+            loss = inspect.unwrap(loss)  # jit would hide the norm layers
         with watching(Record(moves)) as record:
             value = _value(loss, given.params, given.batch, given.aux)
         return value, record
-
-
-_HIDDEN = (
-    "a norm layer runs inside of jit, scan, vmap or remat in the loss, where its input "
-    "and output cannot be seen; quantities of norm layers need it outside"
-)
 
 
 def _arguments(params: Any, batch: Any, aux: Any) -> tuple:

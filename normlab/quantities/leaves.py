@@ -45,9 +45,9 @@ def leaves_of(params: Any) -> tuple[Leaf, ...]:
 
 
 def _leaf(path: tuple) -> Leaf:
-    last = path[-1] if path else None
-    if isinstance(last, GetAttrKey) and last.name == "value" and len(path) > 1:
-        path = path[:-1]
+    match path:
+        case (_, *_, GetAttrKey(name="value")):
+            path = path[:-1]
     words = [_word(key) for key in path] or ["params"]
     layer = words[0]
     if len(path) > 1 and _is_index(path[1]):

@@ -7,6 +7,7 @@ from normlab.settings.training import TrainingSettings
 _NAMES = (
     "schedule",
     "warmup",
+    "decay_to",
     "clip_norm",
     "clip_adaptive",
     "label_smoothing",

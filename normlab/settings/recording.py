@@ -1,8 +1,10 @@
 """How long to train, and what to evaluate, measure and store on the way."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import ClassVar
 
+from normlab.errors import UserError
 from normlab.settings.declare import flag
 
 # Steps are 32-bit numbers in the store, and an epoch has less than 1e4 of them.
@@ -80,3 +82,54 @@ class RecordingSettings:
         choices=STATISTICS,
         stored_as="bn_eval",
     )
+    stop_diverged: bool = flag(
+        False,
+        "Train a member no further when its parameters are NaN. It is stored as NaN to "
+        "the end, as if it had been trained, but costs no time.",
+        before=False,
+    )
+    keep_best: str = flag(
+        "",
+        "Successive halving: at each step of --keep_best_at, train on only the best k "
+        "of n points (learning rate, momentum, ...) of a cell, given as k/n. All seeds "
+        "of a point stay or stop. Points are ranked by the median training loss.",
+        before="",
+    )
+    keep_best_at: str = flag(
+        "",
+        "The steps at which --keep_best selects, in rising order: 100,200,400.",
+        before="",
+    )
+
+    @property
+    def kept_share(self) -> Fraction:
+        """``keep_best`` as a fraction; 1 if it is empty.
+
+        Raises:
+          UserError: it does not have the form k/n, with 0 < k < n.
+        """
+        if not self.keep_best:
+            return Fraction(1)
+        words = self.keep_best.split("/")
+        if len(words) == 2 and all(w.isascii() and w.isdigit() for w in words):
+            kept, of = map(int, words)
+            if 0 < kept < of:
+                return Fraction(kept, of)
+        raise UserError(f"--keep_best={self.keep_best}: give k/n, with 0 < k < n")
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """``keep_best_at`` as numbers, in rising order.
+
+        Raises:
+          UserError: it is not a list of rising steps from 1 on.
+        """
+        words = self.keep_best_at.split(",") if self.keep_best_at else []
+        good = all(w.isascii() and w.isdigit() and len(w) < 10 for w in words)
+        steps = tuple(map(int, words)) if good else (0,)
+        if list(steps) != sorted(set(steps)) or 0 in steps:
+            raise UserError(
+                f"--keep_best_at={self.keep_best_at}: give rising steps from 1 on: "
+                "100,200"
+            )
+        return steps

@@ -43,7 +43,7 @@ def _varying(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
 
 
 def dynamic_columns(frame: pd.DataFrame) -> list[str]:
-    """``lr``, and momentum and weight decay if a run varies them."""
+    """``lr``, and the other `HYPERPARAMETERS` that a run varies."""
     names = _varying(frame, HYPERPARAMETERS)
     return names if "lr" in names else ["lr", *names]
 
@@ -53,7 +53,9 @@ def settings_label(frame: pd.DataFrame) -> pd.Series:
 
     This is its cell. If the members of a run differ in the grouping of channels, it is
     included: ``group_correlated (G=4), random``. Learning rates and other numbers are
-    `dynamic_columns`. In a table of several runs, the last part is the run's name.
+    `dynamic_columns`. A run of which ``--keep_best`` trained only a part to the end
+    says so: ``batch, best 1/2``. In a table of several runs, the last part is the run's
+    name.
     """
     label = frame["label"].astype(str)
     assigned = frame["norm"].isin([k for k, entry in NORMS.items() if entry.assigned])
@@ -61,6 +63,9 @@ def settings_label(frame: pd.DataFrame) -> pd.Series:
         label = label.mask(assigned, label + ", " + frame["grouping"].astype(str))
     for name in static_columns(frame):
         label = label + f", {name} " + frame[name].astype(str)
+    if "keep_best" in frame:
+        halved = frame["keep_best"] != ""
+        label = label.mask(halved, label + ", best " + frame["keep_best"])
     if RUN_NAME in frame:
         label = label + ", " + frame[RUN_NAME].astype(str)
     return label

@@ -160,10 +160,11 @@ def _cell_frame(paths: CellPaths) -> pd.DataFrame | None:
 def with_settings(cell: Cell, frame: pd.DataFrame) -> pd.DataFrame:
     """Adds the settings of a cell and its members as columns in front of ``frame``.
 
-    The column ``member`` of ``frame`` says which member a row is of.
+    The column ``member`` of ``frame`` says which member a row is of. The members of an
+    addition get the numbers that follow those of their cell.
     """
     members = pd.DataFrame([dataclasses.asdict(member) for member in cell.members])
-    settings: dict[str, Any] = {"cell": cell.id, "label": cell.config.label}
+    settings: dict[str, Any] = {"cell": cell.config.id, "label": cell.config.label}
     for name, value in dataclasses.asdict(cell.config).items():
         is_list = isinstance(value, tuple)
         settings[name] = ",".join(map(str, value)) if is_list else value
@@ -171,4 +172,6 @@ def with_settings(cell: Cell, frame: pd.DataFrame) -> pd.DataFrame:
     settings["groups"] = float("nan") if groups is None else groups
     head = pd.DataFrame(settings, index=frame.index)
     of_members = members.loc[frame["member"]].reset_index(drop=True)
+    if cell.first:
+        frame = frame.assign(member=frame["member"] + cell.first)
     return pd.concat([head, of_members, frame], axis=1)

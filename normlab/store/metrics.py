@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute
 
 from normlab.errors import UserError
 from normlab.metrics import BY_STATISTICS, METRICS, loss_of
@@ -19,6 +20,7 @@ from normlab.store.layout import numbered
 from normlab.store.tables import made_again, read_table, write_table
 
 PREFIX, SUFFIX = "part-", ".parquet"
+pc: Any = pyarrow.compute  # its functions are made when it is imported
 COLUMNS = ("member", "step", *METRICS)
 
 
@@ -37,6 +39,7 @@ class Recorder:
         self._stop = start
         self._blocks: list[dict[str, np.ndarray]] = []
         self._evaluations: dict[int, dict[str, np.ndarray]] = {}
+        self._ends: dict[int, int] = {}
 
     def steps(self, metrics_Mk: dict[str, np.ndarray]) -> None:
         """Adds the batch metrics of the next k steps, each of shape (M, k)."""
@@ -46,6 +49,10 @@ class Recorder:
     def evaluation(self, step: int, metrics_M: dict[str, np.ndarray]) -> None:
         """Adds an evaluation at ``step``, each metric of shape (M,)."""
         self._evaluations[step] = metrics_M
+
+    def end(self, member: int, step: int) -> None:
+        """The rows of a member end with its evaluation at ``step``."""
+        self._ends[member] = step
 
     def table(self) -> pa.Table:
         """All rows so far; null where a metric was not measured at a step."""
@@ -57,26 +64,51 @@ class Recorder:
             "member": np.repeat(np.arange(members, dtype=np.int32), len(order)),
             "step": np.tile(order, members),
         }
-        trained = (order >= self._start) & (order < self._stop)
+        kept = np.ones((members, len(order)), bool)
+        trained = np.tile((order >= self._start) & (order < self._stop), (members, 1))
+        for member, step in self._ends.items():
+            kept[member, order > step] = trained[member, order >= step] = False
+        measured = (order >= self._start) & (order < self._stop)
         for name in self._blocks[0] if self._blocks else ():
             values = np.concatenate([block[name] for block in self._blocks], axis=1)
-            columns[name] = _column(values, trained)
+            columns[name] = _column(values, measured, trained)
         for name in dict.fromkeys(k for e in self._evaluations.values() for k in e):
             at = sorted(
                 s for s, evaluation in self._evaluations.items() if name in evaluation
             )
             values = np.stack([self._evaluations[s][name] for s in at], axis=1)
-            columns[name] = _column(values, np.isin(order, at))
-        return pa.table(columns)
+            places = np.isin(order, at)
+            columns[name] = _column(values, places, np.tile(places, (members, 1)))
+        table = pa.table(columns)
+        return table if kept.all() else table.filter(pa.array(kept.reshape(-1)))
 
 
-def _column(values_Mk: np.ndarray, measured_L: np.ndarray) -> pa.Array:
-    """A float32 column of M x L rows, null where ``measured_L`` is false."""
-    members, length = values_Mk.shape[0], len(measured_L)
-    full = np.zeros((members, length), np.float32)
+def _column(
+    values_Mk: np.ndarray, measured_L: np.ndarray, present_ML: np.ndarray
+) -> pa.Array:
+    """A float32 column of M x L rows, null where ``present_ML`` is false.
+
+    The values belong to the steps where ``measured_L`` is true.
+    """
+    full = np.zeros(present_ML.shape, np.float32)
     full[:, measured_L] = values_Mk
-    absent = np.tile(~measured_L, members)
-    return pa.array(full.reshape(-1), mask=absent)
+    return pa.array(full.reshape(-1), mask=~present_ML.reshape(-1))
+
+
+def ended_members(table: pa.Table | None, step: int) -> dict[int, int]:
+    """Member -> the step at which its rows end, for those that end before ``step``.
+
+    Args:
+      table: the rows of a cell that is at ``step``. The last row of such a member has
+        no batch metrics, because it was not trained on.
+    """
+    if table is None or "batch_loss" not in table.column_names:
+        return {}
+    member, steps = table["member"].to_numpy(), table["step"].to_numpy()
+    order = np.lexsort((steps, member))
+    last = order[np.flatnonzero(np.diff(member[order], append=-1))]
+    idle = np.asarray(table["batch_loss"].is_null())
+    return {int(member[i]): int(steps[i]) for i in last if idle[i] and steps[i] < step}
 
 
 def write_metrics(folder: Path, step: int, table: pa.Table) -> None:
@@ -120,6 +152,8 @@ def read_parts(folder: Path, stop: int | None = None) -> pa.Table | None:
         first = int(table["step"].to_numpy().min())
         if first != reached:
             raise UserError(f"the metrics before {path} are missing; {again}")
+        if tables and ends_closed(tables[-1], first):
+            table = _joined(tables.pop(), table, first)
         tables.append(table)
         reached = end
     if stop is not None and reached != stop:
@@ -127,6 +161,36 @@ def read_parts(folder: Path, stop: int | None = None) -> pa.Table | None:
     if not tables:
         return None
     return _lost_as_nan(pa.concat_tables(tables, promote_options="default"))
+
+
+def ends_closed(table: pa.Table | None, step: int) -> bool:
+    """Whether a table that ends at ``step`` has the evaluation there, too.
+
+    That is so at the last step of a cell, and where a cell ended before it was
+    extended. Elsewhere the evaluation belongs to the part that follows.
+    """
+    return table is not None and int(np.max(table["step"].to_numpy())) == step
+
+
+def _joined(earlier: pa.Table, later: pa.Table, step: int) -> pa.Table:
+    """Two parts as one. Both have rows at ``step``, where the one ends.
+
+    ``earlier`` has the evaluation there, and ``later`` the batch metrics.
+    """
+    absent = [name for name in earlier.column_names if name not in later.column_names]
+    for name in absent:
+        later = later.append_column(name, pa.nulls(len(later), earlier[name].type))
+    at, from_step = (pc.equal(table["step"], step) for table in (earlier, later))
+    ends, begins = earlier.filter(at), later.filter(from_step)
+    places = pc.index_in(begins["member"], value_set=ends["member"])
+    for i, name in enumerate(begins.column_names):
+        if name in ends.column_names:
+            column = pc.coalesce(begins[name], ends[name].take(places))
+            begins = begins.set_column(i, name, column)
+    gone = pc.invert(pc.is_in(ends["member"], value_set=begins["member"]))
+    parts = earlier.filter(pc.invert(at)), ends.filter(gone), begins
+    rest = later.filter(pc.invert(from_step))
+    return pa.concat_tables([*parts, rest], promote_options="default")
 
 
 def _used(table: pa.Table) -> pa.Table:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from normlab.store.layout import (
     write_text,
 )
 from normlab.store.links import check_links
-from normlab.store.lock import only_writer
+from normlab.store.lock import is_held, only_writer
 from normlab.store.provenance import (
     check_plugins,
     now,
@@ -37,8 +38,11 @@ def open_run(
     cells: tuple[Cell, ...],
     flag_lines: list[str],
     session: dict[str, Any] | None,
+    before: Sequence[SweepConfig] = (),
 ) -> None:
     """Creates the run directory, or reopens it if its configuration is the same.
+
+    It may also be the last of ``before``. Then the run is extended.
 
     Several processes may do so at once; every session is kept.
 
@@ -47,35 +51,47 @@ def open_run(
       flag_lines: a flagfile that replays the run.
       session: the stamp of this start (`normlab.store.provenance`). None means only to
         check, because there is nothing left to run.
+      before: the configurations that ``config`` extended, the first one first.
 
     Raises:
       UserError: the directory has another configuration, or plugins whose source has
-        changed since then, or cannot be written.
+        changed since then, or cannot be written; or a process is still running the
+        cells that are to be extended.
     """
     new = {
         "format": FORMAT,
-        "config": json.loads(to_json(config)),
+        "config": _as_json(config),
         "cells": [cell.id for cell in cells],
         "sessions": [],
     }
     plugins = plugins_of(config)
     new |= {"plugins": plugins} if plugins else {}
-    # First: a refusal leaves nothing behind, not even a lock.
-    record = _reopened(paths, new) or new
-    if session is None:
+    if before:
+        new["extended"] = [_as_json(one) for one in before]
+    # First, because a refusal leaves nothing behind, not even a lock.
+    record = _reopened(paths, new)
+    extends = record is not None and record["config"] is new["config"]
+    record = record or new
+    if session is None and not extends:
         warn_changed(record, config)
         return
     check_plugins(record, config)
     with only_writer(paths.lock, wait=True):
         record = _reopened(paths, new) or new
-        record["sessions"].append(session)
+        record["sessions"] += [session] if session is not None else []
         # sweep.json first: if killed in between, the folder still belongs to this run.
         write_json(paths.sweep, record)
         write_text(paths.flags, "\n".join(flag_lines) + "\n")
 
 
+def _as_json(config: SweepConfig) -> dict[str, Any]:
+    return json.loads(to_json(config))
+
+
 def _reopened(paths: RunPaths, new: dict[str, Any]) -> dict[str, Any] | None:
     """The record of the run in the folder; None if the folder is free for a new run.
+
+    If ``new`` extends the run, the record is of the extended run.
 
     Raises:
       UserError: the folder is neither free nor that of a run like ``new``.
@@ -92,8 +108,23 @@ def _reopened(paths: RunPaths, new: dict[str, Any]) -> dict[str, Any] | None:
             f"--out={paths.root} is a thin copy of a run, which cannot be resumed; "
             "choose another --out"
         )
+    _check_readable(paths, record)
+    before = new.get("extended", [])
+    adds = before and differing(record, new["config"])
+    if adds and not differing(record, before[-1]):
+        _check_idle(paths, record)
+        return new | {"sessions": record["sessions"]}
     _check_same(paths, record, new)
     return record
+
+
+def _check_idle(paths: RunPaths, record: dict[str, Any]) -> None:
+    for name in record["cells"]:
+        if is_held(paths.cell(name).lock):
+            raise UserError(
+                f"--extend: another process is running {paths.cell(name).root}; extend "
+                "the run when it has ended"
+            )
 
 
 def _check_lost(paths: RunPaths, cells: list[str]) -> None:
@@ -127,18 +158,28 @@ def _has_files(paths: RunPaths) -> bool:
         raise UserError(f"cannot use --out={paths.root}: {error.strerror}") from error
 
 
-def _check_same(paths: RunPaths, record: dict, wanted: dict) -> None:
+def _check_readable(paths: RunPaths, record: dict) -> None:
     if record.get("format") != FORMAT:
         raise UserError(
             f"{paths.sweep} has format {record.get('format')}; this normlab reads "
             f"{FORMAT}"
         )
-    old, new = record.get("config"), wanted["config"]
+    old = record.get("config")
     if not isinstance(old, dict) or not isinstance(record.get("sessions"), list):
         raise UserError(f"{paths.sweep} is damaged: it has no config or no sessions")
-    # A setting that the run does not name was added later, and has its old value.
-    old = {**earlier(SweepConfig), **old}
-    odd = [k for k in {**old, **new} if old.get(k) != new.get(k)]
+
+
+def differing(record: dict[str, Any], config: dict[str, Any]) -> list[str]:
+    """The stored names of the settings in which a run's record differs from a config.
+
+    A setting that the run does not name was added later, and has its old value.
+    """
+    old = {**earlier(SweepConfig), **record["config"]}
+    return [k for k in {**old, **config} if old.get(k) != config.get(k)]
+
+
+def _check_same(paths: RunPaths, record: dict, wanted: dict) -> None:
+    odd = differing(record, wanted["config"])
     if not odd and record.get("cells") != wanted["cells"]:
         raise UserError(
             f"--out={paths.root} was begun by another version of normlab, which made "
@@ -147,10 +188,12 @@ def _check_same(paths: RunPaths, record: dict, wanted: dict) -> None:
     if odd:
         name = odd[0]
         flags = {stored: flag for flag, stored in stored_names(SweepConfig).items()}
+        old = {**earlier(SweepConfig), **record["config"]}
         raise UserError(
             f"--out={paths.root} has another configuration "
-            f"(--{flags.get(name, name)}: {old.get(name)} there, {new.get(name)} "
-            "requested); choose another --out"
+            f"(--{flags.get(name, name)}: {old.get(name)} there, "
+            f"{wanted['config'].get(name)} requested); choose another --out, or add to "
+            "the run with --extend"
         )
 
 
@@ -162,6 +205,8 @@ def write_cell(paths: CellPaths, cell: Cell, status: str, **notes: Any) -> None:
         "status": status,
         **notes,
     }
+    if cell.first:
+        value["first"] = cell.first
     write_json(paths.config, value)
 
 
@@ -191,7 +236,7 @@ def write_failure(paths: CellPaths, cell: Cell, reason: str, details: str = "") 
                 return True
         if record.get("status") == "complete":
             return False
-        written = ("config", "members", "status", "reason", "failed")
+        written = ("config", "members", "first", "status", "reason", "failed")
         notes = {name: value for name, value in record.items() if name not in written}
         if details:
             write_text(paths.error, details)
@@ -234,7 +279,8 @@ def cell_of(paths: CellPaths, value: dict[str, Any]) -> Cell:
     """
     try:
         members = tuple(from_dict(Member, member) for member in value["members"])
-        cell = Cell(from_dict(CellConfig, value["config"]), members)
+        first = value.get("first", 0)
+        cell = Cell(from_dict(CellConfig, value["config"]), members, first)
     except (KeyError, TypeError) as error:
         raise UserError(f"{paths.config} is damaged: {error}") from error
     _check_values(paths.config, cell)
@@ -252,9 +298,13 @@ def _check_values(path: Path, cell: Cell) -> None:
     """
     if not cell.members or cell.config.steps < 1:
         raise UserError(f"{path} is damaged: it has no members or no steps")
+    if type(cell.first) is not int or not 0 <= cell.first < 2**31:
+        raise UserError(f"{path} is damaged: first is {cell.first!r}")
     for part in (cell.config, *cell.members):
         for name, setting in dataclasses.asdict(part).items():
             for value in setting if isinstance(setting, tuple) else (setting,):
+                if name == "keep_best":
+                    value = value.replace("/", "", 1)  # 1/2
                 if isinstance(value, str):
                     # The name of a file of data is never part of a path.
                     file = name == "dataset" and value.startswith(("npz:", "tfds:"))

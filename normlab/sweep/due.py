@@ -30,7 +30,12 @@ class Due:
 
     def evaluates(self, step: int) -> bool:
         config = self.cell.config
-        return step % config.eval_every == 0 or step == config.steps
+        every = step % config.eval_every == 0
+        return every or step == config.steps or self.selects(step)
+
+    def selects(self, step: int) -> bool:
+        """Whether only the best members are trained on from this step."""
+        return step in self.cell.config.rungs
 
     def probes(self, step: int) -> bool:
         return probed_at(self.cell.config, step)
@@ -46,7 +51,7 @@ class Due:
     def following(self, step: int) -> int:
         """The first step after ``step`` at which something is due."""
         config = self.cell.config
-        ends = [config.steps]
+        ends = [config.steps, *(rung for rung in config.rungs if rung > step)]
         for every in (config.eval_every, config.path_every, config.probe_every):
             if every:
                 ends.append((step // every + 1) * every)

@@ -27,6 +27,7 @@ from normlab.sweep.adapt import as_before, execution_record, narrower
 from normlab.sweep.due import Due
 from normlab.sweep.plan import CellPlan
 from normlab.sweep.population import Metrics, Population, to_device
+from normlab.sweep.stops import Stops
 from normlab.train.program import data_arrays
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ class Progress(Protocol):
     def compiled(self, what: str, seconds: float) -> None: ...
     def advance(self, steps: int, losses_M: np.ndarray) -> None: ...
     def evaluated(self, cell: Cell, step: int, metrics_M: Metrics) -> None: ...
-    def end(self) -> None: ...
+    def end(self, *notes: str) -> None: ...
 
 
 @dataclass
@@ -126,6 +127,8 @@ class _CellRun:
             devices=jax.local_devices()[: plan.devices],
         )
         self._step_seconds = self._saving_seconds = 0.0
+        self._measured: int | None = None
+        self._stops = Stops(plan.cell, self._population)
 
     def run(self) -> None:
         started = time.monotonic()
@@ -135,7 +138,7 @@ class _CellRun:
         members = len(self._plan.cell.members)
         self._progress.begin(self._plan.name, self._config.steps, step, members)
         self._note_compile(0.0, "initialisation")
-        recorder = metrics.Recorder(step)
+        recorder = self._stops.recorder(step)
         points = path.PathRecorder(self._paths.path)
         self._probes = ProbeRecorder(self._paths)
         timer = _Timer(self._options.checkpoint_seconds, last=time.monotonic())
@@ -144,7 +147,9 @@ class _CellRun:
                 if saved < step:
                     self._save(step, recorder, points)
                 self._signals.stop(f"at step {step} of {self._plan.name}")
-            self._measure(step, recorder, points)
+            if step != self._measured:
+                self._measure(step, recorder, points)
+            self._stops.diverged()
             count = self._count(step)
             recorder.steps(self._train(step, count))
             step += count
@@ -153,11 +158,11 @@ class _CellRun:
                 begun = time.monotonic()
                 self._save(step, recorder, points)
                 timer.done(begun)
-                recorder, saved = metrics.Recorder(step), step
+                recorder, saved = self._stops.recorder(step), step
         if first < step:  # else all but the final record was done before
             self._measure(step, recorder, points)
             self._save(step, recorder, points)
-        self._progress.end()
+        self._progress.end(*self._stops.text())
         seconds = time.monotonic() - started
         compiling = self._population.compile_seconds
         write_cell(
@@ -170,6 +175,7 @@ class _CellRun:
             restore_seconds=round(restoring, 3),
             saving_seconds=round(self._saving_seconds, 3),
             steps_run=step - first,
+            **self._stops.record(),
         )
 
     def _restore(self) -> int:
@@ -179,14 +185,18 @@ class _CellRun:
         step = 0
         if checkpoint is not None:
             step, state = checkpoint
-            self._population.restore(state)
+            self._population.restore(state, step)
         metrics.drop_after(self._paths.metrics, step)
         drop_probes_after(self._paths, step)
         # No earlier part may be missing.
-        metrics.read_parts(self._paths.metrics, step)
+        table = metrics.read_parts(self._paths.metrics, step)
         check_probes(self._paths, self._config, step)
+        # The cell ended here before it was extended, and this point was measured.
+        closed = metrics.ends_closed(table, step)
+        self._measured = step if closed else None
+        self._stops.resume(table, step)
         if step < self._config.steps:
-            path.drop_from(self._paths.path, step)
+            path.drop_from(self._paths.path, step + closed)
         return step
 
     def _measure(
@@ -202,6 +212,7 @@ class _CellRun:
             compiled = self._population.compile_seconds
             self._population.regroup(step)
             self._note_compile(compiled, "grouping")
+        evaluation: Metrics = {}
         if self._due.evaluates(step):
             compiled = self._population.compile_seconds
             evaluation = self._population.evaluate(step)
@@ -217,13 +228,16 @@ class _CellRun:
         if self._due.on_path(step):
             state = self._population.state()
             variables = {"params": state.params, "batch_stats": state.batch_stats}
-            points.add(step, variables)
+            points.add(step, self._stops.as_nan(variables))
+        if self._due.selects(step):
+            self._stops.keep_best(step, evaluation, recorder)
 
     def _probe(self, step: int, site: Site) -> None:
         for name, fields in self._population.probe(step).items():
             axes = QUANTITIES[name].axes
             labels = {axis: site.labels(axis) for axis in axes}
-            self._probes.add(name, to_table(step, fields, axes, labels))
+            table = self._stops.rows(to_table(step, fields, axes, labels))
+            self._probes.add(name, table)
 
     def _count(self, step: int) -> int:
         """Steps until something else is due or the call would take too long."""
@@ -244,7 +258,9 @@ class _CellRun:
         spent = self._population.compile_seconds - compiled
         self._note_compile(compiled, "training")
         self._step_seconds = max(took - spent, 1e-9) / count
-        self._progress.advance(count, batch_metrics["batch_loss"][:, -1])
+        losses_M = batch_metrics["batch_loss"][:, -1]
+        self._stops.trained(losses_M)
+        self._progress.advance(count, losses_M)
         return batch_metrics
 
     def _note_compile(self, before: float, what: str) -> None:

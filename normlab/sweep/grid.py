@@ -43,11 +43,13 @@ def expand(config: SweepConfig, sizes: Mapping[str, int]) -> tuple[Cell, ...]:
       UserError: a norm, a schedule or a grouping is unknown, a grouping never happens
         or needs a missing package, no model has the layer that a setting is about, a
         batch or a subset is larger than the data, a batch cannot be split into parts, a
-        warm-up is as long as the training, labels of a regression would be smoothed, or
-        there are far too many cells or members.
+        warm-up is as long as the training, labels of a regression would be smoothed,
+        successive halving is not well described, or there are far too many cells or
+        members.
     """
     _check_layers(config)
     _check_labels(config)
+    _check_halving(config)
     axes = [getattr(config, name) for name in STATIC_AXES]
     points = math.prod(map(len, axes))
     if points > _MOST_POINTS:
@@ -89,6 +91,12 @@ def _check_labels(config: SweepConfig) -> None:
             )
 
 
+def _check_halving(config: SweepConfig) -> None:
+    if bool(config.keep_best) != bool(config.keep_best_at):
+        raise UserError("--keep_best and --keep_best_at are only given together")
+    _ = config.kept_share, config.rungs  # they check themselves
+
+
 def _too_many(count: int, what: str, most: int) -> UserError:
     return UserError(f"{count:,} {what} are too many; the limit is {most:,}")
 
@@ -125,6 +133,10 @@ def _resolve(config: SweepConfig, static: dict, available: int) -> CellConfig:
     steps = config.steps or max(length, 1)
     if steps >= 2**31:  # steps are 32-bit numbers in the store
         raise UserError(f"--epochs={config.epochs}: {steps} steps are too many")
+    if config.rungs and config.rungs[-1] >= steps:
+        raise UserError(
+            f"--keep_best_at={config.keep_best_at}: the training has only {steps} steps"
+        )
     # Only a norm with running averages can be evaluated by several statistics.
     running = NORMS[norm].running
     statistics = config.eval_statistics if running else config.eval_statistics[:1]
@@ -204,6 +216,12 @@ def plan_size(cells: tuple[Cell, ...]) -> tuple[int, int]:
     """(members, member-steps) of all cells together."""
     members = sum(len(cell.members) for cell in cells)
     return members, sum(cell.member_steps for cell in cells)
+
+
+def name_of(cell: Cell, cells: tuple[Cell, ...]) -> str:
+    """As `describe`; an addition is told apart: ``batch (members from 4 on)``."""
+    name = describe(cell.config, tuple(other.config for other in cells))
+    return f"{name} (members from {cell.first} on)" if cell.first else name
 
 
 def describe(config: CellConfig, others: tuple[CellConfig, ...]) -> str:

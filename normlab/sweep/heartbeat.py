@@ -59,9 +59,9 @@ class Heartbeat:
         if self._progress is not None:
             self._progress.evaluated(cell, step, metrics_M)
 
-    def end(self) -> None:
+    def end(self, *notes: str) -> None:
         if self._progress is not None:
-            self._progress.end()
+            self._progress.end(*notes)
 
     def _write(self) -> None:
         self._last = time.monotonic()

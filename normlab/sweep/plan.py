@@ -2,12 +2,11 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 
 from normlab import data
 from normlab.cell import Cell
@@ -26,8 +25,9 @@ from normlab.members.over import choose_conv, choose_execution
 from normlab.members.placement import choose_devices
 from normlab.run_options import RunOptions
 from normlab.store.provenance import load_plugins
-from normlab.sweep.grid import describe, expand, plan_size
-from normlab.train.optimizers import values_of
+from normlab.sweep.extended import extended
+from normlab.sweep.footprint import footprint_of, functions_of
+from normlab.sweep.grid import name_of, plan_size
 from normlab.train.program import Program, build_program, data_arrays
 from normlab.words import counted, plural
 
@@ -90,23 +90,32 @@ class Plan:
         return "\n".join(lines)
 
 
-def sweep_cells(config: SweepConfig, options: RunOptions) -> tuple[Cell, ...]:
+def sweep_cells(
+    config: SweepConfig, options: RunOptions, before: Sequence[SweepConfig] = ()
+) -> tuple[Cell, ...]:
     """The cells of a sweep. Loads the datasets, but does not touch the devices.
+
+    Args:
+      before: the configurations that ``config`` extends, the first one first.
 
     Raises:
       UserError: the sweep asks for something that does not exist.
     """
     load_plugins(config)
-    return _expand(config, _datasets(config, options))
+    return _expand(config, _datasets(config, options), before)
 
 
 def make_plan(
-    config: SweepConfig, options: RunOptions, only: Collection[str] | None = None
+    config: SweepConfig,
+    options: RunOptions,
+    only: Collection[str] | None = None,
+    before: Sequence[SweepConfig] = (),
 ) -> Plan:
     """The plan of a sweep. Loads the datasets and traces shapes.
 
     Args:
       only: the ids of the cells to plan, at least one; all by default.
+      before: the configurations that ``config`` extends, the first one first.
 
     It compiles only if a bound on a cell's memory excludes members. Then the compiler
     measures the memory.
@@ -115,7 +124,7 @@ def make_plan(
       UserError: anything that would stop a cell from running.
     """
     datasets = _datasets(config, options)
-    cells = _expand(config, datasets)
+    cells = _expand(config, datasets, before)
     execution, execution_why = choose_execution(
         options.execution, jax.local_devices()[0].platform
     )
@@ -151,8 +160,13 @@ def _datasets(config: SweepConfig, options: RunOptions) -> dict[str, Dataset]:
     return {name: data.load(name, folder) for name in config.dataset}
 
 
-def _expand(config: SweepConfig, datasets: Mapping[str, Dataset]) -> tuple[Cell, ...]:
-    return expand(config, {k: len(v.train_x) for k, v in datasets.items()})
+def _expand(
+    config: SweepConfig,
+    datasets: Mapping[str, Dataset],
+    before: Sequence[SweepConfig],
+) -> tuple[Cell, ...]:
+    sizes = {k: len(v.train_x) for k, v in datasets.items()}
+    return extended(before, config, sizes)
 
 
 def _plan_cell(
@@ -164,12 +178,13 @@ def _plan_cell(
 ) -> CellPlan:
     config, members = cell.config, len(cell.members)
     dataset = data.subset(datasets[config.dataset], config.train_size)
-    name = describe(config, tuple(other.config for other in cells))
+    name = name_of(cell, cells)
+    stops = config.stop_diverged or bool(config.keep_best)
     platform = jax.local_devices()[0].platform
     program = build_program(config, dataset, conv=choose_conv(execution, platform))
     try:
-        functions = _functions(program, cell, dataset, options.call_steps)
-        footprint = _footprint(functions, working_bytes)
+        functions = functions_of(program, cell, dataset, options.call_steps)
+        footprint = footprint_of(functions, working_bytes)
     except ValueError as error:  # a norm that does not fit the model, say
         raise UserError(f"{name} on {config.model}: {error}") from error
     data_bytes = sum(x.nbytes for x in data_arrays(dataset).values())
@@ -183,11 +198,14 @@ def _plan_cell(
     _, (_, indices, *_) = functions[0]
     _check_fits(name, footprint.state + tree_bytes(indices), available)
     member_chunk, why = chosen(footprint)
+    if stops and execution != "vmap" and options.member_chunk == "auto":
+        member_chunk, why = min(devices, members), "auto: stopped members cost nothing"
     alone = footprint.total(1, execution)
-    if alone > available or member_chunk < members and options.member_chunk == "auto":
+    few = member_chunk < members and options.member_chunk == "auto" and not stops
+    if alone > available or few:
         # The bound counts arrays that never exist at once, so ask the compiler.
         started = time.monotonic()
-        footprint = _footprint(functions, compiled_bytes, measured=True)
+        footprint = footprint_of(functions, compiled_bytes, measured=True)
         _check_fits(name, footprint.total(1, execution), available)
         member_chunk, why = chosen(footprint)
         why = f"{why} in {time.monotonic() - started:.1f} s"
@@ -245,48 +263,6 @@ def _devices(
     free = available_bytes(local[:devices], options.deterministic)
     free -= devices * data_bytes
     return devices, max(free, 0)
-
-
-# A function of one member, and the shapes of its arguments.
-_Shaped = tuple[Callable, tuple]
-
-
-def _functions(
-    program: Program, cell: Cell, dataset: Dataset, call_steps: int
-) -> tuple[_Shaped, ...]:
-    """All functions that a program computes, with the shapes of their arguments.
-
-    The first argument of each is the state.
-    """
-    values = values_of(cell.members[:1], cell.hyperparameters)
-    scalars = {k: jax.ShapeDtypeStruct((), v.dtype) for k, v in values.items()}
-    count = jax.ShapeDtypeStruct((), jnp.int32)
-    indices = jax.ShapeDtypeStruct((call_steps, cell.config.batch_size), jnp.int32)
-    seen = jax.ShapeDtypeStruct((cell.config.train_eval_size,), jnp.int32)
-    arrays = {
-        name: jax.ShapeDtypeStruct(x.shape, x.dtype)
-        for name, x in data_arrays(dataset).items()
-    }
-    state = jax.eval_shape(program.init, count, scalars)
-    functions = [
-        (program.call, (state, indices, count, arrays)),
-        (program.evaluate, (state, seen, arrays)),
-    ]
-    batch = jax.ShapeDtypeStruct(indices.shape[1:], indices.dtype)
-    if program.probe is not None:
-        functions.append((program.probe.measure, (state, batch, arrays)))
-    if program.channels is not None:
-        functions.append((program.channels, (state, batch, arrays)))
-    return tuple(functions)
-
-
-def _footprint(
-    functions: tuple[_Shaped, ...], count: Callable[..., int], measured: bool = False
-) -> Footprint:
-    """The bytes of a member, the working ones counted by ``count``."""
-    working = max(count(function, *args) for function, args in functions)
-    _, (state, *_) = functions[0]
-    return Footprint(tree_bytes(state), working, measured)
 
 
 def run_folder(options: RunOptions, flagfile: str | None) -> Path:

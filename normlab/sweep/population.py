@@ -1,21 +1,19 @@
 """All members of a cell, with as many on the device at once as fit."""
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from normlab.cell import Cell
-from normlab.data.batches import batch_indices, current_order
-from normlab.errors import one_line
+from normlab.cell import Cell, Member
 from normlab.members.chunks import MemberChunks, take
 from normlab.members.over import OverMembers, nan_is_a_result
 from normlab.members.placement import Placement, padded
+from normlab.sweep.naming import naming
+from normlab.sweep.picked import batches, seen
 from normlab.sweep.regroup import regrouped
 from normlab.train.optimizers import values_of
 from normlab.train.program import Program
@@ -28,7 +26,7 @@ class Population:
     """The states of a cell's members, in member chunks of equal size.
 
     A single chunk stays on the device. Several chunks take turns, and wait in the
-    host's memory.
+    host's memory. Members that are stopped (`stop`) keep their state, and cost no time.
 
     Args:
       program: the functions of one member.
@@ -55,9 +53,19 @@ class Population:
         self._cell, self._call_steps = cell, call_steps
         self._place = Placement(devices or jax.local_devices()[:1])
         self._data = self._place.share(data)
-        member_chunk = padded(member_chunk, self._place.count)
-        self._member_chunks = MemberChunks(len(cell.members), member_chunk)
-        place = self._place
+        self._program, self._execution = program, execution
+        # The members that are being trained, by number, and the state of the others.
+        self._running = np.arange(len(cell.members))
+        self._stopped: TrainState | None = None
+        self._states: list[Any] = []
+        self._spent_compiling = 0.0
+        self._empty: dict[Callable, Any] = {}
+        self._use(padded(member_chunk, self._place.count))
+
+    def _use(self, member_chunk: int) -> None:
+        """Cuts the running members into chunks, and makes programs for their size."""
+        self._member_chunks = MemberChunks(len(self._running), member_chunk)
+        program, execution, place = self._program, self._execution, self._place
         self._init = OverMembers(program.init, (True, True), "vmap", placement=place)
         self._train = OverMembers(
             program.call, (True, True, False, False), execution, (0,), place
@@ -75,13 +83,17 @@ class Population:
             execution,
             placement=place,
         )
-        self._states: list[Any] = []
 
     @property
     def compile_seconds(self) -> float:
         """Seconds spent compiling so far."""
         parts = self._init, self._train, self._evaluate, self._probe, self._channels
-        return sum(part.compile_seconds for part in parts)
+        return self._spent_compiling + sum(part.compile_seconds for part in parts)
+
+    @property
+    def running(self) -> np.ndarray:
+        """The numbers of the members that are not stopped."""
+        return self._running
 
     @property
     def training_program(self) -> Any:
@@ -91,7 +103,7 @@ class Population:
     def start(self) -> None:
         """Initialises every member."""
         for places in self._member_chunks:
-            members = [self._cell.members[i] for i in places]
+            members = self._of(self._running[places])
             seeds = jnp.array([member.seed for member in members], jnp.int32)
             values = values_of(members, self._cell.hyperparameters)
             self._keep(self._init(*self._place.split((seeds, values))))
@@ -113,15 +125,84 @@ class Population:
 
     def state(self) -> TrainState:
         """The whole cell's state as numpy arrays with a leading member axis."""
-        return self._member_chunks.join(
-            [jax.device_get(state) for state in self._states]
-        )
+        parts = [jax.device_get(state) for state in self._states]
+        if self._stopped is None:
+            return self._member_chunks.join(parts)
+        if not parts:
+            return self._stopped
+        running = self._member_chunks.join(parts)
 
-    def restore(self, state: TrainState) -> None:
-        """Replaces every member's state by one that `state` returned earlier."""
+        def put(stopped: np.ndarray, leaf: np.ndarray) -> np.ndarray:
+            whole = stopped.copy()
+            whole[self._running] = leaf
+            return whole
+
+        return jax.tree.map(put, self._stopped, running)
+
+    def restore(self, state: TrainState, step: int | None = None) -> None:
+        """Replaces every member's state by one that `state` returned earlier.
+
+        Args:
+          step: the updates done. Members that have done fewer were stopped.
+        """
+        steps = np.asarray(state.step)
+        among = np.full(len(steps), True) if step is None else steps == step
+        self._continue(state, np.flatnonzero(among))
+
+    def stop(self, members: np.ndarray) -> None:
+        """Stops members, by number. They keep the state that they have."""
+        if len(members):
+            self._continue(self.state(), np.setdiff1d(self._running, members))
+
+    def _continue(self, state: TrainState, running: np.ndarray) -> None:
+        self._running = running
+        self._stopped = state if len(running) < len(self._cell.members) else None
+        size = self._member_chunks.size
+        enough = padded(max(len(running), 1), self._place.count)
+        if enough <= size // 2:  # a smaller program is worth its compilation
+            self._spent_compiling = self.compile_seconds
+            self._use(enough)
+        else:
+            self._member_chunks = MemberChunks(len(running), size)
         self._states = []
         for places in self._member_chunks:
-            self._keep(self._place.split(take(state, places)))
+            self._keep(self._place.split(take(state, self._running[places])))
+
+    def _of(self, members: np.ndarray) -> list[Member]:
+        return [self._cell.members[i] for i in members]
+
+    def _indices(self, members: np.ndarray, step: int, count: int) -> np.ndarray:
+        return batches(self._cell, members, step, count, self._call_steps)
+
+    def _each(self, states: list[Any]) -> Iterator[tuple[np.ndarray, Any]]:
+        """(the numbers of its members, its state) for each chunk."""
+        for places, state in zip(self._member_chunks, states, strict=True):
+            yield self._running[places], state
+
+    def _of_all(self, parts: list[Any], function: Callable, member: Callable) -> Any:
+        """The chunks' results as one tree over all members; NaN for stopped ones.
+
+        If no member is running, the shapes of the results are traced.
+
+        Args:
+          function: the function of one member.
+          member: makes its arguments besides the state.
+        """
+        if self._stopped is None:
+            return self._member_chunks.join(parts)
+        if not parts and function not in self._empty:
+            one = jax.tree.map(lambda leaf: leaf[0], self._stopped)
+            self._empty[function] = jax.eval_shape(function, one, *member())
+        results = self._member_chunks.join(parts) if parts else self._empty[function]
+
+        def spread(leaf: Any) -> np.ndarray:
+            shape = leaf.shape[1:] if parts else leaf.shape
+            whole = np.full((len(self._cell.members), *shape), np.nan, np.float32)
+            if parts:
+                whole[self._running] = leaf
+            return whole
+
+        return jax.tree.map(spread, results)
 
     def train(self, step: int, count: int) -> Metrics:
         """Takes ``count`` steps, at most ``call_steps``, from ``step`` on.
@@ -130,28 +211,41 @@ class Population:
           The batch metrics, each of shape (members, count).
         """
         batch_metrics, states, self._states = [], self._states, []
-        for places, state in zip(self._member_chunks, states, strict=True):
+        for places, state in self._each(states):
             indices = self._indices(places, step, count)
             state, indices = self._place.split((state, indices))
             steps = self._place.share(jnp.int32(count))
             inputs = state, indices, steps, self._data
-            with self._naming(places, step, self._train, inputs):
+            with naming(self._of(places), step, self._train, inputs):
                 state, metrics = self._train(*inputs)
             self._keep(state)
             batch_metrics.append(
                 {k: np.asarray(v)[:, :count] for k, v in metrics.items()}
             )
-        return self._member_chunks.join(batch_metrics)
+
+        batch_metrics = self._of_all(
+            batch_metrics,
+            self._metrics,
+            lambda: (self._indices(np.arange(1), step, count)[0],),
+        )
+        return {name: values[:, :count] for name, values in batch_metrics.items()}
+
+    def _metrics(self, state: TrainState, indices: jax.Array) -> Any:
+        return self._program.call(state, indices, jnp.int32(1), self._data)[1]
 
     def evaluate(self, step: int) -> Metrics:
         """Evaluates every member after ``step`` updates; shapes are (members,)."""
         evaluations = []
-        for places, state in zip(self._member_chunks, self._states, strict=True):
-            state, rows = self._place.split((state, self._seen(places, step)))
+        for places, state in self._each(self._states):
+            state, rows = self._place.split((state, seen(self._cell, places, step)))
             inputs = state, rows, self._data
-            with self._naming(places, step, self._evaluate, inputs):
+            with naming(self._of(places), step, self._evaluate, inputs):
                 evaluations.append(jax.device_get(self._evaluate(*inputs)))
-        return self._member_chunks.join(evaluations)
+        return self._of_all(
+            evaluations,
+            self._program.evaluate,
+            lambda: (seen(self._cell, [0], step)[0], self._data),
+        )
 
     def probe(self, step: int) -> dict[str, Metrics]:
         """Measures the program's quantities at every member's current point.
@@ -160,14 +254,19 @@ class Population:
           Quantity -> field -> array of shape (members, ...).
         """
         quantities = []
-        for places, state in zip(self._member_chunks, self._states, strict=True):
+        for places, state in self._each(self._states):
             indices = self._indices(places, step, 1)[:, 0]
             state, indices = self._place.split((state, indices))
             with nan_is_a_result():
                 quantities.append(
                     jax.device_get(self._probe(state, indices, self._data))
                 )
-        return self._member_chunks.join(quantities)
+        probe = self._program.probe
+        return self._of_all(
+            quantities,
+            probe.measure if probe else _nothing,
+            lambda: (self._indices(np.arange(1), step, 1)[0, 0], self._data),
+        )
 
     def regroup(self, step: int) -> None:
         """Regroups the channels of every member's norms, each by its own grouping.
@@ -178,77 +277,15 @@ class Population:
         groups = self._cell.config.groups
         assert groups is not None
         states, self._states = self._states, []
-        for places, state in zip(self._member_chunks, states, strict=True):
+        for places, state in self._each(states):
             indices = self._indices(places, step, 1)[:, 0]
             state, indices = self._place.split((state, indices))
             channel_statistics = jax.device_get(
                 self._channels(state, indices, self._data)
             )
-            members = [self._cell.members[i] for i in places]
+            members = self._of(places)
             stats = regrouped(state.batch_stats, channel_statistics, members, groups)
             self._keep(replace(state, batch_stats=self._place.split(stats)))
-
-    @contextlib.contextmanager
-    def _naming(
-        self, places: np.ndarray, step: int, function: OverMembers, inputs: tuple
-    ) -> Iterator[None]:
-        """Inside this context, an error of JAX's checks for NaN names the members.
-
-        Raises:
-          FloatingPointError: JAX found NaN or infinity in what ``function`` returns for
-            ``inputs``.
-        """
-        try:
-            yield
-        except FloatingPointError as error:
-            with nan_is_a_result():
-                results = jax.device_get(function(*inputs))
-            lost = _not_finite(results, len(places))
-            members = [self._cell.members[i] for i in places[lost]]
-            names = "; ".join(f"seed {one.seed}, lr {one.lr:g}" for one in members)
-            said = one_line(error).rstrip(".")
-            raise FloatingPointError(
-                f"{said}, after step {step}, in the network of {names}. "
-                "Without JAX_DEBUG_NANS and JAX_DEBUG_INFS the cell trains on. A "
-                "smaller learning rate may keep it finite"
-            ) from error
-
-    def _seen(self, places: np.ndarray, step: int) -> np.ndarray:
-        """int32 (members, train_eval_size): the training images to evaluate on."""
-        config = self._cell.config
-        count, size = config.train_eval_size, config.train_size
-        seeds = [self._cell.members[i].seed for i in places]
-        if config.train_eval == "fixed":
-            return np.broadcast_to(
-                np.arange(count, dtype=np.int32), (len(seeds), count)
-            )
-        order = config.batch_order
-        now = [current_order(s, step, config.batch_size, size, order) for s in seeds]
-        return np.stack(now)[:, :count]
-
-    def _indices(self, places: np.ndarray, step: int, count: int) -> np.ndarray:
-        """int32 (members, call_steps, batch size); ``count`` rows are used."""
-        config = self._cell.config
-        size, order = config.train_size, config.batch_order
-
-        @lru_cache
-        def of_seed(seed: int) -> np.ndarray:
-            rows = batch_indices(seed, step, count, config.batch_size, size, order)
-            return np.pad(rows, ((0, self._call_steps - count), (0, 0)))
-
-        return np.stack([of_seed(self._cell.members[i].seed) for i in places])
-
-
-def _not_finite(results: Any, count: int) -> np.ndarray:
-    """The members, of ``count``, with a NaN in their results; if none, an infinity."""
-    leaves = [
-        x for x in jax.tree.leaves(results) if np.issubdtype(x.dtype, np.floating)
-    ]
-    for check in (np.isnan, np.isinf):
-        rows = [check(leaf).reshape(len(leaf), -1).any(1)[:count] for leaf in leaves]
-        if (bad := np.logical_or.reduce(rows)).any():
-            return np.flatnonzero(bad)
-    return np.arange(count)
 
 
 def _nothing(state: TrainState, indices: jax.Array, data: Any) -> dict:

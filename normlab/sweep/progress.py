@@ -142,11 +142,14 @@ class SweepProgress:
         if self._on_eval is not None:
             self._on_eval(evaluation_rows(cell, step, metrics_M))
 
-    def end(self) -> None:
         """The current cell is finished."""
+
+    def end(self, *notes: str) -> None:
+        """The current cell is finished. The line that says so ends with ``notes``."""
         self._open = False
         seconds = clock(time.monotonic() - self._started)
-        self.note(f"{self._name}: done ({seconds} since the start)")
+        words = ", ".join((f"{seconds} since the start", *notes))
+        self.note(f"{self._name}: done ({words})")
 
     def give_up(self, member_steps: int, text: str) -> None:
         """A cell will not be finished here, begun (the current one) or not.

@@ -12,7 +12,8 @@ from normlab.errors import UserError
 from normlab.figures.tables import with_names
 from normlab.store.layout import RunPaths, exists
 from normlab.store.links import check_links
-from normlab.store.load import members
+from normlab.store.load import begun_cells, members
+from normlab.store.run import read_cell
 from normlab.tensorboard.events import FILE_NAME, check_installed, write_events
 from normlab.tensorboard.series import series_of
 
@@ -41,9 +42,11 @@ def export_run(run: str | Path, out: str | Path | None = None) -> Path:
     names = run_names(members(paths.root))
     written = 0
     with _replacing_folder(folder) as temporary:
-        for cell, member_names in names.groupby(level="cell", sort=False):
-            for member, series in series_of(paths.cell(str(cell))).items():
-                write_events(temporary / member_names[cell, member], series)
+        for cell_paths in begun_cells(paths):
+            cell = read_cell(cell_paths)
+            for member, series in series_of(cell_paths).items():
+                name = names[cell.config.id, cell.first + member]
+                write_events(temporary / name, series)
                 written += 1
         if not written:
             raise UserError(f"nothing is stored in {paths.root} yet")

@@ -173,7 +173,7 @@ def _dtype(name: str) -> Any:
     return np.int32 if Member.__dataclass_fields__[name].type is int else np.float32
 
 
-def with_hyperparameters(opt_state, values: Mapping[str, jax.Array]):
+def with_hyperparameters(opt_state, values: Mapping[str, Any]):
     """``opt_state`` with these scalars, in the types of `values_of`."""
     hyperparams = {k: jnp.asarray(v, _dtype(k)) for k, v in values.items()}
     return opt_state._replace(hyperparams=hyperparams)

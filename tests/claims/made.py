@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from normlab.settings import PLAIN
 from tests.cells import cell_config
 
 # What the small network's claims ask for, at a length that a test can afford.
@@ -71,6 +72,7 @@ def frame(
             rows.append(
                 {
                     "grouping": "sequential",
+                    **PLAIN,
                     **fixed,
                     "cell": name,
                     "member": member,

@@ -210,7 +210,7 @@ def test_no_flag_that_names_a_path_is_forgotten():
         assert named - no_path <= set(PATHS), command
 
 
-ONE = ("figures", "analysis", "landscape", "tensorboard")
+ONE = ("analysis", "landscape", "tensorboard")
 
 
 @pytest.mark.parametrize("name", ONE)

@@ -9,6 +9,7 @@ import numpy as np
 
 from normlab.cell import Cell, Member
 from normlab.data.tasks import REGRESSIONS
+from normlab.norms.taps import Place
 from normlab.quantities import QUANTITIES, Site
 from normlab.store.layout import RunPaths
 from normlab.store.quantities import ProbeRecorder, to_table
@@ -101,12 +102,9 @@ def write(
         recorder = ProbeRecorder(paths.cell(own.id))
         site = Site(
             settings=own.config,
-            layers=LAYERS,
-            norms=("norm1", "norm2"),
-            channels=(2, 4),
-            groups=None,
-            epsilon=1e-5,
-            running=True,
+            layers={name: (i,) for i, name in enumerate(LAYERS)},
+            places=(Place("norm1", 2), Place("norm2", 4)),
+            statistics=("batch", "running"),
         )
         for name in names:
             axes = QUANTITIES[name].axes

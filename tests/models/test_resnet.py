@@ -13,8 +13,8 @@ from normlab.errors import UserError
 from normlab.models import CONVS, INITS, MODELS, make_model
 from normlab.models.resnet import ResNet
 from normlab.norms import NORMS, make_norm
+from normlab.norms.taps import Record, watching
 from normlab.train.step import make_loss
-from normlab.train.taps import TappedNorm
 from tests.tiny import QUICK, drawn
 
 BLOCKS = {"resnet8": 1, "resnet14": 2, "resnet20": 3, "resnet56": 9}
@@ -41,6 +41,20 @@ def variables_of(model, x) -> Any:
     return jax.eval_shape(
         lambda key: model.init(key, x, statistics="batch"), jax.random.key(0)
     )
+
+
+def inputs_of(model, image_shape) -> dict[str, Any]:
+    """The norm layers' inputs for two images, by name: shapes and types alone."""
+    seen: dict[str, Any] = {}
+
+    def trace(key, x):
+        with watching(Record()) as record:
+            model.init(key, x, statistics="batch")
+        seen.update(record.before)  # in their order, which a result would not keep
+
+    x = jnp.zeros((2, *image_shape), "float32")
+    jax.eval_shape(trace, jax.random.key(0), x)
+    return seen
 
 
 def shapes_of(model, image_shape) -> Any:
@@ -101,15 +115,12 @@ def test_names_shapes_and_width(name, width):
 @pytest.mark.parametrize("norm", NORMS)
 def test_norms_are_called_in_the_order_of_their_numbers(norm):
     """And see 32, 16 and 8 pixels: what figures call layers by is where they stand."""
-    watch = TappedNorm(norm_of(norm))
-    variables_of(build("resnet20", watch), jnp.zeros((2, 32, 32, 3), "float32"))
-    assert list(watch.before) == [f"norm{i}" for i in range(1, 20)]
+    seen = inputs_of(build("resnet20", norm_of(norm)), (32, 32, 3))
+    assert list(seen) == [f"norm{i}" for i in range(1, 20)]
     sides = [32] * 7 + [16] * 6 + [8] * 6
     channels = [16] * 7 + [32] * 6 + [64] * 6
-    for seen, side, features in zip(
-        watch.before.values(), sides, channels, strict=True
-    ):
-        assert seen.shape == (2, side, side, features)
+    for x, side, features in zip(seen.values(), sides, channels, strict=True):
+        assert x.shape == (2, side, side, features)
 
 
 @pytest.mark.parametrize("image_shape", [(8, 8, 1), (5, 1, 3), (33, 64, 3)])
@@ -126,13 +137,12 @@ def test_any_image_size(image_shape):
 
 def test_logits_are_float32_whatever_layers_compute_in():
     x = jnp.zeros((2, 8, 8, 3), "float32")
-    watch = TappedNorm(norm_of("batch"))
-    model = build("resnet8", watch, dtype=jnp.bfloat16)
+    model = build("resnet8", norm_of("batch"), dtype=jnp.bfloat16)
     variables = variables_of(model, x)
     logits = jax.eval_shape(lambda v: model.apply(v, x, statistics="batch"), variables)
     assert logits.dtype == jnp.float32
-    seen = {x.dtype.name for x in watch.before.values()}
-    assert seen == {"bfloat16"}
+    seen = inputs_of(model, (8, 8, 3))
+    assert {x.dtype.name for x in seen.values()} == {"bfloat16"}
 
 
 def test_groups_must_divide_the_first_stages_channels():
@@ -250,9 +260,9 @@ def test_zero_last_scale_makes_blocks_the_identity_at_the_start(kind):
 
     @jax.jit
     def run(variables):
-        watch = TappedNorm(ordinary)
-        model = build("resnet8", watch, classes=3, width=0.25, conv="lax")
-        return model.apply(variables, x, statistics="batch"), watch.after
+        model = build("resnet8", ordinary, classes=3, width=0.25, conv="lax")
+        with watching(Record()) as watch:
+            return model.apply(variables, x, statistics="batch"), watch.after
 
     variables, usual = starts(zero, ordinary)
     params = variables["params"]

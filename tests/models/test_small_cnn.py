@@ -11,8 +11,8 @@ import pytest
 from normlab.errors import UserError
 from normlab.models import CONVS, MODELS, Init, make_model
 from normlab.norms import NORMS, make_norm
+from normlab.norms.taps import Record, watching
 from normlab.train.step import make_loss
-from normlab.train.taps import TappedNorm
 from tests import tiny
 
 
@@ -66,11 +66,11 @@ def test_a_norm_behind_the_dense_layer(norm):
     def taps(x, dense):
         """The parameters; and what goes into the norms, and comes out."""
         made = make_norm(norm, groups=groups, epsilon=1e-9, norm_dense=dense)
-        tapped = TappedNorm(made)
-        model: Any = make_model("small_cnn", norm=tapped, init="standard", classes=10)
+        model: Any = make_model("small_cnn", norm=made, init="standard", classes=10)
         model = model.clone(initializers=tiny.QUICK, conv=CONVS["lax"])
-        variables = model.init(jax.random.key(0), x, statistics="batch", mask=mask)
-        return variables["params"], tapped.before, tapped.after
+        with watching(Record()) as seen:
+            variables = model.init(jax.random.key(0), x, statistics="batch", mask=mask)
+        return variables["params"], seen.before, seen.after
 
     params, before, after = jax.jit(taps, static_argnums=1)(x, True)
     params_without, _, after_without = jax.eval_shape(lambda: taps(x, False))

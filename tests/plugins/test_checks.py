@@ -332,13 +332,33 @@ def test_a_norm_cannot_look_like_an_own_one():
 def test_an_optimizer_gets_what_it_takes():
     make, reads = adopted_optimizer(optax.sgd, NAME)
     assert reads == {"momentum"}
-    tx = optax.inject_hyperparams(make)(lr=0.5, momentum=0.0, weight_decay=0.1)
-    updates, _ = tx.update(
-        jnp.array([2.0]), tx.init(jnp.array([4.0])), jnp.array([4.0])
-    )
-    assert_allclose(np.asarray(updates), [-0.5 * (2 + 0.1 * 4)], rtol=1e-6)
+    params = jnp.array([4.0])
+    for mask, decayed in ((None, 4.0), (lambda params: False, 0.0)):
+        tx = make(0.5, 0.0, 0.1, mask)
+        updates, _ = tx.update(jnp.array([2.0]), tx.init(params), params)
+        assert_allclose(np.asarray(updates), [-0.5 * (2 + 0.1 * decayed)], rtol=1e-6)
     _, reads = adopted_optimizer(optax.contrib.muon, NAME)
     assert reads == set()
+
+
+def test_a_mask_reaches_an_optimizer_with_a_decay_of_its_own():
+    make, _ = adopted_optimizer(optax.adamw, NAME)
+    params = jnp.array([4.0])
+    for mask, decayed in ((None, 4.0), (lambda params: False, 0.0)):
+        tx = make(0.5, 0.0, 0.1, mask)
+        updates, _ = tx.update(jnp.array([0.0]), tx.init(params), params)
+        assert_allclose(np.asarray(updates), [-0.5 * 0.1 * decayed], rtol=1e-6)
+
+
+def _decays(lr, weight_decay):
+    return optax.adamw(lr, weight_decay=weight_decay)
+
+
+def test_a_mask_that_an_optimizer_cannot_take_is_refused():
+    make, _ = adopted_optimizer(_decays, NAME)
+    make(0.5, 0.0, 0.1, None)
+    with pytest.raises(UserError, match="no mask of the parameters that decay"):
+        make(0.5, 0.0, 0.1, lambda params: params)
 
 
 @pytest.mark.parametrize(
@@ -353,7 +373,7 @@ def test_an_optimizer_gets_what_it_takes():
 )
 def test_bad_optimizers(optimizer, said):
     with pytest.raises(UserError, match=said):
-        adopted_optimizer(optimizer, NAME)[0](jnp.ones(()), 0.0, 0.0)
+        adopted_optimizer(optimizer, NAME)[0](jnp.ones(()), 0.0, 0.0, None)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from normlab.quantities import Point, Site
+from normlab.quantities.instrument import Given, Instrument
 from normlab.settings import ProbeSettings
 
 LAYERS = ("first", "second", "third")
@@ -43,31 +44,27 @@ def quadratic(a):
 
 
 def site(**changes: Any) -> Site:
-    return Site(
-        settings=ProbeSettings(**changes),
-        layers=LAYERS,
-        norms=(),
-        channels=(),
-        groups=None,
-        epsilon=1e-5,
-        running=False,
-    )
+    layers = {name: (i,) for i, name in enumerate(LAYERS)}
+    return Site(settings=ProbeSettings(**changes), layers=layers)
 
 
 def point(loss, values, *, lr=0.1, following=None, where: Site | None = None) -> Point:
     """The point at the vector ``values``; ``following`` is the next one."""
 
-    def nothing(params, moves):
-        return loss(params), ({}, {})
+    where = where or site()
 
-    return Point(
-        site=where or site(),
+    def of(params, batch):
+        return loss(params)
+
+    instrument = Instrument(loss=of, settings=where.settings, fixed={"batch": of})
+    given = Given(
         params=tree(values),
+        batch=None,
+        aux=None,
+        lr=lr,
         next_params=None if following is None else tree(following),
-        lr=jnp.asarray(lr),
-        loss=loss,
-        tapped=nothing,
-        fixed={"batch": loss},
         key=jax.random.key(0),
         initial=lambda: tree(values),
+        fixed_batch=None,
     )
+    return instrument.point(where, given)

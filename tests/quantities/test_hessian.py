@@ -34,8 +34,13 @@ def point_of(matrix, key, *, iterations=ITERATIONS, samples=SAMPLES, running=Tru
     """
     site = made.site(probe_iterations=iterations, probe_samples=samples)
     point = made.point(made.quadratic(3 * matrix), X)
-    fixed = {"running": made.quadratic(-2 * matrix), "batch": made.quadratic(matrix)}
-    site = dataclasses.replace(site, running=running)
+    both = {"running": made.quadratic(-2 * matrix), "batch": made.quadratic(matrix)}
+    fixed = {
+        name: lambda leaves, loss=loss: loss(made.tree(jnp.concatenate(leaves)))
+        for name, loss in both.items()
+    }
+    statistics = ("batch", "running") if running else ("batch",)
+    site = dataclasses.replace(site, statistics=statistics)
     return dataclasses.replace(point, site=site, fixed=fixed, key=key)
 
 

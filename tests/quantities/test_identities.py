@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from normlab.norms import make_norm
+from normlab.norms.taps import Place
 from normlab.quantities import QUANTITIES, Point, check, measure
 from normlab.quantities.bounds import bent
 from normlab.quantities.norm_layers import norm_layers
@@ -36,7 +37,7 @@ def two_layers(groups) -> Point:
     params = {"norm9": {"scale": jnp.asarray(rng.normal(size=4))}}
     weight = jnp.asarray(rng.normal(size=sizes[1]))
 
-    def tapped(params, moves):
+    def tapped(moves):
         inputs, outputs = moves
         before, after = {}, {}
 
@@ -51,19 +52,18 @@ def two_layers(groups) -> Point:
         z = norm("norm10", y, jnp.ones(6))
         return weight @ jnp.tanh(last @ z.ravel()), (before, after)
 
-    where = dataclasses.replace(
-        made.site(),
-        norms=tuple(SHAPES),
-        channels=(4, 6),
-        groups=groups,
-        epsilon=EPSILON,
+    places = tuple(
+        Place(name, shape[-1], name, groups[name], EPSILON)
+        for name, shape in SHAPES.items()
     )
+    where = dataclasses.replace(made.site(), places=places)
     point = made.point(lambda p: 0.0, np.zeros(12), where=where)
-    return dataclasses.replace(point, params=params, tapped=tapped)
+    leaf = {"norm9/scale": params["norm9"]["scale"]}.get
+    return dataclasses.replace(point, leaf=leaf, tapped=tapped)
 
 
 def scales(point) -> list[jax.Array]:
-    return [point.params["norm9"]["scale"], jnp.ones(6)]
+    return [point.leaf("norm9/scale"), jnp.ones(6)]
 
 
 @functools.partial(jax.jit, static_argnames="which")
@@ -74,10 +74,10 @@ def measured(which):
     for name, scale in zip(SHAPES, scales(point), strict=True):
 
         def before(y, name=name):
-            return point.tapped(point.params, ({name: y - taps.before[name]}, {}))[0]
+            return point.tapped(({name: y - taps.before[name]}, {}))[0]
 
         def after(z, name=name):
-            return point.tapped(point.params, ({}, {name: z - taps.after[name]}))[0]
+            return point.tapped(({}, {name: z - taps.after[name]}))[0]
 
         def norm(y, name=name, scale=scale):
             none = jnp.zeros_like(scale)
@@ -272,6 +272,7 @@ def test_in_a_network_members_are_the_unmapped_call():
 def test_registered_for_norm_layers_only(name):
     quantity = QUANTITIES[name]
     assert quantity.axes == ("norm_layer",) and quantity.needs == {"norm"}
-    where = dataclasses.replace(made.site(), norms=("norm1",), channels=(4,))
+    place = Place("norm1", 4, standardizes=False)
+    where = dataclasses.replace(made.site(), places=(place,))
     with pytest.raises(ValueError, match=f"{name} is about batch, group"):
         check([name], where)

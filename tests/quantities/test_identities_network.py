@@ -17,15 +17,14 @@ from normlab.models import make_model
 from normlab.norms import NORMS, Norm, NormOptions, make_norm
 from normlab.quantities import (
     Point,
-    Site,
     curvature_identities,
     identities,
     optimum_distance,
 )
+from normlab.quantities.instrument import Given, Instrument
 from normlab.quantities.norm_layers import norm_layers
 from normlab.settings import NormSettings, ProbeSettings
 from normlab.train.step import make_loss
-from normlab.train.taps import TappedNorm
 from tests.quantities import by_hand
 
 WIDTHS = {"small_cnn": 0.5, "vgg11": 0.125}
@@ -93,35 +92,28 @@ def loss(params, x, y, model, norm):
 def point_of(begun, params, x, y, model, kind, epsilon) -> Point:
     norm = norm_of(kind, epsilon)
 
-    def tapped(params, moves):
-        watch = TappedNorm(norm, moves)
-        return loss(params, x, y, model, watch), (watch.before, watch.after)
+    def of(params, batch):
+        x, y = batch
+        return loss(params, x, y, model, norm)
 
-    names = tuple(f"norm{i}" for i in range(1, len(CHANNELS[model]) + 1))
-    site = Site(
-        settings=ProbeSettings(),
-        layers=(),
-        norms=names,
-        channels=CHANNELS[model],
-        groups={
-            name: groups_of(kind, norm.options, channels)
-            for name, channels in zip(names, CHANNELS[model], strict=True)
-        },
-        epsilon=epsilon,
-        running=False,
-        weights=tuple(name.replace("norm", "conv") for name in names),
-    )
-    return Point(
-        site=site,
+    instrument = Instrument(loss=of, settings=ProbeSettings(), fixed={"batch": of})
+    given = Given(
         params=params,
+        batch=(x, y),
+        aux=None,
+        lr=LR,
         next_params=None,
-        lr=jnp.asarray(LR),
-        loss=lambda params: loss(params, x, y, model, norm),
-        tapped=tapped,
-        fixed={},
         key=jax.random.key(0),
-        initial=lambda: begun,
+        initial=begun,
+        fixed_batch=None,
     )
+    site = instrument.site(given, norms=True)
+    assert site.norms == tuple(f"norm{i}" for i in range(1, len(site.places) + 1))
+    assert tuple(place.channels for place in site.places) == CHANNELS[model]
+    for place in site.places:
+        assert place.groups == groups_of(kind, norm.options, place.channels)
+        assert place.weights == place.name.replace("norm", "conv")
+    return instrument.point(site, given)
 
 
 @functools.partial(jax.jit, static_argnames=("model", "kind", "whole"))
@@ -153,7 +145,7 @@ def look(
         (at.layer.y, at.layer.scale, at.by_output, at.by_input)
         for at in norm_layers(point)
     ]
-    found = Seen(point.loss(params), layers, params)
+    found = Seen(point.loss(point.params), layers, params)
     if not whole:
         return found
     moved = {k: v + directions[k] for k, v in point.taps.by_before.items()}
@@ -161,7 +153,7 @@ def look(
     return found._replace(
         identities=identities.measure(point),
         curvature=curvature_identities.measure(elsewhere),
-        by_params=point.gradient,
+        by_params=jax.tree.unflatten(jax.tree.structure(params), point.gradient),
         distance=optimum_distance.measure(point),
     )
 

@@ -45,8 +45,9 @@ def test_the_weights_before_every_norm(model, norm, scale):
     network = dataclasses.replace(network, image_shape=(32, 32, 3))
     site = site_of(network, ProbeSettings())
     kind = BEFORE.get(model, "conv")
-    assert site.weights == tuple(n.replace("norm", kind) for n in site.norms)
-    assert set(site.weights) <= set(site.layers) and len(site.norms) > 1
+    weights = tuple(place.weights for place in site.places)
+    assert weights == tuple(n.replace("norm", kind) for n in site.norms)
+    assert set(weights) <= set(site.layers) and len(site.norms) > 1
 
 
 def test_the_distance_is_from_the_seeds_own_start():

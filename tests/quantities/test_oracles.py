@@ -3,10 +3,12 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from normlab.quantities import QUANTITIES
+import normlab
+from normlab.quantities import QUANTITIES, needs_norms
 from tests.quantities import oracles, tiny_point
 from tests.quantities.oracles import ORACLES
 
@@ -79,6 +81,51 @@ def test_a_multiple_of_a_quantity_would_be_seen(name, factor, found, expected):
     wrong = {field: factor * value for field, value in found[name].items()}
     rounding = {field for quantity, field in ROUNDING if quantity == name}
     assert differing(name, wrong, expected[name]) == wrong.keys() - rounding
+
+
+# Quantities of a loss alone, and what they need beside it.
+OF_A_LOSS = [name for name, q in QUANTITIES.items() if not needs_norms(name)]
+
+
+@pytest.fixture(scope="module")
+def probed():
+    """What `normlab.probe` finds for the network by the book, which is plain JAX."""
+
+    def of(statistics):
+        return lambda params, indices: tiny_point.loss(params, indices, statistics)
+
+    settings = tiny_point.SETTINGS
+    with jax.enable_x64(True):
+        measure = normlab.probe(
+            of("batch"),
+            OF_A_LOSS,
+            etas=settings["probe_etas"],
+            fixed_loss={name: of(name) for name in oracles.STATISTICS},
+            layers=tiny_point.LAYERS,
+            iterations=settings["probe_iterations"],
+            samples=settings["probe_samples"],
+        )
+        first = np.arange(settings["probe_images"])
+
+        def measured(params, following, key):
+            return measure(
+                params,
+                tiny_point.BATCH,
+                lr=tiny_point.LR,
+                next_params=following,
+                key=key,
+                fixed_batch=first,
+            )
+
+        # The batches are numbers of images, and so a part of the program.
+        measure._run = measure._measured  # type: ignore[method-assign]
+        point = jax.tree.map(jnp.asarray, (tiny_point.PARAMS, tiny_point.NEXT))
+        return tiny_point.quick(measured)(*point, tiny_point.key())
+
+
+@pytest.mark.parametrize("name", OF_A_LOSS)
+def test_a_probe_finds_what_the_sweep_finds(name, probed, found):
+    assert not differing(name, probed[name], found[name])
 
 
 def test_vectors_of_signs_tell_the_trace():

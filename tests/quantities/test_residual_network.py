@@ -74,9 +74,9 @@ def parts_of(site, found) -> dict:
 def test_the_identity_holds_at_every_norm_layer(norm, x64):
     config = cell(norm)
     site, found = measured(config, NAMES, start(config))
-    assert site.layers == (*LAYERS, "dense1")
+    assert tuple(site.layers) == (*LAYERS, "dense1")
     assert site.norms == LAYERS[1::2]
-    assert site.channels == (4, 4, 4, 8, 8, 16, 16)
+    assert tuple(place.channels for place in site.places) == (4, 4, 4, 8, 8, 16, 16)
     identities = found["identities"]
     assert identities["left"].dtype == np.float64
     assert (identities["left"] > 0).all()

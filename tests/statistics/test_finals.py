@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from normlab.cell import HYPERPARAMETERS
 from normlab.statistics.finals import (
     best,
     dynamic_columns,
@@ -263,9 +264,9 @@ def test_a_setting_keeps_its_name_while_others_are_unfinished(tmp_path):
 
 
 def test_dynamic_columns_are_what_members_vary_in():
-    frame = pd.DataFrame({"lr": [1, 1], "momentum": [0, 0], "weight_decay": [0, 1]})
-    assert dynamic_columns(frame) == ["lr", "weight_decay"]
-    frame["lr"], frame["weight_decay"] = [1, 2], [0, 0]
+    frame = pd.DataFrame(dict.fromkeys(HYPERPARAMETERS, [1, 1])).assign(warmup=[0, 1])
+    assert dynamic_columns(frame) == ["lr", "warmup"]
+    frame["lr"], frame["warmup"] = [1, 2], [0, 0]
     assert dynamic_columns(frame) == ["lr"]
 
 

@@ -63,6 +63,7 @@ def write_run(
                 "batch_loss": _values(loss, cell, range(end)),
                 "batch_accuracy": _values(score, cell, range(end)),
                 "gradient_norm": np.ones((len(cell.members), end), np.float32),
+                "lr_step": _values(lambda member, step: member.lr, cell, range(end)),
             }
         )
         stops = list(range(0, end, cell.config.eval_every)) + [end] * complete

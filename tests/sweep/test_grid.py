@@ -72,6 +72,14 @@ def test_momentum_is_an_axis_of_its_optimizer_alone():
 NORMS_OF_ALL_KINDS = ("batch", "group", "group_correlated")
 
 
+def test_the_end_of_a_decay_is_an_axis_of_schedules_that_decay():
+    cells = cells_of(
+        norm=("batch",), schedule=("constant", "linear"), decay_to=(0.1, 0.5), lr=(1.0,)
+    )
+    found = [[member.decay_to for member in cell.members] for cell in cells]
+    assert found == [[0.0] * 2, [0.1, 0.5] * 2]
+
+
 def test_grouping_is_an_axis_of_the_norm_with_assigned_groups_alone():
     cells = cells_of(
         norm=NORMS_OF_ALL_KINDS,
@@ -223,6 +231,19 @@ def test_defaults_are_resolved():
         (
             {"batch_size": (1501,), "train_size": (0,)},
             "--batch_size=1501: larger than the 1500",
+        ),
+        (
+            {"batch_size": (8, 12), "accumulate": (1, 8)},
+            "--accumulate=8: does not divide --batch_size=12",
+        ),
+        ({"schedule": ("step",)}, "--schedule=step: unknown; known: constant, cosine"),
+        (
+            {"warmup": (0, 6)},
+            "--warmup=6: the learning rate would never reach --lr in 6 steps",
+        ),
+        (
+            {"dataset": ("gaussian",), "label_smoothing": (0.0, 0.1)},
+            "--label_smoothing=0.1: gaussian is a regression, which has no labels",
         ),
     ],
 )

@@ -67,7 +67,7 @@ def test_it_passes_everything_on(tmp_path):
         def evaluated(self, cell, step, metrics_M):
             self.words.append((cell, step, metrics_M))
 
-        def end(self):
+        def end(self, *notes):
             self.words.append("end")
 
     beat = Heartbeat(tmp_path / "progress.json", told := Told())

@@ -26,7 +26,7 @@ accumulator = pytest.importorskip(
 
 CELLS = [made.cell(norm, seeds=2) for norm in ("none", "group")]
 SCALARS = ("gradient_norm", "activation_moments", "effective_smoothness")
-METRICS = ("batch_loss", "batch_accuracy", "gradient_norm")
+METRICS = ("batch_loss", "batch_accuracy", "gradient_norm", "lr_step")
 METRICS += tuple(f"{s}_{m}" for s in ("train", "test") for m in ("loss", "accuracy"))
 # A tag -> a value at each of its steps.
 Found = dict[str, dict[int, float]]

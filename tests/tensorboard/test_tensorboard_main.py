@@ -75,7 +75,7 @@ def planned(monkeypatch):
         plans.append(work)
         yield SimpleNamespace(plan="plan", device="cpu")
 
-    monkeypatch.setattr(steps, "sweep_cells", lambda config, options: (cell,))
+    monkeypatch.setattr(steps, "sweep_cells", lambda *args: (cell,))
     monkeypatch.setattr(steps, "open_engine", open_engine)
     monkeypatch.setattr(steps, "draw_all", lambda sources, folder: ([], []))
     return plans

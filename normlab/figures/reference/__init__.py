@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 
 from normlab.data.tasks import REGRESSIONS
+from normlab.settings import PLAIN
 
 _FOLDER = Path(__file__).with_name("santurkar")
 _PERCENT = 100.0
-# The optimizer of the paper's networks.
-_PLAIN = {"optimizer": "sgd", "momentum": 0.0}
+# The training of the paper's networks.
+_PLAIN = {"optimizer": "sgd", "momentum": 0.0, **PLAIN}
 
 
 class Curve(NamedTuple):
@@ -116,8 +117,9 @@ def beside(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
     """The curves of a published figure that match cells of a run.
 
     A cell matches if it has the same dataset, kind of model, norm and learning rate,
-    and uses SGD without momentum. The batch size (128 in the paper, 1000 for the linear
-    network) may differ, because the caption shows it.
+    and uses plain SGD, without momentum, a schedule or clipping, for example. The batch
+    size (128 in the paper, 1000 for the linear network) may differ, because the caption
+    shows it.
 
     Args:
       frame: the table of a run, with the columns of

@@ -8,7 +8,7 @@ from normlab.config import SweepConfig
 from normlab.run_options import RunOptions
 from normlab.store import RunPaths
 from normlab.sweep.attempt import Outcome
-from normlab.sweep.grid import describe
+from normlab.sweep.grid import name_of
 from normlab.sweep.rows import OnEval
 
 
@@ -19,6 +19,7 @@ class Work:
     Attributes:
       cells: all cells of the sweep.
       selected: the cells to run, at least one: a `part` of them.
+      before: the configurations that ``config`` extends, the first one first.
       on_eval: is called with the rows of every evaluation. Only an engine that trains
         in this process can do so.
       stream: where progress is written; by default standard error.
@@ -28,6 +29,7 @@ class Work:
     options: RunOptions
     cells: tuple[Cell, ...]
     selected: tuple[Cell, ...]
+    before: tuple[SweepConfig, ...] = ()
     on_eval: OnEval | None = None
     stream: TextIO | None = None
 
@@ -39,8 +41,7 @@ class Work:
     @property
     def names(self) -> dict[str, str]:
         """Cell id -> the cell's readable name, for the selected cells."""
-        configs = tuple(cell.config for cell in self.cells)
-        return {cell.id: describe(cell.config, configs) for cell in self.selected}
+        return {cell.id: name_of(cell, self.cells) for cell in self.selected}
 
 
 def part(cells: tuple[Cell, ...], index: int, count: int) -> tuple[Cell, ...]:

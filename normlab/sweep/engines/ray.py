@@ -146,6 +146,7 @@ class Ray:
             self._options(),
             work.ids,
             self._devices,
+            work.before,
         )
         try:
             while not self._ray.wait([task], timeout=_POLL_SECONDS)[0]:

@@ -17,6 +17,7 @@ from normlab.plugins import Permits, adopt_permits
 from normlab.run_options import RunOptions
 from normlab.serialize import from_dict
 from normlab.store import RunPaths
+from normlab.store.extend import configs_before
 from normlab.store.layout import exists, read_json
 from normlab.store.provenance import check_plugins, device
 from normlab.sweep.attempt import attempt
@@ -57,6 +58,7 @@ def plan_there(
     options: dict[str, Any],
     ids: tuple[str, ...],
     devices: str,
+    before: tuple[SweepConfig, ...] = (),
 ) -> tuple[str, str, str]:
     """(plan, device, the user's mistake or ""), computed in a task's process.
 
@@ -67,7 +69,7 @@ def plan_there(
     run_options = RunOptions(**options)
     try:
         make_ready(run_options, devices)
-        return make_plan(config, run_options, ids).text, device(), ""
+        return make_plan(config, run_options, ids, before).text, device(), ""
     except UserError as error:
         return "", "", str(error)
 
@@ -94,7 +96,8 @@ def run_there(
     def plan() -> CellPlan:
         record = read_json(paths.sweep)
         config = from_dict(SweepConfig, record["config"])
-        cell_plan = make_plan(config, run_options, (cell.id,)).cells[0]
+        before = configs_before(paths, config, extend=False)
+        cell_plan = make_plan(config, run_options, (cell.id,), before).cells[0]
         check_plugins(record, config)
         return cell_plan
 

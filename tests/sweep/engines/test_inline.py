@@ -193,7 +193,7 @@ def engine(monkeypatch):
     )
     plan = SimpleNamespace(cells=plans, text="plan")
     monkeypatch.setattr(inline, "make_plan", lambda *args: plan)
-    work = {"config": None, "options": RunOptions(), "ids": ()}
+    work = {"config": None, "options": RunOptions(), "ids": (), "before": ()}
     work |= {"on_eval": None, "stream": None}
     return Inline(SimpleNamespace(**work))  # type: ignore[arg-type]
 
