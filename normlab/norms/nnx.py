@@ -95,6 +95,8 @@ class BatchNorm(_Averaging):
     """
 
     _names = ("mean", "var")
+    mean: nnx.BatchStat
+    var: nnx.BatchStat
 
     def __init__(
         self,
@@ -163,6 +165,8 @@ class LpBatchNorm(_Averaging):
     """
 
     _names = ("mean", "moment")
+    mean: nnx.BatchStat
+    moment: nnx.BatchStat
 
     def __init__(
         self,
