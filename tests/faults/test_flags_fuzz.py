@@ -123,7 +123,7 @@ def untraced(monkeypatch):
         state = jax.ShapeDtypeStruct((), jnp.float32)
         return ((lambda state, indices: state, (state, indices)),)
 
-    monkeypatch.setattr(plan, "_functions", functions)
+    monkeypatch.setattr(plan, "functions_of", functions)
 
 
 def lists(word):
