@@ -86,7 +86,7 @@ def test_rows_come_as_they_are_stored(tmp_path, whole):
     assert [set(part["step"]) for part in parts] == [{0}, {3}, {6}] * 2
     rows, stored = joined(parts), evaluated(run.frame)
     assert set(run.frame.columns) - set(rows.columns) == {
-        *("batch_loss", "batch_accuracy", "gradient_norm", "diverged")
+        *("batch_loss", "batch_accuracy", "gradient_norm", "lr_step", "diverged")
     }
     same(rows, stored[list(rows.columns)].reset_index(drop=True))
 

@@ -254,6 +254,6 @@ def test_every_claims_measure_can_be_taken_of_a_run(tmp_path):
 def test_made_tables_are_like_the_stores(tmp_path):
     write_run(tmp_path, cells())
     stored, made = load(tmp_path), frame(**CIFAR)
-    assert set(stored.columns) - {"batch_accuracy", "gradient_norm"} <= set(
+    assert set(stored.columns) - {"batch_accuracy", "gradient_norm", "lr_step"} <= set(
         made.columns
     ) | {"label"}

@@ -27,7 +27,7 @@ def test_columns_and_types(tmp_path):
     frame = load(tmp_path)
     static = [spec.name for spec in dataclasses.fields(CellConfig)]
     dynamic = [spec.name for spec in dataclasses.fields(Member)]
-    metrics = ["batch_loss", "batch_accuracy", "gradient_norm"]
+    metrics = ["batch_loss", "batch_accuracy", "gradient_norm", "lr_step"]
     metrics += ["train_loss", "train_accuracy"]
     metrics += ["test_loss", "test_accuracy"]
     own = {"cell", "label", "member", "step", "diverged"}

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from normlab.api import sweep as steps
 from normlab.cell import Cell
 from normlab.config import SweepConfig
 from normlab.errors import UserError
@@ -57,7 +58,7 @@ def _tiny_models(tmp_path_factory):
     with (
         mock.patch.dict(MODELS, tiny=tiny.TinyNet),
         mock.patch.dict(INITS, quick=tiny.QUICK),
-        mock.patch.object(sweep, "draw_all", lambda sources, folder: ([], [])),
+        mock.patch.object(steps, "draw_all", lambda sources, folder: ([], [])),
     ):
         before = jax.config.values["jax_compilation_cache_dir"]
         yield
@@ -169,7 +170,7 @@ def test_killed_before_the_cells_have_their_new_names(grown, monkeypatch):
         raise Interrupted
 
     with monkeypatch.context() as patch:
-        patch.setattr(sweep, "move_cells", killed)
+        patch.setattr(steps, "move_cells", killed)
         with pytest.raises(Interrupted):
             run(grown, "--extend", steps="5")
     assert run(grown, steps="5") == 0
