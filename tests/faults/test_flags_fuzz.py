@@ -217,7 +217,8 @@ def test_every_command_is_tried():
     }
 
 
-# Any text but none is a name of a folder, or an address, until it is used.
+# Any text is a name of a folder, or an address, until it is used; but for none at all,
+# and one that is too long for a file system.
 ANY = {"compilation_cache", "data_dir", "out", "ray_address"}
 
 
@@ -225,7 +226,7 @@ ANY = {"compilation_cache", "data_dir", "out", "ray_address"}
 def test_every_flag_of_a_sweep_at_its_edges(untraced, name):
     # Every other number: two flags next to each other are given all.
     own = NUMBERS[1 + NAMES["normlab.sweep"].index(name) % 2 :: 2]
-    tried = [value for value in own if value or name not in ANY]
+    tried = [value for value in own if name not in ANY or 0 < len(value) < 200]
     endings = {plans([f"--{name}={value}"]).status for value in tried}
     assert (1 in endings) == (name not in ANY)
     plans([f"--{name}="])
