@@ -13,17 +13,14 @@ import numpy as np
 import pandas as pd
 
 from normlab.errors import UserError
-from normlab.quantities.directions import (
-    combine,
-    principal_directions,
-    project,
-    random_direction,
-)
+from normlab.landscape import geometry
+from normlab.landscape.geometry import both_sides, random_directions
+from normlab.landscape.settings import LandscapeConfig
+from normlab.quantities.directions import combine
 from normlab.quantities.leaves import chosen
 from normlab.store.landscapes import Axes
 
 Loss = Callable[..., Any]
-_MARGIN = 0.2
 
 
 def plane(
@@ -59,7 +56,7 @@ def plane(
     Raises:
       UserError: ``points`` is even or less than 3, or ``params`` are not arrays.
     """
-    first, second = _random(params, seed, 2)
+    first, second = random_directions(_split(params)[0], seed, 2)
     side = _both_sides(points, span, 0.0)
     table = _table(loss, params, (first, second), Axes(side, side), batch, aux)
     told = {"kind": "plane", "direction_seed": seed}
@@ -79,7 +76,7 @@ def line(
     dataset: str = "own data",
 ) -> pd.DataFrame:
     """The loss along one random direction; as `plane`, for ``landscape_line.draw``."""
-    (first,) = _random(params, seed, 1)
+    (first,) = random_directions(_split(params)[0], seed, 1)
     axes = Axes(_both_sides(points, span, 0.0))
     table = _table(loss, params, (first, None), axes, batch, aux)
     told = {"kind": "line", "direction_seed": seed}
@@ -134,16 +131,15 @@ def path_plane(
     end = path[-1]
     away = [jax.tree.map(np.asarray, _difference(point, end)) for point in path]
     path_T = jax.tree.map(lambda *leaves: np.stack(leaves), *away)
-    (first, second), shares = principal_directions(path_T)
-    coordinates_T2 = project(path_T, (first, second))
-    extent = float(np.ptp(coordinates_T2, axis=0).max()) or 1.0
-    a, b = (_around(x_T, extent, points) for x_T in coordinates_T2.T)
-    table = _table(loss, end, (first, second), Axes(a, b), batch, aux)
+    plane = geometry.path_plane(path_T, points, LandscapeConfig.margin)
+    directions = plane.first, plane.second
+    table = _table(loss, end, directions, Axes(plane.a, plane.b), batch, aux)
     numbers = list(range(len(path))) if steps is None else list(steps)
-    on_path = pd.DataFrame(coordinates_T2, columns=["a", "b"]).assign(
+    on_path = pd.DataFrame(plane.coordinates_T2, columns=["a", "b"]).assign(
         path_step=numbers, **{n: table[n].iloc[0] for n in _SAME}
     )
-    told = {"share_a": float(shares[0]), "share_b": float(shares[1]), "kind": "path"}
+    share_a, share_b = plane.shares
+    told = {"share_a": share_a, "share_b": share_b, "kind": "path"}
     table = pd.concat([table, on_path], ignore_index=True)
     return table.assign(setting=label, dataset=dataset, step=numbers[-1], **told)
 
@@ -214,27 +210,11 @@ def _join(moved: Any, rest: Any) -> Any:
     )
 
 
-def _random(params: Any, seed: int, count: int) -> list[Any]:
-    moved, _ = _split(params)
-    key = jax.random.key(seed)
-    draw = jax.jit(random_direction)
-    return [draw(jax.random.fold_in(key, i), moved) for i in range(count)]
-
-
 def _difference(a: Any, b: Any) -> Any:
     return jax.tree.map(jnp.subtract, _split(a)[0], _split(b)[0])
 
 
 def _both_sides(points: int, span: float, middle: float) -> tuple[float, ...]:
-    """Coordinates on both sides of ``middle``, which they include exactly."""
     if points < 3 or points % 2 == 0:
         raise UserError(f"points={points}: use an odd number of at least 3")
-    half = points // 2
-    return tuple(middle + span * i / half for i in range(-half, half + 1))
-
-
-def _around(values_T: np.ndarray, extent: float, points: int) -> tuple[float, ...]:
-    """Coordinates that cover ``values_T`` with a margin."""
-    low, high = float(values_T.min()), float(values_T.max())
-    edge = _MARGIN * (high - low) if high > low else 0.5 * extent
-    return tuple(float(x) for x in np.linspace(low - edge, high + edge, points))
+    return both_sides(points, span, middle)

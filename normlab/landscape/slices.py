@@ -8,14 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from normlab.errors import UserError
+from normlab.landscape.geometry import both_sides, path_plane, random_directions
 from normlab.landscape.points import Points
 from normlab.landscape.settings import LandscapeConfig
-from normlab.members.over import nan_is_a_result
-from normlab.quantities.directions import (
-    principal_directions,
-    project,
-    random_direction,
-)
 from normlab.store.landscapes import Axes
 
 
@@ -55,37 +50,22 @@ def statistics_at(along: Slice, a: jax.Array) -> Any:
     return jax.tree.map(one, along.stats, along.other_stats)
 
 
-def _both_sides(config: LandscapeConfig, middle: float = 0.0) -> tuple[float, ...]:
-    """Coordinates on both sides of ``middle``, which they include exactly."""
-    half = config.points // 2
-    return tuple(middle + config.span * i / half for i in range(-half, half + 1))
-
-
 def _zeros(params: Any) -> Any:
     return jax.tree.map(np.zeros_like, params)
 
 
-def _random(params: Any, config: LandscapeConfig, count: int) -> list[Any]:
-    key = jax.random.key(config.direction_seed)
-    draw = jax.jit(random_direction)
-    params = jax.tree.map(jnp.asarray, params)
-    keys = [jax.random.fold_in(key, i) for i in range(count)]
-    with nan_is_a_result():  # the norms of huge filters may overflow
-        return [jax.device_get(draw(k, params)) for k in keys]
-
-
 def _plane(points: Points, asked: Asked, config: LandscapeConfig):
     at = points.at(asked.step, asked.member)
-    first, second = _random(at.params, config, 2)
-    side = _both_sides(config)
+    first, second = random_directions(at.params, config.direction_seed, 2)
+    side = both_sides(config.points, config.span)
     return Slice(at.params, first, second, at.stats, at.stats), Axes(side, side)
 
 
 def _line(points: Points, asked: Asked, config: LandscapeConfig):
     at = points.at(asked.step, asked.member)
-    (first,) = _random(at.params, config, 1)
+    (first,) = random_directions(at.params, config.direction_seed, 1)
     line = Slice(at.params, first, _zeros(at.params), at.stats, at.stats)
-    return line, Axes(_both_sides(config))
+    return line, Axes(both_sides(config.points, config.span))
 
 
 def _between(points: Points, asked: Asked, config: LandscapeConfig):
@@ -107,7 +87,7 @@ def _between(points: Points, asked: Asked, config: LandscapeConfig):
         )
     way = jax.tree.map(np.subtract, end.params, begin.params)
     line = Slice(begin.params, way, _zeros(way), begin.stats, end.stats)
-    return line, Axes(_both_sides(config, middle=0.5))
+    return line, Axes(both_sides(config.points, config.span, middle=0.5))
 
 
 def _same_groups(begin: Any, end: Any) -> bool:
@@ -123,34 +103,14 @@ def _path(points: Points, asked: Asked, config: LandscapeConfig):
     at = points.at(asked.step, asked.member)
     steps, path_T = points.along(asked.member, asked.step, config.path_points)
     path_T = jax.tree.map(lambda leaf, end: leaf - end[None], path_T, at.params)
-    (first, second), shares = principal_directions(path_T)
-    coordinates_T2 = project(path_T, (first, second))
-    extent = float(np.ptp(coordinates_T2, axis=0).max()) or 1.0
-    a, b = (_around(values_T, extent, config) for values_T in coordinates_T2.T)
+    plane = path_plane(path_T, config.points, config.margin)
     path = {
         "step": steps,
-        "a": coordinates_T2[:, 0].tolist(),
-        "b": coordinates_T2[:, 1].tolist(),
+        "a": plane.coordinates_T2[:, 0].tolist(),
+        "b": plane.coordinates_T2[:, 1].tolist(),
     }
-    axes = Axes(a, b, tuple(float(x) for x in shares), path)
-    return Slice(at.params, first, second, at.stats, at.stats), axes
-
-
-def _around(
-    values_T: np.ndarray, extent: float, config: LandscapeConfig
-) -> tuple[float, ...]:
-    """Coordinates that cover all of ``values_T`` with a margin.
-
-    Args:
-      values_T: the path's coordinates along one direction.
-      extent: if all values are equal, half of this is added on each side. A straight
-        path has no extent along the second direction.
-      config: the margin and the number of points.
-    """
-    low, high = float(values_T.min()), float(values_T.max())
-    edge = config.margin * (high - low) if high > low else 0.5 * extent
-    side = np.linspace(low - edge, high + edge, config.points)
-    return tuple(float(x) for x in side)
+    axes = Axes(plane.a, plane.b, plane.shares, path)
+    return Slice(at.params, plane.first, plane.second, at.stats, at.stats), axes
 
 
 SLICES: dict[str, Callable[..., tuple[Slice, Axes]]] = {
