@@ -37,6 +37,8 @@ class Setting:
         has in a cell whose entry does not read it. If there are none, all cells read
         the setting.
       in_label: whether the label of a cell's norm shows it.
+      recipe: whether it changes the gradient or the rate of training, which published
+        curves and claims take to be plain (`normlab.settings.PLAIN`).
     """
 
     help: str
@@ -52,6 +54,7 @@ class Setting:
     stored_as: str = ""
     read_by: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     in_label: bool = False
+    recipe: bool = False
 
     @property
     def known(self) -> tuple[str, ...]:

@@ -46,6 +46,7 @@ class MemberSettings:
         axis="member",
         low=0,
         before=0,
+        recipe=True,
     )
     decay_to: float = flag(
         0.0,
@@ -56,6 +57,7 @@ class MemberSettings:
         read_by={"schedule": 0.0},
         float32=True,
         before=0.0,
+        recipe=True,
     )
     clip_norm: float = flag(
         0.0,
@@ -64,6 +66,7 @@ class MemberSettings:
         low=0,
         float32=True,
         before=0.0,
+        recipe=True,
     )
     clip_adaptive: float = flag(
         0.0,
@@ -73,4 +76,5 @@ class MemberSettings:
         low=0,
         float32=True,
         before=0.0,
+        recipe=True,
     )

@@ -88,6 +88,7 @@ class TrainingSettings:
         axis="static",
         choices="schedule",
         before="constant",
+        recipe=True,
     )
     label_smoothing: float = flag(
         0.0,
@@ -99,6 +100,7 @@ class TrainingSettings:
         below=1,
         float32=True,
         before=0.0,
+        recipe=True,
     )
     decay_mask: str = flag(
         "all",
@@ -107,6 +109,7 @@ class TrainingSettings:
         axis="static",
         choices=("all", "kernels"),
         before="all",
+        recipe=True,
     )
     accumulate: int = flag(
         1,
@@ -116,4 +119,5 @@ class TrainingSettings:
         axis="static",
         low=1,
         before=1,
+        recipe=True,
     )
