@@ -9,7 +9,6 @@ An identity or a bound is no matter of statistics. Its rule compares every netwo
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,7 +16,10 @@ import numpy as np
 
 from normlab.statistics.paired import (
     LEVEL,
+    AboveP,
     above_p,
+    below_p,
+    equivalence_p,
     new_value_p,
     prediction_interval,
 )
@@ -38,9 +40,6 @@ ALPHA = 1 - LEVEL
 LEAST_SEEDS = 5
 # The widest prediction interval, in units of the measure, that can reproduce a number.
 WIDEST = 3.0
-
-# (values, bound) -> one-sided p-values of the mean being above the bound.
-AboveP = Callable[[np.ndarray, float], Any]
 
 
 class Statements(NamedTuple):
@@ -129,10 +128,10 @@ class Rule:
             return np.minimum(1.0, 2 * test(x, bound))
 
         def under(bound: float):
-            return np.minimum(1.0, 2 * test(-x, -bound))
+            return np.minimum(1.0, 2 * below_p(x, bound, test))
 
         def close(margin: float):
-            return np.maximum(over(-margin), under(margin))
+            return np.minimum(1.0, 2 * equivalence_p(x, margin, test))
 
         if self.kind == "within":
             outside = np.minimum(over(bound), under(-bound))

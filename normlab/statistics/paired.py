@@ -8,13 +8,16 @@ All p-values here are one-sided. A statement from a two-sided interval of confid
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
 
 from normlab.statistics.intervals import median_interval
 
+# (values, bound) -> one-sided p-values of the mean being above the bound.
+AboveP = Callable[[np.ndarray, float], Any]
 LEVEL = 0.95
 # A sign-flip test has 2^n outcomes, so below six values none is rare enough.
 LEAST_FLIPPED = 6
@@ -100,17 +103,17 @@ def above_p(values, bound: float) -> np.ndarray:
     return _tail(mean - bound, error, x.shape[-1] - 1)
 
 
-def below_p(values, bound: float) -> np.ndarray:
-    """p-value of the mean being below ``bound``; see `above_p`."""
-    return above_p(-np.asarray(values, float), -bound)
+def below_p(values, bound: float, above: AboveP = above_p) -> np.ndarray:
+    """p-value of the mean being below ``bound``, by the test ``above``."""
+    return above(-np.asarray(values, float), -bound)
 
 
-def equivalence_p(values, margin: float) -> np.ndarray:
+def equivalence_p(values, margin: float, above: AboveP = above_p) -> np.ndarray:
     """p-value of the mean of (..., n) lying within ±``margin``.
 
     Two one-sided tests (Schuirmann 1987): the larger of their p-values.
     """
-    return np.maximum(above_p(values, -margin), below_p(values, margin))
+    return np.maximum(above(values, -margin), below_p(values, margin, above))
 
 
 def flip_p(values, bound: float) -> float:
