@@ -21,7 +21,7 @@ from normlab.errors import UserError, one_line
 from normlab.flagfiles import expand
 from normlab.flagfiles import write as write  # what `read` reads
 from normlab.interrupt import Stopped, at_end, raising
-from normlab.registry import REGISTRIES
+from normlab.registry import allow_named
 from normlab.serialize import item_type
 from normlab.settings import declared, grouped
 from normlab.words import check_path, check_text
@@ -173,9 +173,7 @@ def _define_common(values: flags.FlagValues) -> None:
 def _allow(values: flags.FlagValues) -> None:
     """Allows the plugins that the user named, by --allow or by the flag itself."""
     plugins.allow(modules=values["allow"].value or ())
-    for name in REGISTRIES:
-        if name in values and values[name].present:
-            plugins.allow(values[name].value or ())
+    allow_named({name: values[name].value for name in values if values[name].present})
 
 
 def _helping(program: str, doc: str, group: str) -> Callable[[flags.FlagValues], None]:

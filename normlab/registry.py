@@ -78,6 +78,17 @@ class Registry(dict[str, T]):
 REGISTRIES: dict[str, Registry] = {}
 
 
+def allow_named(values: Mapping[str, Any]) -> None:
+    """Allows the plugins that the user named in this process.
+
+    Args:
+      values: setting -> a name, or several; settings that select no entry are ignored.
+    """
+    for setting in REGISTRIES.keys() & values.keys():
+        names = values[setting]
+        plugins.allow((names,) if isinstance(names, str) else names or ())
+
+
 def unknown(setting: str, value: str, known: Mapping | tuple[str, ...]) -> UserError:
     """The error for a ``value`` that is not one of the ``known`` names."""
     return UserError(f"--{setting}={value}: unknown; known: {', '.join(known)}")

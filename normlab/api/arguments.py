@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from normlab import plugins
 from normlab.config import SweepConfig
 from normlab.errors import UserError
-from normlab.registry import REGISTRIES
+from normlab.registry import allow_named
 from normlab.run_options import RunOptions
 from normlab.serialize import item_type
 from normlab.settings import declared
@@ -52,9 +51,7 @@ def settings(values: Mapping[str, Any]) -> tuple[SweepConfig, RunOptions]:
         kind(**{k: _value(kind, k, v) for k, v in values.items() if specs[k] is kind})
         for kind in _KINDS
     )
-    for registry in REGISTRIES.keys() & values.keys():
-        value = getattr(config, registry)
-        plugins.allow(value if isinstance(value, tuple) else (value,))
+    allow_named(dataclasses.asdict(config))
     return config, options
 
 
