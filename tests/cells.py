@@ -5,6 +5,15 @@ from typing import Any
 
 from normlab.cell import CellConfig
 
+# Dataset -> the number of its training images, of those that flagfiles use.
+SIZES = {
+    "cifar10": 50000,
+    "digits": 1500,
+    "gaussian": 1000,
+    "gaussian_uniform": 1000,
+    "mnist": 60000,
+}
+
 _BASE = CellConfig(
     dataset="digits",
     train_size=100,

@@ -14,17 +14,11 @@ from normlab.flags import define, read
 from normlab.run_options import RunOptions
 from normlab.sweep.grid import expand
 from normlab.train.network import build_model
+from tests.cells import SIZES
 
 FOLDER = Path(__file__).parents[1] / "experiments"
 FILES = sorted(FOLDER.glob("*.flags"))
 SHAPES = {"cifar10": (32, 32, 3), "digits": (8, 8, 1), "mnist": (28, 28, 1)}
-SIZES = {
-    "cifar10": 50000,
-    "digits": 1500,
-    "gaussian": 1000,
-    "gaussian_uniform": 1000,
-    "mnist": 60000,
-}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

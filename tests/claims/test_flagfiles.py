@@ -17,15 +17,9 @@ from normlab.flags import define, read
 from normlab.norms import NORMS
 from normlab.run_options import RunOptions
 from normlab.sweep.grid import expand
+from tests.cells import SIZES
 
 ROOT = Path(__file__).parents[2]
-SIZES = {
-    "cifar10": 50000,
-    "digits": 1500,
-    "gaussian": 1000,
-    "gaussian_uniform": 1000,
-    "mnist": 60000,
-}
 NAMES = sorted({name for claim in CLAIMS.values() for name in claim.needs})
 
 
