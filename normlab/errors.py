@@ -6,7 +6,7 @@ _LONGEST_LINE = 2000
 class UserError(ValueError):
     """A mistake that the user can fix. The message says what is wrong and what to do.
 
-    The message is one line: command lines print it after ``error: `` and exit
+    The message is one line: command lines print it after ``error:`` and exit
     with status 1, without a traceback.
     """
 

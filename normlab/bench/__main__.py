@@ -106,7 +106,11 @@ def main(values: flags.FlagValues) -> int:
     return 0
 
 
+def flag_values() -> flags.FlagValues:
+    values = flags.FlagValues()
+    define(BenchConfig, values)
+    return values
+
+
 if __name__ == "__main__":
-    flag_values = flags.FlagValues()
-    define(BenchConfig, flag_values)
-    run(main, flag_values, program=PROGRAM, doc=__doc__ or "")
+    run(main, flag_values(), program=PROGRAM, doc=__doc__ or "")
