@@ -73,10 +73,9 @@ def test_it_says_what_it_does(printed, folder):
     assert "plan: 2 cells, 8 members, 48 member-steps" in printed
     assert f"out: {folder / OUT}\n" in printed
     assert "final test_accuracy: median [range of 2 seeds" in printed
-    drawn = [line for line in printed.splitlines() if line.startswith("figure: ")]
-    assert drawn == [
-        f"figure: {folder / OUT}/figures/{name}.png (and .pdf, .csv)" for name in DRAWN
-    ]
+    drawn = f"figures in {folder / OUT}/figures: {', '.join(DRAWN)} (.png, .pdf, .csv)"
+    page = f"next: python -m normlab.page --run={folder / OUT} --out=page"
+    assert printed.splitlines()[-2:] == [drawn, page]
 
 
 @pytest.mark.faults

@@ -209,7 +209,7 @@ class Silent:
     def begin(self, name: str, steps: int, step: int, members: int) -> None:
         pass
 
-    def compiled(self, what: str, seconds: float) -> None:
+    def compiled(self, seconds: float) -> None:
         pass
 
     def advance(self, steps: int, losses_M: np.ndarray) -> None:

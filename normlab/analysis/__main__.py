@@ -8,7 +8,6 @@ Flags named --probe_... have the run's own values unless you give them.
 """
 
 import dataclasses
-import sys
 
 from absl import flags
 
@@ -17,6 +16,7 @@ from normlab.analysis.settings import AnalysisOptions
 from normlab.checks import check_settings
 from normlab.flags import define, read, run
 from normlab.members.placement import use_cores
+from normlab.members.progress import CountProgress
 from normlab.settings import ProbeSettings
 from normlab.store import RunPaths
 
@@ -30,11 +30,7 @@ def main(values: flags.FlagValues) -> None:
     changes = {name: getattr(settings, name) for name in names if values[name].present}
     use_cores(options.devices)
     paths = RunPaths.at(options.run)
-
-    def print_step(cell: str, step: int) -> None:
-        print(f"{cell}: step {step}", file=sys.stderr)
-
-    measure_run(paths, options, changes, print_step)
+    measure_run(paths, options, changes, lambda name: CountProgress(name, "step"))
     for name in options.quantities:
         print(f"measured: {name}")
 

@@ -1,5 +1,6 @@
 """Measures quantities along the path that a run stored."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from normlab.data import Dataset
 from normlab.data.batches import batch_indices
 from normlab.errors import UserError
 from normlab.members.over import choose_conv, choose_execution, nan_is_a_result
+from normlab.members.progress import CountProgress
 from normlab.members.runner import Runner
 from normlab.quantities import QUANTITIES, Site, needs
 from normlab.settings import ProbeSettings
@@ -51,7 +53,7 @@ def measure_run(
     paths: RunPaths,
     options: AnalysisOptions,
     changes: dict[str, Any],
-    on_step: Callable[[str, int], None],
+    progress: Callable[[str], CountProgress],
 ) -> None:
     """`measure_cell` of every cell. Cells without norm layers skip their quantities.
 
@@ -65,14 +67,14 @@ def measure_run(
         names = askable(options.quantities, norm, norms)
         if names:
             cell_options = dataclasses.replace(options, quantities=names)
-            measure_cell(cell, cell_options, changes, on_step)
+            measure_cell(cell, cell_options, changes, progress)
 
 
 def measure_cell(
     paths: CellPaths,
     options: AnalysisOptions,
     changes: dict[str, Any],
-    on_step: Callable[[str, int], None],
+    progress: Callable[[str], CountProgress],
 ) -> None:
     """Measures ``options.quantities`` on every member of a cell, and stores them.
 
@@ -82,7 +84,7 @@ def measure_cell(
 
     Args:
       changes: fields of `ProbeSettings` that differ from the run's own.
-      on_step: called with (cell, step) after each point.
+      progress: makes what shows the steps of a cell, from the cell's id.
 
     Raises:
       UserError: no path is stored, it is damaged, it lacks the successive points that a
@@ -101,18 +103,20 @@ def measure_cell(
     ]
     warn_changed(read_record(paths), cell.config)
     tables: dict[str, list[pa.Table]] = {name: [] for name in options.quantities}
-    for step, variables, following in _points(paths, cell, options.every):
-        for group in groups:
-            if group.needs_next and following is None:
-                continue
-            after = following["params"] if group.needs_next and following else {}
-            with nan_is_a_result():
-                quantities = group.run(*_snapshot(cell, step, variables, after))
-            for name, fields in quantities.items():
-                axes = QUANTITIES[name].axes
-                labels = {axis: group.site.labels(axis) for axis in axes}
-                tables[name].append(to_table(step, fields, axes, labels))
-        on_step(cell.id, step)
+    with contextlib.closing(progress(cell.id)) as shown:
+        shown(0, cell.config.steps)
+        for step, variables, following in _points(paths, cell, options.every):
+            for group in groups:
+                if group.needs_next and following is None:
+                    continue
+                after = following["params"] if group.needs_next and following else {}
+                with nan_is_a_result():
+                    quantities = group.run(*_snapshot(cell, step, variables, after))
+                for name, fields in quantities.items():
+                    axes = QUANTITIES[name].axes
+                    labels = {axis: group.site.labels(axis) for axis in axes}
+                    tables[name].append(to_table(step, fields, axes, labels))
+            shown(step, cell.config.steps)
     for name, parts in tables.items():
         if not parts:
             raise UserError(

@@ -31,11 +31,11 @@ from normlab.figures.style import draw_into
 from normlab.flags import define, read, run
 from normlab.landscape.compute import CellLandscapes
 from normlab.landscape.points import Diverged
-from normlab.landscape.progress import LandscapeProgress
 from normlab.landscape.select import selected_cells, selected_members
 from normlab.landscape.settings import LandscapeConfig
 from normlab.landscape.table import tabulate
 from normlab.members.placement import use_cores
+from normlab.members.progress import CountProgress
 from normlab.store import RunPaths
 
 PROGRAM = "normlab.landscape"
@@ -73,7 +73,7 @@ def main(values: flags.FlagValues) -> None:
             member = cell.members[i]
             name = f"{cell.config.label}, seed {member.seed}, lr {member.lr:g}"
             try:
-                with contextlib.closing(LandscapeProgress(name)) as progress:
+                with contextlib.closing(CountProgress(name)) as progress:
                     landscape = work.compute(i, progress)
             except Diverged as error:
                 lost.append(str(error))

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -163,27 +163,56 @@ def place_text(table: pd.DataFrame) -> pd.Series:
     return functools.reduce(lambda a, b: a + ", " + b, words)
 
 
-def text_table(table: pd.DataFrame, metric: str = "test_accuracy") -> str:
-    """`summarize`'s table as text: settings down, learning rates across."""
+def text_table(
+    table: pd.DataFrame, metric: str = "test_accuracy", width: int | None = None
+) -> str:
+    """`summarize`'s table as text: settings down, learning rates across.
+
+    The best point of each setting has a star. Columns that do not fit into ``width``
+    characters continue below.
+    """
     if table.empty:
         return f"final {metric}: no member has finished"
+    cells = table.assign(at=place_text(table))
+    columns = dict.fromkeys(cells["at"])
+    # One column has nothing to choose from.
+    ranked = best(cells, "_loss" not in metric) if len(columns) > 1 else cells.head(0)
+    stars = set(zip(ranked["setting"], ranked["at"], strict=True))
 
     def words(row) -> str:
         text = Interval.of(row).text
         lost = int(row["diverged"])
         if text == LOST:
             return f"{lost} of {row['n']} diverged"
-        return f"{text} ({lost} diverged)" if lost else text
+        star = " *" if (row["setting"], row["at"]) in stars else ""
+        return f"{text}{star} ({lost} diverged)" if lost else text + star
 
-    cells = table.assign(text=table.apply(words, axis=1), at=place_text(table))
-    rows, columns = dict.fromkeys(cells["setting"]), list(dict.fromkeys(cells["at"]))
+    cells = cells.assign(text=cells.apply(words, axis=1))
+    rows = list(dict.fromkeys(cells["setting"]))
     grid = {(r["setting"], r["at"]): r["text"] for _, r in cells.iterrows()}
-    lines = [["norm", *columns]]
-    lines += [[s, *(grid.get((s, c), "-") for c in columns)] for s in rows]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    body = "\n".join(
-        "  ".join(w.ljust(n) for w, n in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
+    first = ["norm", *rows]
+    others = [[c, *(grid.get((s, c), "-") for s in rows)] for c in columns]
     n = int(table["n"].max())
-    return f"final {metric}: median [{interval_name(n)}]\n{body}"
+    head = f"final {metric}: median [{interval_name(n)}]" + ", * best" * bool(stars)
+    return "\n".join([head, *_blocks(first, others, width)])
+
+
+def _blocks(
+    first: list[str], others: list[list[str]], width: int | None
+) -> Iterator[str]:
+    """The lines of a table, in blocks of the columns that fit into ``width``.
+
+    Each block begins with the column ``first``, and has at least one of ``others``.
+    """
+    while others:
+        block, used = [first], max(map(len, first))
+        while others:
+            needed = used + 2 + max(map(len, others[0]))
+            if width is not None and needed > width and len(block) > 1:
+                break
+            block.append(others.pop(0))
+            used = needed
+        sizes = [max(map(len, column)) for column in block]
+        for line in zip(*block, strict=True):
+            words = (word.ljust(n) for word, n in zip(line, sizes, strict=True))
+            yield "  ".join(words).rstrip()

@@ -9,11 +9,13 @@ resumes the run, or reports that it is complete. Two such commands share the cel
 """
 
 import functools
+import shutil
 import sys
 
 import pandas as pd
 from absl import flags
 
+from normlab import commands
 from normlab.api.sweep import FINISHED, draw, export, train
 from normlab.config import SweepConfig
 from normlab.flagfiles import flagfile_of
@@ -32,7 +34,7 @@ def _print_summary(frame: pd.DataFrame) -> pd.DataFrame:
     """Prints the table of final values, and returns it."""
     metric = main_metric(frame)
     table = summarize(frame, metric)
-    print(text_table(table, metric))
+    print(text_table(table, metric, shutil.get_terminal_size().columns))
     return table
 
 
@@ -47,9 +49,8 @@ def _finish(paths: RunPaths) -> None:
         print(f"figures: {paths.figures}, drawn by another process")
         return
     written, failed = drawn
-    for path in written:
-        if path.suffix == ".png":
-            print(f"figure: {path} (and .pdf, .csv)")
+    names = [path.stem for path in written if path.suffix == ".png"]
+    print(f"figures in {paths.figures}: {', '.join(names)} (.png, .pdf, .csv)")
     for error in failed:
         again = f"to try again: python -m normlab.figures --run={paths.root}"
         print(f"{PROGRAM}: {error}; {again}", file=sys.stderr)
@@ -72,8 +73,11 @@ def main(values: flags.FlagValues) -> int:
     elif state == "unfinished":
         print(total(run_status(paths)))
         print(f"see: python -m {PROGRAM} --status --out={paths.root}")
-    if state in FINISHED and options.tensorboard:
-        print(f"tensorboard: {export(paths)}")
+    if state in FINISHED:
+        if options.tensorboard:
+            print(f"tensorboard: {export(paths)}")
+        page = commands.as_called("normlab.page")
+        print(f"next: {page} --run={paths.root} --out=page")
     return 0
 
 

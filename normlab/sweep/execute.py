@@ -45,7 +45,7 @@ class Progress(Protocol):
     """Is notified of a run's progress while it works."""
 
     def begin(self, name: str, steps: int, step: int, members: int) -> None: ...
-    def compiled(self, what: str, seconds: float) -> None: ...
+    def compiled(self, seconds: float) -> None: ...
     def advance(self, steps: int, losses_M: np.ndarray) -> None: ...
     def evaluated(self, cell: Cell, step: int, metrics_M: Metrics) -> None: ...
     def end(self, *notes: str) -> None: ...
@@ -137,7 +137,7 @@ class _CellRun:
         first = saved = step
         members = len(self._plan.cell.members)
         self._progress.begin(self._plan.name, self._config.steps, step, members)
-        self._note_compile(0.0, "initialisation")
+        self._note_compile(0.0)
         recorder = self._stops.recorder(step)
         points = path.PathRecorder(self._paths.path)
         self._probes = ProbeRecorder(self._paths)
@@ -211,20 +211,20 @@ class _CellRun:
         if self._due.regroups(step):
             compiled = self._population.compile_seconds
             self._population.regroup(step)
-            self._note_compile(compiled, "grouping")
+            self._note_compile(compiled)
         evaluation: Metrics = {}
         if self._due.evaluates(step):
             compiled = self._population.compile_seconds
             evaluation = self._population.evaluate(step)
             recorder.evaluation(step, evaluation)
-            self._note_compile(compiled, "evaluation")
+            self._note_compile(compiled)
             with self._signals.keeping_error():
                 self._progress.evaluated(self._plan.cell, step, evaluation)
         probe = self._plan.program.probe
         if probe is not None and self._due.probes(step):
             compiled = self._population.compile_seconds
             self._probe(step, probe.site)
-            self._note_compile(compiled, "probes")
+            self._note_compile(compiled)
         if self._due.on_path(step):
             state = self._population.state()
             variables = {"params": state.params, "batch_stats": state.batch_stats}
@@ -256,17 +256,17 @@ class _CellRun:
         batch_metrics = self._population.train(step, count)
         took = time.monotonic() - started
         spent = self._population.compile_seconds - compiled
-        self._note_compile(compiled, "training")
+        self._note_compile(compiled)
         self._step_seconds = max(took - spent, 1e-9) / count
         losses_M = batch_metrics["batch_loss"][:, -1]
         self._stops.trained(losses_M)
         self._progress.advance(count, losses_M)
         return batch_metrics
 
-    def _note_compile(self, before: float, what: str) -> None:
+    def _note_compile(self, before: float) -> None:
         spent = self._population.compile_seconds - before
         if spent:
-            self._progress.compiled(what, spent)
+            self._progress.compiled(spent)
 
     def _save(
         self, step: int, recorder: metrics.Recorder, points: path.PathRecorder

@@ -43,10 +43,10 @@ class Heartbeat:
             self._progress.begin(name, steps, step, members)
         self._write()
 
-    def compiled(self, what: str, seconds: float) -> None:
+    def compiled(self, seconds: float) -> None:
         self._compiling += seconds
         if self._progress is not None:
-            self._progress.compiled(what, seconds)
+            self._progress.compiled(seconds)
 
     def advance(self, steps: int, losses_M: np.ndarray) -> None:
         self._step += steps

@@ -12,6 +12,8 @@ from normlab.cell import Cell
 from normlab.sweep.rows import OnEval, evaluation_rows
 
 _LINE_SECONDS = 30.0
+# Programs that were kept from an earlier run take less, and need no line.
+_COMPILE_SECONDS = 1.0
 # Whether tqdm has found a notebook, and the package ipywidgets, when it was imported.
 _IN_NOTEBOOK = any(kind.__name__ == "tqdm_notebook" for kind in tqdm.__mro__)
 
@@ -68,7 +70,8 @@ class SweepProgress:
         self._name, self._steps, self._step, self._members = "", 0, 0, 0
         self._open = False
         self._started = self._last = time.monotonic()
-        self._compiling = 0.0
+        # Seconds: of all cells; and of those that no line has told yet.
+        self._compiling = self._just_compiled = 0.0
         self._bar = open_bar(self._stream, total)
 
     def skip(self, member_steps: int) -> None:
@@ -109,13 +112,16 @@ class SweepProgress:
         else:
             print(text, file=self._stream, flush=True)
 
-    def compiled(self, what: str, seconds: float) -> None:
-        """``what`` of the current cell was compiled. The pace leaves that time out."""
+    def compiled(self, seconds: float) -> None:
+        """A program of the current cell was compiled. The pace leaves that time out."""
         self._compiling += seconds
-        self.note(f"{self._name}: compiled {what} in {seconds:.1f} s")
+        self._just_compiled += seconds
 
     def advance(self, steps: int, losses_M: np.ndarray) -> None:
         """``steps`` more steps of the current cell; its members' latest losses."""
+        if self._just_compiled >= _COMPILE_SECONDS:
+            self.note(f"{self._name}: compiled in {self._just_compiled:.1f} s")
+        self._just_compiled = 0.0
         self._step += steps
         self._done += steps * self._members
         finite = losses_M[np.isfinite(losses_M)]

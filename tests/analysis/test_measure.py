@@ -1,6 +1,7 @@
 """Measured from the stored path, a quantity is what a probe had found."""
 
 import dataclasses
+import io
 import shutil
 
 import jax
@@ -12,6 +13,7 @@ from normlab.analysis.measure import measure_cell, measure_run
 from normlab.analysis.settings import AnalysisOptions
 from normlab.errors import UserError
 from normlab.members.over import OverMembers
+from normlab.members.progress import CountProgress
 from normlab.store.layout import CellPaths
 from normlab.store.quantities import measured_names, read_quantity
 from normlab.sweep.execute import run_cell
@@ -40,8 +42,8 @@ def options(*names, **changes) -> AnalysisOptions:
     )
 
 
-def silent(cell, step):
-    pass
+def silent(cell) -> CountProgress:
+    return CountProgress(cell, "step", io.StringIO())
 
 
 def table(paths, name) -> pd.DataFrame:
@@ -53,8 +55,13 @@ def table(paths, name) -> pd.DataFrame:
 def test_what_a_probe_had_found(run, copy):
     shutil.rmtree(copy.probes)
     steps = []
-    measure_cell(copy, options(*NAMES), {}, lambda cell, step: steps.append(step))
-    assert steps == [0, 4, 8, 11]
+
+    class Shown(CountProgress):
+        def __call__(self, done: int, total: int) -> None:
+            steps.append((done, total))
+
+    measure_cell(copy, options(*NAMES), {}, Shown)
+    assert steps == [(step, 11) for step in (0, 0, 4, 8, 11)]
     for name in NAMES:
         found, expected = table(copy, name), table(run, name)
         if name in ("gradient_lipschitz", "internal_covariate_shift"):

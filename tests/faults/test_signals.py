@@ -142,7 +142,7 @@ def test_a_landscape_keeps_its_tiles(tmp_path, monkeypatch, capsys, tally):
     run = made.write_run(tmp_path / "run", made.cell("batch"))
     words = ["--run=" + str(run.root), "--kind=plane", "--points=5", "--images=12"]
     words += ["--devices=1", "--seed=0", "--lr=0.01", "--member_chunk=10"]
-    show = landscape.LandscapeProgress.__call__
+    show = landscape.CountProgress.__call__
 
     def stop(self, done, total):
         show(self, done, total)
@@ -154,7 +154,7 @@ def test_a_landscape_keeps_its_tiles(tmp_path, monkeypatch, capsys, tally):
         return called(landscape.main, values, words, landscape.PROGRAM)
 
     with monkeypatch.context() as patch:
-        patch.setattr(landscape.LandscapeProgress, "__call__", stop)
+        patch.setattr(landscape.CountProgress, "__call__", stop)
         assert call() == 143
     last = capsys.readouterr().err.splitlines()[-1]
     assert last == f"normlab.landscape: stopped by SIGTERM{AGAIN}"

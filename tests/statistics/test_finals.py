@@ -273,7 +273,8 @@ def test_dynamic_columns_are_what_members_vary_in():
 def test_a_text_table(frame):
     lines = text_table(summarize(frame)).splitlines()
     assert lines[0] == (
-        "final test_accuracy: median [range of 5 seeds (94% interval of the median)]"
+        "final test_accuracy: median [range of 5 seeds (94% interval of the median)], "
+        "* best"
     )
     assert lines[1].split("  ")[0] == "norm"
     assert "lr 0.001" in lines[1] and "lr 0.01" in lines[1]
@@ -282,6 +283,28 @@ def test_a_text_table(frame):
     assert "0.720 [0.700, 0.740]" in lines[2] and "0.630 [0.610, 0.650]" in lines[2]
     assert lines[3].startswith("group (G=4)  0.720")
     assert len(lines) == 4
+
+
+def test_the_best_point_of_each_setting_has_a_star(frame):
+    lines = text_table(summarize(frame)).splitlines()[2:]
+    assert [line.count("*") for line in lines] == [1] * len(lines)
+    assert "0.720 [0.700, 0.740] *" in lines[0]
+    # Of a loss, the smallest is best.
+    as_loss = text_table(summarize(frame), "test_loss").splitlines()[2:]
+    assert "0.630 [0.610, 0.650] *" in as_loss[0]
+    assert "0.740] *" not in as_loss[0]
+
+
+def test_a_wide_table_continues_below(frame):
+    table = summarize(frame)
+    whole = text_table(table).splitlines()
+    folded = text_table(table, width=50).splitlines()
+    assert max(map(len, whole[1:])) > 50 >= max(map(len, folded[1:]))
+    assert len(folded) == 1 + 2 * (len(whole) - 1)
+    assert folded[1].split() == ["norm", "lr", "0.001"]
+    assert folded[4].split() == ["norm", "lr", "0.01"]
+    # Never less than a column.
+    assert text_table(table, width=1).splitlines() == folded
 
 
 def test_a_text_table_with_holes(tmp_path):

@@ -30,7 +30,7 @@ def test_it_says_where_the_cell_is(tmp_path, clock):
     assert first["pace"] == 0
     assert (first["host"], first["pid"]) == (socket.gethostname(), os.getpid())
     clock[0] += 30
-    beat.compiled("training", 20.0)
+    beat.compiled(20.0)
     beat.advance(5, LOSSES)
     second = read_json(path)
     assert second["step"] == 25
@@ -58,8 +58,8 @@ def test_it_passes_everything_on(tmp_path):
         def begin(self, name, steps, step, members):
             self.words.append((name, steps, step, members))
 
-        def compiled(self, what, seconds):
-            self.words.append((what, seconds))
+        def compiled(self, seconds):
+            self.words.append(seconds)
 
         def advance(self, steps, losses_M):
             self.words.append(steps)
@@ -72,12 +72,12 @@ def test_it_passes_everything_on(tmp_path):
 
     beat = Heartbeat(tmp_path / "progress.json", told := Told())
     beat.begin("batch", 3, 1, 2)
-    beat.compiled("training", 1.5)
+    beat.compiled(1.5)
     beat.advance(2, LOSSES)
     evaluation = tiny.cell(), 3, {"test_loss": LOSSES}
     beat.evaluated(*evaluation)
     beat.end()
-    said = [("batch", 3, 1, 2), ("training", 1.5), 2, evaluation, "end"]
+    said = [("batch", 3, 1, 2), 1.5, 2, evaluation, "end"]
     assert told.words == said
 
 

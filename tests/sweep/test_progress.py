@@ -95,7 +95,7 @@ def test_a_terminal_gets_a_bar_that_ends_full():
     bar = SweepProgress(600, 3, stream)
     bar.skip(200)
     bar.begin("batch", 100, 60, 2)
-    bar.compiled("training", 1.0)
+    bar.compiled(1.0)
     bar.advance(40, LOSSES)
     bar.end()
     bar.begin("group", 100, 0, 2)
@@ -103,7 +103,7 @@ def test_a_terminal_gets_a_bar_that_ends_full():
     bar.end()
     bar.close()
     shown = stream.getvalue()
-    assert "compiled training in 1.0 s\n" in shown
+    assert "compiled in 1.0 s\n" in shown
     assert "continues from step 60 of 100\n" in shown
     assert "600/600" in shown and "100%" in shown
 
@@ -120,8 +120,8 @@ def test_the_pace_leaves_compiling_out(clock):
     bar = SweepProgress(100, 1, stream)
     bar.begin("none", 100, 0, 1)
     clock[0] += 40
-    bar.compiled("training", 40.0)
+    bar.compiled(40.0)
     clock[0] += 10
     bar.advance(10, LOSSES)
-    assert "compiled training in 40.0 s" in stream.getvalue()
+    assert "compiled in 40.0 s" in stream.getvalue()
     assert "1 member-steps/s, 1:30 left" in stream.getvalue()

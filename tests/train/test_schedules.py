@@ -14,6 +14,7 @@ from normlab.analysis.measure import measure_cell
 from normlab.analysis.settings import AnalysisOptions
 from normlab.cell import Cell, Member
 from normlab.errors import UserError
+from normlab.members.progress import CountProgress
 from normlab.run_options import RunOptions
 from normlab.store.layout import CellPaths
 from normlab.store.metrics import read_parts
@@ -153,7 +154,7 @@ def test_probes_and_metrics_have_the_rate_of_their_step(tmp_path):
     with contextlib.ExitStack() as stack:
         for patch in tiny.models():
             stack.enter_context(patch)
-        measure_cell(paths, options, {}, lambda cell, step: None)
+        measure_cell(paths, options, {}, CountProgress)
     for found in (probed, read_quantity(paths, "effective_smoothness")):
         assert found is not None
         rows = found[found["step"] < 8].join(

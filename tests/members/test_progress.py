@@ -1,9 +1,9 @@
-"""What is said of a landscape while it is computed."""
+"""What is said while a command computes points."""
 
 import io
 
-from normlab.landscape import progress
-from normlab.landscape.progress import LandscapeProgress
+from normlab.members import progress
+from normlab.members.progress import CountProgress
 
 
 class Terminal(io.StringIO):
@@ -12,7 +12,7 @@ class Terminal(io.StringIO):
 
 
 def told(stream, *calls) -> str:
-    found = LandscapeProgress("batch", stream)
+    found = CountProgress("batch", stream=stream)
     for done, total in calls:
         found(done, total)
     found.close()
@@ -35,3 +35,16 @@ def test_lines(monkeypatch):
 def test_a_bar():
     text = told(Terminal(), (4, 9), (9, 9))
     assert "batch" in text and "9/9" in text
+
+
+def test_what_was_not_begun_has_no_count():
+    assert told(io.StringIO()) == ""
+
+
+def test_steps_are_counted_by_name():
+    stream = io.StringIO()
+    found = CountProgress("batch", "step", stream)
+    found(0, 9)
+    found(9, 9)
+    found.close()
+    assert stream.getvalue().startswith("batch: 9 of 9 steps computed in ")
