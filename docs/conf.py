@@ -31,6 +31,11 @@ html_title = "normlab"
 # A page needs nothing from elsewhere: formulas are MathML, which browsers draw.
 html_math_renderer = "mathml"
 
+# Flags begin with two hyphens, not with a dash.
+smartquotes = False
+# Code whose language is not named is shown as it is.
+highlight_language = "none"
+
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 napoleon_google_docstring = True
@@ -58,7 +63,8 @@ class Flags(SphinxDirective):
             items = default if isinstance(default, list) else [default]
             shown = ",".join(str(item) for item in items)
             value = f"={shown}" if default not in (None, "", [], False) else ""
-            text = " ".join((flag.help or "").split()).replace("*", r"\*")
+            text = " ".join((flag.help or "").split())
+            text = text.replace("*", r"\*").replace("<", r"\<")
             lines.append(f"- `--{name}{value}`: {text}")
         return self.parse_text_to_nodes("\n".join(lines))
 
@@ -79,8 +85,13 @@ def _inline(translator, node) -> None:
 
 
 def _display(translator, node) -> None:
-    formula = convert(node.astext(), display="block")
-    translator.body.append(f'<div class="math">{formula}</div>')
+    formula, _, rest = node.astext().partition(r"\tag{")
+    number = f"({rest.rstrip('} ')})" if rest else ""
+    row = "display: flex; overflow: auto hidden; padding: 0.3em 0"
+    shown = convert(formula, display="block")
+    translator.body.append(
+        f'<div style="{row}"><span style="flex: 1">{shown}</span>{number}</div>'
+    )
     raise nodes.SkipNode
 
 
