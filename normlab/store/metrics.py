@@ -133,6 +133,15 @@ def drop_after(folder: Path, step: int) -> None:
             path.unlink()
 
 
+def part_times(folder: Path) -> dict[int, float]:
+    """Step -> when the part that ends there was written, in seconds since 1970.
+
+    These are the times of the files. Those of a copied run are of the copy.
+    """
+    parts = numbered(folder, PREFIX, SUFFIX)
+    return {end: path.stat().st_mtime for end, path in parts.items()}
+
+
 def read_parts(folder: Path, stop: int | None = None) -> pa.Table | None:
     """All parts in order, or None if there are none.
 

@@ -7,7 +7,7 @@ thread ends, and it then waits forever for that thread.
 
 import contextlib
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +33,22 @@ def check_installed() -> None:
         )
 
 
-def write_events(folder: Path, series: Iterable[Series]) -> None:
+def write_events(
+    folder: Path,
+    series: Iterable[Series],
+    seconds_of: Callable[[np.ndarray], np.ndarray],
+    *,
+    hyperparameters: Mapping[str, Any] | None = None,
+    charts: Mapping[str, Any] | None = None,
+) -> None:
     """Creates ``folder`` with the event file of one TensorBoard run.
 
-    All events have time 0, because the store does not record the time of a step.
+    Args:
+      series: what to write.
+      seconds_of: steps -> their times, in seconds since 1970.
+      hyperparameters: for TensorBoard's table of hyperparameters, whose metrics are the
+        scalars of ``series`` that are metrics.
+      charts: the layout of TensorBoard's custom scalars.
 
     Raises:
       OSError: ``folder`` already exists, or the disk is full.
@@ -50,12 +62,31 @@ def write_events(folder: Path, series: Iterable[Series]) -> None:
     folder.mkdir(parents=True)
     with contextlib.closing(RecordWriter(str(folder / FILE_NAME))) as file:
         file.write(Event(file_version="brain.Event:2").SerializeToString())
+        series = list(series)
+        for summary in _summaries(series, hyperparameters, charts):
+            file.write(Event(summary=summary).SerializeToString())
         for tag, steps, values in series:
-            for step, value in zip(steps, values, strict=True):
+            times = seconds_of(np.asarray(steps))
+            for step, value, time in zip(steps, values, times, strict=True):
                 summary = Summary(value=[Summary.Value(tag=tag, **_content(value))])
-                event = Event(step=int(step), summary=summary)
+                event = Event(step=int(step), wall_time=float(time), summary=summary)
                 file.write(event.SerializeToString())
         file.flush()  # to the disk
+
+
+def _summaries(
+    series: Sequence[Series],
+    hyperparameters: Mapping[str, Any] | None,
+    charts: Mapping[str, Any] | None,
+) -> Iterator[Any]:
+    """What describes a run as a whole."""
+    from tensorboardX import summary
+
+    if hyperparameters is not None:
+        tags = [s.tag for s in series if s.tag.startswith("metrics/")]
+        yield from summary.hparams(dict(hyperparameters), dict.fromkeys(tags))
+    if charts is not None:
+        yield summary.custom_scalars(charts)
 
 
 def _content(value: float | Bins) -> dict[str, Any]:

@@ -1,20 +1,25 @@
 """Writes all event files of a run, or none."""
 
 import contextlib
+import functools
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from normlab.errors import UserError
 from normlab.figures.tables import with_names
-from normlab.store.layout import RunPaths, exists
+from normlab.store.layout import CellPaths, RunPaths, exists
 from normlab.store.links import check_links
 from normlab.store.load import begun_cells, members
+from normlab.store.metrics import part_times
 from normlab.store.run import read_cell
 from normlab.tensorboard.events import FILE_NAME, check_installed, write_events
+from normlab.tensorboard.seeds import bands, charts
 from normlab.tensorboard.series import series_of
 
 
@@ -28,7 +33,9 @@ def export_run(run: str | Path, out: str | Path | None = None) -> Path:
     Returns:
       The output folder, for ``tensorboard --logdir``. It has a folder for each cell,
       with a folder for each member, named by the settings that vary:
-      ``batch/lr 0.001, seed 0``. Restart TensorBoard if it shows an earlier export.
+      ``batch/lr 0.001, seed 0``, and one for all seeds of a point, with their mean and
+      range: ``batch/lr 0.001, 3 seeds``. Restart TensorBoard if it shows an earlier
+      export.
 
     Raises:
       UserError: tensorboardX is not installed; ``run`` is not a run directory, is still
@@ -39,18 +46,57 @@ def export_run(run: str | Path, out: str | Path | None = None) -> Path:
     check_links(paths)
     folder = RunPaths.at(out).root if out else paths.tensorboard
     _check_replaceable(folder)
-    names = run_names(members(paths.root))
-    written = 0
+    table = members(paths.root)
+    names, settings = run_names(table), _hyperparameters(table)
+    seeds: dict[str, list] = {}
     with _replacing_folder(folder) as temporary:
         for cell_paths in begun_cells(paths):
             cell = read_cell(cell_paths)
+            seconds_of = functools.partial(_seconds, cell_paths)
             for member, series in series_of(cell_paths).items():
-                name = names[cell.config.id, cell.first + member]
-                write_events(temporary / name, series)
-                written += 1
-        if not written:
+                key = cell.config.id, cell.first + member
+                values = settings[key]
+                place = temporary / names[key]
+                write_events(place, series, seconds_of, hyperparameters=values)
+                point = names[key].rsplit(", seed ", 1)[0]
+                seeds.setdefault(point, []).append((seconds_of, series))
+        if not seeds:
             raise UserError(f"nothing is stored in {paths.root} yet")
+        for point, of_seeds in seeds.items():
+            if len(of_seeds) > 1:
+                found = bands([series for _, series in of_seeds])
+                place = temporary / f"{point}, {len(of_seeds)} seeds"
+                write_events(place, found, of_seeds[0][0], charts=charts(found))
     return folder
+
+
+def _hyperparameters(members: pd.DataFrame) -> dict[tuple[str, int], dict[str, Any]]:
+    """(cell, member) -> the settings that vary in the run."""
+    names = [
+        str(name)
+        for name in members
+        if name not in ("cell", "member", "label")
+        and members[name].nunique(dropna=False) > 1
+    ]
+    rows = members.to_dict("records")
+    return {
+        (row["cell"], row["member"]): {
+            name: row[name] for name in names if pd.notna(row[name])
+        }
+        for row in rows
+    }
+
+
+def _seconds(paths: CellPaths, steps: np.ndarray) -> np.ndarray:
+    """When the steps were stored, in seconds since 1970.
+
+    Each part of the metrics was written at its last step, so its file has that step's
+    time. Steps in between are interpolated. The files of a copied run have the time of
+    the copy.
+    """
+    start = min(path.stat().st_mtime for path in paths.root.iterdir())
+    ends = {0: start} | part_times(paths.metrics)
+    return np.interp(steps, list(ends), list(ends.values()))
 
 
 def run_names(members: pd.DataFrame) -> pd.Series:

@@ -2,6 +2,7 @@
 
 import errno
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ import pytest
 from normlab.errors import UserError
 from normlab.quantities import QUANTITIES
 from normlab.store import load, load_quantity
-from normlab.store.load import members
+from normlab.store.layout import numbered
+from normlab.store.load import begun_cells, members
 from normlab.store.quantities import to_table, write_analysis
 from normlab.tensorboard import events, export_run
 from normlab.tensorboard.export import run_names
@@ -20,6 +22,8 @@ from tests.figures import made
 from tests.store.handmade import make_cell, write_run
 
 pytest.importorskip("tensorboardX")
+layout_pb2 = pytest.importorskip("tensorboard.plugins.custom_scalar.layout_pb2")
+hparams_pb2 = pytest.importorskip("tensorboard.plugins.hparams.plugin_data_pb2")
 accumulator = pytest.importorskip(
     "tensorboard.backend.event_processing.event_accumulator"
 )
@@ -71,7 +75,8 @@ def out(run) -> Path:
 
 def test_a_folder_a_member(run, out):
     assert out == run / "tensorboard"
-    points = [f"lr {lr}, seed {seed}" for lr in (0.05, 0.1) for seed in (0, 1)]
+    endings = ("seed 0", "seed 1", "2 seeds")
+    points = [f"lr {lr}, {ending}" for lr in (0.05, 0.1) for ending in endings]
     settings = ("none", "group (G=4)")
     assert folders(out) == {f"{setting}/{p}" for setting in settings for p in points}
     assert not list(run.glob(".*"))
@@ -103,6 +108,58 @@ def add_by_hand(wanted: Found, name: str, frame: pd.DataFrame) -> None:
             if not math.isnan(row[field]):
                 series = wanted.setdefault(f"{name}/{field}{where}", {})
                 series[row["step"]] = row[field]
+
+
+def test_a_band_over_seeds(run, out):
+    frame = load(run)
+    rows = frame[(frame["cell"] == CELLS[1].id) & (frame["lr"] == 0.1)]
+    wanted = rows.groupby("step")["test_loss"].agg(["mean", "min", "max"]).dropna()
+    assert (wanted["min"] < wanted["max"]).all() and len(wanted) > 2
+    found = scalars(out / "group (G=4)" / "lr 0.1, 2 seeds")
+    for line in wanted:
+        values = found[f"seeds/test_loss/{line}"]
+        assert list(values) == list(wanted.index)
+        np.testing.assert_allclose(list(values.values()), wanted[line], rtol=1e-6)
+    content = read(out / "group (G=4)" / "lr 0.1, 2 seeds")
+    layout = layout_pb2.Layout()
+    (tensor,) = content.Tensors("custom_scalars__config__")
+    layout.ParseFromString(tensor.tensor_proto.string_val[0])
+    (category,) = layout.category
+    bands = {chart.title: chart.margin.series[0] for chart in category.chart}
+    assert bands["test_loss"].value == "seeds/test_loss/mean"
+    assert bands["test_loss"].lower == "seeds/test_loss/min"
+    assert bands["test_loss"].upper == "seeds/test_loss/max"
+    assert {f"seeds/{name}/mean" for name in bands} <= set(found)
+
+
+def test_the_table_of_hyperparameters_has_what_varies(out):
+    metadata = read(out / "group (G=4)" / "lr 0.05, seed 1").summary_metadata
+    data = {
+        tag: hparams_pb2.HParamsPluginData.FromString(item.plugin_data.content)
+        for tag, item in metadata.items()
+        if item.plugin_data.plugin_name == "hparams"
+    }
+    start = data["_hparams_/session_start_info"].session_start_info.hparams
+    values = {k: v.number_value or v.string_value for k, v in start.items()}
+    assert values == {"norm": "group", "groups": 4, "lr": 0.05, "seed": 1}
+    infos = data["_hparams_/experiment"].experiment.metric_infos
+    assert {info.name.tag for info in infos} == {f"metrics/{name}" for name in METRICS}
+
+
+def test_an_event_has_the_time_at_which_its_step_was_stored(tmp_path):
+    paths = made.write(tmp_path, CELLS[:1], ())
+    (cell,) = begun_cells(paths)
+    for path in cell.root.iterdir():
+        os.utime(path, (5_000.0, 5_000.0))
+    ends = numbered(cell.metrics, "part-", ".parquet")
+    (last,) = ends
+    os.utime(ends[last], (5_000.0 + 2 * last, 5_000.0 + 2 * last))
+    found = read(export_run(tmp_path) / "none" / "lr 0.1, seed 0")
+    times = {
+        event.step: event.wall_time for event in found.Scalars("metrics/test_loss")
+    }
+    assert len(times) > 2
+    assert times == {step: pytest.approx(5_000 + 2 * step) for step in times}
 
 
 def test_tags(out):
@@ -206,7 +263,7 @@ def test_histograms_without_edges_and_with_other_bins(tmp_path):
 
 def test_two_exports_are_the_same_bytes(run, out, tmp_path):
     again = export_run(run, tmp_path / "new" / "folder")
-    assert contents(again) == contents(out) and len(contents(out)) == 8
+    assert contents(again) == contents(out) and len(contents(out)) == 12
 
 
 def test_an_export_replaces_the_one_before(tmp_path):
@@ -215,7 +272,8 @@ def test_an_export_replaces_the_one_before(tmp_path):
     out = export_run(first, tmp_path / "out")
     before = contents(out)
     assert export_run(second, out) == out
-    assert folders(out) == {f"batch/lr 0.5, seed {seed}" for seed in range(3)}
+    endings = ("seed 0", "seed 1", "seed 2", "3 seeds")
+    assert folders(out) == {f"batch/lr 0.5, {ending}" for ending in endings}
     assert contents(out).keys().isdisjoint(before)
     assert {path.name for path in tmp_path.iterdir()} == {"first", "second", "out"}
 
