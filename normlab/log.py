@@ -20,6 +20,8 @@ from normlab.store.quantities import to_table
 
 _OWN = "own network"
 _SETTINGS = "log.json"
+# A small table takes far more memory than its numbers, so this many become one.
+_TOGETHER = 200
 
 
 class Log:
@@ -96,7 +98,10 @@ class Log:
                     for k, v in fields.items()
                 }
                 table = to_table(int(one), at, axes, found.labels).to_pandas()
-                self._tables.setdefault(name, []).append(table)
+                tables = self._tables.setdefault(name, [])
+                tables.append(table)
+                if len(tables) == _TOGETHER:
+                    tables[:] = [pd.concat(tables, ignore_index=True)]
 
     @property
     def names(self) -> tuple[str, ...]:
