@@ -71,7 +71,7 @@ def main(values: flags.FlagValues) -> None:
         work = CellLandscapes(paths, cell, config)
         for i in selected_members(cell, config):
             member = cell.members[i]
-            name = f"{cell.config.label}, seed {member.seed}, lr {member.lr:g}"
+            name = f"{cell.label}, seed {member.seed}, lr {member.lr:g}"
             try:
                 with contextlib.closing(LandscapeProgress(name)) as progress:
                     landscape = work.compute(i, progress)
