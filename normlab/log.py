@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from normlab.cell import CellConfig, Member
 from normlab.errors import UserError
 from normlab.figures import FIGURES, METRICS, check
+from normlab.figures.inline import shown_inline
 from normlab.quantities import QUANTITIES
 from normlab.quantities.found import Found
 from normlab.settings.declare import without_none
@@ -141,7 +142,7 @@ class Log:
         return pd.concat(frames, ignore_index=True)
 
     def figure(self, name: str) -> Figure:
-        """Draws one of `normlab.figures.FIGURES` from the log.
+        """Draws one of `normlab.figures.FIGURES` from the log. A notebook shows it.
 
         Raises:
           UserError: the figure is unknown, or it needs something that the log lacks.
@@ -152,7 +153,8 @@ class Log:
             raise UserError(f"{name} needs the metrics of a run; a log has none")
         tables = [self._whole(quantity) for quantity in drawing.reads]
         table = drawing.tabulate(*tables)
-        return drawing.draw(table.assign(unit=self._unit) if "unit" in table else table)
+        table = table.assign(unit=self._unit) if "unit" in table else table
+        return shown_inline(drawing.draw(table))
 
     def beside(self, *others: "Log") -> "Log":
         """A log with the rows of this one and of ``others``, to compare trainings.

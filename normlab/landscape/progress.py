@@ -44,10 +44,15 @@ class LandscapeProgress:
             self._say(f"point {done} of {total}")
 
     def close(self) -> None:
-        """Ends the display and prints the number of computed points."""
+        """Ends the display and prints the number of computed points.
+
+        It prints nothing if an error came before there was anything to compute.
+        """
         if self._bar is not None:
             self._bar.close()
-        computed = self._done - (self._begun or 0)
+        if self._begun is None:
+            return
+        computed = self._done - self._begun
         seconds = time.monotonic() - self._started
         self._say(f"{computed} of {self._total} points computed in {seconds:.1f} s")
 

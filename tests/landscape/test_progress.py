@@ -35,3 +35,8 @@ def test_lines(monkeypatch):
 def test_a_bar():
     text = told(Terminal(), (4, 9), (9, 9))
     assert "batch" in text and "9/9" in text
+
+
+def test_an_error_before_the_first_point_leaves_no_line():
+    assert told(io.StringIO()) == ""
+    assert "points computed" not in told(Terminal())
