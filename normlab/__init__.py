@@ -13,6 +13,7 @@ _PUBLIC: dict[str, str] = {
     "Log": "normlab.log",
     "Run": "normlab.api.stored",
     "UserError": "normlab.errors",
+    "adopt": "normlab.api.adopt",
     "between": "normlab.landscape.own",
     "figure": "normlab.figures",
     "line": "normlab.landscape.own",

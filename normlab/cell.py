@@ -80,11 +80,18 @@ class Cell:
     Attributes:
       first: the number of its first member. Members that ``--extend`` added to a stored
         cell are a cell of their own, an addition, and their numbers follow.
+      adopted: whether something else trained it (`normlab.adopt`).
     """
 
     config: CellConfig
     members: tuple[Member, ...]
     first: int = 0
+    adopted: bool = False
+
+    @property
+    def label(self) -> str:
+        """That of the configuration; it says if something else trained the cell."""
+        return self.config.label + ", adopted" * self.adopted
 
     @property
     def id(self) -> str:

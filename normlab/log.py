@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from normlab.cell import CellConfig, Member
 from normlab.errors import UserError
 from normlab.figures import FIGURES, METRICS, check
+from normlab.figures.inline import shown_inline
 from normlab.quantities import QUANTITIES
 from normlab.quantities.found import Found
 from normlab.settings.declare import without_none
@@ -20,6 +21,8 @@ from normlab.store.quantities import to_table
 
 _OWN = "own network"
 _SETTINGS = "log.json"
+# A small table takes far more memory than its numbers, so this many become one.
+_TOGETHER = 200
 
 
 class Log:
@@ -96,7 +99,10 @@ class Log:
                     for k, v in fields.items()
                 }
                 table = to_table(int(one), at, axes, found.labels).to_pandas()
-                self._tables.setdefault(name, []).append(table)
+                tables = self._tables.setdefault(name, [])
+                tables.append(table)
+                if len(tables) == _TOGETHER:
+                    tables[:] = [pd.concat(tables, ignore_index=True)]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -136,7 +142,7 @@ class Log:
         return pd.concat(frames, ignore_index=True)
 
     def figure(self, name: str) -> Figure:
-        """Draws one of `normlab.figures.FIGURES` from the log.
+        """Draws one of `normlab.figures.FIGURES` from the log. A notebook shows it.
 
         Raises:
           UserError: the figure is unknown, or it needs something that the log lacks.
@@ -147,7 +153,8 @@ class Log:
             raise UserError(f"{name} needs the metrics of a run; a log has none")
         tables = [self._whole(quantity) for quantity in drawing.reads]
         table = drawing.tabulate(*tables)
-        return drawing.draw(table.assign(unit=self._unit) if "unit" in table else table)
+        table = table.assign(unit=self._unit) if "unit" in table else table
+        return shown_inline(drawing.draw(table))
 
     def beside(self, *others: "Log") -> "Log":
         """A log with the rows of this one and of ``others``, to compare trainings.

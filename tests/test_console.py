@@ -52,7 +52,7 @@ def test_no_such_command(monkeypatch, capsys):
     err = capsys.readouterr().err
     assert err == "normlab: error: no command 'swep'; did you mean sweep?\n"
     assert called(monkeypatch, "x") == 1
-    assert "known: analysis, bench, " in capsys.readouterr().err
+    assert "known: adoption, analysis, bench, " in capsys.readouterr().err
 
 
 def test_the_version(monkeypatch, capsys):

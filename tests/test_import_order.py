@@ -36,6 +36,7 @@ ORDER = (
     "train",
     "store",
     "sweep",
+    "adoption",
     "analysis",
     "landscape",
     "figures",

@@ -73,7 +73,7 @@ class Evidence:
         """Reads the evidence from run directories.
 
         Runs with ``--keep_best`` are left out, with a warning: the members that they
-        have to the end were selected.
+        have to the end were selected. So are adopted runs: something else trained them.
 
         Raises:
           UserError: a path is not a run directory, is still empty, or is damaged.
@@ -82,6 +82,10 @@ class Evidence:
         for run, frame in list(frames.items()):
             if (frame["keep_best"] != "").any():
                 text = "claims leave out %s: --keep_best stopped some of its members"
+                _log.warning(text, run)
+                del frames[run]
+            elif read_json(RunPaths.at(run).sweep).get("adopted"):
+                text = "claims leave out %s: its networks were trained elsewhere"
                 _log.warning(text, run)
                 del frames[run]
         return cls(frames, {run: _device(run) for run in frames})

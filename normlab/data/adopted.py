@@ -33,7 +33,7 @@ def adopt(found: Any, name: str) -> Callable[[Path | None], Dataset]:
     """
     says = f"--dataset={name}"
     if isinstance(found, Dataset):
-        return lambda folder: from_arrays(name, _fields(found))
+        return lambda folder: from_arrays(name, _fields(found, says))
     if inspect.isclass(found) or not callable(found):
         raise UserError(
             f"{says}: a dataset is a function that returns train_x, train_y, test_x "
@@ -45,7 +45,7 @@ def adopt(found: Any, name: str) -> Callable[[Path | None], Dataset]:
         with calling("dataset", name):
             value = found(**accepted(found, {"data_dir": folder}, says))
         if isinstance(value, Dataset):
-            value = _fields(value)
+            value = _fields(value, says)
         elif isinstance(value, tuple | list) and len(value) == len(ARRAYS):
             value = dict(zip(ARRAYS, value, strict=True))
         if not isinstance(value, Mapping) or not set(ARRAYS) <= set(value):
@@ -55,9 +55,11 @@ def adopt(found: Any, name: str) -> Callable[[Path | None], Dataset]:
     return load
 
 
-def _fields(dataset: Dataset) -> dict[str, Any]:
+def _fields(dataset: Dataset, says: str) -> dict[str, Any]:
     if dataset.task != "classification":
-        raise UserError(f"{dataset.name}: a dataset of one's own must have classes")
+        raise UserError(
+            f"{says}: it is a {dataset.task}; a dataset of one's own must have classes"
+        )
     return vars(dataset)
 
 
@@ -159,7 +161,10 @@ def _labels(says: str, value: Any) -> np.ndarray:
             f"{says} has shape {y.shape}; labels need (N,), the number of the class"
         )
     if y.dtype.kind not in "iu":
-        raise UserError(f"{says} is {y.dtype}; labels are whole numbers, from 0")
+        raise UserError(
+            f"{says} is {y.dtype}; labels are whole numbers, from 0, because "
+            "a dataset of one's own must have classes"
+        )
     if y.min() < 0 or y.max() >= _MOST_CLASSES:
         raise UserError(
             f"{says} has labels from {y.min()} to {y.max()}; they must be from 0 to "

@@ -6,11 +6,12 @@ prepares anything; ``python -m normlab.data --prepare=tfds:NAME`` does, by the d
 own builder in tensorflow-datasets.
 """
 
+import contextlib
 import functools
 import io
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy as np
 from normlab.data.adopted import from_arrays
 from normlab.data.dataset import Dataset
 from normlab.data.folders import data_dir
-from normlab.errors import UserError
+from normlab.errors import UserError, one_line
 from normlab.plugins import calling
 
 # mnist, mnist:3.0.1, cats/small, cats/small:1.0.0
@@ -164,7 +165,7 @@ def prepare(name: str, root: Path, archive: Path | None) -> Path:
 
     Args:
       archive: the folder with the files that the builder would download, or one of
-        them; without it, the builder downloads them.
+        them; nothing is downloaded then. Without it, the builder downloads them.
 
     Returns:
       The prepared folder.
@@ -182,7 +183,7 @@ def prepare(name: str, root: Path, archive: Path | None) -> Path:
     says = f"--prepare={name}"
     config = tfds.download.DownloadConfig(manual_dir=manual, try_download_gcs=False)
     try:
-        with tfds_folder._quiet():
+        with tfds_folder._quiet(), _downloading(says, manual):
             builder: Any = tfds.builder(
                 text, data_dir=str(root / "tfds"), try_gcs=False
             )
@@ -191,12 +192,36 @@ def prepare(name: str, root: Path, archive: Path | None) -> Path:
                 download_dir=str(root / "tfds" / "downloads"),
                 download_config=config,
             )
+    except UserError:
+        raise
     # Builders are many, and fail in as many ways.
     except Exception as error:
-        lines = str(error).strip().splitlines() or [""]
         hint = ""
         if isinstance(error, ImportError) and "tensorflow" in str(error):
             hint = ". Its builder needs the package tensorflow"
-        reason = f"{type(error).__name__}: {lines[0]}"
+        reason = f"{type(error).__name__}: {one_line(error)}"
         raise UserError(f"{says}: its builder failed: {reason}{hint}") from error
     return Path(builder.data_dir)
+
+
+@contextlib.contextmanager
+def _downloading(says: str, archive: Path | None) -> Iterator[None]:
+    """Inside of this, builders download nothing if there is an ``archive`` folder.
+
+    Raises:
+      UserError: a builder wants a file that is not in the folder.
+    """
+    from tensorflow_datasets.core.download import downloader
+
+    usual = downloader._Downloader.download
+
+    def refuse(self: Any, url: str, *args: Any, **kwargs: Any) -> Any:
+        name = url.rpartition("/")[2]
+        raise UserError(f"{says}: --archive={archive} lacks {name}")
+
+    if archive is not None:
+        downloader._Downloader.download = refuse
+    try:
+        yield
+    finally:
+        downloader._Downloader.download = usual

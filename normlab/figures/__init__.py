@@ -47,6 +47,7 @@ from normlab.figures import (
     smoothness_by_eta,
 )
 from normlab.figures.failure import CannotDraw, check_drawn, only
+from normlab.figures.inline import shown_inline
 from normlab.figures.paper import PaperStyle, drawing_with, style_of
 from normlab.figures.sharing import CannotHold, with_runs
 from normlab.figures.sources import METRICS, Sources
@@ -196,7 +197,7 @@ def figure(
         made = drawn(name, FIGURES[name].draw, table)
         if out is not None:
             save(made, table, path_of(str(out)), name)
-    return made
+    return shown_inline(made)
 
 
 def draw_all(

@@ -71,6 +71,14 @@ def size_for(
     return wanted, _ABOVE + max(_LOWEST, height * min(1.0, panel / width)) * rows
 
 
+def scaled(width: float, height: float) -> tuple[float, float]:
+    """The usual width and height in inches, or as wide as the style says."""
+    wanted = current().width
+    if wanted is None:
+        return width, height
+    return wanted, _ABOVE + max(_LOWEST, (height - _ABOVE) * min(1.0, wanted / width))
+
+
 def finish(figure: Figure) -> None:
     """Prepares a drawn figure for saving.
 

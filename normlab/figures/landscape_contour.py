@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from normlab.figures.fitting import scaled
 from normlab.figures.landscape_panels import (
     MAP,
     NOWHERE,
@@ -38,7 +39,7 @@ def draw(table: pd.DataFrame) -> Figure:
     steps = levels(shown)
     with style():
         figure = Figure(
-            figsize=(1.2 + 2.7 * columns, 0.5 + 2.5 * rows), layout="constrained"
+            figsize=scaled(1.2 + 2.7 * columns, 0.5 + 2.5 * rows), layout="constrained"
         )
         axes = figure.subplots(rows, columns, squeeze=False)
         filled = [

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from normlab.figures.colours import looks
+from normlab.figures.fitting import scaled
 from normlab.figures.landscape_panels import caption, loss_name
 from normlab.figures.panels import title
 from normlab.figures.style import style
@@ -39,7 +40,7 @@ def draw(table: pd.DataFrame) -> Figure:
     styles = looks(table["setting"])
     with style():
         figure = Figure(
-            figsize=(1.6 + 3.2 * len(statistics), 1.0 + 2.2 * len(metrics)),
+            figsize=scaled(1.6 + 3.2 * len(statistics), 1.0 + 2.2 * len(metrics)),
             layout="constrained",
         )
         axes = figure.subplots(

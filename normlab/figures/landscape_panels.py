@@ -8,12 +8,15 @@ import pandas as pd
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import LogNorm
 
+from normlab.figures.fitting import columns_for
 from normlab.statistics.intervals import number
 
 # A colour map for print and colour-blind readers, and the colour of missing values.
 MAP, NOWHERE = "viridis", "#bbbbbb"
 _LEVELS = 12
 _MOST_COLUMNS = 4
+# Inches, with its labels and its share of the colour bar.
+_NARROWEST = 1.9
 # Levels span at most this factor, so that the lowest levels remain distinguishable.
 _RANGE = 1e3
 
@@ -65,7 +68,7 @@ def panels(table: pd.DataFrame) -> list[Panel]:
 
 def shape(count: int) -> tuple[int, int]:
     """(rows, columns) for ``count`` panels."""
-    rows = math.ceil(count / _MOST_COLUMNS)
+    rows = math.ceil(count / columns_for(_MOST_COLUMNS, _NARROWEST))
     return rows, math.ceil(count / rows)
 
 

@@ -9,6 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
+from normlab.figures.fitting import scaled
 from normlab.figures.landscape_panels import (
     MAP,
     NOWHERE,
@@ -22,6 +23,7 @@ from normlab.figures.landscape_panels import (
     shape,
 )
 from normlab.figures.panels import title
+from normlab.figures.paper import current
 from normlab.figures.style import style
 
 
@@ -39,7 +41,7 @@ def draw(table: pd.DataFrame) -> Figure:
     top = float(steps[-1])
     with style():
         figure = Figure(
-            figsize=(1.2 + 3.0 * columns, 0.6 + 2.9 * rows), layout="constrained"
+            figsize=scaled(1.2 + 3.0 * columns, 0.6 + 2.9 * rows), layout="constrained"
         )
         axes = figure.subplots(
             rows, columns, squeeze=False, subplot_kw={"projection": "3d"}
@@ -74,7 +76,8 @@ def _draw_panel(ax: Any, panel: Panel, steps: np.ndarray) -> None:
         edgecolor="black",
         shade=False,
     )
-    ax.set_zlabel("loss")
+    if current().width is None:  # else the colour bar takes its room
+        ax.set_zlabel("loss")
     ax.set_zlim(steps[0], steps[-1])
     ax.set_title(panel.title)
     ax.view_init(elev=35, azim=-60)

@@ -23,10 +23,13 @@ from normlab.errors import UserError
 from normlab.figures import (
     CannotDraw,
     check_drawn,
+    drawing_with,
     landscape_contour,
     landscape_line,
     landscape_surface,
+    style_of,
 )
+from normlab.figures.paper import PaperStyle
 from normlab.figures.style import draw_into
 from normlab.flags import define, read, run
 from normlab.landscape.compute import CellLandscapes
@@ -48,14 +51,16 @@ _DRAWN = {
 }
 
 
-def _draw(table: pd.DataFrame, config: LandscapeConfig) -> None:
+def _draw(table: pd.DataFrame, config: LandscapeConfig, style: PaperStyle) -> None:
     folder = RunPaths.at(config.run).figures
     failed = []
     for what, figure in _DRAWN[config.kind].items():
         name = f"{config.figure_name}_{what}"
         try:
-            written = draw_into(folder, name, figure.draw, table)
-            print(f"figure: {written[0]} (and .pdf, .csv)")
+            with drawing_with(style):
+                written = draw_into(folder, name, figure.draw, table)
+            more = ", ".join(file.suffix for file in written[1:])
+            print(f"figure: {written[0]} (and {more})")
         except CannotDraw as error:
             failed.append(error)
         except OSError as error:
@@ -65,13 +70,14 @@ def _draw(table: pd.DataFrame, config: LandscapeConfig) -> None:
 
 def main(values: flags.FlagValues) -> None:
     config = read(LandscapeConfig, values)
+    style = style_of(config.style or None)
     use_cores(config.devices)
     landscapes, lost = [], []
     for paths, cell in selected_cells(config):
         work = CellLandscapes(paths, cell, config)
         for i in selected_members(cell, config):
             member = cell.members[i]
-            name = f"{cell.config.label}, seed {member.seed}, lr {member.lr:g}"
+            name = f"{cell.label}, seed {member.seed}, lr {member.lr:g}"
             try:
                 with contextlib.closing(CountProgress(name)) as progress:
                     landscape = work.compute(i, progress)
@@ -86,7 +92,7 @@ def main(values: flags.FlagValues) -> None:
                 "Use a smaller --span, an earlier --step or another member"
             )
     if landscapes:  # one member that diverged does not cost the others
-        _draw(tabulate(landscapes), config)
+        _draw(tabulate(landscapes), config, style)
     if lost:
         raise UserError("; ".join(lost))
 

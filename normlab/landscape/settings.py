@@ -93,6 +93,7 @@ class LandscapeConfig(DeviceSettings):
         low=0,
     )
     name: str = flag("", "Name of the figures; landscape_<kind> by default.")
+    style: str = flag("", "A TOML file that says how figures look (docs/figures.md).")
 
     def __post_init__(self) -> None:
         if not self.run:

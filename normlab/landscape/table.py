@@ -37,6 +37,7 @@ def tabulate(landscapes: Sequence[Landscape]) -> pd.DataFrame:
     frames = []
     for landscape, member in zip(landscapes, members, strict=True):
         words = [describe(landscape.cell.config, configs)]
+        words += ["adopted"] * landscape.cell.adopted
         words += [f"{name} {number(member[name])}" for name in varied]
         frames.append(_rows(landscape).assign(setting=", ".join(words)))
     frame = pd.concat(frames, ignore_index=True)

@@ -45,7 +45,10 @@ class CountProgress:
             self._say(f"{self._unit} {done} of {total}")
 
     def close(self) -> None:
-        """Ends the display and prints how many were computed, if it was begun."""
+        """Ends the display and prints the number of computed points.
+
+        It prints nothing if an error came before there was anything to compute.
+        """
         if self._bar is not None:
             self._bar.close()
         if self._begun is None:

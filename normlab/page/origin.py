@@ -116,7 +116,7 @@ def _state(paths: CellPaths, reached: pd.Series) -> CellState:
     cell, notes = read_cell(paths), read_json(paths.config)
     return CellState(
         cell.id,
-        cell.config.label,
+        cell.label,
         len(cell.members),
         cell_status(paths),
         int(reached.get(cell.id, 0)),

@@ -32,7 +32,7 @@ from normlab.quantities.measures import (
     optimum_distance,
     parameter_norm,
 )
-from normlab.quantities.point import Point, Site
+from normlab.quantities.point import AXES, Point, Site
 from normlab.registry import Registry
 
 __all__ = ["QUANTITIES", "Point", "Quantity", "Site", "check", "measure"]
@@ -55,6 +55,7 @@ class Quantity(NamedTuple):
     needs: frozenset[str] = frozenset()
 
 
+NEEDS = ("lr", "next", "initial", "order", "norm", "matfree")
 _CHANNELS = ("norm_layer", "side", "channel")
 _LR = frozenset({"lr"})
 _NEXT = frozenset({"next"})
@@ -71,6 +72,16 @@ def _adopt(found: Any, name: str) -> Quantity:
             f"--quantities={name}: a quantity is a function of a Point, or a Quantity, "
             f"not a {type(found).__name__}"
         )
+    for what, given, known in (
+        ("axis", quantity.axes, AXES),
+        ("need", quantity.needs, NEEDS),
+    ):
+        for one in given:
+            if one not in known:
+                raise UserError(
+                    f"--quantities={name}: unknown {what} {one!r}; known: "
+                    f"{', '.join(known)}"
+                )
     return quantity._replace(measure=checked(quantity.measure, name, quantity.axes))
 
 

@@ -41,7 +41,11 @@ class Site:
     ordered: bool = True
 
     def labels(self, axis: str) -> tuple:
-        """The labels of the entries along an axis of a quantity."""
+        """The labels of the entries along an axis of a quantity, one of `AXES`."""
+        return self._labels[axis]
+
+    @property
+    def _labels(self) -> dict[str, tuple]:
         settings = self.settings
         return {
             "eta": settings.probe_etas,
@@ -55,7 +59,7 @@ class Site:
             "rank": tuple(range(1, RANKS + 1)),
             "node": tuple(range(settings.probe_iterations)),
             "sample": tuple(range(settings.probe_samples)),
-        }[axis]
+        }
 
     @property
     def norms(self) -> tuple[str, ...]:
@@ -74,6 +78,10 @@ class Site:
 
 # The number of eigenvalues of a Hessian to keep at each end.
 RANKS = 3
+
+
+# The axes that a quantity may have.
+AXES = tuple(Site(ProbeSettings(), {})._labels)
 
 
 class Line(NamedTuple):

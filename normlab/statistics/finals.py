@@ -105,10 +105,14 @@ def evaluated_by(frame: pd.DataFrame, statistics: str) -> pd.DataFrame:
     Args:
       statistics: running, batch or precise. The values are NaN if a norm with running
         averages was not evaluated with them. Other norms are evaluated in one way only.
+        A plugin counts as a norm with running averages, unless other cells were
+        evaluated with several statistics and it was not.
     """
-    main = frame["eval_statistics"].astype(str).str.split(",").str[0]
-    several = [name for name, entry in NORMS.items() if entry.running]
-    only = (main == statistics) | ~frame["norm"].isin(several)
+    asked = frame["eval_statistics"].astype(str)
+    main, several = asked.str.split(",").str[0], asked.str.contains(",")
+    own = [name for name, entry in NORMS.items() if entry.running]
+    plugin = ~frame["norm"].isin([*NORMS]) & (several | ~several.any())
+    only = (main == statistics) | ~(frame["norm"].isin(own) | plugin)
     columns = {}
     for name in (name for name in EVALUATIONS if name in frame):
         main_values, own_column = frame[name].where(only), f"{name}_{statistics}"

@@ -164,7 +164,7 @@ def with_settings(cell: Cell, frame: pd.DataFrame) -> pd.DataFrame:
     addition get the numbers that follow those of their cell.
     """
     members = pd.DataFrame([dataclasses.asdict(member) for member in cell.members])
-    settings: dict[str, Any] = {"cell": cell.config.id, "label": cell.config.label}
+    settings: dict[str, Any] = {"cell": cell.config.id, "label": cell.label}
     for name, value in dataclasses.asdict(cell.config).items():
         is_list = isinstance(value, tuple)
         settings[name] = ",".join(map(str, value)) if is_list else value

@@ -36,7 +36,7 @@ def load_params(path: str | Path, like: Any = None) -> Any:
         tree = read(path)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} cannot be read: {one_line(error)}") from error
-    return tree if like is None else _matched(tree, like, path)
+    return tree if like is None else matched(tree, like, str(path))
 
 
 def _npz(path: Path) -> Any:
@@ -68,27 +68,32 @@ def _orbax(path: Path) -> Any:
     return jax.tree.map(np.asarray, tree)
 
 
-def _matched(tree: Any, like: Any, path: Path) -> Any:
-    """The leaves of ``tree`` in the structure of ``like``."""
+def matched(tree: Any, like: Any, name: str) -> Any:
+    """The leaves of ``tree`` in the structure, the shapes and the types of ``like``.
+
+    Raises:
+      UserError: a leaf is missing, superfluous or of another shape. The message calls
+        the tree ``name``.
+    """
     stored = dict(
         zip((leaf.path for leaf in leaves_of(tree)), jax.tree.leaves(tree), strict=True)
     )
     wanted = [leaf.path for leaf in leaves_of(like)]
-    missing = [name for name in wanted if name not in stored]
-    more = [name for name in stored if name not in wanted]
+    missing = [path for path in wanted if path not in stored]
+    more = [path for path in stored if path not in wanted]
     if missing or more:
         what, names = ("lacks", missing) if missing else ("has more than", more)
         words = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-        raise UserError(f"{path} {what} the parameters asked for: {words}")
+        raise UserError(f"{name} {what} the parameters asked for: {words}")
     leaves, structure = jax.tree.flatten(like)
-    for name, leaf in zip(wanted, leaves, strict=True):
-        if np.shape(stored[name]) != np.shape(leaf):
+    for path, leaf in zip(wanted, leaves, strict=True):
+        if np.shape(stored[path]) != np.shape(leaf):
             raise UserError(
-                f"{path}: {name} has the shape {np.shape(stored[name])}, not "
+                f"{name}: {path} has the shape {np.shape(stored[path])}, not "
                 f"{np.shape(leaf)}"
             )
     values = [
-        np.asarray(stored[name], leaf.dtype)
-        for name, leaf in zip(wanted, leaves, strict=True)
+        np.asarray(stored[path], leaf.dtype)
+        for path, leaf in zip(wanted, leaves, strict=True)
     ]
     return jax.tree.unflatten(structure, values)

@@ -38,6 +38,7 @@ def open_run(
     flag_lines: list[str],
     session: dict[str, Any] | None,
     before: Sequence[SweepConfig] = (),
+    adopted: bool = False,
 ) -> None:
     """Creates the run directory, or reopens it if its configuration is the same.
 
@@ -51,6 +52,7 @@ def open_run(
       session: the stamp of this start (`normlab.store.provenance`). None means only to
         check, because there is nothing left to run.
       before: the configurations that ``config`` extended, the first one first.
+      adopted: whether something else trained the cells, so that nothing resumes them.
 
     Raises:
       UserError: the directory has another configuration, or plugins whose source has
@@ -65,6 +67,7 @@ def open_run(
     }
     plugins = plugins_of(config)
     new |= {"plugins": plugins} if plugins else {}
+    new |= {"adopted": True} if adopted else {}
     if before:
         new["extended"] = [_as_json(one) for one in before]
     # First, because a refusal leaves nothing behind, not even a lock.
@@ -102,11 +105,13 @@ def _reopened(paths: RunPaths, new: dict[str, Any]) -> dict[str, Any] | None:
         return None
     check_links(paths)
     record = read_json(paths.sweep)
-    if record.get("thin"):
-        raise UserError(
-            f"--out={paths.root} is a thin copy of a run, which cannot be resumed; "
-            "choose another --out"
-        )
+    kinds = {"thin": "a thin copy of a run", "adopted": "an adopted run"}
+    for name, kind in kinds.items():
+        if record.get(name):
+            raise UserError(
+                f"--out={paths.root} is {kind}, which cannot be resumed; choose "
+                "another --out"
+            )
     _check_readable(paths, record)
     before = new.get("extended", [])
     adds = before and differing(record, new["config"])
@@ -279,7 +284,8 @@ def cell_of(paths: CellPaths, value: dict[str, Any]) -> Cell:
     try:
         members = tuple(from_dict(Member, member) for member in value["members"])
         first = value.get("first", 0)
-        cell = Cell(from_dict(CellConfig, value["config"]), members, first)
+        config = from_dict(CellConfig, value["config"])
+        cell = Cell(config, members, first, bool(value.get("adopted")))
     except (KeyError, TypeError) as error:
         raise UserError(f"{paths.config} is damaged: {error}") from error
     check_values(paths.config, cell)

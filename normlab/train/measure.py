@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from normlab.errors import UserError
 from normlab.norms import NORMS
 from normlab.norms.taps import Place, Record, watching
-from normlab.quantities import QUANTITIES, Site, check, measure, needs
+from normlab.quantities import Site, check, measure, needs
 from normlab.quantities.instrument import Given, Instrument
 from normlab.quantities.leaves import Leaf, layers_of, leaves_of
 from normlab.settings import ProbeSettings
@@ -46,10 +46,13 @@ def askable(names: Sequence[str], norm: str, norms: Iterable[str]) -> tuple[str,
     Quantities that describe norm layers are skipped in cells without norm layers. If no
     cell has such layers (``norms`` are those of all cells), they are kept, so that a
     later check raises UserError.
+
+    Raises:
+      UserError: a quantity is unknown.
     """
     if NORMS[norm].blocks or not any(NORMS[other].blocks for other in norms):
         return tuple(names)
-    return tuple(n for n in names if n not in QUANTITIES or not needs([n], "norm"))
+    return tuple(name for name in names if not needs([name], "norm"))
 
 
 def site_of(network: Network, settings: ProbeSettings) -> Site:

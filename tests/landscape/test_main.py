@@ -42,12 +42,17 @@ def test_figures(run, capsys, kind, figures):
     assert f"0 of {points} points computed" in capsys.readouterr().err
 
 
-def test_some_of_the_cells_by_another_name(run, capsys):
+def test_some_of_the_cells_by_another_name_in_another_style(run, capsys, tmp_path):
+    style = tmp_path / "paper.toml"
+    style.write_text('width = 2.5\nformats = ["svg"]\n', encoding="utf-8")
     words = (f"--run={run.root}", "--kind=line", "--norm=none", "--lr=0.1")
-    assert call(*words, "--name=rates") == 0
+    assert call(*words, "--name=rates", f"--style={style}") == 0
     shown = capsys.readouterr()
     assert "none, seed 0, lr 0.1: 3 of 3" in shown.err and "batch" not in shown.err
-    assert (run.figures / "rates_line.png").exists()
+    assert "rates_line.svg (and .csv)" in shown.out
+    picture = (run.figures / "rates_line.svg").read_text(encoding="utf-8")
+    assert f'width="{2.5 * 72:.0f}pt"' in picture
+    assert not (run.figures / "rates_line.png").exists()
 
 
 @pytest.mark.parametrize(
@@ -56,6 +61,7 @@ def test_some_of_the_cells_by_another_name(run, capsys):
         ([], ["--run="]),
         (["--run=nowhere"], ["nowhere is not a run directory"]),
         (["--run=RUN", "--points=4"], ["--points=4", "odd"]),
+        (["--run=RUN", "--style=no.toml"], ["--style=no.toml cannot be read"]),
         (["--run=RUN", "--norm=layer"], ["--norm=layer", "batch"]),
         (["--run=RUN", "--lr=1"], ["--lr=1", "0.01, 0.1"]),
         (["--run=RUN", "--step=5"], ["no point at step 5", "every 4 steps"]),
@@ -67,7 +73,7 @@ def test_a_mistake_is_one_line(run, capsys, words, said):
     error = capsys.readouterr().err
     line = error.splitlines()[-1]
     assert line.startswith("normlab.landscape: error: ")
-    assert len(error.splitlines()) <= 2  # at most the progress before it
+    assert error.count("\n") == 1
     for word in said:
         assert word in line
 

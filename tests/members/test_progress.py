@@ -37,10 +37,6 @@ def test_a_bar():
     assert "batch" in text and "9/9" in text
 
 
-def test_what_was_not_begun_has_no_count():
-    assert told(io.StringIO()) == ""
-
-
 def test_steps_are_counted_by_name():
     stream = io.StringIO()
     found = CountProgress("batch", "step", stream)
@@ -48,3 +44,8 @@ def test_steps_are_counted_by_name():
     found(9, 9)
     found.close()
     assert stream.getvalue().startswith("batch: 9 of 9 steps computed in ")
+
+
+def test_an_error_before_the_first_point_leaves_no_line():
+    assert told(io.StringIO()) == ""
+    assert "points computed" not in told(Terminal())

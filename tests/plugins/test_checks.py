@@ -1,5 +1,6 @@
 """What comes from outside is checked at the door: one line says what is wrong."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -20,13 +21,17 @@ from normlab.models import MODELS
 from normlab.models.adopted import adopt as adopt_model
 from normlab.norms import NORMS, Norm, NormOptions, make_norm
 from normlab.norms.adopted import adopt as adopt_norm
+from normlab.quantities import QUANTITIES, Quantity
+from normlab.quantities import _adopt as adopt_quantity
 from normlab.quantities.adopted import checked
 from normlab.train.adopted import adopted_optimizer
 from normlab.train.door import check_network
+from normlab.train.measure import askable
 from normlab.train.network import build_network
 from tests import tiny
 
 NAME = "my:thing"
+NOTHING: Any = dict
 X = np.random.default_rng(0).normal(size=(6, 3, 3, 1))
 Y = np.array([0, 1, 2, 0, 1, 2])
 
@@ -396,3 +401,40 @@ def test_bad_quantities(measure, said):
 def test_a_good_quantity_passes():
     fields = {"a": jnp.ones(()), "b": jnp.zeros(())}
     assert checked(lambda point: fields, NAME, ())(None) == fields  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "said"),
+    [
+        (
+            Quantity(NOTHING, ("epoch",)),
+            "unknown axis 'epoch'; known: eta, layer",
+        ),
+        (
+            Quantity(NOTHING, needs=frozenset({"gpu"})),
+            "unknown need 'gpu'; known: lr",
+        ),
+        (3, "a quantity is a function of a Point, or a Quantity, not a int"),
+    ],
+)
+def test_a_quantity_is_checked_before_it_is_measured(quantity, said):
+    with pytest.raises(UserError, match=f"--quantities={NAME}: {said}"):
+        adopt_quantity(quantity, NAME)
+
+
+def test_a_quantity_of_norm_layers_is_left_out_without_them(monkeypatch):
+    of_norms = adopt_quantity(Quantity(NOTHING, needs=frozenset({"norm"})), NAME)
+    plain = adopt_quantity(NOTHING, "my:other")
+    found = {NAME: of_norms, "my:other": plain}
+    monkeypatch.setattr(QUANTITIES, "_adopted", found)
+    names = (NAME, "my:other", "gradient_norm", "identities")
+    assert askable(names, "none", ("none", "batch")) == names[1:3]
+    assert askable(names, "batch", ("none", "batch")) == names
+    assert askable(names, "none", ("none",)) == names  # and refused later
+
+
+def test_a_regression_of_ones_own_is_refused():
+    data = dataclasses.replace(tiny.dataset(), task="regression")
+    for found in (data, lambda: data):
+        with pytest.raises(UserError, match=f"--dataset={NAME}: it is a regression; a"):
+            adopt_dataset(found, NAME)(None)

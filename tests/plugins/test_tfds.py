@@ -7,6 +7,7 @@ import pytest
 
 from normlab.data import DATASETS, load, tfds_folder
 from normlab.data.spec import CIFAR10
+from normlab.data.tfds_any import prepare
 from normlab.errors import UserError
 
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse")
@@ -85,3 +86,10 @@ def test_a_folder_of_modules_imports_none(prepared, tmp_path):
         (copy / file.name).write_bytes(text)
     with pytest.raises(UserError, match="features.json names 'trap.features"):
         load("tfds:cifar10", tmp_path)
+
+
+def test_an_archive_folder_is_used_in_place_of_the_network(tmp_path):
+    """By a builder of tensorflow-datasets itself, which would download four files."""
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(b"not compressed")
+    with pytest.raises(UserError, match=r"--archive=.* lacks \S+-ubyte\.gz$"):
+        prepare("tfds:mnist", tmp_path / "data", tmp_path)

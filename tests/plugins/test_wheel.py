@@ -131,6 +131,8 @@ def test_entry_points(python, tmp_path):
             ["normlab.analysis", "--run=runs/a", "--quantities=loss_range,share"],
             ["normlab.landscape", "--run=runs/a", "--kind=line", "--points=3"],
             ["normlab.figures", "--run=runs/a"],
+            ["normlab.page", "--run=runs/a"],
+            ["normlab.claims", "--run=runs/a"],
             ["normlab.sweep", *flags, *short, "--out=runs/b", "--engine=ray"],
         ):
             run([python, "-m", *words], work)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import normlab
 from normlab.models import INITS
 from normlab.settings import ProbeSettings
 from normlab.train.measure import Snapshot, site_of
@@ -75,3 +76,35 @@ def test_the_distance_is_from_the_seeds_own_start():
             other["distance"][k], np.square(w0 - w).sum(), rtol=1e-5
         )
         assert 0 < other["left"][k] < other["distance"][k]
+
+
+@pytest.mark.parametrize("groups", [None, 2])
+@pytest.mark.parametrize(
+    ("weights", "bias", "outputs_first"),
+    [("kernel", "bias", False), ("w", "b", False), ("weight", "bias", True)],
+)
+def test_the_weights_of_other_frameworks(weights, bias, outputs_first, groups):
+    """Flax, Haiku and Equinox name them in their own ways."""
+    rng = np.random.default_rng(0)
+    start, end = rng.normal(size=(2, 3, 4)), rng.normal(size=(2, 4))
+    x = jnp.asarray(rng.normal(size=(6, 3)), jnp.float32)
+
+    def params(i):
+        w = start[i].T if outputs_first else start[i]
+        return {"in": {weights: jnp.float32(w), bias: jnp.float32(end[i])}}
+
+    def loss(params, x):
+        w = params["in"][weights]
+        y = x @ (w.T if outputs_first else w) + params["in"][bias][None]
+
+        def norm(y):
+            return y / jnp.std(y)
+
+        return jnp.mean(normlab.tap("n", norm, y, groups=groups, weights="in") ** 3)
+
+    found = normlab.probe(loss, ["optimum_distance"])(params(1), x, initial=params(0))
+    rays = [start[i].T for i in (0, 1)]
+    if groups:
+        rays = [np.concatenate([start[i].T, end[i][:, None]], 1) for i in (0, 1)]
+    wanted = np.square(rays[0] - rays[1]).sum()
+    np.testing.assert_allclose(found["optimum_distance"]["distance"], [wanted], 1e-5)

@@ -86,6 +86,22 @@ def test_evaluations_by_one_kind_of_statistics():
     assert frame["test_loss"].tolist() == [1.0, 2.0, 3.0, 4.0]
 
 
+def test_a_plugin_may_have_running_averages():
+    """So what is not known to be the same under other statistics is not told."""
+    frame = pd.DataFrame(
+        {
+            "norm": ["my:Batch", "my:RMS", "none"],
+            "eval_statistics": ["running,batch", "running", "running"],
+            "test_loss": [1.0, 2.0, 3.0],
+            "test_loss_batch": [5.0, NAN, NAN],
+        }
+    )
+    assert evaluated_by(frame, "batch")["test_loss"].tolist() == [5.0, 2.0, 3.0]
+    alone = evaluated_by(frame[1:], "batch")["test_loss"]
+    assert alone.fillna(-1).tolist() == [-1.0, 3.0]
+    assert evaluated_by(frame, "running")["test_loss"].tolist() == [1.0, 2.0, 3.0]
+
+
 BATCH = make_cell(seeds=5)
 GROUP = make_cell(seeds=5, norm="group", groups=4)
 

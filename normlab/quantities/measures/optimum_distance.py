@@ -14,6 +14,10 @@ from normlab.norms.taps import Place
 from normlab.quantities.bounds_printed import lemma_4_5
 from normlab.quantities.point import Point
 
+# The names of a layer's weights, and their axis of outputs: in Flax, Haiku and Equinox.
+_KERNELS = (("kernel", -1), ("w", -1), ("weight", 0))
+_BIASES = ("bias", "b")
+
 
 def measure(point: Point) -> dict[str, Array]:
     """At every norm layer, arrays of shape (norm layers,).
@@ -42,19 +46,24 @@ def measure(point: Point) -> dict[str, Array]:
 
 def _rays(leaf: Callable[[str], Array | None], place: Place) -> Array:
     """The weights that are multiplied as one, (rays, D)."""
-    kernel, bias = (leaf(f"{place.weights}/{name}") for name in ("kernel", "bias"))
+    found = ((leaf(f"{place.weights}/{name}"), axis) for name, axis in _KERNELS)
+    kernel, axis = next((x for x in found if x[0] is not None), (None, 0))
     if kernel is None:
         raise UserError(
             f"optimum_distance: the weights before the norm layer {place.name} are not "
-            "known; name the layer whose kernel they are (`normlab.tap`, weights=)"
+            "known; name the layer that has them as its kernel, w or weight "
+            "(`normlab.tap`, weights=)"
         )
+    bias = next(
+        (b for n in _BIASES if (b := leaf(f"{place.weights}/{n}")) is not None), None
+    )
     groups = place.groups
-    channels = kernel.shape[-1]
-    columns = jnp.moveaxis(kernel, -1, 0).reshape(channels, -1)
+    channels = kernel.shape[axis]
+    columns = jnp.moveaxis(kernel, axis, 0).reshape(channels, -1)
     if groups is None or groups == channels:  # the bias is subtracted with the mean
         return columns
     if bias is not None:
-        columns = jnp.concatenate([columns, bias[:, None]], axis=1)
+        columns = jnp.concatenate([columns, bias.reshape(channels, 1)], axis=1)
     return columns.reshape(groups, -1)
 
 

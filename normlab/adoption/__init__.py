@@ -1,0 +1,1 @@
+"""Adopts parameters that something else trained: as a run that says so."""
