@@ -115,7 +115,7 @@ def scale_words(words: str, claim: Claim | None) -> str:
       claim: the claim, which has the source's scale.
 
     Returns:
-      ``vgg11 at 1/8 width, 3000 of 15000 steps``.
+      ``1/8 width, 3000 of 15000 steps (vgg11)``.
     """
     least = claim.scale.least if claim is not None and claim.scale else {}
     whole = {"steps": "steps", "images": "train_size", "epochs": "epochs"}
@@ -129,8 +129,11 @@ def scale_words(words: str, claim: Claim | None) -> str:
             found.append(f"{matched[2]} of {number(float(least[whole[unit]]))} {unit}")
         else:
             found.append(word)
-    text = ", ".join(found)
-    return re.sub(r"^(\w+), (?=\S+ width)", r"\1 at ", text)
+    sizes = [word for word in found if " " in word]
+    kinds = [word for word in found if " " not in word]  # a model or a dataset
+    if sizes and kinds:
+        return f"{', '.join(sizes)} ({', '.join(kinds)})"
+    return ", ".join(found)
 
 
 def _share(value: float) -> str:

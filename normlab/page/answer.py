@@ -55,8 +55,21 @@ class Answer(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The sentence without its links."""
-        return sentence(self.clauses)
+        """The answer as one sentence: at which scale, and what the claims say."""
+        scales = {one.row.scale for one in self.clauses}
+        scale = scales.pop() if len(scales) == 1 else ""
+        text = "; ".join(
+            one.text if scale or not one.row.scale else f"at {one.row.scale}, {one.text}"
+            for one in self.clauses
+        )
+        text = f"at {scale}, {text}" if scale else text
+        return f"{text[:1].upper()}{text[1:]}."
+
+    @property
+    def sure(self) -> str:
+        """How sure the answer is, in words; "" if its claims are not equally sure."""
+        each = {one.sure for one in self.clauses}
+        return each.pop() if len(each) == 1 else ""
 
 
 def answers(
@@ -101,8 +114,6 @@ def clause(point: Point, row: Judged) -> Clause:
         said = f"there is {verdict.words} where one was claimed"
     elif said is None:
         said = f"it is open whether {point.open}"
-    if row.scale and direction(row) != _OPEN:
-        said = f"{said} in what was run"
     return Clause(said, row, sureness(row), row.value)
 
 
@@ -134,22 +145,16 @@ def direction(row: Judged) -> str:
 def sureness(row: Judged) -> str:
     """How sure a verdict is: after correction, by its own test, or at what scale."""
     verdict = row.verdict
+    seeds = counted(verdict.n, "seed")
     if row.scale:
-        return f"at {row.scale}, no verdict on the source's scale"
+        return f"{seeds}; the source is larger, so this is no verdict on its claim"
     if verdict.verdict == IDENTITY_HOLDS or (verdict.n and verdict.level == 1):
         return f"checked in {counted(verdict.n, 'network')}"
     if verdict.verdict == UNDECIDED:
-        return counted(verdict.n, "seed")
-    seeds = counted(verdict.n, "seed")
+        return seeds
     if verdict.adjusted and verdict.adjusted == verdict.verdict:
-        return f"{seeds}; holds after correction for all claims of its family"
-    return f"{seeds}; by its own 95% test, not after correction"
-
-
-def sentence(clauses: Sequence[Clause]) -> str:
-    """Clauses as one sentence, without their links."""
-    text = "; ".join(one.text for one in clauses)
-    return text[:1].upper() + text[1:] + "."
+        return f"{seeds}; also after correction for testing many claims"
+    return f"{seeds}; 95% sure alone, not after correction for testing many claims"
 
 
 class Sure(NamedTuple):

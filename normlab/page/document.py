@@ -145,7 +145,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters["bar"] = forest.bar
+    found.filters.update(bar=forest.bar, near=forest.near)
     return found
 
 

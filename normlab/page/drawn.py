@@ -42,10 +42,11 @@ from normlab.page.seen import seen
 from normlab.store import RunPaths
 
 # Figures of longer tables are smaller as images of pixels than as SVG.
-_MOST_ROWS = 40
-_DPI, _PIXELS = 96, 150  # CSS pixels per inch, and those of images of pixels
-# Plots have few colours. With 64, an image is less than half as large.
-_COLOURS, _SHADED = 64, 256
+_MOST_ROWS = 20
+_DPI, _PIXELS = 96, 132  # CSS pixels per inch, and those of images of pixels
+# Plots have few colours. With 48, an image is less than half as large.
+_COLOURS, _SHADED = 48, 256
+_LONG = re.compile(rb"(\d\.\d\d)\d+")
 # One process per this many candidate figures. About half of them are drawn, which takes
 # about as long as it takes to start a process.
 _WORTH, _MOST_PROCESSES = 12, 4
@@ -214,5 +215,5 @@ def _image(name: str, figure: Figure, vector: bool) -> File:
 
 
 def _rounded(svg: bytes) -> bytes:
-    """An SVG with coordinates to a hundredth of a point, which is a sixth smaller."""
-    return re.sub(rb"(\d\.\d\d)\d+", rb"\1", svg)
+    """An SVG whose paths have coordinates to a hundredth of a point: a sixth less."""
+    return re.sub(rb' d="[^"]*"', lambda path: _LONG.sub(rb"\1", path[0]), svg)

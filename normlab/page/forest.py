@@ -42,6 +42,15 @@ def bar(distance: Distance) -> Bar:
     return Bar(at(distance.low), at(distance.middle), at(distance.high))
 
 
+def near(distance: Distance) -> Bar:
+    """The drawing of a distance on an axis of its own, with the bound in the middle."""
+    ends = (distance.low, distance.middle, distance.high)
+    finite = [abs(x) for x in ends if math.isfinite(x)]
+    most = 1.1 * max(finite, default=1.0) or 1.0
+    places = (WIDTH / 2 * (1 + min(max(x / most, -1.0), 1.0)) for x in ends)
+    return Bar(*(round(place, 1) for place in places))
+
+
 TICKS = tuple(
     Tick(100 * at(value) / WIDTH, text)
     for value, text in ((-100, "−100"), (-10, "−10"), (0, "0"), (10, "10"), (100, "100"))

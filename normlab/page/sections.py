@@ -25,6 +25,8 @@ _GROUPS = {
     "confirm": "New seeds",
 }
 _OTHERS = "Other runs"
+# The figures whose sentence answers the question of a run, in order.
+_ANSWERING = ("lr_sensitivity", "batch_size", "groups", "curves", "santurkar_4")
 
 
 class Shown(NamedTuple):
@@ -71,6 +73,12 @@ class Section(NamedTuple):
         """The figure of that name, if the run has it and it could be drawn."""
         own = (one for one in self.figures if one.drawn.name == name and one.image)
         return next(own, None)
+
+    @property
+    def answer(self) -> str:
+        """What is seen in the run's results, as a sentence, or ""."""
+        figures = (self.figure(name) for name in _ANSWERING)
+        return next((one.drawn.seen for one in figures if one and one.drawn.seen), "")
 
     @property
     def title(self) -> str:

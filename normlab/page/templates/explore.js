@@ -173,7 +173,7 @@ class Explorer {
       width: this.frame.clientWidth, height: HEIGHT, legend: { show: false }, series, bands,
       scales: { x: { time: false, distr: logx ? 3 : 1 }, y: { distr: logy ? 3 : 1, ...(logy || !this.metric.loss ? {} : { range: (u, low, high) => this.range(low, high) }) } },
       axes: [{ ...axis, label: "epoch", labelSize: 20, values }, { ...axis, label: this.metric.name, labelSize: 20, size: 62, values }],
-      cursor: { drag: { x: true, y: true, uni: 30 }, points: { show: false },
+      cursor: { y: false, drag: { x: true, y: true, uni: 30 }, points: { show: false },
         bind: { mousedown: (u, target, handler) => (event) => (event.shiftKey ? this.drag(event) : handler(event)) } },
       hooks: { setCursor: [(u) => { if (this.readings && u.cursor.idx !== null && u.cursor.event) { this.slider.value = u.cursor.idx; this.read(false); } }] },
     }, uPlot.join(tables), this.frame);
