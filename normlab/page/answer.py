@@ -176,25 +176,31 @@ def how_sure(rows: Sequence[Judged]) -> Sure:
     decided = [r for r in measured if r.verdict.verdict in (SUPPORTED, CONTRADICTED)]
     kept = [r for r in decided if r.verdict.adjusted == r.verdict.verdict]
     tested = [r for r in decided if r.verdict.adjusted]
+    supported, contradicted = number.get(SUPPORTED, 0), number.get(CONTRADICTED, 0)
     text = (
         f"Of {counted(len(measured), 'claim')} that were tested, "
-        f"{number.get(SUPPORTED, 0)} are supported and {number.get(CONTRADICTED, 0)} "
-        "contradicted"
+        f"{supported} {_be(supported)} supported and "
+        f"{contradicted} {_be(contradicted)} contradicted"
     )
     if tested:
         stay = f"{len(kept)} stay so" if len(kept) != 1 else "1 stays so"
         text += f"; {stay} after correction for testing many"
     limited = sum(bool(row.scale) for row in measured)
     if limited:
-        have = "has" if limited == 1 else "have"
+        have, their = ("has", "its") if limited == 1 else ("have", "their")
         text += (
-            f". {counted(limited, 'claim')} {have} no verdict, because the networks "
+            f". {counted(limited, 'claim')} {have} no verdict, because {their} networks "
             "are smaller or trained for less time than the source's"
         )
     exploring = sum(row.verdict.exploratory for row in measured)
     if exploring:
         text += (
-            f". {counted(exploring, 'verdict')} explore: their seeds were seen when the "
-            "rules were set"
+            f". {counted(exploring, 'verdict')} {_be(exploring)} exploratory: "
+            f"{'its' if exploring == 1 else 'their'} seeds were seen when the rules "
+            "were set"
         )
     return Sure(number, text + ".")
+
+
+def _be(number: int) -> str:
+    return "is" if number == 1 else "are"

@@ -29,7 +29,8 @@ def interval_text(
     """
     if math.isnan(low) or math.isnan(high):
         return plain(middle)
-    if max(map(abs, (middle, low, high))) >= _LARGE:
+    sizes = [abs(x) for x in (middle, low, high) if math.isfinite(x)]
+    if max(sizes, default=0.0) >= _LARGE:
         return f"{middle:.2e} [{low:.2e}, {high:.2e}]"
     count = decimals(low, high)
     while count < _MOST_DECIMALS and not all(
