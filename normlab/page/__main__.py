@@ -49,9 +49,7 @@ def main(values: absl_flags.FlagValues) -> None:
             "nothing to show: pass --run=RUN, a directory made by python -m "
             "normlab.sweep"
         )
-    path = write(
-        values.run, path_of(values.out), self_contained=values.self_contained
-    )
+    path = write(values.run, path_of(values.out), self_contained=values.self_contained)
     print(f"page: {path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 

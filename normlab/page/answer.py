@@ -59,7 +59,9 @@ class Answer(NamedTuple):
         scales = {one.row.scale for one in self.clauses}
         scale = scales.pop() if len(scales) == 1 else ""
         text = "; ".join(
-            one.text if scale or not one.row.scale else f"at {one.row.scale}, {one.text}"
+            one.text
+            if scale or not one.row.scale
+            else f"at {one.row.scale}, {one.text}"
             for one in self.clauses
         )
         text = f"at {scale}, {text}" if scale else text
@@ -158,11 +160,11 @@ def sureness(row: Judged) -> str:
 
 
 class Sure(NamedTuple):
-    """How sure all verdicts are: the last sentences of the answer.
+    """How sure all verdicts are: the last sentence of the answer.
 
     Attributes:
       counts: verdict -> the number of measured claims that have it.
-      text: the sentences.
+      text: the sentence.
     """
 
     counts: Mapping[str, int]
@@ -189,13 +191,13 @@ def how_sure(rows: Sequence[Judged]) -> Sure:
     if limited:
         have, their = ("has", "its") if limited == 1 else ("have", "their")
         text += (
-            f". {counted(limited, 'claim')} {have} no verdict, because {their} networks "
-            "are smaller or trained for less time than the source's"
+            f"; {counted(limited, 'claim')} {have} no verdict, because {their} "
+            "networks are smaller or trained for less time than the source's"
         )
     exploring = sum(row.verdict.exploratory for row in measured)
     if exploring:
         text += (
-            f". {counted(exploring, 'verdict')} {_be(exploring)} exploratory: "
+            f"; {counted(exploring, 'verdict')} {_be(exploring)} exploratory: "
             f"{'its' if exploring == 1 else 'their'} seeds were seen when the rules "
             "were set"
         )

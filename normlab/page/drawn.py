@@ -5,18 +5,15 @@ import functools
 import inspect
 import io
 import multiprocessing
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -38,15 +35,12 @@ from normlab.figures.style import style
 from normlab.members.placement import cores
 from normlab.page.alt import alt_text
 from normlab.page.files import File, csv
-from normlab.page.seen import seen
+from normlab.page.seen import all_seen
 from normlab.store import RunPaths
 
-# Figures of longer tables are smaller as images of pixels than as SVG.
-_MOST_ROWS = 20
-_DPI, _PIXELS = 96, 132  # CSS pixels per inch, and those of images of pixels
+_DPI, _PIXELS = 96, 128  # CSS pixels per inch, and the image's own
 # Plots have few colours. With 48, an image is less than half as large.
 _COLOURS, _SHADED = 48, 256
-_LONG = re.compile(rb"(\d\.\d\d)\d+")
 # One process per this many candidate figures. About half of them are drawn, which takes
 # about as long as it takes to start a process.
 _WORTH, _MOST_PROCESSES = 12, 4
@@ -64,7 +58,7 @@ class Drawn(NamedTuple):
     Attributes:
       name: the name in `FIGURES`, or of a landscape's file.
       caption: a sentence that describes the figure.
-      seen: a sentence that says what is seen in it, or "".
+      seen: metric -> a sentence that says what is seen of it; "" for the main one.
       alt: the alternative text, for readers who cannot see the image.
       image: the image, or None.
       width, height: in CSS pixels.
@@ -74,7 +68,7 @@ class Drawn(NamedTuple):
 
     name: str
     caption: str
-    seen: str = ""
+    seen: Mapping[str, str] = {}  # never changed
     alt: str = ""
     image: File | None = None
     width: int = 0
@@ -164,7 +158,7 @@ def _drawn(sources: Sources, name: str) -> list[Drawn]:
         table = _table(sources, name)
         if table is None:
             return []
-        drawn = drawn._replace(csv=csv(name, table), seen=seen(table, name))
+        drawn = drawn._replace(csv=csv(name, table), seen=all_seen(table, name))
         with only(name), drawing_with(PaperStyle(), sources.labels):
             return [_with_image(drawn, draw(table), table)]
     except CannotDraw as error:
@@ -182,38 +176,29 @@ def _with_image(drawn: Drawn, figure: Figure, table: pd.DataFrame) -> Drawn:
     width, height = (round(_DPI * size) for size in figure.get_size_inches())
     return drawn._replace(
         alt=alt_text(drawn.caption, table),
-        image=_image(drawn.name, figure, len(table) <= _MOST_ROWS),
+        image=_image(drawn.name, figure),
         width=width,
         height=height,
     )
 
 
-def _image(name: str, figure: Figure, vector: bool) -> File:
-    """The figure as SVG or WebP.
+def _image(name: str, figure: Figure) -> File:
+    """The figure as WebP, which is a third of the size of SVG with its letters.
 
     The layout is computed only once, separately. `savefig` would repeat it with an
     additional drawing pass, which would take most of the time.
     """
-    found = io.BytesIO()
-    # No timestamp and no random salt, so that equal data give equal pages.
-    with style(), matplotlib.rc_context({"svg.hashsalt": "normlab"}):
+    with style():
         layout = figure.get_layout_engine()
         if layout is not None:
             layout.execute(figure)
             figure.set_layout_engine("none")
-        if vector:
-            FigureCanvasSVG(figure).print_svg(found, metadata={"Date": None})
-            return File(f"{name}.svg", _rounded(found.getvalue()), "image/svg+xml")
         figure.set_dpi(_PIXELS)
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    found = io.BytesIO()
     shaded = _kind(name) in _LANDSCAPES
     picture = picture.quantize(_SHADED if shaded else _COLOURS)
     picture.save(found, format="webp", lossless=True)
     return File(f"{name}.webp", found.getvalue(), "image/webp")
-
-
-def _rounded(svg: bytes) -> bytes:
-    """An SVG whose paths have coordinates to a hundredth of a point: a sixth less."""
-    return re.sub(rb' d="[^"]*"', lambda path: _LONG.sub(rb"\1", path[0]), svg)

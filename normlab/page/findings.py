@@ -32,6 +32,8 @@ class Finding(NamedTuple):
       points: what the claims say; the first ones that are measured are the answer.
       figures: (run, figure): the first one that is on the page is shown.
       others: further claims about the question.
+      metric: the metric of the figure that the question is about; "" if it is the
+        figure's main one.
     """
 
     id: str
@@ -40,6 +42,7 @@ class Finding(NamedTuple):
     points: tuple[Point, ...]
     figures: tuple[tuple[str, str], ...] = ()
     others: tuple[str, ...] = ()
+    metric: str = ""
 
 
 FINDINGS = (
@@ -89,6 +92,7 @@ FINDINGS = (
         ),
         (("proper_gn", "curves"), ("proper_bn", "curves"), ("report_gn", "curves")),
         ("C1", "C11", "C4p", "C4", "C3p", "B10a", "B10c", "C7"),
+        "batch_loss",
     ),
     Finding(
         "generalization",
@@ -210,8 +214,8 @@ FINDINGS = (
             Point(
                 "B10",
                 "the report applied batch norm only after the convolutions",
-                "the report also applied batch norm after the hidden dense layer, which "
-                "it does not say",
+                "the report also applied batch norm after the hidden dense layer, "
+                "which it does not say",
                 "the report applied batch norm only after the convolutions",
             ),
             Point(

@@ -34,7 +34,9 @@ class Tick(NamedTuple):
 def at(value: float) -> float:
     """The place of a distance on the axis, from 0 to `WIDTH`."""
     inner = min(abs(value), 1.0) + math.log10(max(min(abs(value), EDGE), 1.0))
-    return round(WIDTH / 2 * (1 + math.copysign(inner / (1 + math.log10(EDGE)), value)), 1)
+    return round(
+        WIDTH / 2 * (1 + math.copysign(inner / (1 + math.log10(EDGE)), value)), 1
+    )
 
 
 def bar(distance: Distance) -> Bar:
@@ -53,7 +55,13 @@ def near(distance: Distance) -> Bar:
 
 TICKS = tuple(
     Tick(100 * at(value) / WIDTH, text)
-    for value, text in ((-100, "−100"), (-10, "−10"), (0, "0"), (10, "10"), (100, "100"))
+    for value, text in (
+        (-100, "−100"),
+        (-10, "−10"),
+        (0, "0"),
+        (10, "10"),
+        (100, "100"),
+    )
 )
 
 

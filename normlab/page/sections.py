@@ -42,6 +42,10 @@ class Shown(NamedTuple):
     image: str
     csv: files.Download | None
 
+    def seen(self, metric: str = "") -> str:
+        """The sentence that says what is seen of a metric, by default the main one."""
+        return self.drawn.seen.get(metric) or self.drawn.seen.get("", "")
+
 
 class Section(NamedTuple):
     """What the page says of one run.
@@ -78,7 +82,7 @@ class Section(NamedTuple):
     def answer(self) -> str:
         """What is seen in the run's results, as a sentence, or ""."""
         figures = (self.figure(name) for name in _ANSWERING)
-        return next((one.drawn.seen for one in figures if one and one.drawn.seen), "")
+        return next((one.seen() for one in figures if one and one.seen()), "")
 
     @property
     def title(self) -> str:

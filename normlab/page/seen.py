@@ -40,19 +40,27 @@ _NAMES = {
 }
 
 
-def seen(table: pd.DataFrame, name: str = "") -> str:
+def all_seen(table: pd.DataFrame, name: str = "") -> dict[str, str]:
+    """`seen` of each metric in the table, and of the main one as ``""``."""
+    column = _metric_column(table)
+    metrics = [] if column is None else [str(x) for x in dict.fromkeys(table[column])]
+    return {metric: seen(table, name, metric) for metric in ("", *metrics)}
+
+
+def seen(table: pd.DataFrame, name: str = "", metric: str = "") -> str:
     """A sentence about the figure, or "" if its table has nothing to compare.
 
     Args:
-      name: the name of the figure, which is what it shows if there is no metric.
       table: the figure's table (see `normlab.figures.tables` for its columns).
+      name: the name of the figure, which is what it shows if there is no metric.
+      metric: which metric to tell of; by default the most important one.
     """
     rows = table[table["source"] == RUN] if "source" in table else table
     if {"density", "left", "right", "setting"} <= set(rows):
         return _widths(rows)
     if not {"median", "low", "high"} <= set(rows) or rows.empty:
         return ""
-    rows, metric = _of_one_metric(rows)
+    rows, metric = _of_one_metric(rows, metric)
     rows = _split(rows)
     compared = next((c for c in _COMPARED if c in rows and _many(rows, c)), None)
     if compared is None:
@@ -65,13 +73,18 @@ def _many(rows: pd.DataFrame, name: str) -> bool:
     return rows[name].nunique() > 1
 
 
-def _of_one_metric(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+def _metric_column(rows: pd.DataFrame) -> str | None:
+    return next((name for name in ("metric", "measure") if name in rows), None)
+
+
+def _of_one_metric(rows: pd.DataFrame, wanted: str) -> tuple[pd.DataFrame, str]:
     """The rows of one metric, and its name."""
-    column = next((name for name in ("metric", "measure") if name in rows), None)
+    column = _metric_column(rows)
     if column is None:
         return rows, ""
     names = list(dict.fromkeys(rows[column]))
-    name = next((name for name in _FIRST if name in names), names[0])
+    first = (name for name in (wanted, *_FIRST) if name in names)
+    name = next(first, names[0])
     return rows[rows[column] == name].drop(columns=column), str(name)
 
 
@@ -90,7 +103,8 @@ def _reduced(
 ) -> tuple[pd.DataFrame, str]:
     """One row for each curve: its end, or for a quantity its median over training."""
     across = next((name for name in _ACROSS if name in rows), None)
-    ends = metric.endswith(("accuracy", "loss"))
+    # Batches differ, so their last loss says less than their median.
+    ends = metric.startswith(("test_", "train_"))
     if across is None:
         return rows, "final " if ends else ""
     keys = [compared, *_places(rows, compared, across)]
@@ -103,15 +117,15 @@ def _reduced(
 
 
 def _places(rows: pd.DataFrame, compared: str, across: str | None) -> list[str]:
-    return [c for c in rows if c not in {*_OTHER, compared, across}]
+    return [str(c) for c in rows if c not in {*_OTHER, compared, across}]
 
 
 def _farthest(rows: pd.DataFrame, compared: str, metric: str, when: str) -> str:
     places = _places(rows, compared, None)
     places = [name for name in places if name not in _ACROSS]
-    groups: Any = rows.groupby(places, sort=False, dropna=False) if places else [
-        ((), rows)
-    ]
+    groups: Any = (
+        rows.groupby(places, sort=False, dropna=False) if places else [((), rows)]
+    )
     pairs: list[tuple] = []
     for place, own in groups:
         if len(own) < 2 or not _many(own, compared):
@@ -172,7 +186,8 @@ def _where(names: Sequence[str], place: Any, rows: pd.DataFrame) -> str:
         text = number(value) if isinstance(value, float) else str(value)
         plain_name = name in ("point", "setting", "rest", "layer", "norm_layer")
         words.append(text if plain_name else f"{name.replace('_', ' ')} {text}")
-    return f"at {', '.join(words)}" if words else ""
+    text = ", ".join(words).replace("lr ", "a learning rate of ").replace("_", " ")
+    return f"at {text}" if text else ""
 
 
 def _widths(rows: pd.DataFrame) -> str:

@@ -31,9 +31,9 @@ _NAMES = {
     "test_accuracy": "test accuracy",
     "gradient_norm": "l2 norm of the gradient",
 }
-# Maximum points per curve, and per metric in total. They keep the page at about a
-# megabyte, which loads quickly.
-_POINTS, _ALL_POINTS, _LEAST_POINTS = 100, 20_000, 20
+# Maximum points per curve, and per metric in total. They keep the page of many
+# runs below two megabytes, which load quickly.
+_POINTS, _ALL_POINTS, _LEAST_POINTS = 100, 15_000, 20
 
 
 def curves(frame: pd.DataFrame) -> dict[str, Any] | None:
@@ -166,8 +166,8 @@ def _every(cell: pd.DataFrame) -> int:
 
 
 def _short(value: float) -> float | None:
-    """Rounds to five digits, more than a screen can show."""
-    return float(f"{value:.5g}") if np.isfinite(value) else None
+    """Rounds to four digits, more than a screen can show."""
+    return float(f"{value:.4g}") if np.isfinite(value) else None
 
 
 def _word(value: Any) -> str:

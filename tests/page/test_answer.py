@@ -48,7 +48,9 @@ def test_a_sentence_joins_the_claims_of_its_question():
 def test_what_no_run_reaches_is_not_answered():
     found = answer.answers(rows(verdict("H4", "undecided", **UNMEASURED)))
     assert found == []
-    only = answer.answers(rows(verdict("H4", "undecided", **UNMEASURED), verdict("C2c")))
+    only = answer.answers(
+        rows(verdict("H4", "undecided", **UNMEASURED), verdict("C2c"))
+    )
     assert [clause.row.verdict.id for clause in only[0].clauses] == ["C2c"]
 
 
@@ -119,8 +121,8 @@ def test_how_sure_all_verdicts_are():
     found = answer.how_sure(rows(*ledger))
     assert found.text == (
         "Of 4 claims that were tested, 1 is supported and 1 is contradicted; 1 stays "
-        "so after correction for testing many. 1 claim has no verdict, because its "
-        "networks are smaller or trained for less time than the source's. 1 verdict is "
+        "so after correction for testing many; 1 claim has no verdict, because its "
+        "networks are smaller or trained for less time than the source's; 1 verdict is "
         "exploratory: its seeds were seen when the rules were set."
     )
     assert found.counts == {

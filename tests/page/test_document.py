@@ -271,7 +271,9 @@ def test_a_long_table_is_gzipped_and_a_very_long_one_left_out(monkeypatch, tmp_p
 
 def test_images_and_tables_lie_beside_the_page(plain, tmp_path, monkeypatch):
     monkeypatch.setattr(document, "ledger", lambda runs: LEDGER)
-    monkeypatch.setattr(document.drawn, "candidates", lambda sources: ["lr_sensitivity"])
+    monkeypatch.setattr(
+        document.drawn, "candidates", lambda sources: ["lr_sensitivity"]
+    )
     path = write([plain], tmp_path, processes=1)
     read = Page(path.read_text(encoding="utf-8"))
     [image] = read.every("img")

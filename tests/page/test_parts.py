@@ -38,10 +38,10 @@ def test_curves_are_the_members(tmp_path):
     grid, values = member["data"]["test_accuracy"]
     assert found["grids"][grid] == [0, 1, 2]
     measured = mine[mine["test_accuracy"].notna()]
-    np.testing.assert_allclose(values, measured["test_accuracy"], rtol=1e-4)
+    np.testing.assert_allclose(values, measured["test_accuracy"], rtol=1e-3)
     grid, values = member["data"]["batch_loss"]
     assert found["grids"][grid] == pytest.approx(np.arange(20) / 10)
-    np.testing.assert_allclose(values, mine["batch_loss"][:-1], rtol=1e-4)
+    np.testing.assert_allclose(values, mine["batch_loss"][:-1], rtol=1e-3)
 
 
 def test_long_curves_are_averaged_over_bins(tmp_path):
@@ -50,7 +50,7 @@ def test_long_curves_are_averaged_over_bins(tmp_path):
     assert found is not None
     grid, values = found["members"][0]["data"]["batch_loss"]
     assert len(values) == len(found["grids"][grid]) == 100
-    assert values[3] == pytest.approx(frame["batch_loss"][30:40].mean(), rel=1e-4)
+    assert values[3] == pytest.approx(frame["batch_loss"][30:40].mean(), rel=1e-3)
 
 
 def test_many_members_have_shorter_curves(tmp_path, monkeypatch):

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from normlab.page.seen import seen
+from normlab.page.seen import all_seen, seen
 
 
 def rows(metric: str, values: dict, spread: float = 0.01, **more) -> pd.DataFrame:
@@ -28,9 +28,9 @@ FAR = {
 
 def test_it_tells_where_settings_are_farthest_apart():
     assert seen(rows("test_accuracy", FAR)) == (
-        "At lr 0.1, the final test accuracy ranges from 0.800 [0.790, 0.810] with "
-        "batch to 0.100 [0.090, 0.110] without a norm. The intervals are apart in 1 of "
-        "2 comparisons."
+        "At a learning rate of 0.1, the final test accuracy ranges from 0.800 [0.790, "
+        "0.810] with batch to 0.100 [0.090, 0.110] without a norm. The intervals are "
+        "apart in 1 of 2 comparisons."
     )
     turned = {(s, p): 0.9 - v for (s, p), v in FAR.items()}
     assert "0.800 [0.790, 0.810] without a norm" in seen(rows("test_accuracy", turned))
@@ -52,11 +52,16 @@ def test_a_published_curve_is_not_compared():
 def test_the_most_important_metric_is_told():
     both = pd.concat([rows("batch_loss", FAR), rows("test_accuracy", FAR)])
     assert "final test accuracy" in seen(both)
+    told = all_seen(both)
+    assert told[""] == told["test_accuracy"] == seen(both)
+    assert "median over training of the batch loss" in told["batch_loss"]
 
 
 def test_a_quantity_is_compared_over_training():
     text = seen(rows("beta", FAR))
-    assert text.startswith("At lr 0.1, the median over training of the effective smooth")
+    assert text.startswith(
+        "At a learning rate of 0.1, the median over training of the eff"
+    )
     assert "0.600 [0.590, 0.610] with batch" in text  # of 0.4 and 0.8
 
 
@@ -64,11 +69,12 @@ def test_norms_are_compared_where_all_else_is_equal():
     values = {
         (f"{norm}, batch_size {size}", "lr 0.1"): value
         for norm, size, value in [
-            ("none", 10, 0.1), ("batch", 10, 0.2), ("none", 50, 0.8), ("batch", 50, 0.85),
+            ("none", 10, 0.1), ("batch", 10, 0.2),
+            ("none", 50, 0.8), ("batch", 50, 0.85),
         ]
     }  # fmt: skip
     text = seen(rows("test_accuracy", values))
-    assert text.startswith("At batch_size 10, the final test accuracy is 0.200")
+    assert text.startswith("At batch size 10, the final test accuracy is 0.200")
     assert "without a norm" in text and "with batch" in text
 
 

@@ -209,8 +209,9 @@ class Explorer {
       let best = 0;
       line.xs.forEach((x, k) => { if (Math.abs(x - at) < Math.abs(line.xs[best] - at)) best = k; });
       const point = line.points[best], [median, interval, n] = this.readings[i];
-      median.textContent = point ? short(point.median) : "diverged";
-      interval.textContent = point && point.n > 1 ? `[${short(point.low)}, ${short(point.high)}]` : "–";
+      const text = point && rounded(point);
+      median.textContent = point ? text(point.median) : "diverged";
+      interval.textContent = point && point.n > 1 ? `[${text(point.low)}, ${text(point.high)}]` : "–";
       n.textContent = point ? point.n : 0;
     });
     this.where.textContent = `epoch ${short(at)}`;
