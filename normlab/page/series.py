@@ -33,7 +33,7 @@ _NAMES = {
 }
 # Maximum points per curve, and per metric in total. They keep the page of many
 # runs below two megabytes, which load quickly.
-_POINTS, _ALL_POINTS, _LEAST_POINTS = 100, 15_000, 20
+_POINTS, _ALL_POINTS, _LEAST_POINTS = 80, 15_000, 20
 
 
 def curves(frame: pd.DataFrame) -> dict[str, Any] | None:

@@ -88,9 +88,5 @@ function stops() {
 }
 addEventListener("resize", stops);
 addEventListener("toggle", stops, true);
-// What is folded is printed, too.
-addEventListener("beforeprint", () => {
-  for (const box of document.querySelectorAll("details.run, .claim details")) box.open = box.open || !box.closest("#runs");
-});
 stops();
 addEventListener("DOMContentLoaded", openTarget);
