@@ -172,4 +172,4 @@ class Run:
         """
         check_links(self._paths)
         folder = self.path / "page" if out is None else Path(out).expanduser()
-        return write([self.path], folder, processes=1)
+        return write([self.path], folder, processes=1, self_contained=True)

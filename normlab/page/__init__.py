@@ -1,4 +1,4 @@
-"""Runs as one self-contained HTML page, which needs no network and no other files."""
+"""Runs as an HTML page, which needs no network."""
 
 from normlab.page.document import FILE, render, write
 

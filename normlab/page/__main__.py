@@ -1,11 +1,12 @@
-"""Makes one self-contained HTML page from one or more runs.
+"""Makes an HTML page from one or more runs.
 
     python -m normlab.page --run=runs/quickstart
     python -m normlab.page --run=runs/a --run=runs/b --out=page
 
-The page shows the verdicts on the sources' claims. For every run, it contains the
-results, the figures with their data, interactive curves, the flags and the revision.
-Runs may be unfinished.
+The page answers what norms do, as far as the runs can tell: it has the verdicts on the
+sources' claims. For every run, it has the results, the figures with their data, curves
+to explore, the flags and the revision. Runs may be unfinished. It needs no network.
+Images and tables lie beside it in index_files/, or inside it with --self_contained.
 """
 
 from absl import flags as absl_flags
@@ -28,6 +29,12 @@ def flag_values() -> absl_flags.FlagValues:
     absl_flags.DEFINE_string(
         "out", "page", "The folder to write index.html to.", flag_values=values
     )
+    absl_flags.DEFINE_bool(
+        "self_contained",
+        False,
+        "Put images and tables into index.html, so that it is a single file.",
+        flag_values=values,
+    )
     return values
 
 
@@ -42,7 +49,7 @@ def main(values: absl_flags.FlagValues) -> None:
             "nothing to show: pass --run=RUN, a directory made by python -m "
             "normlab.sweep"
         )
-    path = write(values.run, path_of(values.out))
+    path = write(values.run, path_of(values.out), self_contained=values.self_contained)
     print(f"page: {path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 

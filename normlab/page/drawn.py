@@ -5,17 +5,15 @@ import functools
 import inspect
 import io
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -35,13 +33,14 @@ from normlab.figures import (
 from normlab.figures.paper import drawing_with
 from normlab.figures.style import style
 from normlab.members.placement import cores
-from normlab.page import embed
 from normlab.page.alt import alt_text
+from normlab.page.files import File, csv
+from normlab.page.seen import all_seen
 from normlab.store import RunPaths
 
-# Larger SVG images are replaced by PNG images, which are then smaller.
-_MOST_SVG = 250_000
-_DPI = 96  # CSS pixels per inch
+_DPI, _PIXELS = 96, 128  # CSS pixels per inch, and the image's own
+# Plots have few colours. With 48, an image is less than half as large.
+_COLOURS, _SHADED = 48, 256
 # One process per this many candidate figures. About half of them are drawn, which takes
 # about as long as it takes to start a process.
 _WORTH, _MOST_PROCESSES = 12, 4
@@ -59,8 +58,9 @@ class Drawn(NamedTuple):
     Attributes:
       name: the name in `FIGURES`, or of a landscape's file.
       caption: a sentence that describes the figure.
+      seen: metric -> a sentence that says what is seen of it; "" for the main one.
       alt: the alternative text, for readers who cannot see the image.
-      image: a ``data:`` URL.
+      image: the image, or None.
       width, height: in CSS pixels.
       csv: the plotted table, or None if it could not be made.
       fault: why there is no image, or "".
@@ -68,11 +68,12 @@ class Drawn(NamedTuple):
 
     name: str
     caption: str
+    seen: Mapping[str, str] = {}  # never changed
     alt: str = ""
-    image: str = ""
+    image: File | None = None
     width: int = 0
     height: int = 0
-    csv: embed.Download | None = None
+    csv: File | None = None
     fault: str = ""
 
 
@@ -157,7 +158,7 @@ def _drawn(sources: Sources, name: str) -> list[Drawn]:
         table = _table(sources, name)
         if table is None:
             return []
-        drawn = drawn._replace(csv=embed.csv(name, table))
+        drawn = drawn._replace(csv=csv(name, table), seen=all_seen(table, name))
         with only(name), drawing_with(PaperStyle(), sources.labels):
             return [_with_image(drawn, draw(table), table)]
     except CannotDraw as error:
@@ -175,32 +176,29 @@ def _with_image(drawn: Drawn, figure: Figure, table: pd.DataFrame) -> Drawn:
     width, height = (round(_DPI * size) for size in figure.get_size_inches())
     return drawn._replace(
         alt=alt_text(drawn.caption, table),
-        image=_image(figure),
+        image=_image(drawn.name, figure),
         width=width,
         height=height,
     )
 
 
-def _image(figure: Figure) -> str:
-    """The figure as SVG, or as PNG if the SVG is too large.
+def _image(name: str, figure: Figure) -> File:
+    """The figure as WebP, which is a third of the size of SVG with its letters.
 
-    The layout is computed only once, separately. `savefig` would repeat it for every
-    format, with an additional drawing pass, which would take most of the time.
+    The layout is computed only once, separately. `savefig` would repeat it with an
+    additional drawing pass, which would take most of the time.
     """
-    svg, png = io.BytesIO(), io.BytesIO()
-    # No timestamp and no random salt, so that equal data give equal pages.
-    with style(), matplotlib.rc_context({"svg.hashsalt": "normlab"}):
+    with style():
         layout = figure.get_layout_engine()
         if layout is not None:
             layout.execute(figure)
             figure.set_layout_engine("none")
-        FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None})
-        if svg.tell() <= _MOST_SVG:
-            return embed.address(svg.getvalue(), "image/svg+xml")
-        figure.set_dpi(matplotlib.rcParams["savefig.dpi"])
+        figure.set_dpi(_PIXELS)
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
-    # Plots have few colours. A palette image is a third of the size.
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-    picture.quantize(256).save(png, format="png", optimize=True)
-    return embed.address(png.getvalue(), "image/png")
+    found = io.BytesIO()
+    shaded = _kind(name) in _LANDSCAPES
+    picture = picture.quantize(_SHADED if shaded else _COLOURS)
+    picture.save(found, format="webp", lossless=True)
+    return File(f"{name}.webp", found.getvalue(), "image/webp")

@@ -1,9 +1,11 @@
 """The final values of a run as a table: rows are settings, columns learning rates."""
 
+import math
 from typing import NamedTuple
 
 import pandas as pd
 
+from normlab.statistics.digits import interval_text, plain
 from normlab.statistics.finals import best, main_metric, place_text, summarize
 from normlab.statistics.intervals import Interval, interval_name
 
@@ -88,4 +90,9 @@ def _lead(words: str, top: pd.DataFrame, many: bool, higher: bool) -> str:
 def _text(row: pd.Series) -> str:
     """The median with its interval, or a single value without one."""
     interval = Interval.of(row)
-    return interval.text if interval.n > 1 else interval.text.partition(" ")[0]
+    ends = (interval.median, interval.low, interval.high)
+    if interval.n < 2 or all(map(math.isnan, ends)):
+        return plain(interval.median)
+    if any(map(math.isnan, ends)) or interval.low == interval.high:
+        return interval.text
+    return interval_text(*ends)

@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from normlab.claims import Verdict
+from normlab.claims import CLAIMS, Verdict
+from normlab.claims.bounds import Distance, bound_words, distance, part_of, scale_words
 from normlab.claims.rules import VERDICTS
+from normlab.statistics.digits import interval_text, plain
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,6 +20,9 @@ class Judged:
       verdict: the row of the ledger.
       value: the estimate with its interval and unit, or "" without data.
       interval: a description of the interval.
+      bound: the bound that decides, in words, or "".
+      distance: how far the interval lies from its bound; None if that has no meaning.
+      scale: the scale of the runs if it falls short of the source's, or "".
       details: name -> text, about the test: p-values, its check, what would decide it.
       runs: name -> the link to the run's section, or "" if it is not on the page.
       parts: the verdicts on the claim's parts.
@@ -26,9 +31,22 @@ class Judged:
     verdict: Verdict
     value: str
     interval: str
+    bound: str
+    distance: Distance | None
+    scale: str
     runs: Mapping[str, str]
     details: Mapping[str, str] = dataclasses.field(default_factory=dict)
     parts: "tuple[Judged, ...]" = ()
+
+    @property
+    def anchor(self) -> str:
+        """The permanent address of a claim on the page."""
+        return f"claim-{self.verdict.id}"
+
+    @property
+    def measured(self) -> bool:
+        """Whether a run reaches the claim or one of its parts."""
+        return bool(self.verdict.n) or any(part.verdict.n for part in self.parts)
 
 
 def judged(verdicts: Iterable[Verdict], sections: Mapping[str, str]) -> list[Judged]:
@@ -64,13 +82,35 @@ def _judged(verdict: Verdict, sections: Mapping[str, str]) -> Judged:
     runs = {Path(run).name: sections.get(run, "") for run in verdict.runs}
     by_name = {Path(run).name: address for run, address in sections.items()}
     runs = {name: address or by_name.get(name, "") for name, address in runs.items()}
-    value = verdict.value
-    interval = ""
-    if value and not math.isnan(verdict.low) and not math.isnan(verdict.high):
+    part = part_of(verdict, CLAIMS)
+    bounds = () if part is None else (part.rule.bound, -part.rule.bound)
+    value, interval = _value(verdict, bounds), ""
+    if value and "[" in value:
         interval = f"{verdict.level:.0%} interval"
     elif value and verdict.n == 1:
         interval = "one seed, no interval"
-    return Judged(verdict, value, interval, runs, _details(verdict))
+    return Judged(
+        verdict,
+        value,
+        interval,
+        bound_words(part) if part else "",
+        distance(verdict, part),
+        scale_words(verdict.words.partition(": ")[2], CLAIMS.get(verdict.claim)),
+        runs,
+        _details(verdict),
+    )
+
+
+def _value(verdict: Verdict, bounds: tuple[float, ...]) -> str:
+    """``-4.5 [-5.7, -3.4] points``, or "" without data."""
+    if not verdict.n or math.isnan(verdict.estimate):
+        return ""
+    ends = (verdict.low, verdict.high)
+    if any(map(math.isnan, ends)):
+        text = plain(verdict.estimate)
+    else:
+        text = interval_text(verdict.estimate, *ends, bounds)
+    return f"{text} {verdict.unit}".strip()
 
 
 def _details(verdict: Verdict) -> dict[str, str]:

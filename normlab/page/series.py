@@ -31,9 +31,9 @@ _NAMES = {
     "test_accuracy": "test accuracy",
     "gradient_norm": "l2 norm of the gradient",
 }
-# Maximum points per curve, and per metric in total. They keep the page at about a
-# megabyte, which loads quickly.
-_POINTS, _ALL_POINTS, _LEAST_POINTS = 100, 20_000, 20
+# Maximum points per curve, and per metric in total. They keep the page of many
+# runs below two megabytes, which load quickly.
+_POINTS, _ALL_POINTS, _LEAST_POINTS = 80, 15_000, 20
 
 
 def curves(frame: pd.DataFrame) -> dict[str, Any] | None:
@@ -121,15 +121,24 @@ def _ordered(column: pd.Series) -> list:
 
 
 def _first(frame: pd.DataFrame, names: list[str]) -> dict[str, str]:
-    """The point on the axes ``names`` that has the most norms; of several, the best."""
+    """The point on the axes ``names`` at which the norms differ most.
+
+    Where there are no two norms, it is the best point.
+    """
     metric = main_metric(frame)
-    groups = frame.groupby(names, sort=False)
     ended = worst_if_lost(final_rows(frame), metric)
-    final = ended.groupby(names, sort=False)[metric].median()
-    table = pd.DataFrame({"norms": groups["label"].nunique(), "value": final})
-    if "loss" in metric:
-        table["value"] = -table["value"]
-    place = table.sort_values(["norms", "value"], ascending=False).index[0]
+    by_norm = ended.groupby([*names, "label"], sort=False)[metric].median()
+    # A network that diverged is as bad as one that does not learn.
+    finite = by_norm[np.isfinite(by_norm)]
+    low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 0.0)
+    points = by_norm.clip(low, high).groupby(names, sort=False)
+    everywhere = frame.groupby(names, sort=False)["label"].nunique()
+    table = pd.DataFrame({"norms": everywhere})
+    table["apart"] = points.max() - points.min()
+    table["value"] = -points.min() if "loss" in metric else points.max()
+    table["several"] = table["norms"] > 1
+    order = table.sort_values(["several", "apart", "value"], ascending=False)
+    place = order.index[0]
     values = place if isinstance(place, tuple) else (place,)
     return dict(zip(names, map(_word, values), strict=True))
 
@@ -157,8 +166,8 @@ def _every(cell: pd.DataFrame) -> int:
 
 
 def _short(value: float) -> float | None:
-    """Rounds to five digits, more than a screen can show."""
-    return float(f"{value:.5g}") if np.isfinite(value) else None
+    """Rounds to four digits, more than a screen can show."""
+    return float(f"{value:.4g}") if np.isfinite(value) else None
 
 
 def _word(value: Any) -> str:

@@ -12,9 +12,9 @@ import pytest
 
 from normlab.errors import UserError
 from normlab.figures import FIGURES, Sources
-from normlab.page import FILE, document, write
+from normlab.page import FILE, document, files, write
 from normlab.store.layout import read_json, write_json
-from tests.page.conftest import verdict
+from tests.page.conftest import LEDGER, verdict
 from tests.page.parsed import Page
 from tests.store.handmade import make_cell, write_run
 
@@ -88,14 +88,16 @@ def test_what_is_operated_has_a_name(found):
         if "tabindex" in box:
             assert box["role"] == "region" and box["aria-label"]
     # An input stands in its label; the script's own are looked at in test_browser.py.
-    assert len(found.every("input")) == len(found.every("label")) == 4
+    operated = [*found.every("input"), *found.every("select")]
+    assert len(operated) == len(found.every("label")) == 4
 
 
 def test_tables_are_the_figures(found, plain):
     links: dict[str, str] = {}
     for link in found.every("a"):
         if "download" in link:
-            links.setdefault(link["download"], link["href"])  # of the first run
+            name = link["download"].removesuffix(".gz")
+            links.setdefault(name, link["href"])  # of the first run
     sources = Sources(plain)
     for name in ("curves", "lr_sensitivity", "santurkar_4"):
         drawing = FIGURES[name]
@@ -126,16 +128,19 @@ def test_final_values(found):
 
 def test_the_ledger(found):
     words = found.words
-    assert "Verdicts on 3 claims of the sources: 1 supported, 1 contradicted" in words
+    assert "Of 2 claims that were tested, 1 is supported and 1 is contradicted" in words
     assert "0.083 [0.071, 0.095] nats" in words and "95% interval" in words
-    assert "not measured: a statistic" in words
     assert "three seeds of group norm" in words and "a note of C1.2" in words
     assert "C1.1 another statistic" in words and "C1.2 sentence of C1.2" in words
     assert words.count("another statistic") == words.count("sentence of C1 a") == 1
-    bodies = [b.get("class", "") for b in found.every("tbody")]
-    claims = [name for name in bodies if name.startswith("claim ")]
-    assert claims == ["claim supported", "claim contradicted", "claim undecided"]
+    bodies = [b for b in found.every("tbody") if b.get("class", "").startswith("claim")]
+    assert [b["class"] for b in bodies] == ["claim supported", "claim contradicted"]
+    assert [b["id"] for b in bodies] == ["claim-C1", "claim-C2"]  # for good
     assert {"href": "#run-plain--1"} in found.every("a")
+    # What no run reaches is one folded line, with an address.
+    assert "1 claim of the report and of papers that no run" in words
+    assert "Not measured: a statistic" in words
+    assert "claim-C10" in [one.get("id") for one in found.every("li")]
 
 
 def test_without_a_ledger_there_is_no_section(bare, plain):
@@ -249,15 +254,37 @@ def test_the_same_numbers_give_the_same_page(plain, monkeypatch):
     assert document.render([plain]) == document.render([plain])
 
 
-def test_a_long_table_is_gzipped_and_a_very_long_one_left_out(monkeypatch):
+def test_a_long_table_is_gzipped_and_a_very_long_one_left_out(monkeypatch, tmp_path):
     table = pd.DataFrame({"x": [i / 7 for i in range(20_000)]})
-    file = document.embed.csv("long", table)
-    assert file.name == "long.csv.gz" and content(file.address).startswith(
-        b"x\n0\n0.14"
+    file, inside = files.csv("long", table), files.Inside()
+    assert file.name == "long.csv.gz"
+    assert gzip.decompress(file.content).startswith(b"x\n0\n0.14")
+    assert content(files.download(file, inside, "").address).startswith(b"x\n0\n0.14")
+    assert files.text("a.txt", "é").name == "a.txt"
+    monkeypatch.setattr(files, "_MOST", 1000)
+    assert files.download(file, inside, "").address == ""
+    beside = files.Beside(tmp_path / "index.html")
+    found = files.download(file, beside, "a b#")
+    assert found.address == "index_files/a%20b%23/long.csv.gz"
+    assert (tmp_path / "index_files/a b#/long.csv.gz").read_bytes() == file.content
+
+
+def test_images_and_tables_lie_beside_the_page(plain, tmp_path, monkeypatch):
+    monkeypatch.setattr(document, "ledger", lambda runs: LEDGER)
+    monkeypatch.setattr(
+        document.drawn, "candidates", lambda sources: ["lr_sensitivity"]
     )
-    assert document.embed.text("a.txt", "é").name == "a.txt"
-    monkeypatch.setattr(document.embed, "_MOST", 1000)
-    assert document.embed.csv("long", table).address == ""
+    path = write([plain], tmp_path, processes=1)
+    read = Page(path.read_text(encoding="utf-8"))
+    [image] = read.every("img")
+    addresses = [image["src"], *(a["href"] for a in read.every("a") if "download" in a)]
+    assert len(addresses) == 5  # a table, final values, flags and the ledger
+    for address in addresses:
+        assert not re.match(r"\w+:|/|\.", address)
+        assert (tmp_path / address).stat().st_size > 20
+    assert image["loading"] == "lazy"
+    whole = write([plain], tmp_path / "one", processes=1, self_contained=True)
+    assert [*(tmp_path / "one").iterdir()] == [whole]
 
 
 def test_it_is_written_whole_and_mistakes_are_told(bare, plain, tmp_path, monkeypatch):
@@ -294,10 +321,13 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def test_words_can_be_read():
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_words_can_be_read(scheme):
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
-    css = document._asset("page.css")
-    colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", css))
+    css = document._asset("templates/page.css")
+    light, dark = css.split("prefers-color-scheme: dark")
+    part = light if scheme == "light" else dark.split("figure img")[0]
+    colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", part))
     pairs = [
         (ink, paper) for ink in ("ink", "muted", "link") for paper in ("paper", "faint")
     ]
@@ -309,4 +339,3 @@ def test_words_can_be_read():
     assert used <= {
         f"var(--{name})" for name in ("ink", "muted", "link", "good", "bad", "open")
     }
-    assert contrast("#777777", colours["paper"]) >= 3  # axes are no words

@@ -38,19 +38,19 @@ def test_curves_are_the_members(tmp_path):
     grid, values = member["data"]["test_accuracy"]
     assert found["grids"][grid] == [0, 1, 2]
     measured = mine[mine["test_accuracy"].notna()]
-    np.testing.assert_allclose(values, measured["test_accuracy"], rtol=1e-4)
+    np.testing.assert_allclose(values, measured["test_accuracy"], rtol=1e-3)
     grid, values = member["data"]["batch_loss"]
     assert found["grids"][grid] == pytest.approx(np.arange(20) / 10)
-    np.testing.assert_allclose(values, mine["batch_loss"][:-1], rtol=1e-4)
+    np.testing.assert_allclose(values, mine["batch_loss"][:-1], rtol=1e-3)
 
 
 def test_long_curves_are_averaged_over_bins(tmp_path):
-    frame = frame_of(tmp_path, make_cell(lrs=(1e-3,), seeds=1, steps=1000))
+    frame = frame_of(tmp_path, make_cell(lrs=(1e-3,), seeds=1, steps=800))
     found = series.curves(frame)
     assert found is not None
     grid, values = found["members"][0]["data"]["batch_loss"]
-    assert len(values) == len(found["grids"][grid]) == 100
-    assert values[3] == pytest.approx(frame["batch_loss"][30:40].mean(), rel=1e-4)
+    assert len(values) == len(found["grids"][grid]) == 80
+    assert values[3] == pytest.approx(frame["batch_loss"][30:40].mean(), rel=1e-3)
 
 
 def test_many_members_have_shorter_curves(tmp_path, monkeypatch):
@@ -84,12 +84,13 @@ def test_what_is_not_finite_is_null(tmp_path):
     assert left is None
 
 
-def test_what_is_shown_at_first_exists_and_is_the_best(tmp_path):
+def test_what_is_shown_at_first_is_where_norms_differ_most(tmp_path):
     cells = [
         make_cell(lrs=(1e-3, 1e-2), batch_size=50),
         make_cell(norm="none", lrs=(1e-3, 1e-2), batch_size=50),
         make_cell(lrs=(1e-1,)),
     ]
+    # Norms differ by seeds, too: the point is chosen by the medians of norms.
     score = lambda member, step: member.lr * step  # noqa: E731
     found = series.curves(frame_of(tmp_path, *cells, score=score))
     assert found is not None
@@ -147,10 +148,15 @@ def test_the_page_counts_each_claim_once():
 
 
 @pytest.mark.faults
-def test_a_claim_is_shown_as_it_is_judged():
-    """With its digits: a page of three would say that 1.504 is within 1.5."""
-    [row] = judged.judged([verdict("C1", low=-1.504, estimate=0.28, high=1.0)], {})
-    assert row.value == "0.280 [-1.504, 1.000] nats"
+@pytest.mark.parametrize(
+    ("low", "shown"), [(-1.04, "[-1.04, 0.90]"), (-0.96, "[-0.96, 0.90]")]
+)
+def test_a_claim_is_shown_as_it_is_judged(low, shown):
+    """With digits enough: with two, -1.04 would seem to be at the bound of 1 point."""
+    c3 = CLAIMS["C3"].parts[0].statistic
+    row = verdict("C3.1", estimate=0.0, low=low, high=0.9, unit="points", statistic=c3)
+    [found] = judged.judged([row], {})
+    assert CLAIMS["C3"].parts[0].rule.bound == 1 and shown in found.value
 
 
 def test_numbers_of_a_claim():
@@ -158,9 +164,9 @@ def test_numbers_of_a_claim():
     assert (row.value, row.interval) == ("0.083 [0.071, 0.095] nats", "95% interval")
     bare = verdict("C1", low=math.nan, high=math.nan, unit="")
     [row] = judged.judged([bare], {})
-    assert (row.value, row.interval) == ("0.083", "")
+    assert (row.value, row.interval) == ("0.0831", "")
     [row] = judged.judged([verdict("C1", n=1, low=math.nan, high=math.nan)], {})
-    assert (row.value, row.interval) == ("0.083 nats", "one seed, no interval")
+    assert (row.value, row.interval) == ("0.0831 nats", "one seed, no interval")
     [row] = judged.judged([verdict("C1", estimate=math.nan)], {})
     assert row.value == ""
 
@@ -188,8 +194,7 @@ def test_a_verdict_of_several_words_is_counted_and_shown(bare, plain):
     row = verdict("C1", "no difference", words=words, adjusted="undecided")
     text = bare(plain, ledger=[row, verdict("C2", "not at its scale")])
     assert 'class="badge no-difference"' in text and words in text
-    assert 'id="verdict-not-at-its-scale"' in text and "after Holm: undecided" in text
-    assert "1 no difference, 1 not at its scale" in text
+    assert "not at its scale (1)" in text and "after Holm: undecided" in text
 
 
 def test_a_claims_runs_lead_to_their_sections():

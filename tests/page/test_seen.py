@@ -1,0 +1,102 @@
+"""What is seen in a figure follows from its table."""
+
+import pandas as pd
+import pytest
+
+from normlab.page.seen import all_seen, seen
+
+
+def rows(metric: str, values: dict, spread: float = 0.01, **more) -> pd.DataFrame:
+    """Settings with medians at two epochs; the first ones are not the end."""
+    table = [
+        {
+            "setting": setting, "point": point, "epoch": epoch, "metric": metric,
+            "median": value * epoch, "low": value * epoch - spread,
+            "high": value * epoch + spread, "n": 5, "source": "run", **more,
+        }
+        for (setting, point), value in values.items()
+        for epoch in (0.5, 1.0)
+    ]  # fmt: skip
+    return pd.DataFrame(table)
+
+
+FAR = {
+    ("none", "lr 0.1"): 0.1, ("batch", "lr 0.1"): 0.8, ("group (G=4)", "lr 0.1"): 0.5,
+    ("none", "lr 0.01"): 0.7, ("batch", "lr 0.01"): 0.705,
+}  # fmt: skip
+
+
+def test_it_tells_where_settings_are_farthest_apart():
+    assert seen(rows("test_accuracy", FAR)) == (
+        "At a learning rate of 0.1, the final test accuracy ranges from 0.800 [0.790, "
+        "0.810] with batch to 0.100 [0.090, 0.110] without a norm. The intervals are "
+        "apart in 1 of 2 comparisons."
+    )
+    turned = {(s, p): 0.9 - v for (s, p), v in FAR.items()}
+    assert "0.800 [0.790, 0.810] without a norm" in seen(rows("test_accuracy", turned))
+
+
+def test_it_says_if_intervals_overlap():
+    text = seen(rows("test_accuracy", FAR, spread=0.5))
+    assert text.endswith("; the intervals overlap everywhere.")
+    close = {k: v for k, v in FAR.items() if k[1] == "lr 0.01"}
+    assert seen(rows("test_accuracy", close)).endswith("; the intervals overlap.")
+
+
+def test_a_published_curve_is_not_compared():
+    paper = rows("test_accuracy", {("batch", "lr 0.1"): 9.9}).assign(source="a paper")
+    both = pd.concat([rows("test_accuracy", FAR), paper])
+    assert seen(both) == seen(rows("test_accuracy", FAR))
+
+
+def test_the_most_important_metric_is_told():
+    both = pd.concat([rows("batch_loss", FAR), rows("test_accuracy", FAR)])
+    assert "final test accuracy" in seen(both)
+    told = all_seen(both)
+    assert told[""] == told["test_accuracy"] == seen(both)
+    assert "median over training of the batch loss" in told["batch_loss"]
+
+
+def test_a_quantity_is_compared_over_training():
+    text = seen(rows("beta", FAR))
+    assert text.startswith(
+        "At a learning rate of 0.1, the median over training of the eff"
+    )
+    assert "0.600 [0.590, 0.610] with batch" in text  # of 0.4 and 0.8
+
+
+def test_norms_are_compared_where_all_else_is_equal():
+    values = {
+        (f"{norm}, batch_size {size}", "lr 0.1"): value
+        for norm, size, value in [
+            ("none", 10, 0.1), ("batch", 10, 0.2),
+            ("none", 50, 0.8), ("batch", 50, 0.85),
+        ]
+    }  # fmt: skip
+    text = seen(rows("test_accuracy", values))
+    assert text.startswith("At batch size 10, the final test accuracy is 0.200")
+    assert "without a norm" in text and "with batch" in text
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pd.DataFrame({"x": [1.0], "source": ["run"]}),
+        rows("test_accuracy", {("batch", "lr 0.1"): 0.8}),
+        rows("test_accuracy", FAR).assign(median=float("nan")),
+        rows("test_accuracy", FAR).iloc[:0],
+    ],
+)
+def test_nothing_is_said_of_nothing(table):
+    assert seen(table) == ""
+
+
+def test_histograms_are_told_by_their_widths():
+    cells = [
+        {"setting": s, "step": t, "left": x, "right": x + 1.0, "density": 0.5}
+        for s, edge in (("none", 2.0), ("batch", 0.0))
+        for t in (0, 8)
+        for x in (-1.0 - edge * (t > 0), edge * (t > 0))
+    ]
+    text = seen(pd.DataFrame(cells))
+    assert text == "At step 8, the standard deviation is 2.5 with none, 0.5 with batch."
