@@ -9,14 +9,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from normlab.figures.colours import looks
+from normlab.figures.headings import title
 from normlab.figures.landscape_panels import caption, loss_name
-from normlab.figures.panels import title
 from normlab.figures.style import style
 
 _DASHES = {"train": "-", "test": "--"}
 _XLABEL = {
     "line": "along a random direction, in filter norms",
     "between": "from the first point (0) to the second (1)",
+}
+_SAYS = {
+    "line": "The loss along a random line through the trained networks",
+    "between": "The loss on the straight line between two points of training",
 }
 # A loss axis is logarithmic if the losses span more than this factor.
 _WIDE = 30.0
@@ -30,6 +34,7 @@ def draw(table: pd.DataFrame) -> Figure:
     Args:
       table: lines or interpolations, from `normlab.landscape.table.tabulate`.
     """
+    kind = str(table["kind"].iloc[0])
     statistics = list(dict.fromkeys(table.loc[table["running"], "statistics"])) or [
         "batch"
     ]
@@ -55,8 +60,8 @@ def draw(table: pd.DataFrame) -> Figure:
         for ax, by in zip(axes[0], statistics, strict=True):
             ax.set_title(f"{by} statistics" if table["running"].any() else "")
         for ax in axes[-1]:
-            ax.set_xlabel(_XLABEL[str(table["kind"].iloc[0])])
-        title(figure, caption(table).split("; "))
+            ax.set_xlabel(_XLABEL[kind])
+        title(figure, caption(table).split("; "), _SAYS[kind])
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4)
     return figure

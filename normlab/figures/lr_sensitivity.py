@@ -12,8 +12,11 @@ from normlab.cell import HYPERPARAMETERS
 from normlab.figures.against import aside, bars
 from normlab.figures.colours import looks, two_parts
 from normlab.figures.fitting import columns_for, panel_size
-from normlab.figures.panels import crosses, grid, legend, title
+from normlab.figures.headings import title
+from normlab.figures.messages import highest
+from normlab.figures.panels import crosses, grid, legend
 from normlab.figures.places import place_of
+from normlab.figures.scales import accuracy_axis
 from normlab.figures.style import style
 from normlab.figures.tables import NotDrawn, few, left_out
 from normlab.statistics.finals import main_metric, summarize
@@ -89,7 +92,14 @@ def draw(table: pd.DataFrame) -> Figure:
         if i + columns >= len(panels):  # nothing is below it
             ax.set_xlabel("learning rate")
             ax.tick_params(labelbottom=True)
-    title(figure, [*_title(table), left_out(panels, every)])
+    says = highest(
+        table.assign(setting=table["line"], point="lr " + table["lr"].map(number)),
+        f"final {metric.replace('_', ' ')}",
+        lower=metric == "test_loss",
+    )
+    if metric == "test_accuracy":
+        accuracy_axis(axes[0, 0])
+    title(figure, [*_title(table), left_out(panels, every)], says)
     legend(figure)
     return figure
 
