@@ -23,10 +23,11 @@ _MOST_SETTINGS = 6
 _SHARES = (0.05, 0.5, 0.95)
 _SHOWN = (0.002, 0.998)
 _PIXELS = 120
-_INK = SCALE(0.6)
+_INK = SCALE(0.4)
 _SAYS = "How the activations of one channel are distributed during training"
 # The colour scale ends at this quantile of the pixels' densities.
 _DARKEST = 0.98
+_PALE = 1.8  # so that lines are seen on it
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
@@ -73,11 +74,11 @@ def _picture(ax: Axes, rows: pd.DataFrame) -> None:
     top = float(np.quantile(density, _DARKEST)) or 1.0
     if len(steps) > 1:
         ax.pcolormesh(
-            steps, values, density, cmap="Greys", vmin=0, vmax=top, shading="nearest",
-            rasterized=True,
+            steps, values, density, cmap="Greys", vmin=0, vmax=_PALE * top,
+            shading="nearest", rasterized=True,
         )  # fmt: skip
     lines = np.array([histograms.quantiles(mine, _SHARES) for mine in of_step.values()])
     for share, line in zip(_SHARES, lines.T, strict=True):
         dash = "-" if share == 0.5 else ":"
-        ax.plot(steps, line, dash, color=_INK, linewidth=1.0)
+        ax.plot(steps, line, dash, color=_INK, linewidth=1.3)
     ax.set_ylim(values[0], values[-1] if values[-1] > values[0] else values[0] + 1)

@@ -4,6 +4,7 @@ This is shared by Figures 4, 10, 12 and 13 of Santurkar et al. 2018.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,9 +40,11 @@ _ETAS = ("eta_from", "eta_to")
 _LINEAR = ("batch_accuracy",)
 _SINGLE = ("batch_accuracy", "batch_loss", "beta")  # measures without a range
 _MOST_SETTINGS, _MOST_POINTS = 6, 4
-_WIDTH, _WIDTH_ALONE, _HEIGHT = 2.6, 4.6, 1.8  # of a panel, in inches
+_WIDTH, _WIDTH_ALONE, _HEIGHT = 2.6, 5.4, 1.8  # of a panel, in inches
 _FILL = 0.22  # opacity of areas, which overlap
-_USUAL = 0.96  # the share of values that set the limits of an axis
+_MOST_FILLED = 3  # areas of more norms than this would hide each other
+# An axis ends at most by this factor beyond this share of its values.
+_USUAL, _FAR = 0.96, 10.0
 _SLACK = 1.01  # the paper's longest step is 31.6 learning rates; its text says 30
 _PAPERS_ETAS = {True: (0.01, 10**1.5), False: (0.5, 4.0)}
 
@@ -104,7 +107,8 @@ def draw(table: pd.DataFrame, measures: Sequence[str]) -> Figure:
     """One row of panels per measure and one column per point, with all norms in each.
 
     A coloured area is the range over trial steps, between the medians over seeds of its
-    two edges. The intervals of these medians are in the table.
+    two edges; of many norms, only the edges are drawn. The intervals of these medians
+    are in the table.
     """
     all_settings, all_points = (
         list(dict.fromkeys(table[name])) for name in ("setting", "point")
@@ -120,13 +124,14 @@ def draw(table: pd.DataFrame, measures: Sequence[str]) -> Figure:
         sharey="row",
     )
     styles = looks(all_settings)
+    fill = len(settings) <= _MOST_FILLED
     for ax_row, measure in zip(axes, measures, strict=True):
         rows = table[(table["measure"] == measure) & table["point"].isin(points)]
         rows = rows[rows["setting"].isin(settings)]
         for ax, point in zip(ax_row, points, strict=True):
             for setting in settings:
                 mine = (rows["point"] == point) & (rows["setting"] == setting)
-                _draw(ax, rows[mine], styles[setting], setting)
+                _draw(ax, rows[mine], styles[setting], setting, fill)
         if measure in _LINEAR:
             accuracy_axis(ax_row[0])
         else:
@@ -148,7 +153,7 @@ def draw(table: pd.DataFrame, measures: Sequence[str]) -> Figure:
 
 
 def _says(table: pd.DataFrame, points: Sequence[str]) -> str:
-    """By which factor the loss varies along the gradient, in the column of the middle.
+    """How far the loss varies along the gradient, in the column of the middle.
 
     If the paper has curves, the column is the first that has some.
     """
@@ -160,12 +165,11 @@ def _says(table: pd.DataFrame, points: Sequence[str]) -> str:
     ends = rows.pivot_table(index=["setting", "step"], columns="edge", values="median")
     if not {"low", "high"} <= set(ends):
         return ""
-    ratio = (ends["high"] / ends["low"]).groupby("setting").median()
+    ranges = (ends["high"] - ends["low"]).groupby("setting").median()
     order = dict.fromkeys(rows["setting"])
-    factors = {name: float(ratio[name]) for name in order if name in ratio}
-    return listed(
-        f"The loss varies along the gradient by a factor ({point}) of", factors
-    )
+    found = {name: float(ranges[name]) for name in order if name in ranges}
+    unit = rows["unit"].iloc[0] if len(rows) else ""
+    return listed(f"Range of the loss along the gradient ({unit}, {point})", found)
 
 
 def _to_show(rows: pd.DataFrame) -> np.ndarray:
@@ -173,17 +177,23 @@ def _to_show(rows: pd.DataFrame) -> np.ndarray:
     ours = rows[rows["source"] == RUN]
     ends = ours.loc[ours["measure"].isin(_SINGLE), ["low", "high"]]
     theirs = rows.loc[rows["source"] != RUN, "median"]
-    many = (usual(values, _USUAL) for values in (ours["median"], ends, theirs))
-    return np.concatenate(list(many))
+    every = [np.ravel(values) for values in (ours["median"], ends, theirs)]
+    kept = np.concatenate([usual(values, _USUAL) for values in every])
+    if not len(kept):
+        return kept
+    values = np.concatenate(every)
+    values = values[np.isfinite(values) & (values > 0)]
+    return values.clip(kept.min() / _FAR, kept.max() * _FAR)
 
 
 def _say_beyond(ax: Axes, rows: pd.DataFrame) -> None:
     """Says how high the curves of a panel go, if they leave it."""
     highest = rows["median"][np.isfinite(rows["median"])].max()
     if highest > ax.get_ylim()[1]:
-        place = {"transform": ax.transAxes, "ha": "right", "va": "top"}
+        place: Any = {"transform": ax.transAxes, "ha": "right", "va": "top"}
+        place |= {"bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1}}
         text = f"up to {short(highest)}"
-        ax.text(0.99, 0.98, text, fontsize="small", color=GREY, **place)
+        ax.text(0.99, 0.97, text, fontsize="small", color=GREY, **place)
 
 
 def _of_trial_steps(table: pd.DataFrame) -> str:
@@ -192,17 +202,18 @@ def _of_trial_steps(table: pd.DataFrame) -> str:
         return ""
     low, high = (table[end].dropna().iloc[0] for end in _ETAS)
     steps = f"trial steps of {low:.3g} to {high:.3g} learning rates"
-    return f"coloured: the range over {steps}"
+    return f"pairs of lines: the range over {steps}"
 
 
-def _draw(ax: Axes, rows: pd.DataFrame, look: dict, label: str) -> None:
+def _draw(ax: Axes, rows: pd.DataFrame, look: dict, label: str, fill: bool) -> None:
     ours, paper = (rows[rows["source"] == kind] for kind in (RUN, PAPER))
     low, high = _pair(ours)
     look = look | {"marker": ""}
     if len(low):
         ends = low["median"].to_numpy(), high["median"].to_numpy()
         color = look["color"]
-        ax.fill_between(low["step"], *ends, color=color, alpha=_FILL, linewidth=0)
+        if fill:
+            ax.fill_between(low["step"], *ends, color=color, alpha=_FILL, linewidth=0)
         for edge, name in zip(ends, (label, "_edge"), strict=True):
             ax.plot(low["step"], edge, label=name, **look | {"linewidth": 1.0})
     elif len(ours):

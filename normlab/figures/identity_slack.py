@@ -51,7 +51,7 @@ def _says(table: pd.DataFrame) -> str:
     worst = {name: rows["median"].max() for name, rows in table.groupby("measure")}
     holds, fails = (worst.get(name, np.nan) for name in _TITLES)
     words = f"The corrected identity holds to {short(holds)}"
-    return f"{words}; the printed inequality is missed by up to {short(fails)}"
+    return f"{words}; the printed inequality fails by up to {fails:.0%}"
 
 
 @style()

@@ -11,7 +11,7 @@ import pandas as pd
 
 from normlab.figures.tables import RUN
 
-_MOST = 4  # settings that a headline lists
+_MOST = 5  # settings that a headline lists
 _POWERS = (1e-3, 1e5)
 
 
@@ -30,6 +30,8 @@ def listed(what: str, values: Mapping[str, float]) -> str:
     finite = {name: float(x) for name, x in values.items() if np.isfinite(x)}
     if not finite:
         return ""
+    if len(finite) > 1 and len(set(finite.values())) == 1:
+        return f"{what}: {short(next(iter(finite.values())))} for all"
     if len(finite) > _MOST:
         ends = (
             min(finite, key=finite.__getitem__),
@@ -65,7 +67,7 @@ def highest(table: pd.DataFrame, what: str, lower: bool = False) -> str:
     tied = ours[values == best["median"]]
     which = ", ".join(filter(None, (str(best["setting"]), str(best.get("point", "")))))
     if len(tied) > 1:
-        which = f"{len(tied)} of {len(ours)} points"
+        which = f"a tie of {len(tied)}"
     word = "Lowest" if lower else "Highest"
     return f"{word} {what}: {short(best['median'])} ({which})"
 

@@ -28,7 +28,12 @@ from normlab.figures.tables import PAPER, PUBLISHED, RUN, few, left_out
 GREY = "#666666"
 _MOST_COLUMNS = 6
 _MOST_SETTINGS = 6  # in a panel, if they can be drawn apart
-_HEIGHT, _HEIGHT_ALONE = 1.7, 2.6  # of a panel in inches, and of a single row
+# The size of a panel in inches, the height of a single row, and the widths of few
+# columns by their number.
+_HEIGHT, _HEIGHT_ALONE, _WIDTH, _WIDTHS = 1.7, 2.6, 2.2, {1: 4.6, 2: 3.0}
+_PART = 0.8  # of the height of a panel, for its label
+# Opacity of bands; of many, they would hide each other.
+_BAND, _BAND_OF_MANY, _MANY = 0.18, 0.09, 4
 _MOST_MARKERS = 25  # per line; more markers hide other curves
 _BARE = ("", "None")
 # Widths in a legend, in inches: minimum of an entry, line sample with gaps, one letter.
@@ -41,7 +46,7 @@ def grid(
     rows: int,
     columns: int,
     *,
-    width: float = 2.2,
+    width: float = _WIDTH,
     height: float = _HEIGHT,
     **share: Any,
 ) -> tuple[Figure, np.ndarray]:
@@ -83,10 +88,16 @@ def lines(
     columns = shown(table, column, columns_for(_MOST_COLUMNS))
     height = _HEIGHT if len(ylabels) > 1 else _HEIGHT_ALONE
     figure, axes = grid(
-        len(ylabels), len(columns), height=height, sharex=True, sharey=sharey
+        len(ylabels),
+        len(columns),
+        width=_WIDTHS.get(len(columns), _WIDTH),
+        height=height,
+        sharex=True,
+        sharey=sharey,
     )
     axes_of: dict[tuple[str, str], Axes] = {}
     styles = looks(table["setting"])
+    alpha = _BAND if len(styles) <= _MANY else _BAND_OF_MANY
     places = itertools.product(ylabels, columns)
     for ax, (name, place) in zip(axes.flat, places, strict=True):
         axes_of[name, place] = ax
@@ -101,7 +112,8 @@ def lines(
                 ax.vlines(
                     ours[x], ours["low"], ours["high"], color=look["color"], alpha=0.4
                 )
-            band(ax, ours[x], ours, look=look | {"marker": marker}, label=label)
+            marked_look = look | {"marker": marker}
+            band(ax, ours[x], ours, look=marked_look, label=label, alpha=alpha)
             for source in PUBLISHED:
                 other = mine[mine["source"] == source]
                 dashed(ax, other[x], other["median"], look["color"], source)
@@ -145,7 +157,7 @@ def _describe(ax: Axes, title: str, ylabel: str, xlabel: str) -> None:
     if place.is_first_row():
         ax.set_title(title)
     if place.is_first_col():
-        most = int(CHARACTERS * panel_size(ax)[1] / text_scale())
+        most = int(_PART * CHARACTERS * panel_size(ax)[1] / text_scale())
         ax.set_ylabel("\n".join(textwrap.fill(x, most) for x in ylabel.split("\n")))
     if place.is_last_row():
         ax.set_xlabel(xlabel)
