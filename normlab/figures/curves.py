@@ -21,9 +21,9 @@ from normlab.statistics.finals import main_metric
 
 _BINS = 60
 _ROWS = {
-    "batch_loss": "batch loss ({unit})",
+    "batch_loss": "batch loss\n({unit})",
     "test_accuracy": "test accuracy",
-    "test_loss": "test loss ({unit})",
+    "test_loss": "test loss\n({unit})",
 }
 
 

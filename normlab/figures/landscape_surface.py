@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from normlab.figures.headings import title
 from normlab.figures.landscape_panels import (
@@ -24,6 +25,7 @@ from normlab.figures.style import style
 
 _SAYS = "The loss around the trained networks, as a surface"
 _TICKS = 5
+_ABOVE = "all of it is above the cut"
 _ROUNDING = 1e-6
 
 
@@ -65,7 +67,13 @@ def _draw_panel(ax: Any, panel: Panel, steps: np.ndarray) -> None:
     # The surface ends at the cut: a flat top would look like a plateau of the loss.
     drawn = np.isfinite(panel.loss) & (panel.loss <= steps[-1] * (1 + _ROUNDING))
     loss = np.where(drawn, np.maximum(panel.loss, steps[0]), np.nan)
-    colours = matplotlib.colormaps[MAP](scale(steps)(loss))
+    if not drawn.any():
+        ax.text2D(0.5, 0.5, _ABOVE, transform=ax.transAxes, ha="center", fontsize=7)
+    corners = [
+        loss[i : i - 1 or None, j : j - 1 or None] for i in (0, 1) for j in (0, 1)
+    ]
+    facets = np.pad(sum(corners) / len(corners), (0, 1), mode="edge")
+    colours = matplotlib.colormaps[MAP](scale(steps)(facets))
     ax.plot_surface(
         a,
         b,
@@ -80,7 +88,9 @@ def _draw_panel(ax: Any, panel: Panel, steps: np.ndarray) -> None:
     ax.set_zlim(np.log10(steps[0]), np.log10(steps[-1]))
     ticks = steps[:: max(1, len(steps) // _TICKS)]
     ax.set_zticks(np.log10(ticks), [f"{x:.2g}" for x in ticks])
-    ax.set_zlabel("loss (logarithmic)", fontsize=7, labelpad=-4)
+    ax.set_zlabel("loss", fontsize=7, labelpad=-6)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(_TICKS - 2))
     ax.set_title(panel.title)
     ax.view_init(elev=35, azim=-60)
     ax.tick_params(labelsize=6, pad=-2)

@@ -158,7 +158,7 @@ def _describe(ax: Axes, title: str, ylabel: str, xlabel: str) -> None:
         ax.set_title(title)
     if place.is_first_col():
         most = int(_PART * CHARACTERS * panel_size(ax)[1] / text_scale())
-        ax.set_ylabel("\n".join(textwrap.fill(x, most) for x in ylabel.split("\n")))
+        ax.set_ylabel(ylabel if len(ylabel) <= most else ylabel.replace(" (", "\n("))
     if place.is_last_row():
         ax.set_xlabel(xlabel)
 

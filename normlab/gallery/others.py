@@ -1,0 +1,78 @@
+"""Figures of the gallery that are not of `normlab.figures.FIGURES`.
+
+These are landscapes and the benchmark, each with the stored file that it is drawn from.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from normlab.bench.block import Block, Row
+from normlab.bench.figure import draw as draw_bench
+from normlab.bench.figure import tabulate as tabulate_bench
+from normlab.errors import UserError
+from normlab.figures import landscape_contour, landscape_line, landscape_surface
+
+_RUN = "landscape_small_cnn"
+
+
+def _landscape(name: str) -> Callable[[Path], pd.DataFrame]:
+    """Reads the table that ``python -m normlab.landscape`` saves with its figure."""
+
+    def table(results: Path) -> pd.DataFrame:
+        path = results / _RUN / "figures" / f"{name}.csv"
+        try:
+            return pd.read_csv(path)
+        except OSError as error:
+            raise UserError(f"cannot read {path}: {error.strerror}") from error
+
+    return table
+
+
+def _bench(results: Path) -> pd.DataFrame:
+    stored = json.loads((results / "bench_cpu/bench.json").read_text("utf-8"))
+    blocks = [
+        Block(**{**block, "rows": [Row(**row) for row in block["rows"]]})
+        for block in stored["results"]
+    ]
+    return tabulate_bench(blocks, stored["machine"]["name"])
+
+
+_COMMAND = f"python -m normlab.landscape --run=runs/{_RUN} --kind="
+
+# Section -> name of the figure -> (its table, how it is drawn, the command).
+OTHERS: dict[str, dict[str, tuple[Callable, Callable[..., Figure], str]]] = {
+    "Landscapes of the loss": {
+        "landscape_contour": (
+            _landscape("landscape_plane_contour"),
+            landscape_contour.draw,
+            _COMMAND + "plane",
+        ),
+        "landscape_surface": (
+            _landscape("landscape_plane_surface"),
+            landscape_surface.draw,
+            _COMMAND + "plane",
+        ),
+        "landscape_line": (
+            _landscape("landscape_line_line"),
+            landscape_line.draw,
+            _COMMAND + "line",
+        ),
+        "landscape_path": (
+            _landscape("landscape_path_contour"),
+            landscape_contour.draw,
+            _COMMAND + "path",
+        ),
+    },
+    "Speed": {
+        "bench": (
+            _bench,
+            draw_bench,
+            "python -m normlab.bench --dataset=cifar10 --norm=none,batch,group "
+            "--batch_size=50 --members=8 --out=runs/bench_cpu/bench.json",
+        )
+    },
+}
