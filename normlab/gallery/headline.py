@@ -91,7 +91,7 @@ def draw(table: pd.DataFrame) -> Figure:
 
 def _name(ax: Axes, name: str, medians: pd.Series, color: str) -> None:
     """Names a line at its right end."""
-    place = {"xytext": (10, 0), "textcoords": "offset points", "va": "center"}
+    place = {"xytext": (14, 0), "textcoords": "offset points", "va": "center"}
     end = medians.index[-1], medians.iloc[-1]
     ax.annotate(name, end, color=color, fontsize=_FONT, fontweight="bold", **place)
 
@@ -115,7 +115,7 @@ def _write(ax: Axes, lr: float, text: str, ha: str = "right", y: float = 75) -> 
 def _axes(ax: Axes, table: pd.DataFrame) -> None:
     rates = sorted(table["lr"].unique())
     ax.set_xscale("log")
-    ax.set_xlim(rates[0] / 1.3, rates[-1] * 4.2)  # room for the names
+    ax.set_xlim(rates[0] / 1.3, rates[-1] * 4.4)  # room for the names
     ax.xaxis.set_major_locator(FixedLocator(rates))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: number(x)))

@@ -357,8 +357,8 @@ def test_a_narrow_figure_of_curves_cuts_nothing(frames):
     table, figure = drawn("curves", frames("many settings"))
     figure.savefig(io.BytesIO(), format="png", dpi=50)  # lays it out
     legend, width = figure.legends[0], figure.bbox.width
-    # 15 settings: a panel for each epsilon, with a line for each number of groups.
-    assert table["setting"].nunique() == 15 and len(figure.axes) == 2 * 5
+    # 15 settings: columns of epsilons and rates, with a line for each number of groups.
+    assert table["setting"].nunique() == 15 and len(figure.axes) == 2 * 6
     norms = [text.get_text() for text in legend.get_texts()]
     assert norms == [f"group (G={number})" for number in (1, 4, 16)]
     heading: Any = figure._suptitle  # type: ignore[attr-defined]

@@ -17,8 +17,8 @@ from normlab.errors import UserError
 from normlab.figures import FIGURES, Sources, figure, plotted, style_of
 from normlab.figures.__main__ import flag_values, main
 from normlab.figures.colours import PALETTE, looks
-from normlab.figures.headings import HEADLINE
 from normlab.figures.fitting import latex_text
+from normlab.figures.headings import HEADLINE
 from normlab.figures.paper import drawing_with
 from normlab.figures.style import drawn
 from tests.called import called
