@@ -208,16 +208,17 @@ def _of_trial_steps(table: pd.DataFrame) -> str:
 def _draw(ax: Axes, rows: pd.DataFrame, look: dict, label: str, fill: bool) -> None:
     ours, paper = (rows[rows["source"] == kind] for kind in (RUN, PAPER))
     low, high = _pair(ours)
-    look = look | {"marker": ""}
+    unmarked: dict[str, Any] = {**look, "marker": ""}
+    thin: dict[str, Any] = {**unmarked, "linewidth": 1.0}
     if len(low):
         ends = low["median"].to_numpy(), high["median"].to_numpy()
         color = look["color"]
         if fill:
             ax.fill_between(low["step"], *ends, color=color, alpha=_FILL, linewidth=0)
         for edge, name in zip(ends, (label, "_edge"), strict=True):
-            ax.plot(low["step"], edge, label=name, **look | {"linewidth": 1.0})
+            ax.plot(low["step"], edge, label=name, **thin)
     elif len(ours):
-        band(ax, ours["step"], ours, look=look, label=label)
+        band(ax, ours["step"], ours, look=unmarked, label=label)
     for edge in ("low", "high"):
         line = paper[paper["edge"] == edge]
         dashed(ax, line["step"], line["median"], look["color"])

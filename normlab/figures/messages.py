@@ -63,7 +63,7 @@ def highest(table: pd.DataFrame, what: str, lower: bool = False) -> str:
     if ours.empty:
         return ""
     values = ours["median"]
-    best = ours.loc[values.idxmin() if lower else values.idxmax()]
+    best = ours.iloc[int((values if lower else -values).argmin())]
     tied = ours[values == best["median"]]
     which = ", ".join(filter(None, (str(best["setting"]), str(best.get("point", "")))))
     if len(tied) > 1:

@@ -198,7 +198,7 @@ def binned(
     if of_epochs:
         epoch = np.ceil(rows["train_size"] / rows["batch_size"]).astype(int)
         whole = epoch * np.ceil(width / epoch).astype(int)
-        width = width.mask(rows["steps"] >= _MANY_EPOCHS * epoch, whole)
+        width = np.where(rows["steps"] >= _MANY_EPOCHS * epoch, whole, width)
     rows = rows.assign(bin=rows["step"] // width, steps_averaged=width)
     keys = ["setting", "point", "member", "bin", "steps_averaged"]
     return averaged(rows, field, keys, x, statistic).drop(columns="count")

@@ -11,6 +11,7 @@ import io
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,9 +42,9 @@ _RUNS = {
     **dict.fromkeys(("santurkar_10", "santurkar_13"), "linear"),
     **dict.fromkeys(("batch_size", "groups", "report_bn", "report_gn"), "report"),
 }
-_NORMS = [{"norm": "none"}, {"norm": "batch"}]
+_NORMS: list[dict[str, Any]] = [{"norm": "none"}, {"norm": "batch"}]
 _NORMS += [{"norm": "group", "groups": groups} for groups in (1, 4)]
-_REPORT = {"dataset": "cifar10", "lrs": (1e-3,), "train_size": 50_000}
+_REPORT: dict[str, Any] = {"dataset": "cifar10", "lrs": (1e-3,), "train_size": 50_000}
 # Numbers of a setting differ from those of the one before by this factor.
 _APART = 1.25
 

@@ -214,7 +214,7 @@ def test_bands_are_the_table(name, run, drawn):
             parts = [part[["step", "median"]].to_numpy() for part in edges]
             wanted_lines[colour] = [part.tolist() for part in parts if len(part)]
         for band in ax.collections:
-            colour = to_hex(np.asarray(band.get_facecolor())[0, :3])
+            colour = to_hex(tuple(np.asarray(band.get_facecolor())[0, :3].tolist()))
             bands[colour.upper()] = corners(band)
         for line in ax.get_lines():
             points_of = np.asarray(line.get_xydata()).tolist()
