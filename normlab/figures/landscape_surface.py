@@ -88,7 +88,6 @@ def _draw_panel(ax: Any, panel: Panel, steps: np.ndarray) -> None:
     ax.set_zlim(np.log10(steps[0]), np.log10(steps[-1]))
     ticks = steps[:: max(1, len(steps) // _TICKS)]
     ax.set_zticks(np.log10(ticks), [f"{x:.2g}" for x in ticks])
-    ax.set_zlabel("loss", fontsize=7, labelpad=-6)
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(_TICKS - 2))
     ax.set_title(panel.title)

@@ -26,7 +26,7 @@ PICTURES: dict[str, dict[str, str]] = {
         "curves": "santurkar_vgg_cpu",
         "lr_sensitivity": "postmortem_lr",
         "batch_size": "postmortem_batch_size",
-        "groups": "postmortem_groups",
+        "groups": "proper_gn",
         "gradient_norm": "report_gn",
         "gradient_norm_layers": "proper_histograms",
     },

@@ -16,18 +16,19 @@ from normlab.bench.figure import tabulate as tabulate_bench
 from normlab.errors import UserError
 from normlab.figures import landscape_contour, landscape_line, landscape_surface
 
-_RUN = "landscape_small_cnn"
+# The first of these stored runs that has landscapes is shown.
+_RUNS = ("landscape_small_cnn", "gallery_digits")
 
 
 def _landscape(name: str) -> Callable[[Path], pd.DataFrame]:
     """Reads the table that ``python -m normlab.landscape`` saves with its figure."""
 
     def table(results: Path) -> pd.DataFrame:
-        path = results / _RUN / "figures" / f"{name}.csv"
-        try:
-            return pd.read_csv(path)
-        except OSError as error:
-            raise UserError(f"cannot read {path}: {error.strerror}") from error
+        for run in _RUNS:
+            path = results / run / "figures" / f"{name}.csv"
+            if path.exists():
+                return pd.read_csv(path)
+        raise UserError(f"{path} does not exist")
 
     return table
 
@@ -41,7 +42,7 @@ def _bench(results: Path) -> pd.DataFrame:
     return tabulate_bench(blocks, stored["machine"]["name"])
 
 
-_COMMAND = f"python -m normlab.landscape --run=runs/{_RUN} --kind="
+_COMMAND = f"python -m normlab.landscape --run=runs/{_RUNS[0]} --kind="
 
 # Section -> name of the figure -> (its table, how it is drawn, the command).
 OTHERS: dict[str, dict[str, tuple[Callable, Callable[..., Figure], str]]] = {
@@ -52,7 +53,7 @@ OTHERS: dict[str, dict[str, tuple[Callable, Callable[..., Figure], str]]] = {
             _COMMAND + "plane",
         ),
         "landscape_surface": (
-            _landscape("landscape_plane_surface"),
+            _landscape("landscape_plane_contour"),
             landscape_surface.draw,
             _COMMAND + "plane",
         ),
