@@ -38,7 +38,7 @@ def draw(table: pd.DataFrame) -> Figure:
     steps = levels(shown)
     with style():
         figure = Figure(
-            figsize=(1.2 + 2.7 * columns, 0.5 + 2.5 * rows), layout="constrained"
+            figsize=(1.2 + 2.7 * columns, 1.0 + 2.6 * rows), layout="constrained"
         )
         axes = figure.subplots(rows, columns, squeeze=False)
         filled = [

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from normlab.figures.colours import looks
 from normlab.figures.headings import title
@@ -44,7 +45,7 @@ def draw(table: pd.DataFrame) -> Figure:
     styles = looks(table["setting"])
     with style():
         figure = Figure(
-            figsize=(1.6 + 3.2 * len(statistics), 1.0 + 2.2 * len(metrics)),
+            figsize=(1.6 + 3.2 * len(statistics), 1.2 + 2.2 * len(metrics)),
             layout="constrained",
         )
         axes = figure.subplots(
@@ -61,6 +62,7 @@ def draw(table: pd.DataFrame) -> Figure:
             ax.set_title(f"{by} statistics" if table["running"].any() else "")
         for ax in axes[-1]:
             ax.set_xlabel(_XLABEL[kind])
+            ax.xaxis.set_major_locator(MaxNLocator(5))
         title(figure, caption(table).split("; "), _SAYS[kind])
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4)

@@ -44,7 +44,7 @@ def draw(table: pd.DataFrame) -> Figure:
     top = float(steps[-1])
     with style():
         figure = Figure(
-            figsize=(1.2 + 3.0 * columns, 0.6 + 2.9 * rows), layout="constrained"
+            figsize=(1.2 + 3.0 * columns, 0.8 + 2.9 * rows), layout="constrained"
         )
         axes = figure.subplots(
             rows, columns, squeeze=False, subplot_kw={"projection": "3d"}

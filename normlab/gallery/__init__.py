@@ -17,7 +17,7 @@ from normlab.figures import FIGURES, PaperStyle, Sources, plotted
 from normlab.figures.headings import headline_of
 from normlab.figures.paper import drawing_with
 from normlab.figures.style import drawn, style
-from normlab.gallery.others import OTHERS
+from normlab.gallery.others import OTHERS, run_at
 from normlab.store.layout import replacing, write_text
 
 # The kinds of figures by section -> the stored run that shows each of them best.
@@ -57,7 +57,7 @@ PICTURES: dict[str, dict[str, str]] = {
 _DPI, _COLOURS = 100, 128
 _INTRO = """# A gallery of figures
 
-Every kind of figure, drawn from the runs in `experiments/results/`. The bold line
+Every kind of figure, drawn from stored runs in `experiments/`. The bold line
 above a figure says what is seen; most are computed from the figure's numbers.
 [Figures for papers](figures.md) says how to draw them from runs of your own. This page
 and its pictures are made by `python -m normlab.gallery`.
@@ -80,11 +80,11 @@ class Shown(NamedTuple):
     figure: Figure
 
 
-def make(results: Path, out: Path) -> list[Path]:
+def make(experiments: Path, out: Path) -> list[Path]:
     """Writes ``gallery.md`` and the pictures in ``gallery/``, and returns their paths.
 
     Args:
-      results: the folder of stored runs.
+      experiments: the folder of flagfiles and stored runs.
       out: the folder of the page.
 
     Raises:
@@ -92,7 +92,7 @@ def make(results: Path, out: Path) -> list[Path]:
         written.
     """
     written, page = [], [_INTRO]
-    for section, shown in _sections(results):
+    for section, shown in _sections(experiments):
         page.append(f"## {section}\n")
         for one in shown:
             path = out / "gallery" / f"{one.name}.png"
@@ -107,11 +107,14 @@ def make(results: Path, out: Path) -> list[Path]:
     return [*written, out / "gallery.md"]
 
 
-def _sections(results: Path) -> Iterator[tuple[str, Iterator[Shown]]]:
+def _sections(experiments: Path) -> Iterator[tuple[str, Iterator[Shown]]]:
     for section, runs in PICTURES.items():
-        yield section, (_of_run(name, results / run) for name, run in runs.items())
+        yield (
+            section,
+            (_of_run(name, run_at(experiments, run)) for name, run in runs.items()),
+        )
     for section, others in OTHERS.items():
-        yield section, (_other(name, results, *how) for name, how in others.items())
+        yield section, (_other(name, experiments, *how) for name, how in others.items())
 
 
 def _of_run(name: str, run: Path) -> Shown:
@@ -124,8 +127,8 @@ def _of_run(name: str, run: Path) -> Shown:
     return Shown(name, _words(FIGURES[name].draw), command, figure)
 
 
-def _other(name: str, results: Path, tabulate, draw, command: str) -> Shown:
-    return Shown(name, _words(draw), command, drawn(name, draw, tabulate(results)))
+def _other(name: str, experiments: Path, tabulate, draw, command: str) -> Shown:
+    return Shown(name, _words(draw), command, drawn(name, draw, tabulate(experiments)))
 
 
 def _words(draw) -> str:

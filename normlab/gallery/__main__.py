@@ -1,7 +1,7 @@
 """Draws the pictures of the documentation from the stored runs.
 
 python -m normlab.gallery
-python -m normlab.gallery --results=experiments/results --out=docs
+python -m normlab.gallery --experiments=experiments --out=docs
 
 It writes gallery.md, its pictures in gallery/, and headline.png, the picture of README.
 """
@@ -20,7 +20,7 @@ def flag_values() -> absl_flags.FlagValues:
     """The flags of this command, unparsed."""
     values = absl_flags.FlagValues()
     for name, default, words in (
-        ("results", "experiments/results", "The folder of stored runs."),
+        ("experiments", "experiments", "The folder of flagfiles and stored runs."),
         ("out", "docs", "The folder of gallery.md and headline.png."),
     ):
         absl_flags.DEFINE_string(name, default, words, flag_values=values)
@@ -33,12 +33,12 @@ def main(values: absl_flags.FlagValues) -> None:
     Raises:
       UserError: a stored run is missing or lacks data, or the folder cannot be written.
     """
-    results, out = path_of(values.results), path_of(values.out)
+    experiments, out = path_of(values.experiments), path_of(values.out)
     path = out / "headline.png"
     with replacing(path) as temporary:
-        figure = headline.draw(headline.tabulate(results))
+        figure = headline.draw(headline.tabulate(experiments))
         temporary.write_bytes(picture(figure, _DPI))
-    for written in [path, *make(results, out)]:
+    for written in [path, *make(experiments, out)]:
         print(f"written: {written}")
 
 

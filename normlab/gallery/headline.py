@@ -17,6 +17,7 @@ from normlab.figures.colours import looks
 from normlab.figures.panels import GREY
 from normlab.figures.sources import METRICS
 from normlab.figures.style import style
+from normlab.gallery.others import run_at
 from normlab.statistics.finals import final_rows
 from normlab.statistics.intervals import number
 from normlab.statistics.paired import Estimate, estimate
@@ -36,9 +37,9 @@ _CHANCE = 10.0  # percent, of CIFAR-10's ten classes
 _ASIDE = 1.1  # the factor between the dots of norms at one learning rate
 
 
-def tabulate(results: Path) -> pd.DataFrame:
+def tabulate(experiments: Path) -> pd.DataFrame:
     """The final test accuracy, in percent, of every seed: one row per network."""
-    last = final_rows(Sources(results / RUN).table(METRICS))
+    last = final_rows(Sources(run_at(experiments, RUN)).table(METRICS))
     columns = ["label", "lr", "seed", "test_accuracy"]
     return last[columns].assign(accuracy=100 * last["test_accuracy"])
 

@@ -20,12 +20,18 @@ from normlab.figures import landscape_contour, landscape_line, landscape_surface
 _RUNS = ("landscape_small_cnn", "gallery_digits")
 
 
+def run_at(experiments: Path, run: str) -> Path:
+    """The folder of a stored run: in results/, or beside it if it is of no question."""
+    beside = experiments / run
+    return beside if beside.is_dir() else experiments / "results" / run
+
+
 def _landscape(name: str) -> Callable[[Path], pd.DataFrame]:
     """Reads the table that ``python -m normlab.landscape`` saves with its figure."""
 
-    def table(results: Path) -> pd.DataFrame:
+    def table(experiments: Path) -> pd.DataFrame:
         for run in _RUNS:
-            path = results / run / "figures" / f"{name}.csv"
+            path = run_at(experiments, run) / "figures" / f"{name}.csv"
             if path.exists():
                 return pd.read_csv(path)
         raise UserError(f"{path} does not exist")
@@ -33,8 +39,8 @@ def _landscape(name: str) -> Callable[[Path], pd.DataFrame]:
     return table
 
 
-def _bench(results: Path) -> pd.DataFrame:
-    stored = json.loads((results / "bench_cpu/bench.json").read_text("utf-8"))
+def _bench(experiments: Path) -> pd.DataFrame:
+    stored = json.loads((run_at(experiments, "bench_cpu") / "bench.json").read_text())
     blocks = [
         Block(**{**block, "rows": [Row(**row) for row in block["rows"]]})
         for block in stored["results"]

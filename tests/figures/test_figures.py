@@ -360,7 +360,7 @@ def test_a_narrow_figure_of_curves_cuts_nothing(frames):
     # 15 settings: columns of epsilons and rates, with a line for each number of groups.
     assert table["setting"].nunique() == 15 and len(figure.axes) == 2 * 6
     norms = [text.get_text() for text in legend.get_texts()]
-    assert norms == [f"group (G={number})" for number in (1, 4, 16)]
+    assert norms == [f"group (G={number})" for number in (1, 2, 4, 8, 16)]
     heading: Any = figure._suptitle  # type: ignore[attr-defined]
     for part in (legend, heading):
         box = part.get_window_extent()
