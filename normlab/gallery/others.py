@@ -40,7 +40,9 @@ def _landscape(name: str) -> Callable[[Path], pd.DataFrame]:
 
 
 def _bench(experiments: Path) -> pd.DataFrame:
-    stored = json.loads((run_at(experiments, "bench_cpu") / "bench.json").read_text())
+    stored = json.loads(
+        (run_at(experiments, "bench_cpu") / "bench.json").read_text("utf-8")
+    )
     blocks = [
         Block(**{**block, "rows": [Row(**row) for row in block["rows"]]})
         for block in stored["results"]

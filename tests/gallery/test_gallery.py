@@ -62,9 +62,7 @@ def test_the_headline_is_that_of_the_ledger():
         wanted = table[table["label"] == label].groupby("lr")["accuracy"].median()
         color = looks([label])[label]["color"]
         np.testing.assert_array_equal(drawn[color], wanted)
-        dots = [
-            x
-            for x in ax.collections
-            if to_rgb(color) == tuple(x.get_facecolor()[0][:3])
-        ]
-        assert len(dots) == 1 and len(dots[0].get_offsets()) == 5 * 6
+        faces = [np.asarray(dots.get_facecolor())[0, :3] for dots in ax.collections]
+        of_norm = [np.allclose(face, to_rgb(color)) for face in faces]
+        (dots,) = (x for x, own in zip(ax.collections, of_norm, strict=True) if own)
+        assert np.asarray(dots.get_offsets()).shape == (5 * 6, 2)
