@@ -46,6 +46,7 @@ ORDER = (
     "page",
     "api",
     "bench",
+    "gallery",
 )
 # Pure parts, further left than their place in the order says.
 NEVER = {

@@ -1,11 +1,15 @@
-"""A benchmark as a figure: bars of milliseconds, with one panel per norm."""
+"""A benchmark as a figure: milliseconds as points, with one panel per norm.
+
+The axis is logarithmic and has no zero, so bars would have an arbitrary length.
+"""
 
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from normlab.figures.colours import others
+from normlab.figures.colours import MARKERS, others
+from normlab.figures.headings import title
 from normlab.figures.style import style  # which sees to matplotlib's import
 
 # isort: split
@@ -73,7 +77,7 @@ def draw(table: pd.DataFrame) -> Figure:
         axes[0, 0].xaxis.set_major_formatter("{x:g}")
         axes[0, 0].xaxis.set_minor_formatter(NullFormatter())
         axes[0, 0].invert_yaxis()
-        figure.suptitle(_title(table), fontsize=9)
+        title(figure, _title(table).split("\n"), _says(table))
         if len(sizes) > 1:
             handles, labels = axes[0, 0].get_legend_handles_labels()
             figure.legend(handles, labels, loc="outside lower center", ncols=4)
@@ -90,13 +94,16 @@ def _panel(
             continue  # not measured yet
         rows = rows.reindex(contenders)  # also those that were left out
         y = np.arange(len(contenders)) + height * (i - (len(sizes) - 1) / 2)
-        ax.barh(
-            y,
+        ax.errorbar(
             rows["median"],
-            height=0.92 * height,
+            y,
             xerr=[rows["median"] - rows["low"], rows["high"] - rows["median"]],
             color=others(len(sizes))[i],
-            error_kw={"elinewidth": 1.0, "capsize": 2.0},
+            linestyle="none",
+            marker=MARKERS[i % len(MARKERS)],
+            markersize=4.5,
+            elinewidth=1.2,
+            capsize=2.0,
             label=f"batch {size}",
         )
         for at, median, high in zip(y, rows["median"], rows["high"], strict=True):
@@ -118,6 +125,19 @@ def _limits(table: pd.DataFrame) -> tuple[float, float]:
     """Limits of the time axis, with space for short bars and for the numbers."""
     low, high = float(table["low"].min()), float(table["high"].max())
     return low / 2, high * (high / low) ** 0.25 * 1.3
+
+
+def _says(table: pd.DataFrame) -> str:
+    """The fastest contender of the largest block."""
+    last = table[table["members"] == table["members"].max()]
+    if not np.isfinite(last["median"]).any():
+        return ""
+    best = last.loc[last["median"].idxmin()]
+    which = f"norm {best['norm']}, batch {best['batch_size']}"
+    many = counted(best["members"], "member")
+    return (
+        f"Fastest with {many}: {best['contender']}, {best['median']:.3g} ms ({which})"
+    )
 
 
 def _title(table: pd.DataFrame) -> str:

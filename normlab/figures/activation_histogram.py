@@ -11,8 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from normlab.figures import histograms
+from normlab.figures.colours import SCALE
 from normlab.figures.fitting import columns_for
-from normlab.figures.panels import grid, title
+from normlab.figures.headings import title
+from normlab.figures.panels import grid
 from normlab.figures.sharing import shared
 from normlab.figures.style import style
 from normlab.figures.tables import few, left_out, with_origin
@@ -21,9 +23,11 @@ _MOST_SETTINGS = 6
 _SHARES = (0.05, 0.5, 0.95)
 _SHOWN = (0.002, 0.998)
 _PIXELS = 120
-_INK = "#7A0177"  # no norm has this colour
+_INK = SCALE(0.4)
+_SAYS = "How the activations of one channel are distributed during training"
 # The colour scale ends at this quantile of the pixels' densities.
 _DARKEST = 0.98
+_PALE = 1.8  # so that lines are seen on it
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
@@ -36,7 +40,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 
 @style()
 def draw(table: pd.DataFrame) -> Figure:
-    """One column per norm. Densities are blue, quantiles are lines."""
+    """One column per norm. Densities are grey, quantiles are lines."""
     settings = few(dict.fromkeys(table["setting"]), columns_for(_MOST_SETTINGS))
     note = left_out(settings, table["setting"], "norms")
     figure, axes = grid(len(histograms.SIDES), len(settings), sharex=True, height=1.9)
@@ -51,7 +55,7 @@ def draw(table: pd.DataFrame) -> Figure:
         ax.set_xlabel("step")
     channel = f"channel {table['channel'].iloc[0]}"
     lines = "lines: 5%, 50% and 95% of the values"
-    title(figure, [*histograms.caption_parts(table), channel, lines, note])
+    title(figure, [*histograms.caption_parts(table), channel, lines, note], _SAYS)
     return figure
 
 
@@ -70,11 +74,11 @@ def _picture(ax: Axes, rows: pd.DataFrame) -> None:
     top = float(np.quantile(density, _DARKEST)) or 1.0
     if len(steps) > 1:
         ax.pcolormesh(
-            steps, values, density, cmap="Blues", vmin=0, vmax=top, shading="nearest",
-            rasterized=True,
+            steps, values, density, cmap="Greys", vmin=0, vmax=_PALE * top,
+            shading="nearest", rasterized=True,
         )  # fmt: skip
     lines = np.array([histograms.quantiles(mine, _SHARES) for mine in of_step.values()])
     for share, line in zip(_SHARES, lines.T, strict=True):
         dash = "-" if share == 0.5 else ":"
-        ax.plot(steps, line, dash, color=_INK, linewidth=1.0)
+        ax.plot(steps, line, dash, color=_INK, linewidth=1.3)
     ax.set_ylim(values[0], values[-1] if values[-1] > values[0] else values[0] + 1)

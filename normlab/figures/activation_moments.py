@@ -10,12 +10,14 @@ from matplotlib.figure import Figure
 from normlab.figures import histograms
 from normlab.figures.colours import others
 from normlab.figures.fitting import columns_for
-from normlab.figures.panels import grid, legend, title
+from normlab.figures.headings import title
+from normlab.figures.panels import grid, legend
 from normlab.figures.sharing import shared
 from normlab.figures.style import style
 from normlab.figures.tables import few, left_out, with_origin
 
 _MOST_SETTINGS = 6
+_SAYS = "How the mean and deviation of single channels move during training"
 _ROWS = {
     ("before", "mean"): "mean before\nthe norm",
     ("before", "std"): "deviation before\nthe norm",
@@ -55,6 +57,6 @@ def draw(table: pd.DataFrame) -> Figure:
     for ax in axes[-1]:
         ax.set_xlabel("step")
     layer = table["norm_layer"].iloc[0]
-    title(figure, [*histograms.caption_parts(table), layer, note])
+    title(figure, [*histograms.caption_parts(table), layer, note], _SAYS)
     legend(figure)
     return figure

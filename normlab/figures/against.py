@@ -12,7 +12,10 @@ from matplotlib.transforms import ScaledTranslation
 
 from normlab.figures.colours import looks
 from normlab.figures.fitting import columns_for
-from normlab.figures.panels import grid, legend, title
+from normlab.figures.headings import title
+from normlab.figures.messages import highest
+from normlab.figures.panels import grid, legend
+from normlab.figures.scales import accuracy_axis
 from normlab.figures.tables import RUN, stack
 from normlab.statistics.finals import best, final_rows, finals, main_metric
 from normlab.statistics.intervals import interval_name
@@ -121,6 +124,8 @@ def draw(
                 at = part[x].map(places)
                 bars(ax, i, len(styles), at, part, **look | bar_look)
         ax.autoscale_view()
+        if metric.endswith("accuracy"):
+            accuracy_axis(ax)
         ax.set_xticks(range(len(places)), [str(value) for value in places])
         ax.set_xlim(-0.5, len(places) - 0.5)
         ax.set_xlabel(xlabel if ax in axes[-1] else "")
@@ -129,6 +134,12 @@ def draw(
         word = {"train": "training", "test": "test"}[split]
         ax.set_ylabel(f"final {word} {kind}{unit}")
     seeds = f"median over seeds, bars: {interval_name(int(table['n'].max()))}"
-    title(figure, [table["where"].iloc[0], seeds, note])
+    tests = table[table["metric"].str.startswith("test_")]
+    metric = str(tests["metric"].iloc[0]).replace("_", " ")
+    values = tests[x].astype(str)
+    numbers = f"{x.replace('_', ' ')} " + values
+    named = tests.assign(point=values.where(~values.map(str.isdigit), numbers))
+    says = highest(named, f"final {metric}", lower="loss" in metric)
+    title(figure, [table["where"].iloc[0], seeds, note], says)
     legend(figure)
     return figure

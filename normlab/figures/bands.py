@@ -1,9 +1,10 @@
-"""How loss and gradient vary along the gradient, with one column of panels per norm.
+"""How loss and gradient vary along the gradient, with all norms in a panel.
 
 This is shared by Figures 4, 10, 12 and 13 of Santurkar et al. 2018.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,9 +14,20 @@ from matplotlib.figure import Figure
 from normlab.figures import reference
 from normlab.figures.colours import looks
 from normlab.figures.fitting import columns_for
-from normlab.figures.panels import caption, grid, legend, log_axis, shown
+from normlab.figures.headings import caption
+from normlab.figures.messages import listed, short
+from normlab.figures.panels import GREY, dashed, grid, legend, shown
+from normlab.figures.scales import accuracy_axis, log_axis, usual
 from normlab.figures.style import band, style
-from normlab.figures.tables import PAPER, RUN, left_out, over_seeds, published, stack
+from normlab.figures.tables import (
+    PAPER,
+    RUN,
+    left_out,
+    middle,
+    over_seeds,
+    published,
+    stack,
+)
 
 LABELS = {
     "batch_accuracy": "training accuracy\n(of the batch)",
@@ -26,12 +38,15 @@ LABELS = {
 }
 _ETAS = ("eta_from", "eta_to")
 _LINEAR = ("batch_accuracy",)
-_MOST_SETTINGS, _MOST_ROWS = 6, 9
+_SINGLE = ("batch_accuracy", "batch_loss", "beta")  # measures without a range
+_MOST_SETTINGS, _MOST_POINTS = 6, 4
+_WIDTH, _WIDTH_ALONE, _HEIGHT = 2.6, 5.4, 1.8  # of a panel, in inches
+_FILL = 0.22  # opacity of areas, which overlap
+_MOST_FILLED = 3  # areas of more norms than this would hide each other
+# An axis ends at most by this factor beyond this share of its values.
+_USUAL, _FAR = 0.96, 10.0
 _SLACK = 1.01  # the paper's longest step is 31.6 learning rates; its text says 30
 _PAPERS_ETAS = {True: (0.01, 10**1.5), False: (0.5, 4.0)}
-# Published edges overlap bands of every colour, so they need a distinct colour.
-_PAPER_LOOK = {"color": "#7A0177", "linewidth": 0.7}
-_SHADES = {"inner": 0.45, "outer": 0.15}
 
 
 def edges(smoothness: pd.DataFrame, regression: bool) -> pd.DataFrame:
@@ -89,75 +104,124 @@ def beside(frame: pd.DataFrame, figures: Mapping[str, str]) -> pd.DataFrame:
 
 @style()
 def draw(table: pd.DataFrame, measures: Sequence[str]) -> Figure:
-    """One column per setting. Each point has a row of panels for every measure."""
-    all_settings = list(dict.fromkeys(table["setting"]))
-    all_points = list(dict.fromkeys(table["point"]))
-    settings = shown(table, "setting", columns_for(_MOST_SETTINGS))
-    points = shown(table, "point", _MOST_ROWS // len(measures))
+    """One row of panels per measure and one column per point, with all norms in each.
+
+    A coloured area is the range over trial steps, between the medians over seeds of its
+    two edges; of many norms, only the edges are drawn. The intervals of these medians
+    are in the table.
+    """
+    all_settings, all_points = (
+        list(dict.fromkeys(table[name])) for name in ("setting", "point")
+    )
+    settings = shown(table, "setting", _MOST_SETTINGS)
+    points = shown(table, "point", columns_for(_MOST_POINTS))
     figure, axes = grid(
-        len(points) * len(measures),
-        len(settings),
-        height=1.5,
+        len(measures),
+        len(points),
+        width=_WIDTH if len(points) > 1 else _WIDTH_ALONE,
+        height=_HEIGHT,
         sharex=True,
         sharey="row",
     )
     styles = looks(all_settings)
-    blocks = axes.reshape(len(points), len(measures), len(settings))
-    for block, point in zip(blocks, points, strict=True):
-        for ax_row, measure in zip(block, measures, strict=True):
-            block_rows = table[
-                (table["point"] == point) & (table["measure"] == measure)
-            ]
-            for ax, setting in zip(ax_row, settings, strict=True):
-                _panel(
-                    ax, block_rows[block_rows["setting"] == setting], styles[setting]
-                )
-            if measure not in _LINEAR:
-                # The other axes of the row share its scale.
-                log_axis([ax_row[0]], block_rows[["median", "low", "high"]])
-            label = LABELS[measure].format(unit=table["unit"].iloc[0])
-            ax_row[0].set_ylabel(label)
-        for ax, setting in zip(block[0], settings, strict=True):
-            name = setting if len(points) == 1 else f"{setting}\n{point}"
-            ax.set_title(name)
+    fill = len(settings) <= _MOST_FILLED
+    for ax_row, measure in zip(axes, measures, strict=True):
+        rows = table[(table["measure"] == measure) & table["point"].isin(points)]
+        rows = rows[rows["setting"].isin(settings)]
+        for ax, point in zip(ax_row, points, strict=True):
+            for setting in settings:
+                mine = (rows["point"] == point) & (rows["setting"] == setting)
+                _draw(ax, rows[mine], styles[setting], setting, fill)
+        if measure in _LINEAR:
+            accuracy_axis(ax_row[0])
+        else:
+            # The other axes of the row share its scale.
+            log_axis([ax_row[0]], _to_show(rows))
+            for ax, point in zip(ax_row, points, strict=True):
+                _say_beyond(ax, rows[rows["point"] == point])
+        ax_row[0].set_ylabel(LABELS[measure].format(unit=table["unit"].iloc[0]))
+    for ax, point in zip(axes[0], points, strict=True):
+        ax.set_title(point)
     for ax in axes[-1]:
         ax.set_xlabel("step")
-    notes = [points[0]] if len(all_points) == 1 else []
-    notes.append(left_out(settings, all_settings, "norms"))
+    notes = [left_out(settings, all_settings, "norms")]
     notes.append(left_out(points, all_points, "points"))
-    caption(figure, table, _of_trial_steps(table), "; ".join(filter(None, notes)))
+    note = "; ".join(filter(None, notes))
+    caption(figure, table, _of_trial_steps(table), note, _says(table, points))
     legend(figure)
     return figure
 
 
+def _says(table: pd.DataFrame, points: Sequence[str]) -> str:
+    """How far the loss varies along the gradient, in the column of the middle.
+
+    If the paper has curves, the column is the first that has some.
+    """
+    published_at = table.loc[table["source"] == PAPER, "point"]
+    has_paper = [point for point in points if point in set(published_at)]
+    point = has_paper[0] if has_paper else middle(points)
+    rows = table[(table["point"] == point) & (table["source"] == RUN)]
+    rows = rows[rows["measure"] == "loss"]
+    ends = rows.pivot_table(index=["setting", "step"], columns="edge", values="median")
+    if not {"low", "high"} <= set(ends):
+        return ""
+    ranges = (ends["high"] - ends["low"]).groupby("setting").median()
+    order = dict.fromkeys(rows["setting"])
+    found = {name: float(ranges[name]) for name in order if name in ranges}
+    unit = rows["unit"].iloc[0] if len(rows) else ""
+    return listed(f"Range of the loss along the gradient ({unit}, {point})", found)
+
+
+def _to_show(rows: pd.DataFrame) -> np.ndarray:
+    """The values that a logarithmic axis has to show: not the rare spikes."""
+    ours = rows[rows["source"] == RUN]
+    ends = ours.loc[ours["measure"].isin(_SINGLE), ["low", "high"]]
+    theirs = rows.loc[rows["source"] != RUN, "median"]
+    every = [np.ravel(values) for values in (ours["median"], ends, theirs)]
+    kept = np.concatenate([usual(values, _USUAL) for values in every])
+    if not len(kept):
+        return kept
+    values = np.concatenate(every)
+    values = values[np.isfinite(values) & (values > 0)]
+    return values.clip(kept.min() / _FAR, kept.max() * _FAR)
+
+
+def _say_beyond(ax: Axes, rows: pd.DataFrame) -> None:
+    """Says how high the curves of a panel go, if they leave it."""
+    highest = rows["median"][np.isfinite(rows["median"])].max()
+    if highest > ax.get_ylim()[1]:
+        place: Any = {"transform": ax.transAxes, "ha": "right", "va": "top"}
+        place |= {"bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1}}
+        text = f"up to {short(highest)}"
+        ax.text(0.99, 0.97, text, fontsize="small", color=GREY, **place)
+
+
 def _of_trial_steps(table: pd.DataFrame) -> str:
-    """Explains the dark bands; "" if no trial step was finite."""
+    """Explains the coloured areas; "" if no trial step was finite."""
     if not set(_ETAS) <= set(table):
         return ""
     low, high = (table[end].dropna().iloc[0] for end in _ETAS)
-    return f"dark: the range over trial steps of {low:.3g} to {high:.3g} learning rates"
+    steps = f"trial steps of {low:.3g} to {high:.3g} learning rates"
+    return f"pairs of lines: the range over {steps}"
 
 
-def _panel(ax: Axes, rows: pd.DataFrame, look: dict) -> None:
+def _draw(ax: Axes, rows: pd.DataFrame, look: dict, label: str, fill: bool) -> None:
     ours, paper = (rows[rows["source"] == kind] for kind in (RUN, PAPER))
     low, high = _pair(ours)
+    unmarked: dict[str, Any] = {**look, "marker": ""}
+    thin: dict[str, Any] = {**unmarked, "linewidth": 1.0}
     if len(low):
-        for part, shade in _SHADES.items():
-            ends = ("median", "median") if part == "inner" else ("low", "high")
-            ax.fill_between(
-                low["step"],
-                low[ends[0]],
-                high[ends[1]],
-                color=look["color"],
-                alpha=shade,
-                linewidth=0,
-            )
-    else:
-        band(ax, ours["step"], ours, look=look | {"marker": ""}, label="_line")
+        ends = low["median"].to_numpy(), high["median"].to_numpy()
+        color = look["color"]
+        if fill:
+            ax.fill_between(low["step"], *ends, color=color, alpha=_FILL, linewidth=0)
+        for edge, name in zip(ends, (label, "_edge"), strict=True):
+            ax.plot(low["step"], edge, label=name, **thin)
+    elif len(ours):
+        band(ax, ours["step"], ours, look=unmarked, label=label)
     for edge in ("low", "high"):
         line = paper[paper["edge"] == edge]
-        if len(line):
-            ax.plot(line["step"], line["median"], label=PAPER, **_PAPER_LOOK)
+        dashed(ax, line["step"], line["median"], look["color"])
 
 
 def _pair(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

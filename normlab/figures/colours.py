@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import matplotlib
-from matplotlib.colors import to_hex, to_rgb
+from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
 
 from normlab.figures.paper import current, known_norms
 from normlab.norms import NORMS
@@ -37,14 +37,13 @@ PALETTE = (
     "#888888",
 )
 MARKERS = "osD^vP*X"
-# Dashed lines are reserved for published curves.
+# With the dashed lines of published curves, these are six styles.
 LINES: tuple[Any, ...] = (
     "-",
     ":",
     "-.",
     (0, (5, 1, 1, 1, 1, 1)),
     (0, (9, 2, 1, 2)),
-    (0, (1, 3)),
 )
 # The places on the palette of norms with options, by their labels. The other norms of
 # normlab have theirs in their entries. The rest of the palette is for further norms.
@@ -61,8 +60,11 @@ _OPTIONS = {
     "group_correlated (G=4)": 14,
 }
 _NONE = 0
-# The scale of things that are not norms, and its part that is dark enough for paper.
-_SCALE, _DARK = "viridis", 0.88
+# The scale of things that are not norms, from dark to light. Its browns differ from the
+# colours of all norms, and in lightness for every reader.
+SCALE = LinearSegmentedColormap.from_list(
+    "browns", [to_hex(matplotlib.colormaps["copper"](x)) for x in (0.22, 0.55, 0.88)]
+)
 # How far the shades of one norm's colour go towards white, or black if it is light.
 _SHADES, _LIGHT = 0.62, 0.6
 
@@ -98,8 +100,7 @@ def looks(labels: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 def others(count: int) -> list[str]:
     """Colours for ``count`` ordered things that are not norms, from dark to light."""
-    scale = matplotlib.colormaps[_SCALE]
-    return [to_hex(scale(_DARK * i / max(1, count - 1))) for i in range(count)]
+    return [to_hex(SCALE(i / max(1, count - 1))) for i in range(count)]
 
 
 def two_parts(labels: Iterable[str]) -> dict[str, tuple[str, str]]:

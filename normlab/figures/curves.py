@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from normlab.figures.panels import legend, lines
+from normlab.figures.messages import highest, last_rows
+from normlab.figures.panels import apart, legend, lines
 from normlab.figures.style import style
 from normlab.figures.tables import (
     averages,
@@ -20,9 +21,9 @@ from normlab.statistics.finals import main_metric
 
 _BINS = 60
 _ROWS = {
-    "batch_loss": "batch loss ({unit})",
+    "batch_loss": "batch loss\n({unit})",
     "test_accuracy": "test accuracy",
-    "test_loss": "test loss ({unit})",
+    "test_loss": "test loss\n({unit})",
 }
 
 
@@ -57,8 +58,10 @@ def draw(table: pd.DataFrame) -> Figure:
     Crosses mark where seeds diverged.
     """
     score = "test_loss" if (table["metric"] == "test_loss").any() else "test_accuracy"
-    losses = table[table["metric"] == "batch_loss"]
     unit = table["unit"].iloc[0]
+    final = last_rows(table[table["metric"] == score], "epoch")
+    table = apart(table)
+    losses = table[table["metric"] == "batch_loss"]
     figure, axes = lines(
         table,
         row="metric",
@@ -67,6 +70,7 @@ def draw(table: pd.DataFrame) -> Figure:
         xlabel="epoch",
         marked=[score],
         what=averages("losses averaged over", losses),
+        says=highest(final, f"final {score.replace('_', ' ')}", score == "test_loss"),
     )
     for (metric, _), ax in axes.items():
         if score == "test_loss":

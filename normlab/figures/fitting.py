@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -19,6 +20,7 @@ _PASSES = 6
 # A figure that has no room for panels grows by these inches, this often.
 _GROWTH, _MOST_GROWTHS = 0.5, 12
 CHARACTERS = 15  # of a title, per inch, at the usual size
+_SIZE = 9.0  # of text in the usual style, in points
 _BREAK = "\N{WORD JOINER}"  # stands for a break inside a word
 # The characters of our figures that LaTeX does not print as they are.
 _LATEX = {
@@ -42,6 +44,11 @@ _LATEX = {
     "η": r"$\eta$",
     "σ": r"$\sigma$",
 }
+
+
+def text_scale() -> float:
+    """The size of text as a multiple of the usual one."""
+    return matplotlib.rcParams["font.size"] / _SIZE
 
 
 def columns_for(most: int, narrowest: float = _NARROWEST) -> int:

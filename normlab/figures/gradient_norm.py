@@ -7,7 +7,9 @@ include the parameters of the norms.
 import pandas as pd
 from matplotlib.figure import Figure
 
-from normlab.figures.panels import legend, lines, log_axis
+from normlab.figures.messages import medians
+from normlab.figures.panels import apart, legend, lines
+from normlab.figures.scales import log_axis
 from normlab.figures.style import style
 from normlab.figures.tables import (
     averages,
@@ -24,13 +26,16 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     """The table for `draw`: one row per (setting, point, epoch).
 
     Because single steps have spikes, each member's gradient norms are first replaced by
-    medians over bins of ``steps_averaged`` steps.
+    medians over bins of ``steps_averaged`` steps. Bins of a long training are whole
+    epochs. Within an epoch the gradient changes, because the images of its end were
+    last seen longer ago than those of its start. Bins of half an epoch would therefore
+    draw a sawtooth.
 
     Raises:
       NotDrawn: every curve would be a single point, or no value is finite.
     """
     frame = with_epochs(frame)
-    bins = binned(frame, "gradient_norm", statistic="median", x="epoch")
+    bins = binned(frame, "gradient_norm", statistic="median", x="epoch", of_epochs=True)
     keys = ["setting", "point", "epoch", "steps_averaged"]
     table = over_seeds(bins, keys, "gradient_norm")
     table = with_lost(table, bins, "gradient_norm", frame, "epoch")
@@ -41,10 +46,18 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 @style()
 def draw(table: pd.DataFrame) -> Figure:
     """One column per learning rate, all with the same axis."""
+    says = medians(table, "Median gradient norm over training")
+    table = apart(table)
     rows = {"gradient_norm": f"gradient norm, l2\n({table['unit'].iloc[0]}/θ)"}
     what = averages("medians of", table)
     figure, axes = lines(
-        table, row="metric", ylabels=rows, x="epoch", xlabel="epoch", what=what
+        table,
+        row="metric",
+        ylabels=rows,
+        x="epoch",
+        xlabel="epoch",
+        what=what,
+        says=says,
     )
     log_axis(list(axes.values()), table[["median", "low", "high"]])
     legend(figure)

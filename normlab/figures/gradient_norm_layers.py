@@ -3,12 +3,14 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from normlab.figures.panels import legend, lines, log_axis
+from normlab.figures.panels import apart, legend, lines
+from normlab.figures.scales import log_axis
 from normlab.figures.sharing import shared
 from normlab.figures.style import style
 from normlab.figures.tables import few, over_seeds, with_names, with_origin
 
 _MOST_LAYERS = 5
+_SAYS = "How large the gradient of each layer is during training"
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
@@ -28,10 +30,11 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 @style()
 def draw(table: pd.DataFrame) -> Figure:
     """One row per layer and one column per learning rate, all with the same axis."""
+    table = apart(table)
     unit = table["unit"].iloc[0]
     layers = dict.fromkeys(table["layer"])
     rows = {layer: f"{layer}: |g|\n({unit}/θ)" for layer in layers}
-    figure, axes = lines(table, row="layer", ylabels=rows, sharey=True)
+    figure, axes = lines(table, row="layer", ylabels=rows, sharey=True, says=_SAYS)
     log_axis(list(axes.values()), table["median"])
     legend(figure)
     return figure

@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 
 from normlab.figures.colours import looks
 from normlab.figures.fitting import columns_for
-from normlab.figures.panels import GREY, grid, legend, title
+from normlab.figures.headings import title
+from normlab.figures.panels import GREY, grid, legend
 from normlab.figures.style import style
 from normlab.figures.tables import RUN, NotDrawn, few, left_out, of_images, with_names
 from normlab.quantities.measures.hessian_density import density_curve
@@ -27,6 +28,7 @@ _ROWS = {
     "running": "density,\nrunning averages",
 }
 _MOST_COLUMNS = 6
+_SAYS = "The eigenvalues of the Hessian at the end of training"
 _POINTS = 401
 # The Gaussians' standard deviation as a fraction of a panel's range of eigenvalues, and
 # the margin on either side in standard deviations, where a Gaussian is below the floor.
@@ -147,7 +149,9 @@ def draw(table: pd.DataFrame) -> Figure:
     if table["n"].max() == 1:
         seeds = "one seed"
     smooth = f"smoothed by σ, {_WIDTH:.0%} of a panel's range"
-    title(figure, [table["where"].iloc[0], f"step {steps}", seeds, smooth, shown])
+    title(
+        figure, [table["where"].iloc[0], f"step {steps}", seeds, smooth, shown], _SAYS
+    )
     legend(figure)
     return figure
 

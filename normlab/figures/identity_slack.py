@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from normlab.figures.panels import GREY, legend, lines, log_axis
+from normlab.figures.messages import short
+from normlab.figures.panels import GREY, legend, lines
+from normlab.figures.scales import log_axis
 from normlab.figures.sharing import shared
 from normlab.figures.style import style
 from normlab.figures.tables import (
@@ -45,6 +47,13 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     return with_origin(stack(tables), frame)
 
 
+def _says(table: pd.DataFrame) -> str:
+    worst = {name: rows["median"].max() for name, rows in table.groupby("measure")}
+    holds, fails = (worst.get(name, np.nan) for name in _TITLES)
+    words = f"The corrected identity holds to {short(holds)}"
+    return f"{words}; the printed inequality fails by up to {fails:.0%}"
+
+
 @style()
 def draw(table: pd.DataFrame) -> Figure:
     """One row per norm layer, all with the same logarithmic axis.
@@ -64,6 +73,7 @@ def draw(table: pd.DataFrame) -> Figure:
         column="measure",
         what=f"{table['point'].iloc[0]}; left: |∂L/∂y|², size: |q|²/s²",
         sharey=True,
+        says=_says(table),
     )
     first = next(iter(layers))
     for measure, title in _TITLES.items():

@@ -8,7 +8,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+<<<<<<< HEAD
 from normlab.figures.fitting import scaled
+=======
+from normlab.figures.headings import title
+>>>>>>> h-figs
 from normlab.figures.landscape_panels import (
     MAP,
     NOWHERE,
@@ -21,7 +25,6 @@ from normlab.figures.landscape_panels import (
     set_ticks,
     shape,
 )
-from normlab.figures.panels import title
 from normlab.figures.style import style
 
 _INK = "#d00000"
@@ -39,7 +42,11 @@ def draw(table: pd.DataFrame) -> Figure:
     steps = levels(shown)
     with style():
         figure = Figure(
+<<<<<<< HEAD
             figsize=scaled(1.2 + 2.7 * columns, 0.5 + 2.5 * rows), layout="constrained"
+=======
+            figsize=(1.2 + 2.7 * columns, 1.0 + 2.6 * rows), layout="constrained"
+>>>>>>> h-figs
         )
         axes = figure.subplots(rows, columns, squeeze=False)
         filled = [
@@ -50,8 +57,14 @@ def draw(table: pd.DataFrame) -> Figure:
             ax.set_axis_off()
         bar = figure.colorbar(filled[0], ax=axes, label=loss_name(table), shrink=0.9)
         set_ticks(bar, steps)
-        title(figure, caption(table).split("; "))
+        title(figure, caption(table).split("; "), _says(table))
     return figure
+
+
+def _says(table: pd.DataFrame) -> str:
+    if table["path_step"].notna().any():
+        return "The loss on the plane of the path that training took"
+    return "The loss around the trained networks"
 
 
 def _draw_panel(ax: Axes, panel: Panel, steps: np.ndarray):
@@ -65,9 +78,9 @@ def _draw_panel(ax: Axes, panel: Panel, steps: np.ndarray):
     )
     inside = loss.count() and bool(((steps > loss.min()) & (steps < loss.max())).any())
     if inside:
-        lines = ax.contour(
-            panel.a, panel.b, loss, steps, colors="black", linewidths=0.4
-        )
+        # White where the colours are dark.
+        inks = ["white" if i < len(steps) / 2 else "black" for i in range(len(steps))]
+        lines = ax.contour(panel.a, panel.b, loss, steps, colors=inks, linewidths=0.4)
         # Label every second contour, so that labels do not overlap where it is steep.
         ax.clabel(lines, steps[::2], fmt=lambda x: f"{x:.2g}", fontsize=6)
     if len(panel.path):

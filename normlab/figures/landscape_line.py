@@ -7,17 +7,25 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from normlab.figures.colours import looks
+<<<<<<< HEAD
 from normlab.figures.fitting import scaled
+=======
+from normlab.figures.headings import title
+>>>>>>> h-figs
 from normlab.figures.landscape_panels import caption, loss_name
-from normlab.figures.panels import title
 from normlab.figures.style import style
 
 _DASHES = {"train": "-", "test": "--"}
 _XLABEL = {
     "line": "along a random direction, in filter norms",
     "between": "from the first point (0) to the second (1)",
+}
+_SAYS = {
+    "line": "The loss along a random line through the trained networks",
+    "between": "The loss on the straight line between two points of training",
 }
 # A loss axis is logarithmic if the losses span more than this factor.
 _WIDE = 30.0
@@ -31,6 +39,7 @@ def draw(table: pd.DataFrame) -> Figure:
     Args:
       table: lines or interpolations, from `normlab.landscape.table.tabulate`.
     """
+    kind = str(table["kind"].iloc[0])
     statistics = list(dict.fromkeys(table.loc[table["running"], "statistics"])) or [
         "batch"
     ]
@@ -40,7 +49,11 @@ def draw(table: pd.DataFrame) -> Figure:
     styles = looks(table["setting"])
     with style():
         figure = Figure(
+<<<<<<< HEAD
             figsize=scaled(1.6 + 3.2 * len(statistics), 1.0 + 2.2 * len(metrics)),
+=======
+            figsize=(1.6 + 3.2 * len(statistics), 1.2 + 2.2 * len(metrics)),
+>>>>>>> h-figs
             layout="constrained",
         )
         axes = figure.subplots(
@@ -56,8 +69,9 @@ def draw(table: pd.DataFrame) -> Figure:
         for ax, by in zip(axes[0], statistics, strict=True):
             ax.set_title(f"{by} statistics" if table["running"].any() else "")
         for ax in axes[-1]:
-            ax.set_xlabel(_XLABEL[str(table["kind"].iloc[0])])
-        title(figure, caption(table).split("; "))
+            ax.set_xlabel(_XLABEL[kind])
+            ax.xaxis.set_major_locator(MaxNLocator(5))
+        title(figure, caption(table).split("; "), _SAYS[kind])
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4)
     return figure

@@ -6,13 +6,16 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
+<<<<<<< HEAD
 from normlab.figures.fitting import scaled
+=======
+from normlab.figures.headings import title
+>>>>>>> h-figs
 from normlab.figures.landscape_panels import (
     MAP,
-    NOWHERE,
     Panel,
     caption,
     levels,
@@ -22,15 +25,24 @@ from normlab.figures.landscape_panels import (
     set_ticks,
     shape,
 )
+<<<<<<< HEAD
 from normlab.figures.panels import title
 from normlab.figures.paper import current
+=======
+>>>>>>> h-figs
 from normlab.figures.style import style
+
+_SAYS = "The loss around the trained networks, as a surface"
+_TICKS = 5
+_ABOVE = "all of it is above the cut"
+_ROUNDING = 1e-6
 
 
 def draw(table: pd.DataFrame) -> Figure:
     """Draws surfaces of the loss, cut off at the same height in all panels.
 
-    Losses that are not finite are grey and drawn at the height of the cut.
+    Heights are logarithmic, as the colours are. Where the loss is higher than the cut,
+    or not finite, there is no surface.
 
     Args:
       table: planes, from `normlab.landscape.table.tabulate`.
@@ -41,7 +53,11 @@ def draw(table: pd.DataFrame) -> Figure:
     top = float(steps[-1])
     with style():
         figure = Figure(
+<<<<<<< HEAD
             figsize=scaled(1.2 + 3.0 * columns, 0.6 + 2.9 * rows), layout="constrained"
+=======
+            figsize=(1.2 + 3.0 * columns, 0.8 + 2.9 * rows), layout="constrained"
+>>>>>>> h-figs
         )
         axes = figure.subplots(
             rows, columns, squeeze=False, subplot_kw={"projection": "3d"}
@@ -54,21 +70,27 @@ def draw(table: pd.DataFrame) -> Figure:
         name = loss_name(table) + (f", cut at {top:.2g}" if cut else "")
         colours = ScalarMappable(scale(steps), MAP)
         set_ticks(figure.colorbar(colours, ax=axes, label=name, shrink=0.8), steps)
-        title(figure, caption(table).split("; "))
+        title(figure, caption(table).split("; "), _SAYS)
     return figure
 
 
 def _draw_panel(ax: Any, panel: Panel, steps: np.ndarray) -> None:
     """Draws one panel. ``ax`` is a 3D axes, which matplotlib's stubs do not cover."""
     a, b = np.meshgrid(panel.a, panel.b)
-    finite = np.isfinite(panel.loss)
-    height = np.clip(np.where(finite, panel.loss, steps[-1]), steps[0], steps[-1])
-    colours = matplotlib.colormaps[MAP](scale(steps)(height))
-    colours[~finite] = to_rgba(NOWHERE)
+    # The surface ends at the cut: a flat top would look like a plateau of the loss.
+    drawn = np.isfinite(panel.loss) & (panel.loss <= steps[-1] * (1 + _ROUNDING))
+    loss = np.where(drawn, np.maximum(panel.loss, steps[0]), np.nan)
+    if not drawn.any():
+        ax.text2D(0.5, 0.5, _ABOVE, transform=ax.transAxes, ha="center", fontsize=7)
+    corners = [
+        loss[i : i - 1 or None, j : j - 1 or None] for i in (0, 1) for j in (0, 1)
+    ]
+    facets = np.pad(sum(corners) / len(corners), (0, 1), mode="edge")
+    colours = matplotlib.colormaps[MAP](scale(steps)(facets))
     ax.plot_surface(
         a,
         b,
-        height,
+        np.log10(loss),
         facecolors=colours,
         rstride=1,
         cstride=1,
@@ -76,9 +98,17 @@ def _draw_panel(ax: Any, panel: Panel, steps: np.ndarray) -> None:
         edgecolor="black",
         shade=False,
     )
+<<<<<<< HEAD
     if current().width is None:  # else the colour bar takes its room
         ax.set_zlabel("loss")
     ax.set_zlim(steps[0], steps[-1])
+=======
+    ax.set_zlim(np.log10(steps[0]), np.log10(steps[-1]))
+    ticks = steps[:: max(1, len(steps) // _TICKS)]
+    ax.set_zticks(np.log10(ticks), [f"{x:.2g}" for x in ticks])
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(_TICKS - 2))
+>>>>>>> h-figs
     ax.set_title(panel.title)
     ax.view_init(elev=35, azim=-60)
     ax.tick_params(labelsize=6, pad=-2)

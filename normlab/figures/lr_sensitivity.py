@@ -12,8 +12,11 @@ from normlab.cell import HYPERPARAMETERS
 from normlab.figures.against import aside, bars
 from normlab.figures.colours import looks, two_parts
 from normlab.figures.fitting import columns_for, panel_size
-from normlab.figures.panels import crosses, grid, legend, title
+from normlab.figures.headings import title
+from normlab.figures.messages import listed
+from normlab.figures.panels import crosses, grid, legend
 from normlab.figures.places import place_of
+from normlab.figures.scales import accuracy_axis
 from normlab.figures.style import style
 from normlab.figures.tables import NotDrawn, few, left_out
 from normlab.statistics.finals import main_metric, summarize
@@ -22,6 +25,8 @@ from normlab.statistics.intervals import interval_name, number
 _MOST_COLUMNS, _MOST_PANELS = 4, 12
 # With more learning rates than this, matplotlib chooses the ticks.
 _MOST_TICKS = 7
+# What is near to the best: a difference of accuracies, or a ratio of losses.
+_NEAR, _FACTOR = 0.1, 2.0
 _ROOM, _ROOM_INCHES = 0.12, 0.14
 
 
@@ -53,6 +58,7 @@ def draw(table: pd.DataFrame) -> Figure:
     """
     table = table.sort_index().replace(np.inf, np.nan)  # infinity cannot be plotted
     metric = "test_accuracy" if table.empty else str(table["metric"].iloc[0])
+    says = _says(table, metric)
     every = {"": table}
     if parts := two_parts(table["line"]):
         split = [parts[str(line)] for line in table["line"]]
@@ -89,7 +95,9 @@ def draw(table: pd.DataFrame) -> Figure:
         if i + columns >= len(panels):  # nothing is below it
             ax.set_xlabel("learning rate")
             ax.tick_params(labelbottom=True)
-    title(figure, [*_title(table), left_out(panels, every)])
+    if metric == "test_accuracy":
+        accuracy_axis(axes[0, 0])
+    title(figure, [*_title(table), left_out(panels, every)], says)
     legend(figure)
     return figure
 
@@ -121,6 +129,23 @@ def _panel(ax: Axes, table: pd.DataFrame, styles: dict, edge: float) -> None:
                     crosses(ax, x, y, bool(whole), transform=place)
                     # As for bars: shifted artists do not affect the limits.
                     ax.update_datalim(np.column_stack([x, x]), updatey=False)
+
+
+def _says(table: pd.DataFrame, metric: str) -> str:
+    """At how many learning rates each line comes near to the best."""
+    values = table["median"]
+    if not np.isfinite(values).any():
+        return ""
+    if metric == "test_loss":
+        near, words = values <= _FACTOR * values.min(), f"{_FACTOR:g} times the lowest"
+    else:
+        near = values >= values.max() - _NEAR
+        words = f"{100 * _NEAR:g} points of the best"
+    of_line = near.groupby(table["line"], sort=False).sum()
+    counts = {str(line): count for line, count in of_line.items()}
+    many = table["lr"].nunique()
+    where = f"within {words} {metric.replace('_', ' ')}"
+    return listed(f"Learning rates, of {many}, that end {where}", counts)
 
 
 def _title(table: pd.DataFrame) -> list[str]:

@@ -8,7 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from normlab.figures.colours import looks
-from normlab.figures.panels import GREY, legend, lines, log_axis
+from normlab.figures.messages import medians
+from normlab.figures.panels import GREY, legend, lines
+from normlab.figures.scales import log_axis
 from normlab.figures.sharing import shared
 from normlab.figures.style import style
 from normlab.figures.tables import middle, over_seeds, stack, with_names, with_origin
@@ -51,6 +53,10 @@ def draw(table: pd.DataFrame) -> Figure:
         ylabels=_ROWS,
         column="norm_layer",
         what=table["point"].iloc[0],
+        says=medians(
+            table[table["measure"] == "removed"],
+            "Median share of the gradient that the norm removes",
+        ),
     )
     styles = looks(table["setting"])
     random = table[table["measure"] == _RANDOM]
@@ -63,7 +69,7 @@ def draw(table: pd.DataFrame) -> Figure:
     for measure in _ROWS:
         kept = {measure, _RANDOM} if measure == "removed" else {measure}
         row = [ax for (name, _), ax in axes.items() if name == measure]
-        log_axis(row, table.loc[table["measure"].isin(kept), "median"])
+        log_axis(row, table.loc[table["measure"].isin(kept), ["median", "low", "high"]])
     figure.axes[0].plot(
         [], [], ":", color=GREY, label="if directions were equally likely: 2/m"
     )

@@ -6,44 +6,49 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis, XAxis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from normlab.figures.colours import looks
-from normlab.figures.fitting import CHARACTERS, columns_for, panel_size, size_for
-from normlab.figures.paper import current
+from normlab.figures.colours import looks, two_parts
+from normlab.figures.fitting import (
+    CHARACTERS,
+    columns_for,
+    panel_size,
+    size_for,
+    text_scale,
+)
+from normlab.figures.headings import caption
+from normlab.figures.scales import accuracy_axis
 from normlab.figures.style import band
 from normlab.figures.tables import PAPER, PUBLISHED, RUN, few, left_out
-from normlab.statistics.intervals import interval_name
 
 GREY = "#666666"
 _MOST_COLUMNS = 6
-_SIZE = 9.0  # of text in the usual style, in points
+_MOST_SETTINGS = 6  # in a panel, if they can be drawn apart
+# The size of a panel in inches, the height of a single row, and the widths of few
+# columns by their number.
+_HEIGHT, _HEIGHT_ALONE, _WIDTH, _WIDTHS = 1.7, 2.6, 2.2, {1: 4.6, 2: 3.0}
+_PART = 0.8  # of the height of a panel, for its label
+# Opacity of bands; of many, they would hide each other.
+_BAND, _BAND_OF_MANY, _MANY = 0.18, 0.09, 4
 _MOST_MARKERS = 25  # per line; more markers hide other curves
 _BARE = ("", "None")
 # Widths in a legend, in inches: minimum of an entry, line sample with gaps, one letter.
 _LEGEND_WIDTH, _HANDLE, _LETTER = 1.4, 0.65, 0.065
 # The height of a legend's row in inches, and the number of rows that fit into `grid`.
 _LEGEND_ROW, _ROOM = 0.19, 2
-# A logarithmic axis ends at most by this factor beyond this quantile of the values.
-_RARE, _FAR = 0.002, 10.0
-_MARGIN = 1.3
-# Axes that span less than this have several ticks per decade.
-_NARROW = 8.0
-# Their ticks in a decade, from many to few, and the inches that a number takes along a
-# horizontal and a vertical axis.
-_SUBS = ((1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,))
-_TICK, _MOST_DECADES = (0.42, 0.15), 10
 
 
 def grid(
-    rows: int, columns: int, *, width: float = 2.2, height: float = 1.7, **share: Any
+    rows: int,
+    columns: int,
+    *,
+    width: float = _WIDTH,
+    height: float = _HEIGHT,
+    **share: Any,
 ) -> tuple[Figure, np.ndarray]:
     """A figure and its axes [rows, columns]. Sizes are per panel, in inches."""
     size = size_for(rows, columns, width, height)
@@ -62,6 +67,7 @@ def lines(
     marked: Sequence[str] = (),
     what: str = "",
     sharey: Any = "row",
+    says: str = "",
 ) -> tuple[Figure, dict[tuple[str, str], Axes]]:
     """Draws ``table`` with a row of panels for each of ``ylabels``.
 
@@ -74,14 +80,24 @@ def lines(
       xlabel: the label of the horizontal axis.
       marked: values of ``row`` whose points have markers if there are few.
       what: the first part of the caption.
+      says: the headline.
 
     Returns:
       The figure, and its axes by (row, column).
     """
     columns = shown(table, column, columns_for(_MOST_COLUMNS))
-    figure, axes = grid(len(ylabels), len(columns), sharex=True, sharey=sharey)
+    height = _HEIGHT if len(ylabels) > 1 else _HEIGHT_ALONE
+    figure, axes = grid(
+        len(ylabels),
+        len(columns),
+        width=_WIDTHS.get(len(columns), _WIDTH),
+        height=height,
+        sharex=True,
+        sharey=sharey,
+    )
     axes_of: dict[tuple[str, str], Axes] = {}
     styles = looks(table["setting"])
+    alpha = _BAND if len(styles) <= _MANY else _BAND_OF_MANY
     places = itertools.product(ylabels, columns)
     for ax, (name, place) in zip(axes.flat, places, strict=True):
         axes_of[name, place] = ax
@@ -96,7 +112,8 @@ def lines(
                 ax.vlines(
                     ours[x], ours["low"], ours["high"], color=look["color"], alpha=0.4
                 )
-            band(ax, ours[x], ours, look=look | {"marker": marker}, label=label)
+            marked_look = look | {"marker": marker}
+            band(ax, ours[x], ours, look=marked_look, label=label, alpha=alpha)
             for source in PUBLISHED:
                 other = mine[mine["source"] == source]
                 dashed(ax, other[x], other["median"], look["color"], source)
@@ -106,8 +123,32 @@ def lines(
                 crosses(ax, some[x], some["median"], bool(whole))
     for ax, (name, place) in zip(axes.flat, axes_of, strict=True):
         _describe(ax, place, ylabels[name], xlabel)
-    caption(figure, table, what, left_out(columns, table[column]))
+        if name.endswith("accuracy"):
+            accuracy_axis(ax)
+    caption(figure, table, what, left_out(columns, table[column]), says)
     return figure, axes_of
+
+
+def apart(table: pd.DataFrame) -> pd.DataFrame:
+    """The table to draw, with fewer settings in a panel if there are many.
+
+    If norms and other settings both vary, and a panel would have more than six lines,
+    each of the other settings has its own column of panels. A setting without others,
+    such as no norm beside groupings of channels, is in all of them.
+    """
+    settings = list(dict.fromkeys(table["setting"]))
+    parts = two_parts(settings)
+    if not parts or len(settings) <= _MOST_SETTINGS:
+        return table
+    norms = table["setting"].map({name: norm for name, (norm, _) in parts.items()})
+    rests = table["setting"].map({name: rest for name, (_, rest) in parts.items()})
+    table = table.assign(setting=norms)
+    columns = []
+    for point in dict.fromkeys(table["point"]):
+        for rest in filter(None, dict.fromkeys(rests)):
+            rows = table[rests.isin(["", rest]) & (table["point"] == point)]
+            columns.append(rows.assign(point=f"{rest}\n{point}".strip()))
+    return pd.concat(columns, ignore_index=True)
 
 
 def _describe(ax: Axes, title: str, ylabel: str, xlabel: str) -> None:
@@ -116,7 +157,8 @@ def _describe(ax: Axes, title: str, ylabel: str, xlabel: str) -> None:
     if place.is_first_row():
         ax.set_title(title)
     if place.is_first_col():
-        ax.set_ylabel(ylabel)
+        most = int(_PART * CHARACTERS * panel_size(ax)[1] / text_scale())
+        ax.set_ylabel(ylabel if len(ylabel) <= most else ylabel.replace(" (", "\n("))
     if place.is_last_row():
         ax.set_xlabel(xlabel)
 
@@ -152,39 +194,6 @@ def crosses(ax: Axes, x: Any, y: Any, whole: bool, **look: Any) -> None:
     ax.plot(x, y, marker, label=f"{seeds} seeds diverged", **look)
 
 
-def caption(
-    figure: Figure, table: pd.DataFrame, what: str = "", note: str = ""
-) -> None:
-    """Writes the caption above all panels: the data, its meaning, and the seeds."""
-    ours = table[table["source"] == RUN]
-    n = int(ours["n"].max()) if len(ours) else 0
-    seeds = f"median over seeds, band: {interval_name(n)}"
-    title(figure, [table["where"].iloc[0], what, seeds, note])
-
-
-def title(figure: Figure, parts: Sequence[str]) -> None:
-    """Writes ``parts`` above all panels, wrapped to the width of the figure.
-
-    A style may ask for no title.
-    """
-    if not current().title:
-        return
-    most = int(CHARACTERS * figure.get_size_inches()[0] / _scale())
-    text = [""]
-    for part in itertools.chain(*(textwrap.wrap(part, most) for part in parts)):
-        longer = f"{text[-1]}; {part}" if text[-1] else part
-        if len(longer) <= most or not text[-1]:
-            text[-1] = longer
-        else:
-            text.append(part)
-    figure.suptitle("\n".join(text))
-
-
-def _scale() -> float:
-    """The size of text as a multiple of the usual one."""
-    return matplotlib.rcParams["font.size"] / _SIZE
-
-
 def legend(figure: Figure) -> None:
     """Draws one legend below all panels, with a single entry per published source.
 
@@ -203,15 +212,15 @@ def legend(figure: Figure) -> None:
                 drawn = Line2D([], [], color=GREY, linestyle="--", linewidth=0.9)
             handles[source] = drawn  # last
     if handles:
-        letters = (figure.get_figwidth() / _scale() - _HANDLE) / _LETTER
+        letters = (figure.get_figwidth() / text_scale() - _HANDLE) / _LETTER
         labels = [textwrap.fill(label, max(10, int(letters))) for label in handles]
         lines = max(label.count("\n") + 1 for label in labels)
         longest = max(len(line) for label in labels for line in label.split("\n"))
-        entry = max(_LEGEND_WIDTH, _HANDLE + _LETTER * longest) * _scale()
+        entry = max(_LEGEND_WIDTH, _HANDLE + _LETTER * longest) * text_scale()
         room = max(1, int(figure.get_size_inches()[0] / entry))
         rows = math.ceil(len(handles) / room)
         # More rows would shrink the panels.
-        more = _LEGEND_ROW * _scale() * max(0, rows * lines - _ROOM)
+        more = _LEGEND_ROW * text_scale() * max(0, rows * lines - _ROOM)
         figure.set_figheight(figure.get_figheight() + more)
         figure.legend(
             handles.values(),
@@ -219,47 +228,3 @@ def legend(figure: Figure) -> None:
             loc="outside lower center",
             ncols=math.ceil(len(handles) / rows),
         )
-
-
-def log_axis(axes: Sequence[Axes], values: Any) -> None:
-    """Makes vertical axes logarithmic over ``values``, without rare extreme values.
-
-    If no value is above 0, the axis stays linear.
-    """
-    values = np.asarray(values, float)
-    values = values[np.isfinite(values) & (values > 0)]
-    if not len(values):
-        return
-    low = np.quantile(values, _RARE, method="lower")
-    high = np.quantile(values, 1 - _RARE, method="higher")
-    low = max(low / _FAR, values.min()) / _MARGIN
-    high = min(high * _FAR, values.max()) * _MARGIN
-    for ax in axes:
-        ax.set_yscale("log")
-        ax.set_ylim(low, high)
-        log_ticks(ax.yaxis, low, high)
-
-
-def log_ticks(axis: Axis, low: float, high: float) -> None:
-    """Sets ticks at whole decades, or at plain numbers if there are fewer than three.
-
-    There are no minor ticks. Small panels have no space for them, and drawing them took
-    half of the time for a page.
-    """
-    axis.set_minor_locator(NullLocator())
-    decades = math.floor(math.log10(high)) - math.ceil(math.log10(low)) + 1
-    if decades < 3:
-        side = 0 if isinstance(axis, XAxis) else 1
-        most = panel_size(axis.axes)[side] / (_TICK[side] * _scale())
-        wide = int(high / low >= _NARROW)
-        choices = [subs for subs in _SUBS[wide:] if _ticks(subs, low, high) <= most]
-        subs = choices[0] if choices else _SUBS[-1]
-        # Without `numticks`, matplotlib draws no ticks at all on a short axis.
-        axis.set_major_locator(LogLocator(subs=subs, numticks=_MOST_DECADES))
-        axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-
-
-def _ticks(subs: Sequence[int], low: float, high: float) -> int:
-    """How many of the numbers ``subs`` times a power of ten an axis has."""
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    return sum(low <= sub * 10.0**power <= high for sub in subs for power in powers)

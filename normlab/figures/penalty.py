@@ -10,7 +10,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from normlab.figures import reference
-from normlab.figures.panels import legend, lines, log_axis
+from normlab.figures.panels import apart, legend, lines
+from normlab.figures.scales import log_axis
 from normlab.figures.style import style
 from normlab.figures.tables import (
     NotDrawn,
@@ -22,6 +23,7 @@ from normlab.figures.tables import (
 )
 from normlab.train.optimizers import OPTIMIZERS
 
+_SAYS = "What weight decay adds to the loss along the gradient"
 _ROWS = {
     "loss": "lowest loss along\nthe gradient ({unit})",
     "penalized": "the same loss + w|θ|²/2\n({unit})",
@@ -60,9 +62,10 @@ def tabulate(loss_range: pd.DataFrame, parameter_norm: pd.DataFrame) -> pd.DataF
 @style()
 def draw(table: pd.DataFrame) -> Figure:
     """The loss on top, the loss with the penalty below, all with the same axis."""
+    table = apart(table)
     unit = table["unit"].iloc[0]
     rows = {name: label.format(unit=unit) for name, label in _ROWS.items()}
-    figure, axes = lines(table, row="metric", ylabels=rows, sharey=True)
+    figure, axes = lines(table, row="metric", ylabels=rows, sharey=True, says=_SAYS)
     log_axis(list(axes.values()), table["median"])
     legend(figure)
     return figure

@@ -28,6 +28,7 @@ _ROWS = {
     "test_accuracy": "test accuracy",
     "batch_loss": "training loss\n(nats)",
 }
+_SAYS = "The experiments of the student report, run again beside its curves"
 _SCORES = ("train_accuracy", "test_accuracy")
 # The report trained on all images; with fewer images, epochs are not comparable.
 IMAGES = CIFAR10.train_images
@@ -112,6 +113,8 @@ def _digitised(name: str, rows: pd.DataFrame) -> pd.DataFrame:
     """The report's curves, in the colour of the first setting with the same norm."""
     names = rows.drop_duplicates("label").set_index("label")["setting"]
     curves = report.curves(name)
+    # Twenty epochs of the report would flatten a run of two.
+    curves = curves[curves["epoch"] <= max(rows["epoch"].max(), curves["epoch"].min())]
     curves = curves[curves["label"].isin(names.index)]
     curves = curves.assign(
         setting=curves["label"].map(names), point=rows["point"].iloc[0]
@@ -131,6 +134,7 @@ def draw(table: pd.DataFrame) -> Figure:
         xlabel="epoch",
         marked=_SCORES,
         what="losses averaged over epochs",
+        says=_SAYS,
     )
     for (metric, _), ax in axes.items():
         if metric == "batch_loss":

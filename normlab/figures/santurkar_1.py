@@ -4,7 +4,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from normlab.figures import reference
-from normlab.figures.panels import legend, lines
+from normlab.figures.messages import highest, last_rows
+from normlab.figures.panels import apart, legend, lines
+from normlab.figures.scales import accuracy_axis
 from normlab.figures.style import style
 from normlab.figures.tables import (
     NotDrawn,
@@ -55,10 +57,17 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 def draw(table: pd.DataFrame) -> Figure:
     """Training accuracy on top, test accuracy below, one column per learning rate."""
     what = averages("the run's training accuracy: means of", table)
+    final = last_rows(table[table["metric"] == "test_accuracy"], "step")
     figure, axes = lines(
-        table, row="metric", ylabels=_ROWS, marked=["test_accuracy"], what=what
+        apart(table),
+        row="metric",
+        ylabels=_ROWS,
+        marked=["test_accuracy"],
+        what=what,
+        says=highest(final, "final test accuracy"),
     )
     for ax in axes.values():
         ax.set_ylim(0, 1)
+        accuracy_axis(ax)
     legend(figure)
     return figure

@@ -27,5 +27,5 @@ def tabulate(smoothness: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """(a) to (c) from top to bottom, with one column per norm."""
+    """(a) to (c) from top to bottom, with all norms in each panel."""
     return bands.draw(table, list(_MEASURES))

@@ -7,15 +7,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from normlab.figures import reference
+from normlab.figures.colours import SCALE
 from normlab.figures.fitting import columns_for
-from normlab.figures.panels import grid, log_axis, log_ticks, title
+from normlab.figures.headings import title
+from normlab.figures.panels import grid
 from normlab.figures.paper import current
+from normlab.figures.scales import log_axis, log_ticks
 from normlab.figures.sharing import last_step, shared
 from normlab.figures.style import style
 from normlab.figures.tables import (
@@ -33,7 +35,7 @@ from normlab.figures.tables import (
 _MOST_STEPS = 51  # as many as in the paper
 _MOST_SETTINGS = 6
 _PAPERS_LAST = 15000
-_COLOURS = "viridis"
+_SAYS = "How far the gradient changes along itself, from early to late in training"
 
 
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
@@ -79,12 +81,11 @@ def draw(table: pd.DataFrame) -> Figure:
     figure, axes = grid(
         len(sources), len(settings), height=2.0, sharex=True, sharey=True
     )
-    colours = colormaps[_COLOURS]
     for ax_row, source in zip(axes, sources, strict=True):
         for ax, setting in zip(ax_row, settings, strict=True):
             mine = table[(table["source"] == source) & (table["setting"] == setting)]
             for _, line in mine.groupby("time"):
-                color = colours(line["time"].iloc[0])
+                color = SCALE(line["time"].iloc[0])
                 ax.plot(line["length"], line["median"], color=color, linewidth=0.8)
             if mine.empty:
                 ax.text(0.5, 0.4, "not\npublished", transform=ax.transAxes, ha="center")
@@ -99,7 +100,7 @@ def draw(table: pd.DataFrame) -> Figure:
     for ax in axes[-1]:
         ax.set_xlabel("length of the trial step η")
     bar = figure.colorbar(
-        ScalarMappable(Normalize(0, 1), colormaps[_COLOURS]),
+        ScalarMappable(Normalize(0, 1), SCALE),
         ax=axes,
         shrink=0.8,
         # A bar beside the panels would take a third of a narrow figure.
@@ -111,5 +112,5 @@ def draw(table: pd.DataFrame) -> Figure:
     seeds = "one seed" if n == 1 else f"median over {n} seeds"
     words = [ours["point"].iloc[0], f"step 0 to {last}", seeds]
     note = left_out(settings, table["setting"], "norms")
-    title(figure, [table["where"].iloc[0], *words, note])
+    title(figure, [table["where"].iloc[0], *words, note], _SAYS)
     return figure

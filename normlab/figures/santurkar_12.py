@@ -49,5 +49,5 @@ def with_first(
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """(a) to (d) from top to bottom, with one column per norm."""
+    """(a) to (d) from top to bottom, with all norms in each panel."""
     return bands.draw(table, list(_MEASURES))

@@ -21,5 +21,5 @@ def tabulate(metrics: pd.DataFrame, smoothness: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """(a) to (d) from top to bottom, with one column per norm."""
+    """(a) to (d) from top to bottom, with all norms in each panel."""
     return bands.draw(table, list(_MEASURES))

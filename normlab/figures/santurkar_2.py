@@ -6,19 +6,21 @@ on which side of the norm it samples them. Its noise is added after the norm.
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from normlab.figures import histograms
+from normlab.figures.colours import SCALE
 from normlab.figures.fitting import columns_for
-from normlab.figures.panels import grid, title
+from normlab.figures.headings import title
+from normlab.figures.panels import grid
 from normlab.figures.sharing import shared
 from normlab.figures.style import style
 from normlab.figures.tables import few, left_out, with_origin
 
 _MOST_STEPS = 10
 _MOST_SETTINGS = 6
+_SAYS = "How the activations of one channel are distributed during training"
 _OVERLAP = 2.2  # height of a ridge, in distances between ridges
 _SHOWN = (0.005, 0.995)
 
@@ -53,13 +55,13 @@ def draw(table: pd.DataFrame) -> Figure:
     for ax in axes[-1]:
         ax.set_xlabel("activation")
     channel = f"channel {table['channel'].iloc[0]}"
-    title(figure, [*histograms.caption_parts(table), channel, note])
+    title(figure, [*histograms.caption_parts(table), channel, note], _SAYS)
     return figure
 
 
 def _ridges(ax: Axes, rows: pd.DataFrame, steps: np.ndarray) -> None:
     """Draws densities above each other, the first step at the bottom and darkest."""
-    colours = colormaps["viridis"]
+    colours = SCALE
     ends = []
     for place, step in reversed(list(enumerate(steps))):  # draw front ridges last
         mine = rows[rows["step"] == step]

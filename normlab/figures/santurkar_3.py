@@ -3,7 +3,9 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from normlab.figures.panels import legend, lines, log_axis
+from normlab.figures.messages import medians
+from normlab.figures.panels import legend, lines
+from normlab.figures.scales import log_axis
 from normlab.figures.sharing import shared
 from normlab.figures.style import style
 from normlab.figures.tables import few, over_seeds, stack, with_names, with_origin
@@ -44,7 +46,12 @@ def draw(table: pd.DataFrame) -> Figure:
     """Draws how the steps of earlier layers change a layer's gradient."""
     unit = table["unit"].iloc[0]
     rows = {name: label.format(unit=unit) for name, label in _ROWS.items()}
-    figure, axes = lines(table, row="metric", ylabels=rows, column="panel")
+    cosines = table[table["metric"] == "cosine"]
+    says = medians(
+        cosines,
+        "Median cosine of the gradient before and after the steps of earlier layers",
+    )
+    figure, axes = lines(table, row="metric", ylabels=rows, column="panel", says=says)
     shifts = table[table["metric"] == "difference"]
     first = [ax for (metric, _), ax in axes.items() if metric == "difference"]
     log_axis(first, shifts["median"])

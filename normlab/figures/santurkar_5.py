@@ -8,7 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from normlab.figures import reference
-from normlab.figures.panels import legend, lines, log_axis
+from normlab.figures.messages import highest, last_rows
+from normlab.figures.panels import apart, legend, lines
+from normlab.figures.scales import accuracy_axis, log_axis
 from normlab.figures.style import style
 from normlab.figures.tables import (
     NotDrawn,
@@ -17,6 +19,7 @@ from normlab.figures.tables import (
     over_seeds,
     published,
     stack,
+    trained,
     with_names,
     with_origin,
 )
@@ -26,6 +29,7 @@ _ROWS = {
     "batch_accuracy": "training accuracy\n(of the batch)",
     "batch_loss": "batch loss\n({unit})",
 }
+_FINAL = {"batch_accuracy": "final training accuracy", "batch_loss": "final batch loss"}
 _STEPS = 150
 
 
@@ -65,13 +69,22 @@ def of_the_norms(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _sparse(frame: pd.DataFrame) -> pd.DataFrame:
-    """Training steps, with about the same number in every decade."""
-    trained = frame[(frame["step"] > 0) & (frame["step"] < frame["steps"])]
-    steps = np.sort(trained["step"].unique())
+    """Training steps, with about the same number in every decade.
+
+    The steps of a thin copy are the middles of its rows, which are far apart. So the
+    nearest steps are taken.
+    """
+    rows = trained(frame)
+    rows = rows[rows["step"] > 0]
+    steps = np.sort(rows["step"].unique())
     if len(steps):
-        even = np.geomspace(1, steps[-1], _STEPS).round()
-        steps = steps[np.isin(steps, even)]
-    return trained[trained["step"].isin(steps)]
+        even = np.geomspace(steps[0], steps[-1], _STEPS)
+        after = np.searchsorted(steps, even).clip(1, max(1, len(steps) - 1))
+        nearer = even - steps[after - 1] < steps[after.clip(max=len(steps) - 1)] - even
+        steps = steps[
+            np.unique(np.where(nearer, after - 1, after).clip(max=len(steps) - 1))
+        ]
+    return rows[rows["step"].isin(steps)]
 
 
 @style()
@@ -81,11 +94,16 @@ def draw(table: pd.DataFrame) -> Figure:
     rows = {
         k: v.format(unit=unit) for k, v in _ROWS.items() if k in set(table["metric"])
     }
-    figure, axes = lines(table, row="metric", ylabels=rows)
+    metric = list(rows)[-1]
+    final = last_rows(table[table["metric"] == metric], "step")
+    says = highest(final, _FINAL[metric], lower=metric == "batch_loss")
+    table = apart(table)
+    figure, axes = lines(table, row="metric", ylabels=rows, says=says)
     losses = table.loc[table["metric"] == "batch_loss", "median"]
     for (metric, _), ax in axes.items():
         if metric == "batch_accuracy":
             ax.set_ylim(0, 1)
+            accuracy_axis(ax)
         else:
             log_axis([ax], losses)
             ax.set_xscale("log")

@@ -17,7 +17,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from normlab.figures.panels import GREY, legend, lines, log_axis
+from normlab.figures.messages import last_rows, medians
+from normlab.figures.panels import GREY, apart, legend, lines
+from normlab.figures.scales import log_axis
 from normlab.figures.style import style
 from normlab.figures.tables import (
     NotDrawn,
@@ -63,13 +65,16 @@ def draw(table: pd.DataFrame) -> Figure:
     """
     unit, statistics = table["unit"].iloc[0], set(table["statistics"])
     rows = {k: text.format(unit=unit) for k, text in _ROWS.items() if k in statistics}
+    last = last_rows(table[table["statistics"] == "batch"], "step")
+    says = medians(last, "Largest eigenvalue of the Hessian at the end")
+    table = apart(table)
     figure, axes = lines(
         table,
         row="statistics",
         ylabels=rows,
         marked=list(rows),
-        what="largest eigenvalue of the Hessian",
         sharey=True,
+        says=says,
     )
     for (by, point), ax in axes.items():
         if by == "batch":

@@ -13,11 +13,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from normlab.figures.panels import GREY, legend, lines, log_axis, log_ticks
+from normlab.figures.panels import GREY, apart, legend, lines
+from normlab.figures.scales import log_axis, log_ticks
 from normlab.figures.sharing import last_step
 from normlab.figures.style import style
 from normlab.figures.tables import over_seeds, stack, with_names, with_origin
 
+_SAYS = "How the effective smoothness depends on the length of the trial step"
 _ROWS = {
     "beta": "|g - g'| / (η |g|)\n({unit}/θ²)",
     "norm_ratio": "|g'| / |g|",
@@ -46,6 +48,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 @style()
 def draw(table: pd.DataFrame) -> Figure:
     """One column per learning rate: the smoothness on top, its components below."""
+    table = apart(table)
     unit = table["unit"].iloc[0]
     rows = {name: label.format(unit=unit) for name, label in _ROWS.items()}
     figure, axes = lines(
@@ -56,6 +59,7 @@ def draw(table: pd.DataFrame) -> Figure:
         xlabel="length of the trial step η\n(times the gradient)",
         marked=list(rows),
         what="medians over the second half of training",
+        says=_SAYS,
     )
     smoothness = table[table["metric"] == "beta"]
     lengths = table.loc[table["length"] > 0, "length"]

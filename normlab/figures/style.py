@@ -50,10 +50,13 @@ def style() -> Iterator[None]:
         yield
 
 
-def band(ax: Axes, x, table: pd.DataFrame, *, look: dict, label: str) -> None:
+def band(
+    ax: Axes, x, table: pd.DataFrame, *, look: dict, label: str, alpha: float = 0.18
+) -> None:
     """Draws a median line over its interval; ``table`` has median, low and high."""
+    color = look["color"]
     ax.fill_between(
-        x, table["low"], table["high"], color=look["color"], alpha=0.18, linewidth=0
+        x, table["low"], table["high"], color=color, alpha=alpha, linewidth=0
     )
     ax.plot(x, table["median"], label=label, markersize=3.5, **look)
 

@@ -38,6 +38,9 @@ RUN, PAPER, REPORT = "run", "Santurkar et al. 2018", "student report (digitised)
 PUBLISHED = (PAPER, REPORT)
 
 
+_MANY_EPOCHS = 8  # so many have a bin each
+
+
 class NotDrawn(UserError):
     """A run has no data for a figure. The message says what is missing."""
 
@@ -171,6 +174,7 @@ def binned(
     statistic: str = "mean",
     bins: int = 100,
     x: str = "step",
+    of_epochs: bool = False,
 ) -> pd.DataFrame:
     """One value per member and bin of training steps.
 
@@ -180,6 +184,7 @@ def binned(
       statistic: ``mean`` or ``median``.
       bins: the maximum number of bins in each member's training.
       x: the column along the horizontal axis.
+      of_epochs: whether bins are whole epochs in a training of at least eight.
 
     Returns:
       A table with ``setting``, ``point``, ``member``, ``x`` (the mean over the bin),
@@ -190,6 +195,10 @@ def binned(
     rows = trained(frame, x)
     longest = rows.groupby(["cell", "member"])["count"].transform("max")
     width = np.maximum(np.ceil(rows["steps"] / bins), longest).astype(int)
+    if of_epochs:
+        epoch = np.ceil(rows["train_size"] / rows["batch_size"]).astype(int)
+        whole = epoch * np.ceil(width / epoch).astype(int)
+        width = np.where(rows["steps"] >= _MANY_EPOCHS * epoch, whole, width)
     rows = rows.assign(bin=rows["step"] // width, steps_averaged=width)
     keys = ["setting", "point", "member", "bin", "steps_averaged"]
     return averaged(rows, field, keys, x, statistic).drop(columns="count")

@@ -218,8 +218,8 @@ def test_a_regression_is_drawn_by_its_losses(frames):
     table, figure = drawn("curves", frames("regression"))
     assert set(table["metric"]) == {"batch_loss", "test_loss"}
     assert [figure.axes[i].get_ylabel() for i in (0, 2)] == [
-        "batch loss (squared error)",
-        "test loss (squared error)",
+        "batch loss\n(squared error)",
+        "test loss\n(squared error)",
     ]
     assert {ax.get_yscale() for ax in figure.axes} == {"log"}
     mine = table[(table["metric"] == "test_loss") & (table["point"] == "lr 0.001")]
@@ -357,18 +357,24 @@ def test_a_narrow_figure_of_curves_cuts_nothing(frames):
     table, figure = drawn("curves", frames("many settings"))
     figure.savefig(io.BytesIO(), format="png", dpi=50)  # lays it out
     legend, width = figure.legends[0], figure.bbox.width
-    assert len(legend.get_texts()) == table["setting"].nunique() == 15
+    # 15 settings: columns of epsilons and rates, with a line for each number of groups.
+    assert table["setting"].nunique() == 15 and len(figure.axes) == 2 * 6
+    norms = [text.get_text() for text in legend.get_texts()]
+    assert norms == [f"group (G={number})" for number in (1, 2, 4, 8, 16)]
     heading: Any = figure._suptitle  # type: ignore[attr-defined]
     for part in (legend, heading):
         box = part.get_window_extent()
         assert box.x0 >= 0 and box.x1 <= width
     markers = {str(line.get_marker()) for line in legend.get_lines()}
-    assert markers == {look["marker"] for look in looks(table["setting"]).values()}
+    assert markers == {look["marker"] for look in looks(norms).values()}
 
 
 def test_a_long_legend_takes_nothing_of_the_panels(frames):
     _, few = drawn("gradient_norm", frames("batch sizes"))
-    _, many = drawn("gradient_norm", frames("many settings"))
+    table, _ = drawn("gradient_norm", frames("many settings"))
+    # Of one norm, all settings are in one panel.
+    alone = "batch, " + table["setting"].str.replace(", ", " ")
+    many = FIGURES["gradient_norm"].draw(table.assign(setting=alone))
     heights = []
     for figure in (few, many):
         figure.savefig(io.BytesIO(), format="png", dpi=100)  # lays it out

@@ -1,6 +1,7 @@
 """Figures of landscapes of every kind: scales that are shared, marks, captions."""
 
 import math
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -186,7 +187,14 @@ def test_captions():
 def test_a_surface_is_cut_where_the_caption_says():
     figure = landscape_surface.draw(TABLES["one explodes"])
     assert "train loss (nats), cut at 3.5" in drawn(figure)
-    assert figure.axes[2].get_zlim() == pytest.approx((0.5, 3.5))  # type: ignore
+    axes: list[Any] = list(figure.axes)
+    assert axes[2].get_zlim() == pytest.approx(np.log10((0.5, 3.5)))
+    # There is no surface above the cut.
+    for ax, facets in ((axes[0], 16), (axes[2], 0)):
+        (surface,) = ax.collections
+        paths = [path.vertices for path in surface.get_paths()]
+        assert sum(bool(np.isfinite(path).all()) for path in paths) == facets
+    assert [text.get_text() for text in axes[2].texts] == ["all of it is above the cut"]
     assert "train loss (nats)" in drawn(landscape_surface.draw(table()))
 
 

@@ -18,6 +18,7 @@ from normlab.figures import FIGURES, Sources, figure, plotted, style_of
 from normlab.figures.__main__ import flag_values, main
 from normlab.figures.colours import PALETTE, looks
 from normlab.figures.fitting import latex_text
+from normlab.figures.headings import HEADLINE
 from normlab.figures.paper import drawing_with
 from normlab.figures.style import drawn
 from tests.called import called
@@ -66,10 +67,14 @@ def faults(figure: Figure) -> list[tuple[str, ...]]:
         for text, box in boxes
         if box.x0 < -1 or box.y0 < -1 or box.x1 > width + 1 or box.y1 > height + 1
     ]
+    # The caption begins with empty lines, on which the headline is.
+    named = [text.get_text() for text in figure.texts if text.get_gid() == HEADLINE]
+    headings = {figure.get_suptitle(), *named}
     return cut + [
         (one, other)
         for (one, a), (other, b) in itertools.combinations(boxes, 2)
-        if min(a.x1, b.x1) - max(a.x0, b.x0) > 1
+        if {one, other} != headings
+        and min(a.x1, b.x1) - max(a.x0, b.x0) > 1
         and min(a.y1, b.y1) - max(a.y0, b.y0) > 1
     ]
 

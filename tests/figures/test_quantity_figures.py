@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from normlab.errors import UserError
@@ -190,42 +190,50 @@ def test_bands_are_the_table(name, run, drawn):
     table, figure = drawn(name, run)
     settings, points = (list(dict.fromkeys(table[x])) for x in ("setting", "point"))
     measures, colours = ROWS[name], looks(settings)
-    places = list(itertools.product(points, measures, settings))
+    places = list(itertools.product(measures, points))
     axes = [ax for _, ax in panels(figure)]
-    for ax, (point, (measure, label), setting) in zip(axes, places, strict=True):
-        if setting == settings[0]:
-            assert label in ax.get_ylabel()
-        if measure == measures[0][0]:
-            many = f"{setting}\n{point}"
-            assert ax.get_title() == (many if len(points) > 1 else setting)
+    for ax, ((measure, label), point) in zip(axes, places, strict=True):
+        assert (label in ax.get_ylabel()) == (point == points[0])
+        assert ax.get_title() == (point if measure == measures[0][0] else "")
         rows = table[(table["point"] == point) & (table["measure"] == measure)]
-        rows = rows[rows["setting"] == setting]
         own, paper = (rows[rows["source"] == source] for source in (RUN, PAPER))
-        low, high = (own[own["edge"] == edge] for edge in ("low", "high"))
-        wanted = [ends((high, "low"), (high, "high"))]
-        if measure in ("loss", "difference"):
-            wanted = [
-                ends((low, "median"), (high, "median")),
-                ends((low, "low"), (high, "high")),
-            ]
-        bands = sorted(ax.collections, key=lambda band: -(band.get_alpha() or 0))
-        bottom, top = ax.get_ylim()
-        assert measure == "batch_accuracy" or (
-            bottom <= own["low"].min() and own["high"].max() <= top
-        )
-        assert len(high) > 2 and [corners(band) for band in bands] == wanted
-        for band in bands:
-            colour = np.asarray(band.get_facecolor())[0, :3]
-            np.testing.assert_allclose(colour, to_rgb(colours[setting]["color"]))
-        lines = {True: [], False: []}
+        is_range = measure in ("loss", "difference")
+        filled = not is_range or len(settings) <= 3
+        wanted_bands, wanted_lines, bands, drawn_lines = {}, {}, {}, {}
+        for setting in settings:
+            colour = colours[setting]["color"]
+            mine, theirs = (x[x["setting"] == setting] for x in (own, paper))
+            low, high = (mine[mine["edge"] == edge] for edge in ("low", "high"))
+            assert len(high) > 2
+            if is_range and filled:
+                wanted_bands[colour] = ends((low, "median"), (high, "median"))
+            elif filled:
+                wanted_bands[colour] = ends((high, "low"), (high, "high"))
+            edges = [low, high] if is_range else [high]
+            edges += [theirs[theirs["edge"] == edge] for edge in ("low", "high")]
+            parts = [part[["step", "median"]].to_numpy() for part in edges]
+            wanted_lines[colour] = [part.tolist() for part in parts if len(part)]
+        for band in ax.collections:
+            colour = to_hex(tuple(np.asarray(band.get_facecolor())[0, :3].tolist()))
+            bands[colour.upper()] = corners(band)
         for line in ax.get_lines():
-            lines[line.get_label() == PAPER].append(np.asarray(line.get_xydata()))
-        medians = [] if measure in ("loss", "difference") else [high]
-        edges = [paper[paper["edge"] == edge] for edge in ("low", "high")]
-        for theirs, parts in ((False, medians), (True, edges)):
-            parts = [part[["step", "median"]].to_numpy() for part in parts if len(part)]
-            for line, part in zip(lines[theirs], parts, strict=True):
-                np.testing.assert_array_equal(line, part)
+            points_of = np.asarray(line.get_xydata()).tolist()
+            drawn_lines.setdefault(line.get_color(), []).append(points_of)
+            is_dashed = line.get_linestyle() == "--"
+            assert is_dashed == (line.get_label() == PAPER)
+        assert bands == wanted_bands and drawn_lines == wanted_lines
+
+
+def test_spikes_do_not_set_the_axis(drawn):
+    table, _ = drawn("santurkar_10", "linear")
+    usual = FIGURES["santurkar_10"].draw(table).axes[0].get_ylim()
+    spiked = table["source"].eq(PAPER) & table["measure"].eq("loss")
+    spiked &= table.index == table.index[spiked & (table["edge"] == "high")][1]
+    assert spiked.sum() == 1
+    wild = table.assign(median=table["median"].mask(spiked, 1e30))
+    ax = FIGURES["santurkar_10"].draw(wild).axes[0]
+    assert ax.get_ylim()[1] < 1e3 * usual[1]
+    assert [text.get_text() for text in ax.texts] == ["up to 1.0e+30"]
 
 
 def test_the_lines_of_figure_11_are_the_table(drawn):

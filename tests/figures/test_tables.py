@@ -9,7 +9,8 @@ import pytest
 
 from normlab.data import DATASETS
 from normlab.figures import FIGURES, Sources, histograms, reference
-from normlab.figures.panels import grid, log_axis, shown
+from normlab.figures.panels import grid, shown
+from normlab.figures.scales import log_axis
 from normlab.figures.tables import (
     PAPER,
     NotDrawn,

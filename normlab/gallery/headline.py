@@ -1,0 +1,129 @@
+"""The README's picture: which learning rates train the report's network, by norm.
+
+It shows `postmortem_lr`: every seed, and the median over seeds. The differences at high
+learning rates are those of claim H4.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from normlab.figures import Sources
+from normlab.figures.colours import looks
+from normlab.figures.panels import GREY
+from normlab.figures.sources import METRICS
+from normlab.figures.style import style
+from normlab.gallery.others import run_at
+from normlab.statistics.finals import final_rows
+from normlab.statistics.intervals import number
+from normlab.statistics.paired import Estimate, estimate
+
+RUN = "postmortem_lr"
+_TITLE = (
+    "Batch norm keeps the network training at learning rates where it otherwise fails"
+)
+_SIZE, _FONT = (8.0, 4.5), 11
+_NAMES = {
+    "none": "no norm",
+    "batch": "batch norm",
+    "group (G=4)": "group norm (4 groups)",
+}
+_HIGH = 2  # so many of the learning rates are too high without a norm
+_CHANCE = 10.0  # percent, of CIFAR-10's ten classes
+_ASIDE = 1.1  # the factor between the dots of norms at one learning rate
+
+
+def tabulate(experiments: Path) -> pd.DataFrame:
+    """The final test accuracy, in percent, of every seed: one row per network."""
+    last = final_rows(Sources(run_at(experiments, RUN)).table(METRICS))
+    columns = ["label", "lr", "seed", "test_accuracy"]
+    return last[columns].assign(accuracy=100 * last["test_accuracy"])
+
+
+def gain(table: pd.DataFrame, lr: float) -> Estimate:
+    """Batch norm's accuracy minus that of no norm, paired by seed, in points."""
+    at = table[np.isclose(table["lr"], lr)]
+    wide = at.pivot(index="seed", columns="label", values="accuracy")
+    return estimate((wide["batch"] - wide["none"]).to_numpy())
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """One line per norm through the medians, and a dot for every seed."""
+    with style():
+        figure = Figure(figsize=_SIZE, layout="constrained")
+        ax = figure.subplots()
+        styles = looks(_NAMES)
+        for i, (label, name) in enumerate(_NAMES.items()):
+            rows, color = table[table["label"] == label], styles[label]["color"]
+            aside = rows["lr"] * _ASIDE ** (i - 1)
+            ax.scatter(aside, rows["accuracy"], s=24, color=color, alpha=0.5, lw=0)
+            medians = rows.groupby("lr")["accuracy"].median()
+            marker = styles[label]["marker"]
+            ax.plot(medians, color=color, marker=marker, linewidth=2.2, markersize=6)
+            _name(ax, name, medians, color)
+        _axes(ax, table)
+        rates = sorted(table["lr"].unique())
+        for lr in rates[-_HIGH:]:
+            _write(ax, lr, _gained(gain(table, lr)), "center")
+        _write(
+            ax, rates[-_HIGH] / 1.6, "batch norm minus no norm,\nmean [95% interval]:"
+        )
+        _write(
+            ax,
+            rates[0],
+            f"the medians differ by at most\n{_most(table):.1f} points",
+            y=48,
+            ha="left",
+        )
+        figure.suptitle(_TITLE, fontsize=_FONT + 1, fontweight="bold")
+        seeds = table["seed"].nunique()
+        ax.set_title(
+            "Test accuracy of the student report's network on CIFAR-10 after 3 epochs: "
+            f"each of {seeds} seeds, and their median",
+            fontsize=_FONT - 1.5,
+            color=GREY,
+        )
+    return figure
+
+
+def _name(ax: Axes, name: str, medians: pd.Series, color: str) -> None:
+    """Names a line at its right end."""
+    place = {"xytext": (14, 0), "textcoords": "offset points", "va": "center"}
+    end = medians.index[-1], medians.iloc[-1]
+    ax.annotate(name, end, color=color, fontsize=_FONT, fontweight="bold", **place)
+
+
+def _gained(gained: Estimate) -> str:
+    low, high = gained.low, gained.high
+    return f"{gained.estimate:+.0f} points\n[{low:.0f}, {high:.0f}]"
+
+
+def _most(table: pd.DataFrame) -> float:
+    """The largest difference between medians at the lower learning rates, in points."""
+    medians = table.groupby(["lr", "label"])["accuracy"].median().unstack()
+    ranges = medians.max(axis=1) - medians.min(axis=1)
+    return float(ranges.sort_index().iloc[:-_HIGH].max())
+
+
+def _write(ax: Axes, lr: float, text: str, ha: str = "right", y: float = 75) -> None:
+    ax.text(lr, y, text, ha=ha, va="bottom", fontsize=_FONT - 1.5, color=GREY)
+
+
+def _axes(ax: Axes, table: pd.DataFrame) -> None:
+    rates = sorted(table["lr"].unique())
+    ax.set_xscale("log")
+    ax.set_xlim(rates[0] / 1.3, rates[-1] * 4.4)  # room for the names
+    ax.xaxis.set_major_locator(FixedLocator(rates))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: number(x)))
+    ax.set_ylim(0, 86)
+    ax.yaxis.set_major_locator(FixedLocator(range(0, 81, 20)))
+    ax.plot(rates, [_CHANCE] * len(rates), ":", color=GREY, linewidth=1)
+    ax.text(rates[0], _CHANCE + 1, "chance", fontsize=_FONT - 1.5, color=GREY)
+    ax.set_xlabel("learning rate (Adam)", fontsize=_FONT)
+    ax.set_ylabel("test accuracy (%)", fontsize=_FONT)
+    ax.tick_params(labelsize=_FONT - 1)
