@@ -8,11 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-<<<<<<< HEAD
 from normlab.figures.fitting import scaled
-=======
 from normlab.figures.headings import title
->>>>>>> h-figs
 from normlab.figures.landscape_panels import (
     MAP,
     NOWHERE,
@@ -42,11 +39,7 @@ def draw(table: pd.DataFrame) -> Figure:
     steps = levels(shown)
     with style():
         figure = Figure(
-<<<<<<< HEAD
-            figsize=scaled(1.2 + 2.7 * columns, 0.5 + 2.5 * rows), layout="constrained"
-=======
-            figsize=(1.2 + 2.7 * columns, 1.0 + 2.6 * rows), layout="constrained"
->>>>>>> h-figs
+            figsize=scaled(1.2 + 2.7 * columns, 1.0 + 2.6 * rows), layout="constrained"
         )
         axes = figure.subplots(rows, columns, squeeze=False)
         filled = [

@@ -10,11 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from normlab.figures.colours import looks
-<<<<<<< HEAD
 from normlab.figures.fitting import scaled
-=======
 from normlab.figures.headings import title
->>>>>>> h-figs
 from normlab.figures.landscape_panels import caption, loss_name
 from normlab.figures.style import style
 
@@ -49,11 +46,7 @@ def draw(table: pd.DataFrame) -> Figure:
     styles = looks(table["setting"])
     with style():
         figure = Figure(
-<<<<<<< HEAD
-            figsize=scaled(1.6 + 3.2 * len(statistics), 1.0 + 2.2 * len(metrics)),
-=======
-            figsize=(1.6 + 3.2 * len(statistics), 1.2 + 2.2 * len(metrics)),
->>>>>>> h-figs
+            figsize=scaled(1.6 + 3.2 * len(statistics), 1.2 + 2.2 * len(metrics)),
             layout="constrained",
         )
         axes = figure.subplots(

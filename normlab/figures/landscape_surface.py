@@ -9,11 +9,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-<<<<<<< HEAD
 from normlab.figures.fitting import scaled
-=======
 from normlab.figures.headings import title
->>>>>>> h-figs
 from normlab.figures.landscape_panels import (
     MAP,
     Panel,
@@ -25,11 +22,6 @@ from normlab.figures.landscape_panels import (
     set_ticks,
     shape,
 )
-<<<<<<< HEAD
-from normlab.figures.panels import title
-from normlab.figures.paper import current
-=======
->>>>>>> h-figs
 from normlab.figures.style import style
 
 _SAYS = "The loss around the trained networks, as a surface"
@@ -53,11 +45,7 @@ def draw(table: pd.DataFrame) -> Figure:
     top = float(steps[-1])
     with style():
         figure = Figure(
-<<<<<<< HEAD
-            figsize=scaled(1.2 + 3.0 * columns, 0.6 + 2.9 * rows), layout="constrained"
-=======
-            figsize=(1.2 + 3.0 * columns, 0.8 + 2.9 * rows), layout="constrained"
->>>>>>> h-figs
+            figsize=scaled(1.2 + 3.0 * columns, 0.8 + 2.9 * rows), layout="constrained"
         )
         axes = figure.subplots(
             rows, columns, squeeze=False, subplot_kw={"projection": "3d"}
@@ -98,17 +86,11 @@ def _draw_panel(ax: Any, panel: Panel, steps: np.ndarray) -> None:
         edgecolor="black",
         shade=False,
     )
-<<<<<<< HEAD
-    if current().width is None:  # else the colour bar takes its room
-        ax.set_zlabel("loss")
-    ax.set_zlim(steps[0], steps[-1])
-=======
     ax.set_zlim(np.log10(steps[0]), np.log10(steps[-1]))
     ticks = steps[:: max(1, len(steps) // _TICKS)]
     ax.set_zticks(np.log10(ticks), [f"{x:.2g}" for x in ticks])
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(_TICKS - 2))
->>>>>>> h-figs
     ax.set_title(panel.title)
     ax.view_init(elev=35, azim=-60)
     ax.tick_params(labelsize=6, pad=-2)
