@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from normlab.claims.claim import Side
+from normlab.claims.claim import BEST, Side
 from normlab.settings import PLAIN
 
 FOLDER = "experiments"
@@ -139,7 +139,7 @@ def at_rate(norm: str, lr: float | None) -> Side:
         sizes["lr"] = _RATES
         name = f"{norm} at its best lr"
         return side(
-            name, "postmortem_lr", PROPER, norm_settings, sizes, across=("lr", "max")
+            name, "postmortem_lr", PROPER, norm_settings, sizes, across=("lr", BEST)
         )
     return side(
         f"{norm} at lr {lr:g}", "postmortem_lr", PROPER, norm_settings, sizes, lr=lr

@@ -29,6 +29,10 @@ class Verdict(NamedTuple):
       p_no_difference: twice the one-sided p-value of a difference within the margin.
       p_adjusted: that of the verdict after Holm's correction; NaN for a part.
       check: what a test with other assumptions says, and whether it differs.
+      images: for a difference between accuracies, what can be said of other test images
+        of the same kind, and whether that differs. The verdict is on the test set.
+      low_images, high_images: the interval for other test images, or a wider one
+        (`normlab.claims.compare`); NaN if test images do not matter.
       exploratory: whether seeds that chose the rules are among the seeds.
       seeds_needed: how many new seeds decide the claim with a power of 80%, if the
         observed mean and spread are true; infinite if more than 2000. NaN if the claim
@@ -61,6 +65,9 @@ class Verdict(NamedTuple):
     p_no_difference: float
     p_adjusted: float
     check: str
+    images: str
+    low_images: float
+    high_images: float
     exploratory: bool
     seeds_needed: float
     member_steps: float
