@@ -19,12 +19,13 @@ How to read this. A claim is followed by its parts. Values are means over n seed
 95% intervals (Student's t on differences paired by seed; geometric means for ratios).
 A claim has one test. p is twice the one-sided p-value of its verdict, and for R1 to R7
 that of the opposite. "after Holm" is the verdict after Holm's correction within its
-family. "no difference" follows from two one-sided tests. "?" marks seeds that chose the rules
-(0 to 4): such a verdict explores. "!" marks a verdict that a sign-flip test (six seeds or more)
-or a BCa bootstrap (five) does not share. "~" marks a verdict on the test set that may
-not hold for other test images: an upper bound of their sampling error would change it. An identity has no statistic: its value is the
-worst network. "would be decided by" is for a power of 80% at a level of 5%, if the
-observed mean and spread are true.
+family. "no difference" follows from two one-sided tests. "?" marks seeds that chose the
+rules (0 to 4): such a verdict explores. "!" marks a verdict that a sign-flip test (six
+seeds or more) or a BCa bootstrap (five) does not share. "~" marks a verdict on the test
+set that may not hold for other test images: an upper bound of their sampling error
+would change it. An identity has no statistic: its value is the worst network. "would be
+decided by" is for a power of 80% at a level of 5%, if the observed mean and spread are
+true.
 """
 
 

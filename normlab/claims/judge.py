@@ -111,9 +111,7 @@ def _combined(
         words=words_of(found.verdict, row.unit),
         **(p_values(claim.parts[0].rule, found) if row.n else {}),
         check=check_words(row.n, found.verdict, other),
-        images=images_words(found.verdict, _verdict_of(claim, drawn))
-        if images
-        else "",
+        images=images_words(found.verdict, _verdict_of(claim, drawn)) if images else "",
         note=_counts(claim, rows, row),
     )
 

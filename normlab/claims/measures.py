@@ -22,8 +22,8 @@ _CURVES = {
     "batch_loss": ("batch loss", "nats"),
 }
 Curve = Callable[[pd.DataFrame, str], pd.Series]
-# A final value is a mean over evaluations, because one alone is noisy: of up to so many,
-# in the last share of training.
+# A final value is a mean over evaluations, because one alone is noisy: of up to so
+# many, in the last share of training.
 LAST, SHARE = 5, 0.2
 
 

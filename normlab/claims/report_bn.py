@@ -106,8 +106,8 @@ CLAIMS = (
         ),
         scale=REPORT,
         test="most",
-        remark="Good means within 1 point of the learning rate that is best for each seed "
-        "on held-out training images.",
+        remark="Good means within 1 point of the learning rate that is best for each "
+        "seed on held-out training images.",
     ),
     Claim(
         "C2c",

@@ -17,7 +17,9 @@ _NATS = 0.15
 # Where batch norm is applied was chosen on the accuracies of these experiments (B10).
 _CHOSEN = ("E1", "E3", "E4")
 # Published and own numbers are means over the last epoch.
-_OF_LAST_EPOCH = {name: last_epoch(name) for name in ("test_accuracy", "train_accuracy")}
+_OF_LAST_EPOCH = {
+    name: last_epoch(name) for name in ("test_accuracy", "train_accuracy")
+}
 _SIDES: dict[str, tuple[Side, Side]] = {
     "E1": (report_bn("none"), report_bn("batch")),
     "E2": (report_bn("none", lr=1e-4), report_bn("batch", lr=1e-4)),

@@ -121,7 +121,7 @@ def with_error(sd: float) -> AboveP:
 
 
 def widened_interval(x: np.ndarray, sd: float, level: float = LEVEL) -> tuple:
-    """Low and high of the interval that belongs to `with_error`, for finite (..., n)."""
+    """Low and high of the interval of `with_error`, for finite (..., n)."""
     mean, _, error = _moments(x)
     scale, freedom = _widened(error, sd, x.shape[-1])
     half = stats.t.ppf((1 + level) / 2, freedom) * scale

@@ -1,4 +1,4 @@
-"""The best member of a seed is chosen on held-out images, and the verdict says if not."""
+"""The best member of a seed is chosen on held-out images; the verdict says if not."""
 
 import numpy as np
 import pytest
