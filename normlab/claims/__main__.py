@@ -79,6 +79,9 @@ def summary(verdicts: list[Verdict]) -> list[str]:
     lines.append("")
     for claim in (c for c in claims if c.cost):
         lines.append(f"{claim.id} would be decided by {claim.cost}")
+    lines.append("")
+    for claim in (c for c in claims if c.scripts):
+        lines.append(f"{claim.id} on a GPU: {claim.scripts}")
     return lines
 
 

@@ -32,7 +32,7 @@ from normlab.claims.rules import (
     UNDECIDED,
     Statements,
 )
-from normlab.claims.seeds import common, hold, needed, steps_per_seed
+from normlab.claims.seeds import common, cost_per_seed, hold, needed
 from normlab.claims.verdict import Verdict
 from normlab.statistics.multiplicity import at_least
 
@@ -218,6 +218,10 @@ def _with_cost(claim: Claim, row: Verdict, results: Sequence[PartResult]) -> Ver
     if claim.test == "pooled":
         parts, values = parts[:1], [np.mean(values, axis=0)]
     seeds = needed(claim, parts, values)
+    each = cost_per_seed(results)
     return row._replace(
-        seeds_needed=seeds, member_steps=seeds * steps_per_seed(results)
+        seeds_needed=seeds,
+        member_steps=seeds * each.member_steps,
+        cpu_seconds=seeds * each.cpu,
+        gpu_seconds=seeds * each.gpu,
     )

@@ -67,8 +67,8 @@ def at_epochs(name: str, epochs: Sequence[int]) -> Measure:
     """The mean of a curve over some epochs, of which the first is number 1."""
 
     def curve(rows: pd.DataFrame, name: str) -> pd.Series:
-        number = np.ceil((rows["step"] / rows["epoch"]).round(6))
-        return _average(rows[number.isin(list(epochs))], name)
+        number = np.ceil((rows["step"] / rows["epoch"]).round(6).to_numpy(float))
+        return _average(rows[np.isin(number, list(epochs))], name)
 
     first, last = min(epochs), max(epochs)
     left_out = sorted(set(range(first, last + 1)) - set(epochs))

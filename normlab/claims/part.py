@@ -137,6 +137,8 @@ _EMPTY = {
     "check": "",
     "seeds_needed": math.nan,
     "member_steps": math.nan,
+    "cpu_seconds": math.nan,
+    "gpu_seconds": math.nan,
     "version": "",
 }
 

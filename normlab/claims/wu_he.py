@@ -34,7 +34,9 @@ _RESNET: dict[str, Any] = {"dataset": "cifar10", "model": _is_resnet}
 
 def _residual(norm: str, batch_size: int) -> Side:
     """A ResNet at the best of the learning rates that its run has."""
-    norm_settings = {"norm": norm}
+    norm_settings: dict[str, Any] = {"norm": norm}
+    if norm == "group":
+        norm_settings["groups"] = 4
     name = f"{norm} at batch size {batch_size}"
     place = {"batch_size": batch_size}
     return side(
@@ -52,6 +54,7 @@ def _sizes(
 
 
 def _residual_groups(name: str, **norm_settings: Any) -> Side:
+    norm_settings["batch_size"] = 32
     return side(name, "resnet_groups", _RESNET, norm_settings, across=("lr", BEST))
 
 

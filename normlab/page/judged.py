@@ -8,6 +8,7 @@ from pathlib import Path
 
 from normlab.claims import Verdict
 from normlab.claims.rules import VERDICTS
+from normlab.statistics.intervals import short
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,11 +83,21 @@ def _details(verdict: Verdict) -> dict[str, str]:
         after = f"{verdict.adjusted} (p {_p(verdict.p_adjusted)})"
         found["After Holm's correction"] = after
     found["Check"] = verdict.check
+    found["Other test images"] = _images(verdict)
     if verdict.exploratory:
         found["Seeds"] = "seeds 0 to 4 chose the rules, so this verdict explores"
     found["Would be decided by"] = verdict.cost
+    found["On a GPU"] = verdict.scripts
     found["Version of the rule"] = "" if verdict.is_part else verdict.version
     return {name: text for name, text in found.items() if text}
+
+
+def _images(verdict: Verdict) -> str:
+    """The interval for other test images of the same kind, and what it means."""
+    if not verdict.images or math.isnan(verdict.low_images):
+        return verdict.images
+    low, high = short(verdict.low_images), short(verdict.high_images)
+    return f"{verdict.images}: at most [{low}, {high}] {verdict.unit}"
 
 
 def _p(p: float) -> str:
