@@ -1,4 +1,4 @@
-"""What training costs: an estimate, from the arithmetic of a network and measured rates.
+"""What training costs: an estimate, from a network's arithmetic and measured rates.
 
 The rates are those of one H100 (docs/speed.md) and of two CPU cores. They are for many
 members at once. An estimate may be off by a factor of two.

@@ -40,8 +40,8 @@ def _over_starts(norm: str) -> Side:
 
 def _decayed(norm: str, decay: float) -> Side:
     vgg_side = vgg(norm)
-    # A small network fits only a part of the images. Without fitting, there is nothing to
-    # regularise (`normlab.claims.scale`).
+    # A small network fits only a part of the images. Without fitting, there is nothing
+    # to regularise (`normlab.claims.scale`).
     where = {**vgg_side.where, "weight_decay": decay}
     del where["train_size"]
     name = f"{norm} with weight decay {decay:g}"
