@@ -159,7 +159,9 @@ def _snapshot(
     config, members = cell.config, cell.members
     size, order = config.train_size, config.batch_order
     batches = {
-        seed: batch_indices(seed, step, 1, config.batch_size, size, order)[0]
+        seed: batch_indices(
+            seed, step, 1, config.batch_size, size, order, config.validation
+        )[0]
         for seed in {member.seed for member in members}
     }
     steps: Any = np.full(len(members), step, np.int32)

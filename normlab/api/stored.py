@@ -13,7 +13,12 @@ from normlab.figures import FIGURES, METRICS, Sources, check, only, plotted
 from normlab.figures.inline import shown_inline
 from normlab.metrics import BY_STATISTICS, EVALUATIONS
 from normlab.page import write
-from normlab.statistics.finals import best, main_metric, summarize
+from normlab.statistics.finals import (
+    best,
+    main_metric,
+    ranking_metric,
+    summarize,
+)
 from normlab.statistics.finals import settings_label as label_of
 from normlab.store import RunPaths, load, load_quantity
 from normlab.store.layout import exists
@@ -103,8 +108,9 @@ class Run:
 
         Args:
           metric: an accuracy (higher is better) or a loss (lower is better) of the
-            evaluations: ``test_loss``, ``train_accuracy``, ... By default the test
-            accuracy, or the test loss if there is none.
+            evaluations: ``test_loss``, ``train_accuracy``, ... By default the accuracy
+            (the loss, if there is none) on validation images, or on test images if the
+            run holds out no others.
 
         Returns:
           ``metric``, ``cell``, ``label``, ``setting`` (what sets the cell apart), the
@@ -118,7 +124,7 @@ class Run:
             lost.
         """
         frame = self.frame
-        metric = main_metric(frame) if metric is None else metric
+        metric = ranking_metric(frame) if metric is None else metric
         evaluations = (*EVALUATIONS, *BY_STATISTICS)
         known = tuple(k for k in evaluations if k in frame and frame[k].notna().any())
         if metric not in known:

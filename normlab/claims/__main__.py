@@ -19,12 +19,13 @@ How to read this. A claim is followed by its parts. Values are means over n seed
 95% intervals (Student's t on differences paired by seed; geometric means for ratios).
 A claim has one test. p is twice the one-sided p-value of its verdict, and for R1 to R7
 that of the opposite. "after Holm" is the verdict after Holm's correction within its
-family. "no difference" follows from two one-sided tests. "chosen to match" means that
-a setting was chosen for this result. "?" marks seeds that chose the rules (0 to 4):
-such a verdict explores. "!" marks a verdict that a sign-flip test (six seeds or more)
-or a BCa bootstrap (five) does not share. An identity has no statistic: its value is the
-worst network. "would be decided by" is for a power of 80% at a level of 5%, if the
-observed mean and spread are true.
+family. "no difference" follows from two one-sided tests. "?" marks seeds that chose the
+rules (0 to 4): such a verdict explores. "!" marks a verdict that a sign-flip test (six
+seeds or more) or a BCa bootstrap (five) does not share. "~" marks a verdict on the test
+set that may not hold for other test images: an upper bound of their sampling error
+would change it. An identity has no statistic: its value is the worst network. "would be
+decided by" is for a power of 80% at a level of 5%, if the observed mean and spread are
+true.
 """
 
 
@@ -46,6 +47,7 @@ def flag_values() -> absl_flags.FlagValues:
 def line(verdict: Verdict) -> str:
     """One printed row: ``C1  supported?  2.1 [1.9, 2.3] points  n=5  p=0.002 ...``."""
     marks = "?" * verdict.exploratory + "!" * ("differs" in verdict.check)
+    marks += "~" * ("differs" in verdict.images)
     p = "" if math.isnan(verdict.own_p) else f"p={_p(verdict.own_p)}"
     holm = ""
     if verdict.adjusted:
@@ -77,6 +79,9 @@ def summary(verdicts: list[Verdict]) -> list[str]:
     lines.append("")
     for claim in (c for c in claims if c.cost):
         lines.append(f"{claim.id} would be decided by {claim.cost}")
+    lines.append("")
+    for claim in (c for c in claims if c.scripts):
+        lines.append(f"{claim.id} on a GPU: {claim.scripts}")
     return lines
 
 

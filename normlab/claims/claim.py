@@ -22,12 +22,19 @@ class Measure:
       of: (evidence, networks, statistics) -> values indexed by ``network``. It may omit
         members that were not measured.
       ratio: whether two sides are compared by their ratio instead of their difference.
+      images: the metric, if the value is a share of test images in percent, and
+        otherwise "".
     """
 
     words: str
     unit: str
     of: Callable[[Evidence, pd.Index, str], pd.Series]
     ratio: bool = False
+    images: str = ""
+
+
+# The reduction to the best member, which is not chosen by the measured value.
+BEST = "best"
 
 
 @dataclass(frozen=True)
@@ -42,8 +49,9 @@ class Side:
         same value on all sides.
       statistics: the statistics used to evaluate norms that have running averages.
       across: (setting, reduction) if several members are reduced to one value per seed:
-        for example ``("lr", "max")``, or ``np.ptp`` for the range. If ``where`` lists
-        the values of the setting, seeds that lack any of them are left out.
+        for example ``("lr", "min")``, or ``np.ptp`` for the range; ``BEST`` takes the
+        member of the best validation accuracy (`normlab.claims.best`). If ``where``
+        lists the values of the setting, seeds that lack any of them are left out.
     """
 
     name: str
@@ -103,7 +111,6 @@ class Claim:
       scale: the setting of the source. None for an identity.
       test: how the parts decide.
       remark: a note for readers of the verdict.
-      chosen: whether settings of the runs were chosen to make the claim true.
     """
 
     id: str
@@ -113,7 +120,6 @@ class Claim:
     scale: Scale | None = None
     test: str = "all"
     remark: str = ""
-    chosen: bool = False
 
     @property
     def exact(self) -> bool:

@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 
 from normlab.cell import HYPERPARAMETERS, CellConfig
+from normlab.claims.best import Choice, choices, reduced
 from normlab.claims.claim import Part, Side
 from normlab.claims.evidence import Evidence
 from normlab.claims.rules import LEAST_SEEDS
-from normlab.data.spec import CIFAR10
+from normlab.data.spec import CIFAR10, SPECS
 from normlab.settings import settings_of
 from normlab.words import counted
 
@@ -50,6 +51,9 @@ class PartResult(NamedTuple):
       length: the length of training, such as ``2 epochs of 10000 images``. "" if the
         dataset is not CIFAR-10.
       diverged: the number of members that diverged, of those that were used.
+      images_sd: at most how far the statistic is off for other test images of the same
+        kind (a standard deviation, in its unit); 0 if it is no share of test images.
+      choice: how the best members were chosen.
     """
 
     values: pd.Series
@@ -59,14 +63,18 @@ class PartResult(NamedTuple):
     why: str = ""
     length: str = ""
     diverged: int = 0
+    images_sd: float = 0.0
+    choice: Choice = Choice()
 
 
 def find(evidence: Evidence, part: Part) -> PartResult:
     """Computes the statistic of a part over seeds.
 
     If several settings cover every side of the part, prefer one with enough seeds, then
-    longer training, then more seeds.
+    longer training, then more seeds. For an exact rule, every network counts instead.
     """
+    if part.rule.exact:
+        return _of_networks(evidence, part)
     # A GPU rounds otherwise than a CPU, so the two are not compared either.
     shared = [name for name in (*SHARED, "device") if name not in named(part)]
     members = [selected(evidence.members, side) for side in part.sides]
@@ -97,7 +105,46 @@ def find(evidence: Evidence, part: Part) -> PartResult:
     values = _paired(part, setups, best)
     used = pd.concat([_of_setup(side, shared, best) for side in members])
     used = used[used["seed"].isin(values.index)].drop_duplicates(SAME_NETWORK)
-    return PartResult(values, used, runs, length=length, diverged=lost)
+    of_seeds = [s[best][s[best]["seed"].isin(values.index)] for s in setups]
+    return PartResult(
+        values,
+        used,
+        runs,
+        length=length,
+        diverged=lost,
+        images_sd=_images_sd(part, of_seeds, used),
+        choice=choices(of_seeds),
+    )
+
+
+def _of_networks(evidence: Evidence, part: Part) -> PartResult:
+    """The value of every network that was measured, in whichever run."""
+    (side,) = part.sides
+    members = selected(evidence.members, side)
+    values = _NOTHING
+    if len(members):
+        values = part.measure.of(evidence, members.index, side.statistics).dropna()
+    if values.empty:
+        return PartResult(_NOTHING, missing=(side,))
+    used = members.loc[values.index]
+    # A network may be in several runs.
+    used = used[~used.duplicated(SAME_NETWORK)]
+    runs = tuple(run for run in evidence.runs if run in set(used["run"]))
+    return PartResult(values.loc[used.index].astype(float), used, runs)
+
+
+def _images_sd(part: Part, sides: list[pd.DataFrame], used: pd.DataFrame) -> float:
+    """The standard deviation over draws of the test images, or an upper bound of it.
+
+    A share p of N images has the variance p (1 - p) / N. The networks of a comparison
+    see the same images, and an image that is hard for one is hard for the others. So
+    their errors are correlated, and the variance of a difference is at most the sum.
+    """
+    spec = SPECS.get(used["dataset"].iloc[0]) if len(used) else None
+    if spec is None or not part.measure.images:
+        return 0.0
+    shares = [side["value"].clip(0, 100).mean() / 100 for side in sides]
+    return 100 * float(np.sqrt(sum(p * (1 - p) for p in shares) / spec.rows))
 
 
 def _of_setup(members: pd.DataFrame, shared: list[str], key: tuple) -> pd.DataFrame:
@@ -176,7 +223,7 @@ def _values(
         return members
     values = part.measure.of(evidence, members.index, side.statistics)
     keys = [*shared, "seed"]
-    name, reduction = side.across or (None, None)
+    name = side.across[0] if side.across else None
     apart = keys if name is None else [*keys, name]
     table = members[[*apart, "run", "lost"]]
     table = table.assign(value=values.reindex(members.index).astype(float))
@@ -185,16 +232,10 @@ def _values(
     table = table.iloc[np.argsort(places, kind="stable")].drop_duplicates(apart)
     if name is None:
         return table
-    groups = table.groupby(keys, dropna=False, as_index=False)
-    reduced = groups.agg(
-        value=("value", reduction),
-        run=("run", "first"),
-        lost=("lost", "sum"),
-        count=("value", "size"),
-    )
+    rows = reduced(table, keys, side, evidence)
     # A best value or a range over only some of the listed values is not comparable.
     wanted = side.where.get(name)
-    return reduced[reduced["count"] == len(wanted)] if wanted else reduced
+    return rows[rows["count"] == len(wanted)] if wanted else rows
 
 
 def _order(evidence: Evidence, sides: list[pd.DataFrame]) -> dict[str, int]:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from normlab.metrics import EVALUATIONS, STEP_METRICS
-from normlab.statistics.finals import evaluated_by
+from normlab.statistics.finals import evaluated_by, trained_on
 from normlab.store.layout import RunPaths, read_json
 from normlab.store.load import load, load_quantity, measured
 
@@ -25,6 +25,7 @@ _OF_ROWS = [
     "eval_statistics",
     "steps",
     "train_size",
+    "validation",
     "batch_size",
 ]
 
@@ -117,7 +118,7 @@ class Evidence:
             lost = rows["diverged"] & measured & ~(values > -np.inf)
             rows[name] = values.mask(lost, _WORST[name.split("_")[-1]])
         gap = rows.groupby("network")["step"].diff().fillna(1)
-        return rows.assign(gap=gap, epoch=rows["train_size"] / rows["batch_size"])
+        return rows.assign(gap=gap, epoch=trained_on(rows) / rows["batch_size"])
 
     def quantity(self, name: str, networks: pd.Index) -> pd.DataFrame:
         """The stored values of one of `normlab.quantities.QUANTITIES`.
@@ -178,7 +179,7 @@ def _members(rows: pd.DataFrame) -> pd.DataFrame:
     if not len(rows):
         return pd.DataFrame({"network": []}).set_index("network")
     table = rows.drop_duplicates("network").set_index("network")
-    epochs = table["steps"] * table["batch_size"] / table["train_size"]
+    epochs = table["steps"] * table["batch_size"] / trained_on(table)
     settings = table[[c for c in table if not _is_curve(str(c))]]
     lost = rows.groupby("network")["diverged"].any()
     return settings.assign(epochs=epochs.round(1), lost=lost)

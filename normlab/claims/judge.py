@@ -6,16 +6,20 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from normlab.claims.best import Choice
 from normlab.claims.claim import Claim, Part
 from normlab.claims.compare import PartResult, find
 from normlab.claims.evidence import Evidence
 from normlab.claims.part import (
     check_words,
     checked,
+    images_words,
     judge_part,
+    of_other_images,
     p_values,
     statements,
     tested,
+    with_images,
     words_of,
 )
 from normlab.claims.rules import (
@@ -28,7 +32,7 @@ from normlab.claims.rules import (
     UNDECIDED,
     Statements,
 )
-from normlab.claims.seeds import common, hold, needed, steps_per_seed
+from normlab.claims.seeds import common, cost_per_seed, hold, needed
 from normlab.claims.verdict import Verdict
 from normlab.statistics.multiplicity import at_least
 
@@ -60,11 +64,12 @@ def judge(claim: Claim, evidence: Evidence) -> list[Verdict]:
         missing=tuple(name for name in claim.needs if name in absent),
         runs=tuple(run for run in evidence.runs if run in used),
     )
-    if claim.chosen and row.verdict == SUPPORTED:
-        row = row._replace(words=f"{SUPPORTED}, but chosen to match")
     row, *rows = (_at_scale(claim, one, results) for one in (row, *rows))
     row = _with_cost(claim, row, results)
-    row = row._replace(note=" ".join(filter(None, [row.note, claim.remark])))
+    notes = [row.note, claim.remark]
+    if not single and any(result.choice.by_test for result in results):
+        notes.insert(1, Choice(by_test=1).words)
+    row = row._replace(note=" ".join(filter(None, notes)))
     return [row] if single else [row, *rows]
 
 
@@ -95,15 +100,26 @@ def _combined(
     found = together(claim, each)
     row = rows[_shown(found, each, rows)]
     own = [checked(*pair) for pair in zip(claim.parts, values, strict=True)]
-    others = [one for one in own if one is not None]
-    other = together(claim, others).verdict if len(others) == len(own) else None
+    other = _verdict_of(claim, own)
+    drawn = [
+        of_other_images(part, x, result.images_sd) or statements(part, x)
+        for part, x, result in zip(claim.parts, values, results, strict=True)
+    ]
+    images = any(one.images for one in rows)
     return row._replace(
         verdict=found.verdict,
         words=words_of(found.verdict, row.unit),
         **(p_values(claim.parts[0].rule, found) if row.n else {}),
         check=check_words(row.n, found.verdict, other),
+        images=images_words(found.verdict, _verdict_of(claim, drawn)) if images else "",
         note=_counts(claim, rows, row),
     )
+
+
+def _verdict_of(claim: Claim, each: Sequence[Statements | None]) -> str | None:
+    """The verdict on a claim; None if nothing can be said about a part."""
+    known = [one for one in each if one is not None]
+    return together(claim, known).verdict if len(known) == len(each) else None
 
 
 def together(claim: Claim, each: Sequence[Statements]) -> Statements:
@@ -161,6 +177,10 @@ def _pooled(
     note = f"The mean over {len(rows)} parts decides, which are shown for themselves."
     found = tested(part, values, own) if len(values) else {}
     check = check_words(len(values), own.verdict, other.verdict if other else None)
+    if found:
+        # The parts see the same images, so their errors do not average out.
+        sd = float(np.mean([result.images_sd for result in results]))
+        found |= with_images(part, values, own.verdict, sd)
     notes = (note, absent, found.pop("note", ""))
     told = {"statistic": words, "note": " ".join(filter(None, notes))}
     if not found:
@@ -185,6 +205,7 @@ def _at_scale(claim: Claim, row: Verdict, results: Sequence[PartResult]) -> Verd
         p=math.nan,
         p_no_difference=math.nan,
         check="",
+        images="",
     )
 
 
@@ -197,6 +218,10 @@ def _with_cost(claim: Claim, row: Verdict, results: Sequence[PartResult]) -> Ver
     if claim.test == "pooled":
         parts, values = parts[:1], [np.mean(values, axis=0)]
     seeds = needed(claim, parts, values)
+    each = cost_per_seed(results)
     return row._replace(
-        seeds_needed=seeds, member_steps=seeds * steps_per_seed(results)
+        seeds_needed=seeds,
+        member_steps=seeds * each.member_steps,
+        cpu_seconds=seeds * each.cpu,
+        gpu_seconds=seeds * each.gpu,
     )

@@ -3,7 +3,8 @@
 Accuracies are in percentage points, losses in nats.
 """
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,11 +16,15 @@ _POINTS = 100.0
 # Metric -> its description and unit.
 _CURVES = {
     "train_accuracy": ("training accuracy", "points"),
+    "validation_accuracy": ("validation accuracy", "points"),
     "test_accuracy": ("test accuracy", "points"),
     "train_loss": ("training loss", "nats"),
     "batch_loss": ("batch loss", "nats"),
 }
 Curve = Callable[[pd.DataFrame, str], pd.Series]
+# A final value is a mean over evaluations, because one alone is noisy: of up to so
+# many, in the last share of training.
+LAST, SHARE = 5, 0.2
 
 
 def _measure(words: str, name: str, curve: Curve, ratio: bool = False) -> Measure:
@@ -27,9 +32,12 @@ def _measure(words: str, name: str, curve: Curve, ratio: bool = False) -> Measur
     scale = _POINTS if unit == "points" else 1.0
 
     def of(evidence: Evidence, networks: pd.Index, statistics: str) -> pd.Series:
-        return scale * curve(evidence.rows(networks, statistics), name)
+        rows = evidence.rows(networks, statistics)
+        # Runs that hold out no images have no validation accuracy.
+        return scale * curve(rows, name) if name in rows else pd.Series(dtype=float)
 
-    return Measure(words.format(what), unit, of, ratio)
+    images = name if name == "test_accuracy" else ""
+    return Measure(words.format(what), unit, of, ratio, images)
 
 
 def _average(rows: pd.DataFrame, name: str) -> pd.Series:
@@ -37,6 +45,37 @@ def _average(rows: pd.DataFrame, name: str) -> pd.Series:
     rows = rows[rows[name].notna()]
     weighted = (rows[name].astype(float) * rows["gap"]).groupby(rows["network"]).sum()
     return weighted / rows["gap"].groupby(rows["network"]).sum()
+
+
+def _last(rows: pd.DataFrame) -> pd.DataFrame:
+    """The last evaluations of each member: `LAST`, or those in the last `SHARE`."""
+    late = rows["step"] > (rows["steps"] * (1 - SHARE)).round(6)
+    return rows[late].groupby("network").tail(LAST)
+
+
+def final(name: str) -> Measure:
+    """The mean of a curve over its last evaluations (`LAST`, `SHARE`)."""
+
+    def curve(rows: pd.DataFrame, name: str) -> pd.Series:
+        last = _last(rows[rows[name].notna()])
+        return last[name].astype(float).groupby(last["network"]).mean()
+
+    return _measure(f"final {{}} (mean of up to {LAST} evaluations)", name, curve)
+
+
+def at_epochs(name: str, epochs: Sequence[int]) -> Measure:
+    """The mean of a curve over some epochs, of which the first is number 1."""
+
+    def curve(rows: pd.DataFrame, name: str) -> pd.Series:
+        number = np.ceil((rows["step"] / rows["epoch"]).round(6).to_numpy(float))
+        return _average(rows[np.isin(number, list(epochs))], name)
+
+    first, last = min(epochs), max(epochs)
+    left_out = sorted(set(range(first, last + 1)) - set(epochs))
+    words = f"{{}} averaged over epochs {first} to {last}"
+    if left_out:
+        words += f" without {', '.join(map(str, left_out))}"
+    return _measure(words, name, curve)
 
 
 def last_epoch(name: str) -> Measure:
@@ -65,7 +104,7 @@ def at_end(name: str, ratio: bool = False) -> Measure:
         last = rows[rows["step"] == rows["steps"]]
         return last.set_index("network")[name].astype(float)
 
-    return _measure("final {}", name, curve, ratio)
+    return _measure("{} after the last step", name, curve, ratio)
 
 
 def epochs_to(name: str, bound: float) -> Measure:
@@ -109,18 +148,20 @@ def steps_to(name: str, bound: float) -> Measure:
 
 
 def gap() -> Measure:
-    """The final training accuracy minus the final test accuracy."""
+    """The final training accuracy minus the final test accuracy (`final`)."""
+    train, test = final("train_accuracy"), final("test_accuracy")
 
     def of(evidence: Evidence, networks: pd.Index, statistics: str) -> pd.Series:
-        rows = evidence.rows(networks, statistics)
-        last = rows[rows["step"] == rows["steps"]].set_index("network")
-        return _POINTS * (last["train_accuracy"] - last["test_accuracy"]).astype(float)
+        values = (m.of(evidence, networks, statistics) for m in (train, test))
+        return functools.reduce(lambda a, b: a - b, values)
 
-    return Measure("final training accuracy minus test accuracy", "points", of)
+    what = train.words.replace("accuracy", "accuracy minus test accuracy", 1)
+    return Measure(what, "points", of)
 
 
-FINAL_TRAIN = last_epoch("train_accuracy")
-FINAL_TEST = last_epoch("test_accuracy")
+FINAL_TRAIN = final("train_accuracy")
+FINAL_TEST = final("test_accuracy")
+FINAL_VALIDATION = final("validation_accuracy")
 SPEED = over_training("train_accuracy")
 BATCH_LOSS = over_training("batch_loss")
 LAST_BATCH_LOSS = last_epoch("batch_loss")

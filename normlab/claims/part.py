@@ -2,6 +2,7 @@
 
 import functools
 import math
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,8 @@ from normlab.statistics.paired import (
     bootstrap_interval,
     estimate,
     flip_p,
+    widened_interval,
+    with_error,
 )
 from normlab.words import counted
 
@@ -45,6 +48,23 @@ def checked(part: Part, values: np.ndarray) -> Statements | None:
         return None
     test = flip_p if len(values) >= LEAST_FLIPPED else _bootstrap_p
     return part.rule.statements(values, part.margin, part.measure.ratio, test)
+
+
+def of_other_images(
+    part: Part, values: np.ndarray, images_sd: float
+) -> Statements | None:
+    """What can be said if test images were drawn anew; None if they do not matter."""
+    if not images_sd or len(values) < LEAST_SEEDS or part.rule.kind == "predicted":
+        return None
+    test = with_error(images_sd)
+    return part.rule.statements(values, part.margin, part.measure.ratio, test)
+
+
+def images_words(verdict: str, other: str | None) -> str:
+    """What is said for other test images, and whether it differs; "" if nothing is."""
+    if other is None:
+        return ""
+    return "agrees" if verdict == other else f"differs, {other}"
 
 
 def check_name(n: int) -> str:
@@ -71,8 +91,9 @@ def judge_part(claim: Claim, part: Part, name: str, result: PartResult) -> Verdi
         found = tested(part, values, own)
         if other is not None:
             found["check"] = check_words(len(values), own.verdict, other.verdict)
+        found |= with_images(part, values, own.verdict, result.images_sd)
     why = _why(result, found["verdict"], part.rule.exact)
-    notes = (why, found.pop("note", ""), _lost(result))
+    notes = (why, found.pop("note", ""), _lost(result), result.choice.words)
     fields = {
         "id": name,
         "sentence": claim.sentence,
@@ -90,7 +111,24 @@ def judge_part(claim: Claim, part: Part, name: str, result: PartResult) -> Verdi
     return Verdict(**{**_EMPTY, **fields, **found})
 
 
+def with_images(
+    part: Part, values: np.ndarray, verdict: str, images_sd: float
+) -> dict[str, Any]:
+    """The fields of a verdict that are about other test images."""
+    other = of_other_images(part, values, images_sd)
+    if other is None:
+        return {}
+    low, high = np.nan, np.nan
+    if np.isfinite(values).all():
+        low, high = map(float, widened_interval(values, images_sd))
+    words = images_words(verdict, other.verdict)
+    return {"images": words, "low_images": low, "high_images": high}
+
+
 _EMPTY = {
+    "images": "",
+    "low_images": math.nan,
+    "high_images": math.nan,
     "family": "",
     "adjusted": "",
     "p": math.nan,
@@ -99,6 +137,8 @@ _EMPTY = {
     "check": "",
     "seeds_needed": math.nan,
     "member_steps": math.nan,
+    "cpu_seconds": math.nan,
+    "gpu_seconds": math.nan,
     "version": "",
 }
 

@@ -106,7 +106,8 @@ CLAIMS = (
         ),
         scale=REPORT,
         test="most",
-        remark="Good means within 1 point of each seed's best learning rate.",
+        remark="Good means within 1 point of the learning rate that is best for each "
+        "seed on held-out training images.",
     ),
     Claim(
         "C2c",

@@ -40,9 +40,10 @@ def _over_starts(norm: str) -> Side:
 
 def _decayed(norm: str, decay: float) -> Side:
     vgg_side = vgg(norm)
-    # So few images that the small network fits them. Without fitting, there is nothing
-    # to regularise.
-    where = {**vgg_side.where, "weight_decay": decay, "train_size": 5000}
+    # A small network fits only a part of the images. Without fitting, there is nothing
+    # to regularise (`normlab.claims.scale`).
+    where = {**vgg_side.where, "weight_decay": decay}
+    del where["train_size"]
     name = f"{norm} with weight decay {decay:g}"
     flags = flagfile("santurkar_decay_cpu")
     return dataclasses.replace(vgg_side, name=name, flagfile=flags, where=where)

@@ -189,14 +189,18 @@ def within(margin: float) -> Rule:
     )
 
 
-def predicted() -> Rule:
-    """A published single number can be one more value of the same kind."""
+def predicted(widest: float = WIDEST) -> Rule:
+    """A published single number can be one more value of the same kind.
+
+    Args:
+      widest: the interval may reach as far in either direction, in the measure's unit.
+    """
     return Rule(
         "supported if the published number lies in the 95% prediction interval of one "
-        f"more seed and the interval reaches at most ±{WIDEST:g}, contradicted if it "
+        f"more seed and the interval reaches at most ±{widest:g}, contradicted if it "
         "lies outside",
         "predicted",
-        WIDEST,
+        widest,
     )
 
 

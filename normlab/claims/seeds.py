@@ -7,12 +7,14 @@ a verdict on them explores. Five or more other seeds replace them.
 import functools
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from normlab.claims.claim import Claim, Part
 from normlab.claims.compare import SAME_NETWORK, PartResult
+from normlab.claims.cost import CPU, GPU, seconds
 from normlab.claims.rules import LEAST_SEEDS
 from normlab.statistics.power import seeds_above, seeds_equivalent
 
@@ -72,10 +74,25 @@ def _of_part(part: Part, x: np.ndarray) -> tuple[float, float, float]:
     return supports, contradicts, alike
 
 
-def steps_per_seed(results: Sequence[PartResult]) -> float:
-    """The member-steps of one seed of all parts; a shared network counts once."""
+class SeedCost(NamedTuple):
+    """What one seed of all parts of a claim costs.
+
+    Attributes:
+      member_steps: the steps of all its networks; a shared network counts once.
+      cpu, gpu: seconds (`normlab.claims.cost`).
+    """
+
+    member_steps: float = math.nan
+    cpu: float = math.nan
+    gpu: float = math.nan
+
+
+def cost_per_seed(results: Sequence[PartResult]) -> SeedCost:
+    """The cost of one seed of all parts; NaN if nothing was measured."""
     used = [r.members for r in results if len(r.members)]
     if not used:
-        return math.nan
+        return SeedCost()
     members = pd.concat(used).drop_duplicates(SAME_NETWORK)
-    return float(members["steps"].sum() / members["seed"].nunique())
+    seeds = members["seed"].nunique()
+    times = (seconds(members, device) / seeds for device in (CPU, GPU))
+    return SeedCost(float(members["steps"].sum() / seeds), *times)

@@ -3,7 +3,9 @@
 import math
 from typing import NamedTuple
 
-from normlab.claims.rules import NO_DIFFERENCE
+from normlab.claims.cost import CPU, GPU, words
+from normlab.claims.gpu import scripts_of
+from normlab.claims.rules import NO_DIFFERENCE, NOT_AT_SCALE, UNDECIDED
 from normlab.statistics.intervals import short
 
 
@@ -29,11 +31,16 @@ class Verdict(NamedTuple):
       p_no_difference: twice the one-sided p-value of a difference within the margin.
       p_adjusted: that of the verdict after Holm's correction; NaN for a part.
       check: what a test with other assumptions says, and whether it differs.
+      images: for a difference between accuracies, what can be said of other test images
+        of the same kind, and whether that differs. The verdict is on the test set.
+      low_images, high_images: the interval for other test images, or a wider one
+        (`normlab.claims.compare`); NaN if test images do not matter.
       exploratory: whether seeds that chose the rules are among the seeds.
       seeds_needed: how many new seeds decide the claim with a power of 80%, if the
         observed mean and spread are true; infinite if more than 2000. NaN if the claim
         is decided or cannot be judged.
       member_steps: the member-steps that these seeds cost.
+      cpu_seconds, gpu_seconds: the time that they cost on two CPU cores and on an H100.
       rule: a description of the rule.
       version: when the rule was last changed, and its digest (`frozen.json`).
       needs: the flagfiles that train the members.
@@ -61,9 +68,14 @@ class Verdict(NamedTuple):
     p_no_difference: float
     p_adjusted: float
     check: str
+    images: str
+    low_images: float
+    high_images: float
     exploratory: bool
     seeds_needed: float
     member_steps: float
+    cpu_seconds: float
+    gpu_seconds: float
     rule: str
     version: str
     needs: tuple[str, ...]
@@ -94,10 +106,18 @@ class Verdict(NamedTuple):
 
     @property
     def cost(self) -> str:
-        """``12 new seeds (0.3 M member-steps)``, or "" if it is not known."""
+        """``12 new seeds (0.3 M member-steps: 2 hours on ...)``, or "" if not known."""
         if math.isnan(self.seeds_needed):
             return ""
         if math.isinf(self.seeds_needed):
             return "more than 2000 new seeds"
         steps = self.member_steps / 1e6
-        return f"{self.seeds_needed:.0f} new seeds ({steps:.2g} M member-steps)"
+        times = ((self.cpu_seconds, CPU), (self.gpu_seconds, GPU))
+        long = ", ".join(f"{words(time)} on {device}" for time, device in times)
+        return f"{self.seeds_needed:.0f} new seeds ({steps:.2g} M member-steps: {long})"
+
+    @property
+    def scripts(self) -> str:
+        """The scripts for a GPU that would decide an open claim, in words, or ""."""
+        is_open = self.verdict in (UNDECIDED, NOT_AT_SCALE) and not self.is_part
+        return scripts_of(self.claim) if is_open else ""

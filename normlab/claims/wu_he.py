@@ -7,7 +7,15 @@ have to be of full width (`normlab.claims.scale.RESNET`).
 from typing import Any
 
 from normlab.claims import measures as m
-from normlab.claims.claim import Claim, Measure, Part, Side, difference, interaction
+from normlab.claims.claim import (
+    BEST,
+    Claim,
+    Measure,
+    Part,
+    Side,
+    difference,
+    interaction,
+)
 from normlab.claims.rules import Rule, above, below, within
 from normlab.claims.scale import RESNET, VGG
 from normlab.claims.settings import side, vgg
@@ -25,12 +33,14 @@ _RESNET: dict[str, Any] = {"dataset": "cifar10", "model": _is_resnet}
 
 
 def _residual(norm: str, batch_size: int) -> Side:
-    """A ResNet at the best of its learning rates."""
-    norm_settings = {"norm": norm}
+    """A ResNet at the best of the learning rates that its run has."""
+    norm_settings: dict[str, Any] = {"norm": norm}
+    if norm == "group":
+        norm_settings["groups"] = 4
     name = f"{norm} at batch size {batch_size}"
-    place = {"batch_size": batch_size, "lr": (0.0125, 0.1)}
+    place = {"batch_size": batch_size}
     return side(
-        name, "resnet_batch_size", _RESNET, norm_settings, place, across=("lr", "max")
+        name, "resnet_batch_size", _RESNET, norm_settings, place, across=("lr", BEST)
     )
 
 
@@ -44,8 +54,8 @@ def _sizes(
 
 
 def _residual_groups(name: str, **norm_settings: Any) -> Side:
-    norm_settings["lr"] = (0.05, 0.2)
-    return side(name, "resnet_groups", _RESNET, norm_settings, across=("lr", "max"))
+    norm_settings["batch_size"] = 32
+    return side(name, "resnet_groups", _RESNET, norm_settings, across=("lr", BEST))
 
 
 def _some_groups() -> tuple[Part, ...]:

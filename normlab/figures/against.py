@@ -17,7 +17,13 @@ from normlab.figures.messages import highest
 from normlab.figures.panels import grid, legend
 from normlab.figures.scales import accuracy_axis
 from normlab.figures.tables import RUN, stack
-from normlab.statistics.finals import best, final_rows, finals, main_metric
+from normlab.statistics.finals import (
+    best,
+    final_rows,
+    finals,
+    main_metric,
+    ranking_metric,
+)
 from normlab.statistics.intervals import interval_name
 
 _ASIDE, _ASIDE_IN_ALL = 4.0, 24.0  # points on paper
@@ -47,12 +53,15 @@ def by_point(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     )
 
 
-def at_best(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """`by_point`, at the point that tests best for each combination of ``keys``."""
-    tests = table[table["metric"].str.startswith("test_")]
-    higher = bool(tests["metric"].eq("test_accuracy").all())
-    chosen = best(tests, higher, keys)[[*keys, "point"]]
-    return table.merge(chosen, on=[*keys, "point"])
+def at_best(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """`by_point`, at the best point for each combination of ``keys``.
+
+    It is the best on validation images, or on test images if there are no others.
+    """
+    metric = ranking_metric(frame)
+    ranks = finals(final_rows(frame), [*keys, "point"], metric)
+    chosen = best(ranks, "_accuracy" in metric, keys)[[*keys, "point"]]
+    return by_point(frame, keys).merge(chosen, on=[*keys, "point"])
 
 
 def bars(

@@ -29,10 +29,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     # The axis shows the batch size.
     names = settings_label(frame.assign(batch_size=0))
     frame = frame.assign(setting=names, point=points(frame))
-    tables = [
-        against.at_best(against.by_point(rows, _KEYS), _KEYS)
-        for rows in _evaluated(frame)
-    ]
+    tables = [against.at_best(rows, _KEYS) for rows in _evaluated(frame)]
     table = stack(tables).sort_values("batch_size", kind="stable")
     return table.assign(where=place_of(frame))
 

@@ -20,7 +20,7 @@ from normlab.figures.tables import (
     with_epochs,
     with_origin,
 )
-from normlab.statistics.finals import settings_label
+from normlab.statistics.finals import settings_label, trained_on
 from normlab.statistics.intervals import number
 
 _ROWS = {
@@ -50,7 +50,7 @@ def tabulate(frame: pd.DataFrame, norm: str) -> pd.DataFrame:
     is_report = frame["model"].eq("small_cnn") & frame["dataset"].eq("cifar10")
     plain = frame["optimizer"].eq("adam") & frame["weight_decay"].eq(0)
     plain &= is_plain(frame)
-    every = frame["train_size"].eq(IMAGES)
+    every = trained_on(frame).eq(IMAGES)
     frame = frame[is_report & plain & every & frame["norm"].isin(["none", norm])]
     lacking = NotDrawn(
         "it shows the report's experiments (--dataset=cifar10 --model=small_cnn "

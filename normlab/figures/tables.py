@@ -30,6 +30,7 @@ from normlab.statistics.finals import (
     dynamic_columns,
     place_text,
     settings_label,
+    trained_on,
 )
 from normlab.statistics.intervals import median_intervals
 from normlab.words import plural
@@ -79,7 +80,7 @@ def with_names(frame: pd.DataFrame) -> pd.DataFrame:
 
 def with_epochs(frame: pd.DataFrame) -> pd.DataFrame:
     """`with_names`, and ``epoch``: the step in passes over the training images."""
-    epoch = frame["step"] * frame["batch_size"] / frame["train_size"]
+    epoch = frame["step"] * frame["batch_size"] / trained_on(frame)
     return with_names(frame).assign(epoch=epoch)
 
 

@@ -6,7 +6,13 @@ from typing import NamedTuple
 import pandas as pd
 
 from normlab.statistics.digits import interval_text, plain
-from normlab.statistics.finals import best, main_metric, place_text, summarize
+from normlab.statistics.finals import (
+    best,
+    main_metric,
+    place_text,
+    ranking_metric,
+    summarize,
+)
 from normlab.statistics.intervals import Interval, interval_name
 
 _MOST_TOLD = 5
@@ -49,8 +55,11 @@ def read_finals(frame: pd.DataFrame) -> Finals:
     if table.empty:
         return Finals(words, "", [], {}, "", table)
     placed = table.assign(place=place_text(table))
-    higher = "loss" not in metric
-    top = best(placed, higher)
+    higher, chooser = "loss" not in metric, ranking_metric(frame)
+    scores = summarize(frame, chooser)
+    ranks = scores.assign(place=place_text(scores))
+    chosen = best(ranks, higher)[["setting", "place"]]
+    top = chosen.merge(placed, on=["setting", "place"])
     winners = {(row["setting"], row["place"]) for _, row in top.iterrows()}
     columns = list(dict.fromkeys(placed["place"]))
     grid: dict[str, list[Final | None]] = {}

@@ -10,6 +10,7 @@ from normlab.claims import CLAIMS, Verdict
 from normlab.claims.bounds import Distance, bound_words, distance, part_of, scale_words
 from normlab.claims.rules import VERDICTS
 from normlab.statistics.digits import interval_text, plain
+from normlab.statistics.intervals import short
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,11 +123,21 @@ def _details(verdict: Verdict) -> dict[str, str]:
         after = f"{verdict.adjusted} (p {_p(verdict.p_adjusted)})"
         found["After Holm's correction"] = after
     found["Check"] = verdict.check
+    found["Other test images"] = _images(verdict)
     if verdict.exploratory:
         found["Seeds"] = "seeds 0 to 4 chose the rules, so this verdict explores"
     found["Would be decided by"] = verdict.cost
+    found["On a GPU"] = verdict.scripts
     found["Version of the rule"] = "" if verdict.is_part else verdict.version
     return {name: text for name, text in found.items() if text}
+
+
+def _images(verdict: Verdict) -> str:
+    """The interval for other test images of the same kind, and what it means."""
+    if not verdict.images or math.isnan(verdict.low_images):
+        return verdict.images
+    low, high = short(verdict.low_images), short(verdict.high_images)
+    return f"{verdict.images}: at most [{low}, {high}] {verdict.unit}"
 
 
 def _p(p: float) -> str:

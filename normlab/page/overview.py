@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from normlab.statistics.finals import trained_on
 from normlab.statistics.intervals import number
 
 # With full batches, every step is an epoch. Longer training is given in steps.
@@ -41,13 +42,13 @@ class Overview(NamedTuple):
 def trained(frame: pd.DataFrame) -> str:
     """The length of training, number of examples and seeds of a run, as a sentence."""
     cells = frame.drop_duplicates("cell")
-    epochs = (cells["steps"] * cells["batch_size"] / cells["train_size"]).round(1)
+    epochs = (cells["steps"] * cells["batch_size"] / trained_on(cells)).round(1)
     long = _range(epochs if epochs.max() < _MOST_EPOCHS else cells["steps"])
     unit = "epochs" if epochs.max() < _MOST_EPOCHS else "steps"
     data = ", ".join(cells["dataset"].unique())
     seeds = frame["seed"].nunique()
     return (
-        f"{long} {unit} on {_range(cells['train_size'])} examples of {data}, "
+        f"{long} {unit} on {_range(trained_on(cells))} examples of {data}, "
         f"{seeds} {'seed' if seeds == 1 else 'seeds'}."
     )
 

@@ -16,6 +16,7 @@ from normlab.statistics.finals import (
     final_rows,
     main_metric,
     static_columns,
+    trained_on,
     worst_if_lost,
 )
 from normlab.statistics.intervals import number
@@ -153,8 +154,9 @@ def _values(cell: pd.DataFrame, name: str, bins: int) -> pd.DataFrame | None:
         table = cell[cell[name].notna() | (cell["step"] % _every(cell) == 0)]
         steps = set(few(np.unique(table["step"]), bins))
         table = table[table["step"].isin(steps)]
-    first = cell.iloc[0]
-    epoch = table["step"] * first["batch_size"] / first["train_size"]
+    first = cell.iloc[:1]
+    per_step = float(first["batch_size"].iloc[0] / trained_on(first).iloc[0])
+    epoch = table["step"] * per_step
     value = table[name].where(np.isfinite(table[name]))
     return pd.DataFrame({"epoch": epoch, "value": value}).set_index(
         pd.Index(table["member"])

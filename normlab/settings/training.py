@@ -25,6 +25,15 @@ class NetworkSettings:
     train_size: int = flag(
         0, "Train on the first this many images (0: all).", axis="static", low=0
     )
+    validation: int = flag(
+        0,
+        "Hold out this many of the training images, others for each seed: they are not "
+        "trained on, and validation_loss and validation_accuracy are over them. Inputs "
+        "are standardised with them, and landscapes do not leave them out.",
+        axis="static",
+        low=0,
+        before=0,
+    )
     standardize: str = flag(
         "channel",
         "Standardise inputs with training-set statistics, per channel or per feature. "

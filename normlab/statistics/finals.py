@@ -83,6 +83,22 @@ def main_metric(frame: pd.DataFrame) -> str:
     return "test_loss" if len(scores) and scores.isna().all() else "test_accuracy"
 
 
+def ranking_metric(frame: pd.DataFrame) -> str:
+    """The metric that chooses among a run's points: on validation images if it has any.
+
+    Otherwise it is `main_metric`: then the test images choose.
+    """
+    test = main_metric(frame)
+    held_out = test.replace("test_", "validation_")
+    known = held_out in frame and bool(frame["validation"].gt(0).all())
+    return held_out if known else test
+
+
+def trained_on(frame: pd.DataFrame) -> pd.Series:
+    """The number of images that each row's network is trained on."""
+    return frame["train_size"] - frame["validation"]
+
+
 def final_rows(frame: pd.DataFrame) -> pd.DataFrame:
     """The row of every member at its last step. Unfinished members have none."""
     return frame[frame["step"] == frame["steps"]]

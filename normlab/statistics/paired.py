@@ -103,6 +103,39 @@ def above_p(values, bound: float) -> np.ndarray:
     return _tail(mean - bound, error, x.shape[-1] - 1)
 
 
+def with_error(sd: float) -> AboveP:
+    """`above_p` for a mean with a further independent error of known size ``sd``.
+
+    The variances add up, and the degrees of freedom are Satterthwaite's (1946).
+    """
+
+    def above(values, bound: float) -> np.ndarray:
+        x = np.asarray(values, float)
+        if not np.isfinite(x).all():
+            return above_p(x, bound)
+        mean, _, error = _moments(x)
+        scale, freedom = _widened(error, sd, x.shape[-1])
+        return _tail(mean - bound, scale, freedom)
+
+    return above
+
+
+def widened_interval(x: np.ndarray, sd: float, level: float = LEVEL) -> tuple:
+    """Low and high of the interval of `with_error`, for finite (..., n)."""
+    mean, _, error = _moments(x)
+    scale, freedom = _widened(error, sd, x.shape[-1])
+    half = stats.t.ppf((1 + level) / 2, freedom) * scale
+    return mean - half, mean + half
+
+
+def _widened(error: np.ndarray, sd: float, n: int) -> tuple:
+    """The combined standard error, and its degrees of freedom."""
+    scale = np.hypot(error, sd)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        freedom = (n - 1) * (scale / error) ** 4
+    return scale, np.where(error > 0, freedom, np.inf)
+
+
 def below_p(values, bound: float, above: AboveP = above_p) -> np.ndarray:
     """p-value of the mean being below ``bound``, by the test ``above``."""
     return above(-np.asarray(values, float), -bound)
@@ -165,9 +198,9 @@ def _moments(x: np.ndarray) -> tuple:
     return mean, sd, sd / math.sqrt(n)
 
 
-def _tail(distance, scale, freedom: int) -> np.ndarray:
+def _tail(distance, scale, freedom) -> np.ndarray:
     """P(T > distance / scale); 0 or 1 if the scale is 0."""
-    if freedom < 1:
+    if np.all(np.asarray(freedom) < 1):
         return np.ones_like(distance)
     with np.errstate(divide="ignore", invalid="ignore"):
         tail = stats.t.sf(np.divide(distance, scale), freedom)

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from normlab.errors import UserError
-from normlab.metrics import BY_STATISTICS, METRICS, loss_of
+from normlab.metrics import BY_STATISTICS, METRICS, VALIDATION, loss_of
 from normlab.store.layout import numbered
 from normlab.store.tables import made_again, read_table, write_table
 
@@ -145,8 +145,9 @@ def part_times(folder: Path) -> dict[int, float]:
 def read_parts(folder: Path, stop: int | None = None) -> pa.Table | None:
     """All parts in order, or None if there are none.
 
-    Evaluations with statistics that no part has are left out. An accuracy is NaN if its
-    loss is not finite; an earlier version stored the share of class 0 instead.
+    Evaluations with statistics or splits that no part has are left out. An accuracy is
+    NaN if its loss is not finite; an earlier version stored the share of class 0
+    instead.
 
     Args:
       folder: the parts of one cell.
@@ -203,11 +204,12 @@ def _joined(earlier: pa.Table, later: pa.Table, step: int) -> pa.Table:
 
 
 def _used(table: pa.Table) -> pa.Table:
-    """The table without evaluations by statistics that the cell does not use."""
+    """The table without evaluations that the cell does not have."""
     unused = [
         name
         for name in table.column_names
-        if name in BY_STATISTICS and table[name].null_count == len(table)
+        if name in (*BY_STATISTICS, *VALIDATION)
+        and table[name].null_count == len(table)
     ]
     return table.drop_columns(unused)
 

@@ -26,7 +26,8 @@ def functions_of(
     scalars = {k: jax.ShapeDtypeStruct((), v.dtype) for k, v in values.items()}
     count = jax.ShapeDtypeStruct((), jnp.int32)
     indices = jax.ShapeDtypeStruct((call_steps, cell.config.batch_size), jnp.int32)
-    seen = jax.ShapeDtypeStruct((cell.config.train_eval_size,), jnp.int32)
+    evaluated = cell.config.train_eval_size + cell.config.validation
+    seen = jax.ShapeDtypeStruct((evaluated,), jnp.int32)
     arrays = {
         name: jax.ShapeDtypeStruct(x.shape, x.dtype)
         for name, x in data_arrays(dataset).items()

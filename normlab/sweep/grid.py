@@ -111,10 +111,16 @@ def _resolve(config: SweepConfig, static: dict, available: int) -> CellConfig:
             f"--train_size={train_size}: {static['dataset']} has {available} "
             "training images"
         )
-    batch_size = static["batch_size"]
-    if batch_size > train_size:
+    batch_size, out = static["batch_size"], static["validation"]
+    trained_on = train_size - out
+    if trained_on < 1:
         raise UserError(
-            f"--batch_size={batch_size}: larger than the {train_size} training "
+            f"--validation={out}: leaves none of the {train_size} training images of "
+            f"{static['dataset']}"
+        )
+    if batch_size > trained_on:
+        raise UserError(
+            f"--batch_size={batch_size}: larger than the {trained_on} training "
             f"images of {static['dataset']}"
         )
     accumulate, smoothing = static["accumulate"], static["label_smoothing"]
@@ -129,7 +135,7 @@ def _resolve(config: SweepConfig, static: dict, available: int) -> CellConfig:
         )
     static["train_size"] = train_size
     # Round first: 0.1 epochs of 1000 images in batches of 10 are 10 steps, not 11.
-    length = math.ceil(round(config.epochs * train_size / batch_size, 6))
+    length = math.ceil(round(config.epochs * trained_on / batch_size, 6))
     steps = config.steps or max(length, 1)
     if steps >= 2**31:  # steps are 32-bit numbers in the store
         raise UserError(f"--epochs={config.epochs}: {steps} steps are too many")
@@ -140,7 +146,7 @@ def _resolve(config: SweepConfig, static: dict, available: int) -> CellConfig:
     # Only a norm with running averages can be evaluated by several statistics.
     running = NORMS[norm].running
     statistics = config.eval_statistics if running else config.eval_statistics[:1]
-    often = min(config.eval_epochs * train_size / batch_size, _NEVER)
+    often = min(config.eval_epochs * trained_on / batch_size, _NEVER)
     eval_every = config.eval_every or max(math.ceil(round(often, 6)), 1)
     quantities = askable(config.quantities, norm, config.norm)
     same = {name: getattr(config, name) for name in named(CellConfig, axis=None)}
@@ -149,7 +155,7 @@ def _resolve(config: SweepConfig, static: dict, available: int) -> CellConfig:
         "eval_every": eval_every,
         "quantities": quantities,
         "probe_every": (config.probe_every or eval_every) if quantities else 0,
-        "train_eval_size": min(config.train_eval_size, train_size),
+        "train_eval_size": min(config.train_eval_size, trained_on),
         "eval_statistics": statistics,
     }
     return CellConfig(**static, **(same | resolved))

@@ -12,12 +12,17 @@ from normlab.train.state import TrainState
 
 
 def make_evaluations(
-    network: Network, eval_statistics: Sequence[str], batch_size: int
+    network: Network,
+    eval_statistics: Sequence[str],
+    batch_size: int,
+    validation: int = 0,
 ) -> Callable[..., dict[str, jax.Array]]:
     """``evaluations(state, indices_E, data) -> metrics``, of one member.
 
     ``train_loss`` and ``train_accuracy`` are over the training images of these indices,
-    ``test_loss`` and ``test_accuracy`` over all test images. They use the first of
+    ``test_loss`` and ``test_accuracy`` over all test images. The last ``validation`` of
+    the indices are held out: ``validation_loss`` and ``validation_accuracy`` are over
+    them, and precise statistics leave them out. They use the first of
     ``eval_statistics``. If there are several, each also gives its own metrics, with
     ``_<statistics>`` appended. A regression has no accuracies.
 
@@ -25,6 +30,7 @@ def make_evaluations(
       eval_statistics: some of running, batch and precise. Norms without running
         averages are evaluated in one way only.
       batch_size: images at a time.
+      validation: the number of images that are held out.
     """
     noise = network.norm.options.noise_eval
     running = NORMS[network.norm.kind].running
@@ -49,15 +55,20 @@ def make_evaluations(
     )
 
     def evaluations(state: TrainState, seen_E: jax.Array, data: dict) -> dict:
-        all_metrics = {}
+        all_metrics, out = {}, {}
+        held_V = None
+        if validation:
+            seen_E, held_V = seen_E[:-validation], seen_E[-validation:]
+            out = {"validation": (data["train_x"][held_V], data["train_y"][held_V])}
         splits = {
             "train": (data["train_x"][seen_E], data["train_y"][seen_E]),
             "test": (data["test_x"], data["test_y"]),
+            **out,
         }
         for statistics, evaluate in evaluates.items():
             stats = state.batch_stats
             if statistics == "precise" and running:
-                stats = precise(state.params, stats, data["train_x"])
+                stats = precise(state.params, stats, data["train_x"], held_V)
             for split, (images, targets) in splits.items():
                 loss, accuracy = evaluate(state.params, stats, images, targets)
                 all_metrics[f"{split}_loss_{statistics}"] = loss

@@ -30,7 +30,9 @@ def make_precise_statistics(
     batch_size: int,
     noise: bool = False,
 ) -> Callable:
-    """``precise(params, batch_stats, images) -> batch_stats`` over all the images.
+    """``precise(params, batch_stats, images, without) -> batch_stats`` over the images.
+
+    Images whose numbers are in ``without`` are left out; by default, none are.
 
     Each layer sees inputs normalised by batch statistics, as in training. Batch means
     are averaged, and variances are combined by the law of total variance, with each
@@ -50,11 +52,14 @@ def make_precise_statistics(
       noise: whether norms with noise add it, as the later evaluation will.
     """
 
-    def precise(params, batch_stats, images):
+    def precise(params, batch_stats, images, without=None):
         size = min(batch_size, images.shape[0])
         variables = {"params": params, "batch_stats": batch_stats}
         check_last(model, standardize, variables, images, size)
         x, mask = in_batches(images, size)
+        if without is not None:
+            kept = jnp.ones(len(images), bool).at[without].set(False)
+            mask = mask & in_batches(kept, size)[0]
 
         def body(carry, batch):
             seen, mean, within, between = carry

@@ -94,7 +94,9 @@ def build_program(
         rate=rate,
         accumulate=config.accumulate,
     )
-    evaluate = make_evaluations(network, config.eval_statistics, config.eval_batch_size)
+    evaluate = make_evaluations(
+        network, config.eval_statistics, config.eval_batch_size, config.validation
+    )
     in_precision = partial(products_in, config.precision)
     probe = channels = None
     if config.quantities:

@@ -174,15 +174,28 @@ def test_numbers_of_a_claim():
 def test_the_test_of_a_claim_is_told():
     whole = verdict(
         "C1", "undecided", p=1e-9, adjusted="undecided", p_adjusted=0.25
-    )._replace(exploratory=True, seeds_needed=12.0, member_steps=3e5, check="agrees")
+    )._replace(
+        exploratory=True,
+        seeds_needed=12.0,
+        member_steps=3e5,
+        cpu_seconds=6000.0,
+        gpu_seconds=20.0,
+        check="agrees",
+        images="differs, undecided",
+        low_images=-1.0,
+        high_images=2.0,
+    )
     [row] = judged.judged([whole], {})
     assert row.details == {
         "Family": "a family",
         "p": "below 0.0001",
         "After Holm's correction": "undecided (p 0.25)",
         "Check": "agrees",
+        "Other test images": "differs, undecided: at most [-1.000, 2.000] nats",
         "Seeds": "seeds 0 to 4 chose the rules, so this verdict explores",
-        "Would be decided by": "12 new seeds (0.3 M member-steps)",
+        "Would be decided by": "12 new seeds (0.3 M member-steps: 2 hours on two CPU "
+        "cores, 20 s on an H100)",
+        "On a GPU": "experiments/gpu/: 10_report_bn, 11_report_bn_more",
         "Version of the rule": "2 (0123456789)",
     }
     [part] = judged.judged([verdict("C1.1", p=math.nan)], {})

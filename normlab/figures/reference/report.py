@@ -62,6 +62,29 @@ def last_epoch(experiment: str, metric: str, curve: str) -> float:
     return float(epochs.sort_values("epoch")["mean"].iloc[-1])
 
 
+def mean_of_epochs(
+    experiment: str, metric: str, curve: str
+) -> tuple[tuple[int, ...], float]:
+    """The numbers of a curve's legible epochs, from 1 on, and its mean over them.
+
+    Raises:
+      ValueError: there is no such curve.
+    """
+    table = _legible()
+    wanted = (table["experiment"] == experiment) & (table["metric"] == metric)
+    rows = table[wanted & (table["curve"] == curve)].sort_values("epoch")
+    if rows.empty:
+        raise ValueError(f"the report has no curve {experiment}, {metric}, {curve}")
+    return tuple(map(int, rows["epoch"])), float(rows["mean"].mean())
+
+
+def _legible() -> pd.DataFrame:
+    """The rows of epochs that the legend or another curve does not hide."""
+    table = read()
+    hidden = table["epoch"].isin(_HIDDEN)
+    return table[~hidden & table["columns"].ge(_LEAST_COLUMNS)]
+
+
 def curves(experiment: str) -> pd.DataFrame:
     """The legible parts of an experiment's curves.
 
@@ -70,9 +93,8 @@ def curves(experiment: str) -> pd.DataFrame:
       epoch, and ``epoch`` the middle of it, from 0.5 to 19.5. Epochs 17 and 18 and
       hardly visible parts are left out.
     """
-    table = read()
-    legible = ~table["epoch"].isin(_HIDDEN) & table["columns"].ge(_LEAST_COLUMNS)
-    table = table[legible & table["experiment"].eq(experiment)]
+    table = _legible()
+    table = table[table["experiment"].eq(experiment)]
     names = {"none": "none", "norm": EXPERIMENTS[experiment].label}
     return pd.DataFrame(
         {

@@ -1,0 +1,61 @@
+# What the scripts of this folder share. Read README.md first.
+# shellcheck shell=bash
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
+PYTHON=${PYTHON:-python3}
+OUT=${OUT:-runs/gpu/thin} RUNS=${RUNS:-runs/gpu/whole} DONE=${DONE:-experiments/results}
+LIMIT=${LIMIT:-510} SCALE=${SCALE:-} SIZE=${SIZE:-} EXTRA=${EXTRA:-}
+# Seeds that did not choose the rules.
+NEW="--seed=100 --num_seeds=20"
+FEW="--seed=100 --num_seeds=5"
+left_over=""
+
+# put FLAG ...: adds flags to the array `flags`, in place of earlier values.
+put() {
+  local new one kept
+  for new in "$@"; do
+    kept=()
+    for one in "${flags[@]}"; do
+      [[ ${one%%=*} == "${new%%=*}" ]] || kept+=("$one")
+    done
+    flags=("${kept[@]}" "$new")
+  done
+}
+
+# sweep NAME FLAGFILE FLAG ...: trains, and puts thin results into $OUT/NAME.
+sweep() {
+  local name=$1 flags=("--flagfile=experiments/$2.flags") left
+  # Flags come as words that hold several of them, so they are split here.
+  # shellcheck disable=SC2048,SC2086
+  put ${*:3} $EXTRA
+  if [[ -n $SIZE ]]; then
+    echo "$name: $("$PYTHON" experiments/gpu/size.py "${flags[@]}")"
+    return
+  fi
+  if [[ -e $OUT/$name/sweep.json || -e $DONE/$name/sweep.json ]]; then
+    echo "$name: done before"
+    return
+  fi
+  if [[ -n $SCALE ]]; then
+    # shellcheck disable=SC2046
+    put $("$PYTHON" experiments/gpu/size.py --scale="$SCALE" "${flags[@]}")
+  fi
+  left=$((LIMIT - SECONDS))
+  if ((left < 20)) || ! timeout --kill-after=30 "$left" \
+    "$PYTHON" -m normlab.sweep "${flags[@]}" --out="$RUNS/$name"; then
+    left_over+=" $name"
+    return
+  fi
+  "$PYTHON" -m normlab.store --run="$RUNS/$name" --out="$OUT/$name"
+}
+
+finish() {
+  local status=$?
+  if [[ $status == 0 && -n $left_over ]]; then
+    echo "not done:$left_over. Start the same script again: it goes on."
+    exit 3
+  fi
+  exit "$status"
+}
+trap finish EXIT

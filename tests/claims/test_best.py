@@ -1,0 +1,64 @@
+"""The best member of a seed is chosen on held-out images; the verdict says if not."""
+
+import numpy as np
+import pytest
+
+from normlab.claims.claim import BEST, Claim, level
+from normlab.claims.compare import find
+from normlab.claims.evidence import Evidence
+from normlab.claims.judge import judge
+from normlab.claims.measures import FINAL_TEST, FINAL_TRAIN
+from normlab.claims.rules import above
+from normlab.claims.settings import side
+from tests.claims.made import CIFAR, frame, run, spread
+
+SIDE = side("best", "a", {"norm": "none"}, across=("lr", BEST))
+RATES = (1e-3, 3e-3, 1e-2)
+# The rate that is best on validation images is the worst on test images.
+TEST = dict(zip(RATES, (0.7, 0.6, 0.8), strict=True))
+HELD_OUT = dict(zip(RATES, (0.5, 0.9, 0.6), strict=True))
+
+
+def evidence(held_out: dict[float, float] | None = None, rates=RATES) -> Evidence:
+    def cell(lr: float):
+        more = {"validation_accuracy": held_out[lr]} if held_out else None
+        test = spread(TEST[lr])
+        return frame(**CIFAR, lr=lr, test=test, train=lr, more=more)
+
+    return Evidence({"r": run(*map(cell, rates))})
+
+
+def test_validation_images_choose_and_test_images_are_measured():
+    found = find(evidence(HELD_OUT), level(FINAL_TEST, SIDE, above(0)))
+    assert found.values.mean() == pytest.approx(60, abs=0.2) and len(found.values) == 5
+    assert found.choice == (5, 0, 0) and found.choice.words == ""
+    trained = find(evidence(HELD_OUT), level(FINAL_TRAIN, SIDE, above(0)))
+    assert trained.values.to_numpy() == pytest.approx(100 * 3e-3)
+
+
+def test_a_run_without_validation_images_says_so():
+    found = find(evidence(), level(FINAL_TEST, SIDE, above(0)))
+    assert found.values.mean() == pytest.approx(80, abs=0.2)
+    # The best rate is the largest one: there might be a better one beyond it.
+    assert found.choice == (5, 5, 5)
+    own = Claim("X", "A sentence.", "a source", (level(FINAL_TEST, SIDE, above(0)),))
+    note = judge(own, evidence())[0].note
+    assert "chosen on test images" in note and "5 of 5 best values lie at" in note
+    # Another measure does not choose for itself.
+    trained = find(evidence(), level(FINAL_TRAIN, SIDE, above(0)))
+    assert trained.values.to_numpy() == pytest.approx(100 * 1e-2)
+    lowest = dict(zip(RATES, (1e-1, 1e-2, 1e-3), strict=True))
+    assert find(evidence(lowest), level(FINAL_TEST, SIDE, above(0))).choice == (5, 0, 5)
+
+
+def test_a_claim_of_several_parts_says_how_its_best_was_chosen():
+    parts = (level(FINAL_TEST, SIDE, above(0)), level(FINAL_TRAIN, SIDE, above(0)))
+    own = Claim("X", "A sentence.", "a source", parts)
+    assert "chosen on test images" in judge(own, evidence())[0].note
+    assert "chosen on test images" not in judge(own, evidence(HELD_OUT))[0].note
+
+
+def test_diverged_rates_are_never_best():
+    infinite = {**HELD_OUT, 1e-2: -np.inf}
+    found = find(evidence(infinite), level(FINAL_TEST, SIDE, above(0)))
+    assert found.values.mean() == pytest.approx(60, abs=0.2)

@@ -1,0 +1,118 @@
+"""Final values are means over evaluations, and know the error of their test images."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from normlab.claims.claim import Claim, difference
+from normlab.claims.compare import find
+from normlab.claims.evidence import Evidence
+from normlab.claims.judge import judge
+from normlab.claims.measures import (
+    BATCH_LOSS,
+    EVALUATION_GAP,
+    FINAL_TEST,
+    at_epochs,
+    final,
+)
+from normlab.claims.rules import above
+from normlab.claims.settings import side
+from normlab.statistics.paired import widened_interval, with_error
+from tests.claims.made import CIFAR, frame, run, spread
+
+NONE, BATCH = (side(n, n, {"dataset": "cifar10", "norm": n}) for n in ("none", "batch"))
+
+
+def by_epoch(values: dict[int, float], epochs: int = 20):
+    """A curve with these values after some epochs, and 0 after the others."""
+    return lambda seed, at: values.get(round(at * epochs), 0.0)
+
+
+def value(table: pd.DataFrame, measure) -> float:
+    evidence = Evidence({"r": table})
+    return float(measure.of(evidence, evidence.members.index, "running").mean())
+
+
+def test_a_final_value_is_of_the_last_fifth_of_training():
+    late = {16: 0.9, 17: 0.1, 18: 0.2, 19: 0.3, 20: 0.8}
+    assert value(frame(**CIFAR, test=by_epoch(late)), FINAL_TEST) == pytest.approx(35)
+    assert value(frame(**CIFAR, epochs=4, test=by_epoch({4: 0.6}, 4)), FINAL_TEST) == (
+        pytest.approx(60)
+    )
+
+
+def test_a_final_value_is_of_five_evaluations_at_most():
+    late = {k: 0.5 for k in range(26, 31)} | {25: 0.9}
+    table = frame(**CIFAR, epochs=30, test=by_epoch(late, 30), train=0.9)
+    assert value(table, FINAL_TEST) == pytest.approx(50)
+    assert value(table, EVALUATION_GAP) == pytest.approx(40)
+    some = table["test_accuracy"].where(table["step"] % 2000 == 0)  # every second epoch
+    assert value(table.assign(test_accuracy=some), FINAL_TEST) == pytest.approx(50)
+
+
+def test_a_final_value_that_was_not_measured():
+    measure = final("validation_accuracy")
+    assert np.isnan(value(frame(**CIFAR), measure))
+    table = frame(**CIFAR, more={"validation_accuracy": 0.25})
+    assert value(table, measure) == pytest.approx(25)
+
+
+def test_a_mean_over_epochs():
+    loss = by_epoch({1: 3.0, 2: 5.0, 3: 100.0, 4: 1.0})
+    measure = at_epochs("batch_loss", (1, 2, 4))
+    assert value(frame(**CIFAR, loss=loss), measure) == pytest.approx(3)
+    assert measure.words == "batch loss averaged over epochs 1 to 4 without 3"
+
+
+def test_the_error_of_test_images_widens_an_interval():
+    """The empirical coverage, with images that are hard for both networks."""
+    rng = np.random.default_rng(0)
+    images, seeds, draws = 400, 6, 400
+    covered = narrow = 0
+    for _ in range(draws):
+        hard = rng.normal(size=images)
+        # The chance to be right: correlated over networks, as images are the same.
+        chance = [1 / (1 + np.exp(-1.5 * hard - by)) for by in (0.4, 0.8)]
+        right = [rng.random((seeds, images)) < p for p in chance]
+        x = right[1].mean(1) - right[0].mean(1)
+        shares = [r.mean() for r in right]
+        sd = np.sqrt(sum(p * (1 - p) for p in shares) / images)
+        low, high = widened_interval(x, sd)
+        covered += low <= 0.0680 <= high  # the mean over all images, by quadrature
+        half = 2.57 * x.std(ddof=1) / np.sqrt(seeds)
+        narrow += abs(x.mean() - 0.0680) <= half
+        assert float(with_error(sd)(x, low)) == pytest.approx(0.025)
+    assert covered / draws >= 0.95 and narrow / draws <= covered / draws
+
+
+def made(gain: float, **settings: Any) -> Evidence:
+    frames = [
+        frame("none", **CIFAR | settings, test=spread(0.6)),
+        frame("batch", **CIFAR | settings, test=spread(0.6 + gain, by=0.0022)),
+    ]
+    return Evidence({"r": run(*frames)})
+
+
+def test_a_small_difference_holds_for_the_test_set_only():
+    part = difference(FINAL_TEST, BATCH, NONE, above(0))
+    own = Claim("X", "A sentence.", "a source", (part,))
+    # Two shares of about 0.6 of 10000 images: an error of at most 0.69 points.
+    assert find(made(0.011), part).images_sd == pytest.approx(0.69, abs=0.005)
+    (small,) = judge(own, made(0.011))
+    assert small.verdict == "supported" and small.images == "differs, undecided"
+    assert small.low_images < 0 < small.low and small.high < small.high_images
+    (large,) = judge(own, made(0.03))
+    assert large.images == "agrees" and large.low_images > 0
+    double = Claim("X", "A sentence.", "a source", (part, part))
+    assert judge(double, made(0.011))[0].images == "differs, undecided"
+    pooled = Claim("X", "A sentence.", "a source", (part, part), test="pooled")
+    assert judge(pooled, made(0.011))[0].images == "differs, undecided"
+
+
+def test_only_accuracies_have_an_error_of_test_images():
+    part = difference(BATCH_LOSS, BATCH, NONE, above(0))
+    assert find(made(0.01), part).images_sd == 0
+    (found,) = judge(Claim("X", "A sentence.", "a source", (part,)), made(0.01))
+    assert found.images == "" and np.isnan(found.low_images)

@@ -1,0 +1,162 @@
+"""The scripts for a GPU: their sizes, what they train, and which claims need it."""
+
+import functools
+import importlib.util
+import os
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from normlab.claims import CLAIMS
+from normlab.claims.claim import Claim, Side
+from normlab.claims.compare import selected
+from normlab.claims.cost import GPU, seconds
+from normlab.claims.gpu import SCRIPTS
+from normlab.claims.rules import LEAST_SEEDS
+from normlab.claims.scale import RESNET, VGG
+from normlab.claims.seeds import CHOSE_THE_RULES
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "experiments" / "gpu"
+FILES = sorted(
+    path for path in FOLDER.glob("*.sh") if path.stem[:2] not in ("li", "00")
+)
+NAMES = [path.stem for path in FILES]
+_spec = importlib.util.spec_from_file_location("size", FOLDER / "size.py")
+assert _spec is not None and _spec.loader is not None
+size = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(size)
+
+
+def commands(path: Path, **more: str) -> dict[str, list[str]]:
+    """Sweep -> its flags, as a script would give them to size.py."""
+    environment = {**os.environ, "SIZE": "1", "PYTHON": "echo", **more}
+    told = subprocess.run(
+        ["bash", str(path)],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    parts = (line.split(": experiments/gpu/size.py ") for line in told.splitlines())
+    return {name: words.split() for name, words in parts}
+
+
+@functools.cache
+def rows(name: str) -> pd.DataFrame:
+    """The members that a script trains, as `Evidence` has them."""
+    found = []
+    for flags in commands(FOLDER / f"{name}.sh").values():
+        config = size.config_of(flags)
+        for cell in size.expand(config, size.SIZES):
+            own = size.dataclasses.asdict(cell.config) | {"flagfile": flags[0]}
+            left = own["train_size"] - own["validation"]
+            own["epochs"] = round(own["steps"] * own["batch_size"] / left, 1)
+            found += [own | size.dataclasses.asdict(m) for m in cell.members]
+    return pd.DataFrame(found)
+
+
+def own_scripts(claim: Claim, side: Side) -> list[str]:
+    """The scripts that train a side, by its flagfile or by the scale of its claim."""
+    found = []
+    for script in NAMES:
+        table = rows(script)
+        if claim.scale not in (VGG, RESNET):
+            table = table[table["flagfile"] == f"--flagfile={side.flagfile}"]
+        table = selected(table, side)
+        if claim.scale and len(table) and not claim.scale.short(table):
+            found.append(script)
+    return found
+
+
+def needed() -> dict[str, tuple[str, ...]]:
+    """Claim -> the scripts of its sides, if there are some for each of them."""
+    found = {}
+    for name, claim in CLAIMS.items():
+        sides = [side for part in claim.parts for side in part.sides]
+        each = [own_scripts(claim, side) for side in sides]
+        if all(each):
+            found[name] = tuple(sorted(set().union(*each)))
+    return found
+
+
+def test_claims_name_the_scripts_that_train_their_networks():
+    assert {name: SCRIPTS[name] for name in sorted(SCRIPTS)} == dict(
+        sorted(needed().items())
+    )
+
+
+def test_the_scripts_of_a_claim_train_all_of_its_sides_with_new_seeds():
+    for name, scripts in SCRIPTS.items():
+        table = pd.concat([rows(script) for script in scripts])
+        assert not set(table["seed"]) & CHOSE_THE_RULES
+        for part in CLAIMS[name].parts:
+            for side in part.sides:
+                found = selected(table, side)
+                assert found["seed"].nunique() >= LEAST_SEEDS, (name, side.name)
+
+
+@pytest.mark.parametrize("path", FILES, ids=NAMES)
+def test_a_script_says_its_size_and_fits_its_time(path):
+    text = path.read_text(encoding="utf-8")
+    times = []
+    for name, flags in commands(path).items():
+        assert f"# {name}: {size.main(flags)}\n" in text
+        config = size.config_of(flags)
+        took = seconds(size.members(config), GPU) + size.compiling(config)
+        times.append(took)
+    assert max(times) < 510
+    assert sum(times) < 510 or "It\n# stops in time" in text or "It stops" in text
+
+
+def test_flags_of_a_trial_replace_those_of_the_script():
+    (flags,) = commands(FOLDER / "20_vgg_none.sh", EXTRA="--num_seeds=1").values()
+    assert [one for one in flags if "num_seeds" in one] == ["--num_seeds=1"]
+
+
+def test_a_trial_is_as_long_as_asked_and_evaluates_as_often():
+    config = size.config_of(["--epochs=20", "--eval_epochs=0.5", "--dataset=cifar10"])
+    assert size.shorter(config, 0.01) == ["--epochs=0.2", "--eval_epochs=0.005"]
+    config = size.config_of(["--steps=2000", "--eval_every=500"])
+    assert size.shorter(config, 0.01) == ["--steps=20", "--eval_every=5"]
+
+
+STUB = """#!/bin/sh
+case "$*" in
+*normlab.sweep*) echo "$*" >> "$LOG"; exit "${CODE:-0}" ;;
+*normlab.store*) for x in "$@"; do case $x in --out=*) o=${x#--out=};; esac; done
+  mkdir -p "$o" && touch "$o/sweep.json" ;;
+esac
+"""
+
+
+def test_a_script_goes_on_where_it_stopped(tmp_path):
+    stub = tmp_path / "python"
+    stub.write_text(STUB)
+    stub.chmod(0o755)
+    log = tmp_path / "log"
+
+    def start(code: int = 0, **more: str):
+        env = {"PYTHON": str(stub), "OUT": str(tmp_path / "out"), "LOG": str(log)}
+        env |= {"CODE": str(code), "RUNS": str(tmp_path / "runs"), **more}
+        path = FOLDER / "12_group_norm.sh"
+        return subprocess.run(
+            ["bash", str(path)],
+            env={**os.environ, **env},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    stopped = start(code=130)
+    assert stopped.returncode == 3
+    assert "not done: new_report_gn new_proper_gn" in stopped.stdout
+    late = start(LIMIT="10")
+    assert late.returncode == 3 and len(log.read_text().splitlines()) == 2
+    assert start().returncode == 0 and len(log.read_text().splitlines()) == 4
+    again = start()
+    assert again.returncode == 0 and again.stdout.count("done before") == 2
+    assert len(log.read_text().splitlines()) == 4
