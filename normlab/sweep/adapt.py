@@ -10,7 +10,7 @@ from normlab.errors import UserError
 from normlab.members.memory import available_bytes, is_out_of_memory
 from normlab.run_options import RunOptions
 from normlab.store.provenance import check_plugins, plugins_of
-from normlab.sweep.plan import CellPlan
+from normlab.sweep.cell_plan import CellPlan
 
 log = logging.getLogger(__name__)
 

@@ -24,8 +24,8 @@ from normlab.store.quantities import (
 )
 from normlab.store.run import cell_status, write_cell
 from normlab.sweep.adapt import as_before, execution_record, narrower
+from normlab.sweep.cell_plan import CellPlan
 from normlab.sweep.due import Due
-from normlab.sweep.plan import CellPlan
 from normlab.sweep.population import Metrics, Population, to_device
 from normlab.sweep.stops import Stops
 from normlab.train.program import data_arrays

@@ -10,7 +10,7 @@ import numpy as np
 
 from normlab.cell import Cell, Member
 from normlab.members.chunks import MemberChunks, take
-from normlab.members.over import OverMembers, nan_is_a_result
+from normlab.members.over import OverMembers, init_execution, nan_is_a_result
 from normlab.members.placement import Placement, padded
 from normlab.sweep.naming import naming
 from normlab.sweep.picked import batches, seen
@@ -66,7 +66,9 @@ class Population:
         """Cuts the running members into chunks, and makes programs for their size."""
         self._member_chunks = MemberChunks(len(self._running), member_chunk)
         program, execution, place = self._program, self._execution, self._place
-        self._init = OverMembers(program.init, (True, True), "vmap", placement=place)
+        self._init = OverMembers(
+            program.init, (True, True), init_execution(), placement=place, brief=True
+        )
         self._train = OverMembers(
             program.call, (True, True, False, False), execution, (0,), place
         )

@@ -99,7 +99,7 @@ def test_the_compiler_measures_where_the_bound_leaves_members_out(
     need = free.footprint.total(16, "vmap") / memory._SHARE
     data_bytes = sum(x.nbytes for x in data_arrays(free.dataset).values())
     monkeypatch.setattr(
-        "normlab.sweep.plan.available_bytes", lambda *_: need / 2 + data_bytes
+        "normlab.sweep.cell_plan.available_bytes", lambda *_: need / 2 + data_bytes
     )
     (tight,) = make_plan(config, options).cells
     assert tight.footprint.measured
