@@ -219,6 +219,9 @@ class Silent:
     def evaluated(self, cell: Cell, step: int, metrics_M: Any) -> None:
         pass
 
+    def chose(self, text: str) -> None:
+        pass
+
     def end(self, *notes: str) -> None:
         pass
 

@@ -124,7 +124,7 @@ def make_task(
     )
     options = dataclasses.replace(options or RunOptions(), call_steps=steps)
     (plan,) = make_plan(config, options).cells
-    return Task(plan, dataset, steps)
+    return Task(plan.now(), dataset, steps)
 
 
 def normlab_contender(task: Task) -> Contender:

@@ -8,7 +8,7 @@ member's parameters and activations in a CPU's cache.
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ from normlab.members.placement import Placement
 from normlab.settings.devices import EXECUTIONS
 
 # XLA's options for a CPU program that runs for a moment.
-_BRIEFLY = {"xla_backend_optimization_level": 1}
+_BRIEFLY: dict[str, Any] = {"xla_backend_optimization_level": 1}
 
 
 def choose_execution(asked: str, platform: str) -> tuple[str, str]:
@@ -37,6 +37,38 @@ def choose_conv(execution: str, platform: str) -> str:
     if execution == "vmap":
         return "patches"
     return "direct" if platform == "cpu" else "lax"
+
+
+class Way(NamedTuple):
+    """How members are run: an execution, and a form of the convolutions."""
+
+    execution: str
+    conv: str
+
+    def __str__(self) -> str:
+        return f"{self.execution} with {self.conv}"
+
+
+def choose_way(execution: str, conv: str, platform: str) -> tuple[Way, str]:
+    """(the way, the reason): what is asked for, or for ``auto`` what suits."""
+    execution, why = choose_execution(execution, platform)
+    form = choose_conv(execution, platform) if conv == "auto" else conv
+    return Way(execution, form), why
+
+
+def candidates(execution: str, conv: str, platform: str) -> tuple[Way, ...]:
+    """The ways that may be fastest for some network, within what is asked for."""
+    ways = _CPU_WAYS if platform == "cpu" else _GPU_WAYS
+    return tuple(
+        way
+        for way in ways
+        if execution in ("auto", way.execution) and conv in ("auto", way.conv)
+    )
+
+
+# The primitive is left out where it is a hundred times slower (`models.conv_direct`).
+_CPU_WAYS = Way("map", "direct"), Way("map", "patches"), Way("vmap", "patches")
+_GPU_WAYS = Way("vmap", "patches"), Way("map", "lax"), Way("vmap", "lax")
 
 
 def init_execution() -> str:
@@ -114,7 +146,7 @@ class OverMembers:
         )
         self._donate, self._placement = tuple(donate), placement
         cpu = jax.local_devices()[0].platform == "cpu"
-        self._options = _BRIEFLY if brief and cpu else {}
+        self._options: dict[str, Any] = _BRIEFLY if brief and cpu else {}
         self.compiled: Any = None
         self.compile_seconds = 0.0
 

@@ -6,6 +6,8 @@ from typing import ClassVar
 from normlab.settings.declare import flag
 
 EXECUTIONS = ("vmap", "map", "loop")
+# Forms of the convolution for training, in `normlab.models.CONVS`.
+CONV_FORMS = ("patches", "direct", "lax")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +24,7 @@ class DeviceSettings:
         "How members (or points of a landscape) are executed.",
         choices=("auto", *EXECUTIONS),
     )
+    conv: str = flag("auto", "The form of convolutions.", choices=("auto", *CONV_FORMS))
     devices: str = flag(
         "auto",
         "Devices that share the members: a number, or auto (all; each core of a CPU "

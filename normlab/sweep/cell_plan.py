@@ -3,7 +3,7 @@
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 
 import jax
@@ -14,22 +14,20 @@ from normlab.data import Dataset
 from normlab.errors import UserError
 from normlab.members.memory import (
     Footprint,
-    available_bytes,
     choose_member_chunk,
     compiled_bytes,
     working_bytes,
 )
-from normlab.members.over import choose_conv
-from normlab.members.placement import choose_devices
+from normlab.members.over import Way, choose_way
 from normlab.run_options import RunOptions
+from normlab.sweep.backend import cache_folder
 from normlab.sweep.footprint import footprint_of, functions_of
 from normlab.sweep.grid import names_of
 from normlab.sweep.kinds import by_kind, kind_of
+from normlab.sweep.room import check_fits, choose_room
+from normlab.sweep.ways import Times, best_of, is_open, remembered, told
 from normlab.train.program import Program, build_program, data_arrays
 from normlab.words import counted
-
-# The share of the free memory for the copies of the data, one for each core.
-_COPIES_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,10 @@ class CellPlan:
       build: makes its program, which is large.
       footprint: the memory of one member. It may be that of a similar cell which needs
         more.
+      conv: the form of the convolutions.
+      times: the times by which the way was chosen, if it was.
+      is_open: whether the way may still be chosen by timing.
+      again: the plan for another way.
     """
 
     cell: Cell
@@ -51,6 +53,14 @@ class CellPlan:
     member_chunk: int
     member_chunk_why: str
     devices: int = 1
+    conv: str = "patches"
+    times: Times = field(default_factory=dict)
+    is_open: bool = False
+    again: "Callable[[Way], CellPlan] | None" = None
+
+    @property
+    def way(self) -> Way:
+        return Way(self.execution, self.conv)
 
     @cached_property
     def program(self) -> Program:
@@ -77,7 +87,13 @@ class CellPlan:
             f"{_size(self.name, self.cell)}, {self.member_chunk} at once on "
             f"{counted(self.devices, 'device')} ({self.member_chunk_why}), up to "
             f"{self.device_bytes / 2**20:.0f} MiB"
+            f"{'; ' if self.times else ''}{self.choice}"
         )
+
+    @property
+    def choice(self) -> str:
+        """What was chosen by timing, and by what numbers; "" if nothing was timed."""
+        return f"{self.way}, by timing: {told(self.times)}" if self.times else ""
 
 
 @dataclass(frozen=True)
@@ -116,11 +132,14 @@ class Planner:
         selected: Sequence[Cell],
         datasets: Mapping[str, Dataset],
         options: RunOptions,
-        execution: str,
     ):
         self._names, self._datasets = names_of(cells), datasets
-        self._options, self._execution = options, execution
+        self._options, self._folder = options, cache_folder(options)
+        self._rule, _ = choose_way(
+            options.execution, options.conv, jax.local_devices()[0].platform
+        )
         self._largest = by_kind(selected)
+        # By kind and way.
         self._bounds: dict[tuple, Footprint] = {}
 
     def trace(self, seconds: float) -> None:
@@ -131,25 +150,31 @@ class Planner:
         """
         started = time.process_time()
         for kind in self._largest:
-            self._bound(kind)
+            self._bound(kind, self._way(self._largest[kind])[0])
             if time.process_time() - started > seconds:
                 break
 
     def plan_or_later(self, cell: Cell) -> CellPlan | Later:
         """The cell's plan, or the promise of one if nothing like it was traced."""
-        if kind_of(cell) in self._bounds:
+        if (kind_of(cell), self._way(cell)[0].conv) in self._bounds:
             return self.plan(cell)
         return Later(cell, self._names[cell.id], partial(self.plan, cell))
 
-    def _bound(self, kind: tuple) -> Footprint:
-        """The footprint of the largest cell of a kind, by an upper bound."""
-        if kind not in self._bounds:
-            self._bounds[kind] = self._footprint(self._largest[kind])
-        return self._bounds[kind]
+    def _way(self, cell: Cell) -> tuple[Way, Times]:
+        """The way of a cell, and the times by which it was chosen, if it was."""
+        times = remembered(cell, self._options, self._folder)
+        return (best_of(times) if times else self._rule), times
 
-    def _footprint(self, cell: Cell, measured: bool = False) -> Footprint:
+    def _bound(self, kind: tuple, way: Way) -> Footprint:
+        """The footprint of the largest cell of a kind, by an upper bound."""
+        key = kind, way.conv
+        if key not in self._bounds:
+            self._bounds[key] = self._footprint(self._largest[kind], way)
+        return self._bounds[key]
+
+    def _footprint(self, cell: Cell, way: Way, measured: bool = False) -> Footprint:
         count = compiled_bytes if measured else working_bytes
-        program, dataset = self._build(cell), self._dataset(cell)
+        program, dataset = self._build(cell, way), self._dataset(cell)
         try:
             functions = functions_of(program, cell, dataset, self._options.call_steps)
             return footprint_of(functions, count, measured)
@@ -161,23 +186,28 @@ class Planner:
         whole = self._datasets[cell.config.dataset]
         return data.subset(whole, cell.config.train_size)
 
-    def _build(self, cell: Cell) -> Program:
-        conv = choose_conv(self._execution, jax.local_devices()[0].platform)
-        return build_program(cell.config, self._dataset(cell), conv=conv)
+    def _build(self, cell: Cell, way: Way) -> Program:
+        return build_program(cell.config, self._dataset(cell), conv=way.conv)
 
-    def plan(self, cell: Cell) -> CellPlan:
+    def plan(self, cell: Cell, way: Way | None = None) -> CellPlan:
         """The cell's plan.
+
+        Args:
+          way: how its members are run; by default as the options say, or as was found
+            for cells like it.
 
         Raises:
           UserError: the cell cannot run.
         """
         config, members = cell.config, len(cell.members)
-        options, execution = self._options, self._execution
+        options, asked = self._options, way
+        way, times = (way, {}) if way else self._way(cell)
+        execution = way.execution
         name, dataset = self._names[cell.id], self._dataset(cell)
         stops = config.stop_diverged or bool(config.keep_best)
         auto = options.member_chunk == "auto"
         data_bytes = sum(x.nbytes for x in data_arrays(dataset).values())
-        devices, available = _devices(options, members, execution, data_bytes)
+        devices, available = choose_room(options, members, execution, data_bytes)
 
         def chosen(footprint: Footprint) -> tuple[int, str]:
             return choose_member_chunk(
@@ -185,22 +215,22 @@ class Planner:
             )
 
         kind = kind_of(cell)
-        footprint = self._bound(kind)
+        footprint = self._bound(kind, way)
         indices_bytes = 4 * options.call_steps * config.batch_size
-        _check_fits(name, footprint.state + indices_bytes, available)
+        check_fits(name, footprint.state + indices_bytes, available)
 
         def too_large() -> bool:
             few = chosen(footprint)[0] < members and auto and not stops
             return few or footprint.total(1, execution) > available
 
         if too_large() and self._largest[kind] != cell:
-            footprint = self._footprint(cell)
+            footprint = self._footprint(cell, way)
         took = ""
         if too_large():
             # The bound counts arrays that never exist at once, so ask the compiler.
             started = time.monotonic()
-            footprint = self._footprint(cell, measured=True)
-            _check_fits(name, footprint.total(1, execution), available)
+            footprint = self._footprint(cell, way, measured=True)
+            check_fits(name, footprint.total(1, execution), available)
             took = f" in {time.monotonic() - started:.1f} s"
         member_chunk, why = chosen(footprint)
         if stops and execution != "vmap" and auto and not took:
@@ -220,43 +250,14 @@ class Planner:
             cell,
             name,
             dataset,
-            partial(self._build, cell),
+            partial(self._build, cell, way),
             footprint,
             execution,
             member_chunk,
             why,
             min(devices, member_chunk),
+            way.conv,
+            times,
+            not (asked or times) and is_open(cell, options),
+            partial(self.plan, cell),
         )
-
-
-def _check_fits(name: str, needed: int, available: int) -> None:
-    """Raises UserError if one member needs more bytes than are available.
-
-    If such a cell ran anyway, the system would run out of memory and kill this process
-    or others.
-    """
-    if needed > available:
-        raise UserError(
-            f"{name}: one member needs {needed / 2**30:.1f} GiB, but only "
-            f"{available / 2**30:.1f} GiB are free; a smaller --width, --batch_size, "
-            "--eval_batch_size, --call_steps or --probe_... needs less"
-        )
-
-
-def _devices(
-    options: RunOptions, members: int, execution: str, data_bytes: int
-) -> tuple[int, int]:
-    """(devices that share the members, bytes free on them after the data's copies)."""
-    local = jax.local_devices()
-    cpu = local[0].platform == "cpu"
-    most = len(local)
-    if cpu and options.devices == "auto":
-        # Each core's copy of the data takes memory that all cores share.
-        free_bytes = _COPIES_SHARE * available_bytes(local, options.deterministic)
-        most = min(most, max(1, int(free_bytes / max(data_bytes, 1))))
-    devices = choose_devices(
-        options.devices, members, most, local[0].platform, execution
-    )
-    free = available_bytes(local[:devices], options.deterministic)
-    free -= devices * data_bytes
-    return devices, max(free, 0)

@@ -12,7 +12,7 @@ from normlab.cell import Cell
 from normlab.config import SweepConfig
 from normlab.data import Dataset
 from normlab.errors import UserError
-from normlab.members.over import choose_execution
+from normlab.members.over import choose_way
 from normlab.run_options import RunOptions
 from normlab.store.provenance import load_plugins
 from normlab.sweep.cell_plan import CellPlan, Later, Planner
@@ -89,10 +89,10 @@ def make_plan(
     datasets = _datasets(config, options)
     cells = _expand(config, datasets, before)
     selected = [cell for cell in cells if only is None or cell.id in only]
-    execution, why = choose_execution(
-        options.execution, jax.local_devices()[0].platform
-    )
-    planner = Planner(cells, selected, datasets, options, execution)
+    platform = jax.local_devices()[0].platform
+    (execution, conv), why = choose_way(options.execution, options.conv, platform)
+    why += "" if options.conv == "auto" else f", with --conv={conv}"
+    planner = Planner(cells, selected, datasets, options)
     planner.trace(_TRACING_SECONDS)
     plans = tuple(map(planner.plan_or_later, selected))
     _check_widths([plan for plan in plans if isinstance(plan, CellPlan)])

@@ -16,10 +16,11 @@ from normlab.sweep.naming import naming
 from normlab.sweep.picked import batches, seen
 from normlab.sweep.regroup import regrouped
 from normlab.train.optimizers import values_of
-from normlab.train.program import Program
+from normlab.train.program import Program, to_device
 from normlab.train.state import TrainState
 
 Metrics = dict[str, np.ndarray]
+__all__ = ["Metrics", "Population", "to_device"]
 
 
 class Population:
@@ -103,12 +104,17 @@ class Population:
         return self._train.compiled
 
     def start(self) -> None:
-        """Initialises every member."""
+        """Initialises every member, also if it was initialised before."""
+        self.clear()
         for places in self._member_chunks:
             members = self._of(self._running[places])
             seeds = jnp.array([member.seed for member in members], jnp.int32)
             values = values_of(members, self._cell.hyperparameters)
             self._keep(self._init(*self._place.split((seeds, values))))
+
+    def clear(self) -> None:
+        """Frees the states of the members."""
+        self._states = []
 
     def _keep(self, state: TrainState) -> None:
         alone = len(self._member_chunks) == 1
@@ -292,8 +298,3 @@ class Population:
 
 def _nothing(state: TrainState, indices: jax.Array, data: Any) -> dict:
     return {}
-
-
-def to_device(arrays: dict[str, np.ndarray]) -> dict[str, jax.Array]:
-    """The dataset on the device."""
-    return {name: jnp.asarray(x) for name, x in arrays.items()}

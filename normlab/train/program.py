@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from normlab.cell import CellConfig
@@ -67,6 +69,11 @@ def data_arrays(dataset: Dataset) -> dict[str, np.ndarray]:
         "test_x": dataset.test_x,
         "test_y": dataset.test_y,
     }
+
+
+def to_device(arrays: dict[str, np.ndarray]) -> dict[str, jax.Array]:
+    """The dataset on the device."""
+    return {name: jnp.asarray(x) for name, x in arrays.items()}
 
 
 def build_program(

@@ -51,7 +51,7 @@ def test_a_cell_that_the_bound_of_its_kind_excludes_is_traced_itself(
 ):
     config = tiny.sweep_config(norm=("none",), batch_size=(2, 33))
     data_bytes = 2**20  # more than the digits that the plan counts
-    monkeypatch.setattr(cell_plan, "_devices", lambda *_: (1, data_bytes))
+    monkeypatch.setattr(cell_plan, "choose_room", lambda *_: (1, data_bytes))
     monkeypatch.setattr(cell_plan, "choose_member_chunk", small_enough)
     small, large = make_plan(config, OPTIONS).cells
     # First for all, then each by itself, and the larger one by the compiler.
