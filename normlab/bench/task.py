@@ -138,6 +138,7 @@ def normlab_contender(task: Task) -> Contender:
         member_chunk=plan.member_chunk,
         call_steps=task.steps,
         devices=task.devices,
+        share=plan.conv == "shared",
     )
     population.start()
     start = population.state()

@@ -68,7 +68,12 @@ def candidates(execution: str, conv: str, platform: str) -> tuple[Way, ...]:
 
 # The primitive is left out where it is a hundred times slower (`models.conv_direct`).
 _CPU_WAYS = Way("map", "direct"), Way("map", "patches"), Way("vmap", "patches")
-_GPU_WAYS = Way("vmap", "patches"), Way("map", "lax"), Way("vmap", "lax")
+_GPU_WAYS = (
+    Way("vmap", "patches"),
+    Way("vmap", "shared"),
+    Way("map", "lax"),
+    Way("vmap", "lax"),
+)
 
 
 def init_execution() -> str:
@@ -119,6 +124,8 @@ class OverMembers:
         only one.
       brief: whether it runs for a moment only, so that a CPU should not optimise it
         for long. That changes no bits of results.
+      block: if above 1, the ``function`` is of so many members at once, and has the
+        member axis itself. The execution is ``vmap``, over the blocks.
 
     The program is compiled once, at the first call; later calls must have the same
     shapes. After that, ``compiled`` is the program (None before) and
@@ -134,6 +141,7 @@ class OverMembers:
         donate: Sequence[int] = (),
         placement: Placement | None = None,
         brief: bool = False,
+        block: int = 1,
     ):
         if execution not in EXECUTIONS:
             raise ValueError(
@@ -145,6 +153,7 @@ class OverMembers:
             execution,
         )
         self._donate, self._placement = tuple(donate), placement
+        self.block = block
         cpu = jax.local_devices()[0].platform == "cpu"
         self._options: dict[str, Any] = _BRIEFLY if brief and cpu else {}
         self.compiled: Any = None
@@ -174,7 +183,8 @@ class OverMembers:
             return self._function
         if self._execution == "vmap":
             axes = tuple(0 if mapped else None for mapped in self._mapped)
-            return jax.vmap(self._function, in_axes=axes)
+            batched = jax.vmap(self._function, in_axes=axes)
+            return batched if self.block == 1 else self._over_blocks(batched)
 
         def one_after_another(*args):
             def one(mapped_args):
@@ -189,6 +199,20 @@ class OverMembers:
             return jax.lax.map(one, [arg for arg, mapped in pairs if mapped])
 
         return one_after_another
+
+    def _over_blocks(self, batched: Callable) -> Callable:
+        def cut(leaf):
+            return leaf.reshape(-1, self.block, *leaf.shape[1:])
+
+        def joined(leaf):
+            return leaf.reshape(-1, *leaf.shape[2:])
+
+        def of_all(*args):
+            pairs = zip(args, self._mapped, strict=True)
+            blocks = [jax.tree.map(cut, arg) if m else arg for arg, m in pairs]
+            return jax.tree.map(joined, batched(*blocks))
+
+        return of_all
 
     def _loop(self, args):
         pairs = list(zip(args, self._mapped, strict=True))

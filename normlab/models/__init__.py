@@ -46,9 +46,11 @@ _THIN_FORWARD = 100
 
 # Forms of the same function, each fast in another place: "patches" if kernels are
 # mapped over members, "direct" in a CPU's loops, "forward" in such loops without
-# gradients, and "lax" (the primitive) elsewhere.
+# gradients, and "lax" (the primitive) elsewhere. "shared" is "patches" for a program in
+# which members of a seed share their images (`normlab.train.call.of_one_seed`).
 CONVS: dict[str, Callable[..., jax.Array]] = {
     "patches": conv_patches.conv_general_dilated,
+    "shared": conv_patches.conv_general_dilated,
     "direct": conv_direct.conv_general_dilated,
     "forward": partial(conv_direct.conv_general_dilated, thin=_THIN_FORWARD),
     "lax": jax.lax.conv_general_dilated,

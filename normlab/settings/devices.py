@@ -7,7 +7,7 @@ from normlab.settings.declare import flag
 
 EXECUTIONS = ("vmap", "map", "loop")
 # Forms of the convolution for training, in `normlab.models.CONVS`.
-CONV_FORMS = ("patches", "direct", "lax")
+CONV_FORMS = ("patches", "shared", "direct", "lax")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,12 @@ class DeviceSettings:
         "How members (or points of a landscape) are executed.",
         choices=("auto", *EXECUTIONS),
     )
-    conv: str = flag("auto", "The form of convolutions.", choices=("auto", *CONV_FORMS))
+    conv: str = flag(
+        "auto",
+        "The form of convolutions. With shared, members of a seed share their images "
+        "and the first layer's patches, under vmap.",
+        choices=("auto", *CONV_FORMS),
+    )
     devices: str = flag(
         "auto",
         "Devices that share the members: a number, or auto (all; each core of a CPU "

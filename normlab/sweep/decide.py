@@ -23,6 +23,7 @@ def make_population(plan: CellPlan, options: RunOptions) -> Population:
         member_chunk=plan.member_chunk,
         call_steps=options.call_steps,
         devices=jax.local_devices()[: plan.devices],
+        share=plan.conv == "shared",
     )
 
 

@@ -14,7 +14,7 @@ from normlab.data import Dataset
 from normlab.norms import NORMS
 from normlab.quantities import Site
 from normlab.settings import ProbeSettings
-from normlab.train.call import make_call
+from normlab.train.call import make_call, of_one_seed
 from normlab.train.channels import make_channels
 from normlab.train.door import check_network
 from normlab.train.evaluations import make_evaluations
@@ -50,12 +50,15 @@ class Program:
       evaluate: ``(state, indices_E, data) -> metrics``, see
         `normlab.train.evaluations`.
       probe: how the cell's quantities are measured; None if it has none.
+      call_of_seed: `call` of several members of one seed
+        (`normlab.train.call.of_one_seed`).
       channels: ``(state, indices_B, data) -> {norm layer: statistics}``, see
         `normlab.train.channels`; None if the cell's norm has no groups to assign.
     """
 
     init: Callable[..., TrainState]
     call: Callable
+    call_of_seed: Callable
     evaluate: Callable
     probe: Probe | None
     channels: Callable | None = None
@@ -111,9 +114,11 @@ def build_program(
         probe = Probe(site, in_precision(measured))
     if NORMS[config.norm].assigned:
         channels = in_precision(make_channels(network))
+    call = in_precision(make_call(step, step_metrics(network.task)))
     return Program(
         init=partial(init_state, network.model, tx, network.image_shape),
-        call=in_precision(make_call(step, step_metrics(network.task))),
+        call=call,
+        call_of_seed=of_one_seed(call),
         evaluate=in_precision(evaluate),
         probe=probe,
         channels=channels,
