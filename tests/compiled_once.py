@@ -83,6 +83,7 @@ def _shared(compile_: Callable) -> Callable:
                 id(over._function),
                 over._mapped,
                 over._execution,
+                over.block,
                 over._donate,
                 place and place._mesh,
                 jax.tree.structure(args),

@@ -25,10 +25,31 @@ row() { # row NAME SECONDS FLAGS...
     --out="$out/$name.json" 2>&1 | tee "$out/$name.txt"
 }
 
-row small_cnn 140 --precision=tf32,float32,bfloat16 --members=64
-row small_cnn_norms 80 --norm=none,group --precision=tf32 --members=64 --execution=vmap
-row vgg16 120 --model=vgg16 --batch_size=128 --members=4 --optimizer=momentum \
+echo "== pallas against the primitive"
+timeout -k 5 40 "$python" - <<'END' 2>&1 | tee "$out/pallas.txt"
+import jax, numpy as np
+from normlab.models import CONVS
+numbers = {"dimension_numbers": ("NHWC", "HWIO", "NHWC")}
+for size, inputs, outputs in [(16, 16, 32), (8, 64, 64), (4, 256, 512)]:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(2, 50, size, size, inputs)).astype("f")
+    w = random.normal(size=(2, 3, 3, inputs, outputs)).astype("f")
+    found = {}
+    for form in ("pallas", "lax"):
+        def both(x, w, conv=CONVS[form]):
+            y, back = jax.vjp(lambda x, w: conv(x, w, (1, 1), "SAME", **numbers), x, w)
+            return y, *back(y)
+        with jax.default_matmul_precision("highest"):
+            found[form] = jax.jit(jax.vmap(both))(x, w)
+    gaps = [float(abs(a - b).max() / abs(b).max()) for a, b in zip(*found.values())]
+    print(size, inputs, outputs, "output, input and kernel gradients differ by", gaps)
+END
+
+row small_cnn 130 --precision=tf32,float32,bfloat16 --members=64
+row small_cnn_pallas 50 --precision=tf32 --members=64 --conv=pallas
+row small_cnn_norms 60 --norm=none,group --precision=tf32 --members=64 --execution=vmap
+row vgg16 100 --model=vgg16 --batch_size=128 --members=4 --optimizer=momentum \
   --precision=tf32 --call_steps=20
-row resnet20 120 --model=resnet20 --batch_size=128 --members=8 --optimizer=momentum \
+row resnet20 100 --model=resnet20 --batch_size=128 --members=8 --optimizer=momentum \
   --precision=tf32 --call_steps=20
-row small_cnn_members 75 --precision=tf32 --members=8,256 --execution=vmap
+row small_cnn_members 55 --precision=tf32 --members=8,256 --execution=vmap

@@ -7,7 +7,7 @@ from normlab.settings.declare import flag
 
 EXECUTIONS = ("vmap", "map", "loop")
 # Forms of the convolution for training, in `normlab.models.CONVS`.
-CONV_FORMS = ("patches", "shared", "direct", "lax")
+CONV_FORMS = ("patches", "shared", "direct", "pallas", "lax")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class DeviceSettings:
     conv: str = flag(
         "auto",
         "The form of convolutions. With shared, members of a seed share their images "
-        "and the first layer's patches, under vmap.",
+        "and the first layer's patches, under vmap. pallas is a GPU kernel.",
         choices=("auto", *CONV_FORMS),
     )
     devices: str = flag(

@@ -11,6 +11,7 @@ import numpy as np
 
 from normlab.cell import CellConfig
 from normlab.data import Dataset
+from normlab.models import differentiable
 from normlab.norms import NORMS
 from normlab.quantities import Site
 from normlab.settings import ProbeSettings
@@ -108,8 +109,9 @@ def build_program(
     in_precision = partial(products_in, config.precision)
     probe = channels = None
     if config.quantities:
-        site = site_of(network, config)
-        measure = make_measure(config.quantities, site, network)
+        seen = build_network(config, dataset, conv=differentiable(conv))
+        site = site_of(seen, config)
+        measure = make_measure(config.quantities, site, seen)
         measured = make_probe(config.quantities, measure, step, rate)
         probe = Probe(site, in_precision(measured))
     if NORMS[config.norm].assigned:
@@ -140,7 +142,7 @@ def build_measure(
     Raises:
       UserError: one of the quantities cannot be measured on this cell.
     """
-    network = build_network(config, dataset, conv=conv)
+    network = build_network(config, dataset, conv=differentiable(conv))
     check_network(network, len(dataset.classes), names)
     site = site_of(network, settings)
     measure = make_measure(names, site, network)

@@ -112,7 +112,7 @@ def test_the_way_found_trains_as_if_it_had_been_asked_for(tmp_path, monkeypatch)
     assert len(timed) == 3 and (record["execution"], record["conv"]) == OTHER
     asked = dataclasses.replace(settings, execution="vmap")
     other, same, said = trained(plan_of(asked)[1], asked, tmp_path / "asked")
-    assert same.equals(table) and not said and "timed" not in other
+    assert same is not None and same.equals(table) and not said and "timed" not in other
     assert (other["execution"], other["conv"]) == OTHER
 
 
