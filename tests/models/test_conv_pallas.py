@@ -90,5 +90,5 @@ def test_probes_have_a_form_with_second_derivatives(form):
 
     jax.eval_shape(lambda w: curvature(w, differentiable(form)), w)
     if differentiable(form) != form:
-        with pytest.raises(Exception, match="(?i)jvp|differentia|not implemented|."):
+        with pytest.raises(AssertionError):  # Pallas asserts it
             jax.eval_shape(lambda w: curvature(w, form), w)
