@@ -13,7 +13,7 @@ from normlab.landscape import compute
 from normlab.members.over import OverMembers, debugging
 from normlab.models import CONVS, INITS, MODELS
 from normlab.norms import NORMS
-from normlab.sweep import plan
+from normlab.sweep import cell_plan
 from normlab.train import program
 from tests import tiny
 
@@ -31,7 +31,7 @@ def compiled_once() -> Iterator[None]:
     """
     with contextlib.ExitStack() as stack:
         build = _once(program.build_program)
-        for user in (plan, compute, tiny):
+        for user in (cell_plan, compute, tiny):
             stack.enter_context(mock.patch.object(user, "build_program", build))
         build = _once(program.build_measure)
         stack.enter_context(mock.patch.object(measure, "build_measure", build))
@@ -83,6 +83,7 @@ def _shared(compile_: Callable) -> Callable:
                 id(over._function),
                 over._mapped,
                 over._execution,
+                over.block,
                 over._donate,
                 place and place._mesh,
                 jax.tree.structure(args),

@@ -21,7 +21,7 @@ from normlab.data import DATASETS, Dataset
 from normlab.members.memory import Footprint
 from normlab.models import CONVS, INITS, MODELS, Init
 from normlab.models.pool import max_pool_2x2
-from normlab.sweep.plan import CellPlan
+from normlab.sweep.cell_plan import CellPlan
 from normlab.train.network import Network, build_network
 from normlab.train.program import Program, build_program
 from tests import cells
@@ -187,11 +187,12 @@ def plan(
 ) -> CellPlan:
     """How `normlab.sweep.execute.run_cell` is told to run ``of``."""
     data = dataset() if data is None else data
+    built = program(of.config, data)
     return CellPlan(
         cell=of,
         name=of.config.label,
         dataset=data,
-        program=program(of.config, data),
+        build=lambda: built,
         footprint=Footprint(state=0, working=0),
         execution=execution,
         member_chunk=len(of.members) if member_chunk is None else member_chunk,
@@ -216,6 +217,9 @@ class Silent:
         self.calls += 1
 
     def evaluated(self, cell: Cell, step: int, metrics_M: Any) -> None:
+        pass
+
+    def chose(self, text: str) -> None:
         pass
 
     def end(self, *notes: str) -> None:

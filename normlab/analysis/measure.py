@@ -16,7 +16,7 @@ from normlab.cell import Cell
 from normlab.data import Dataset
 from normlab.data.batches import batch_indices
 from normlab.errors import UserError
-from normlab.members.over import choose_conv, choose_execution, nan_is_a_result
+from normlab.members.over import choose_way, nan_is_a_result
 from normlab.members.progress import CountProgress
 from normlab.members.runner import Runner
 from normlab.quantities import QUANTITIES, Site, needs
@@ -186,8 +186,7 @@ def _group(
 ) -> _Group:
     """The program of some quantities over the members of a cell."""
     platform = jax.local_devices()[0].platform
-    execution, _ = choose_execution(options.execution, platform)
-    conv = choose_conv(execution, platform)
+    (_, conv), _ = choose_way(options.execution, options.conv, platform)
     site, measured = build_measure(cell.config, dataset, names, settings, conv=conv)
     run = Runner(
         measured,

@@ -20,7 +20,7 @@ from normlab.store.provenance import session
 from normlab.store.run import open_run
 from normlab.sweep.attempt import Outcome
 from normlab.sweep.engines import Work, open_engine, part
-from normlab.sweep.grid import name_of
+from normlab.sweep.grid import names_of
 from normlab.sweep.plan import sweep_cells
 from normlab.sweep.rows import OnEval
 from normlab.sweep.status import cell_state
@@ -157,11 +157,11 @@ def _check(outcomes: list[Outcome], cells: tuple[Cell, ...]) -> None:
     Raises:
       UserError: some cells failed; the message says which and why.
     """
-    names_of = {cell.id: name_of(cell, cells) for cell in cells}
+    name = names_of(cells)
     names: dict[str, list[str]] = {}  # reason -> cells
     for outcome in outcomes:
         if outcome.state == "failed":
-            names.setdefault(outcome.reason, []).append(names_of[outcome.cell_id])
+            names.setdefault(outcome.reason, []).append(name[outcome.cell_id])
     if names:
         count = sum(map(len, names.values()))
         text = "; ".join(

@@ -124,7 +124,7 @@ def make_task(
     )
     options = dataclasses.replace(options or RunOptions(), call_steps=steps)
     (plan,) = make_plan(config, options).cells
-    return Task(plan, dataset, steps)
+    return Task(plan.now(), dataset, steps)
 
 
 def normlab_contender(task: Task) -> Contender:
@@ -138,6 +138,7 @@ def normlab_contender(task: Task) -> Contender:
         member_chunk=plan.member_chunk,
         call_steps=task.steps,
         devices=task.devices,
+        share=plan.conv == "shared",
     )
     population.start()
     start = population.state()

@@ -9,7 +9,7 @@ from normlab.cell import CellConfig
 from normlab.data import Dataset
 from normlab.landscape.settings import LandscapeConfig
 from normlab.landscape.slices import Slice, statistics_at
-from normlab.members.over import choose_conv, choose_execution, nan_is_a_result
+from normlab.members.over import choose_way, nan_is_a_result
 from normlab.members.runner import Runner
 from normlab.norms import NORMS
 from normlab.quantities.directions import combine
@@ -56,9 +56,8 @@ class Surface:
         total: int,
     ):
         platform = jax.local_devices()[0].platform
-        execution, _ = choose_execution(config.execution, platform)
-        conv = choose_conv(execution, platform)
-        conv = "forward" if conv == "direct" else conv
+        (_, conv), _ = choose_way(config.execution, config.conv, platform)
+        conv = "forward" if conv == "direct" and config.conv == "auto" else conv
         network = build_network(cell_config, dataset, conv=conv)
         evaluates = {
             statistics: make_evaluate(

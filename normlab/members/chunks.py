@@ -26,6 +26,23 @@ class MemberChunks:
             places = np.arange(start, start + self.size)
             yield np.minimum(places, self._count - 1)
 
+    def alike(self, values: np.ndarray, parts: int = 1) -> int:
+        """The most members in blocks of equal size, with one value in each block.
+
+        Args:
+          values: a value for each member.
+          parts: each chunk is cut into so many equal parts, and a part into blocks.
+        """
+        part = self.size // parts
+        sizes = (n for n in range(part, 0, -1) if part % n == 0)
+        rows = [values[places] for places in self]
+
+        def fits(size: int) -> bool:
+            blocks = np.concatenate(rows).reshape(-1, size) if rows else values[:, None]
+            return bool((blocks == blocks[:, :1]).all())
+
+        return next(size for size in sizes if fits(size))
+
     def join(self, parts: Sequence[Any]) -> Any:
         """Joins the chunks' trees into one tree of numpy arrays over the members."""
 

@@ -8,13 +8,16 @@ member's parameters and activations in a CPU's cache.
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from normlab.members.placement import Placement
 from normlab.settings.devices import EXECUTIONS
+
+# XLA's options for a CPU program that runs for a moment.
+_BRIEFLY: dict[str, Any] = {"xla_backend_optimization_level": 1}
 
 
 def choose_execution(asked: str, platform: str) -> tuple[str, str]:
@@ -34,6 +37,48 @@ def choose_conv(execution: str, platform: str) -> str:
     if execution == "vmap":
         return "patches"
     return "direct" if platform == "cpu" else "lax"
+
+
+class Way(NamedTuple):
+    """How members are run: an execution, and a form of the convolutions."""
+
+    execution: str
+    conv: str
+
+    def __str__(self) -> str:
+        return f"{self.execution} with {self.conv}"
+
+
+def choose_way(execution: str, conv: str, platform: str) -> tuple[Way, str]:
+    """(the way, the reason): what is asked for, or for ``auto`` what suits."""
+    execution, why = choose_execution(execution, platform)
+    form = choose_conv(execution, platform) if conv == "auto" else conv
+    return Way(execution, form), why
+
+
+def candidates(execution: str, conv: str, platform: str) -> tuple[Way, ...]:
+    """The ways that may be fastest for some network, within what is asked for."""
+    ways = _CPU_WAYS if platform == "cpu" else _GPU_WAYS
+    return tuple(
+        way
+        for way in ways
+        if execution in ("auto", way.execution) and conv in ("auto", way.conv)
+    )
+
+
+# The primitive is left out where it is a hundred times slower (`models.conv_direct`).
+_CPU_WAYS = Way("map", "direct"), Way("map", "patches"), Way("vmap", "patches")
+_GPU_WAYS = (
+    Way("vmap", "patches"),
+    Way("vmap", "shared"),
+    Way("map", "lax"),
+    Way("vmap", "lax"),
+)
+
+
+def init_execution() -> str:
+    """The execution of a function that runs once; on a CPU, map compiles fastest."""
+    return "map" if jax.local_devices()[0].platform == "cpu" else "vmap"
 
 
 def debugging() -> bool:
@@ -77,6 +122,10 @@ class OverMembers:
       donate: positions of arguments whose buffers the results may reuse.
       placement: where the arguments are; by default on one device. A ``loop`` can use
         only one.
+      brief: whether it runs for a moment only, so that a CPU should not optimise it
+        for long. That changes no bits of results.
+      block: if above 1, the ``function`` is of so many members at once, and has the
+        member axis itself. The execution is ``vmap``, over the blocks.
 
     The program is compiled once, at the first call; later calls must have the same
     shapes. After that, ``compiled`` is the program (None before) and
@@ -91,6 +140,8 @@ class OverMembers:
         execution: str,
         donate: Sequence[int] = (),
         placement: Placement | None = None,
+        brief: bool = False,
+        block: int = 1,
     ):
         if execution not in EXECUTIONS:
             raise ValueError(
@@ -102,6 +153,9 @@ class OverMembers:
             execution,
         )
         self._donate, self._placement = tuple(donate), placement
+        self.block = block
+        cpu = jax.local_devices()[0].platform == "cpu"
+        self._options: dict[str, Any] = _BRIEFLY if brief and cpu else {}
         self.compiled: Any = None
         self.compile_seconds = 0.0
 
@@ -120,7 +174,7 @@ class OverMembers:
                 self.compiled = _watched(jax.jit(function))
                 return self.compiled
             jitted = jax.jit(function, donate_argnums=self._donate)
-            self.compiled = jitted.lower(*args).compile()
+            self.compiled = jitted.lower(*args).compile(self._options)
             self.compile_seconds = time.perf_counter() - start
         return self.compiled
 
@@ -129,7 +183,8 @@ class OverMembers:
             return self._function
         if self._execution == "vmap":
             axes = tuple(0 if mapped else None for mapped in self._mapped)
-            return jax.vmap(self._function, in_axes=axes)
+            batched = jax.vmap(self._function, in_axes=axes)
+            return batched if self.block == 1 else self._over_blocks(batched)
 
         def one_after_another(*args):
             def one(mapped_args):
@@ -144,6 +199,20 @@ class OverMembers:
             return jax.lax.map(one, [arg for arg, mapped in pairs if mapped])
 
         return one_after_another
+
+    def _over_blocks(self, batched: Callable) -> Callable:
+        def cut(leaf):
+            return leaf.reshape(-1, self.block, *leaf.shape[1:])
+
+        def joined(leaf):
+            return leaf.reshape(-1, *leaf.shape[2:])
+
+        def of_all(*args):
+            pairs = zip(args, self._mapped, strict=True)
+            blocks = [jax.tree.map(cut, arg) if m else arg for arg, m in pairs]
+            return jax.tree.map(joined, batched(*blocks))
+
+        return of_all
 
     def _loop(self, args):
         pairs = list(zip(args, self._mapped, strict=True))

@@ -13,7 +13,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from normlab.models import conv_direct, conv_patches
+from normlab.models import conv_direct, conv_pallas, conv_patches
 from normlab.models.adopted import adopt
 from normlab.models.deep_linear import DeepLinear
 from normlab.models.init import INITS, Init
@@ -46,13 +46,22 @@ _THIN_FORWARD = 100
 
 # Forms of the same function, each fast in another place: "patches" if kernels are
 # mapped over members, "direct" in a CPU's loops, "forward" in such loops without
-# gradients, and "lax" (the primitive) elsewhere.
+# gradients, and "lax" (the primitive) elsewhere. "shared" is "patches" for a program in
+# which members of a seed share their images (`normlab.train.call.of_one_seed`).
+# "pallas" is a GPU kernel that is used only if it is asked for.
 CONVS: dict[str, Callable[..., jax.Array]] = {
     "patches": conv_patches.conv_general_dilated,
+    "shared": conv_patches.conv_general_dilated,
     "direct": conv_direct.conv_general_dilated,
     "forward": partial(conv_direct.conv_general_dilated, thin=_THIN_FORWARD),
+    "pallas": conv_pallas.conv_general_dilated,
     "lax": jax.lax.conv_general_dilated,
 }
+
+
+def differentiable(conv: str) -> str:
+    """The form that stands in for ``conv`` where second derivatives are taken."""
+    return "patches" if conv == "pallas" else conv
 
 
 def make_model(
@@ -86,4 +95,4 @@ def make_model(
     )
 
 
-__all__ = ["CONVS", "INITS", "LAYERS", "MODELS", "Init", "make_model"]
+__all__ = ["CONVS", "INITS", "LAYERS", "MODELS", "Init", "differentiable", "make_model"]

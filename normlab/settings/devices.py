@@ -6,6 +6,8 @@ from typing import ClassVar
 from normlab.settings.declare import flag
 
 EXECUTIONS = ("vmap", "map", "loop")
+# Forms of the convolution for training, in `normlab.models.CONVS`.
+CONV_FORMS = ("patches", "shared", "direct", "pallas", "lax")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +23,12 @@ class DeviceSettings:
         "auto",
         "How members (or points of a landscape) are executed.",
         choices=("auto", *EXECUTIONS),
+    )
+    conv: str = flag(
+        "auto",
+        "The form of convolutions. With shared, members of a seed share their images "
+        "and the first layer's patches, under vmap. pallas is a GPU kernel.",
+        choices=("auto", *CONV_FORMS),
     )
     devices: str = flag(
         "auto",

@@ -74,7 +74,7 @@ def move_cells(paths: RunPaths, cells: Sequence[Cell]) -> None:
                     except OSError as error:
                         reason = f"cannot rename {own.root}: {error.strerror}"
                         raise Unwritable(reason) from error
-                names = ("execution", "member_chunk", "devices")
+                names = ("execution", "conv", "member_chunk", "devices")
                 record = read_record(target)
                 notes = {name: record[name] for name in names if name in record}
                 write_cell(target, after, "running", **notes)

@@ -8,9 +8,11 @@ import jax
 
 from normlab.errors import UserError
 from normlab.members.memory import available_bytes, is_out_of_memory
+from normlab.members.over import Way, choose_conv
 from normlab.run_options import RunOptions
+from normlab.settings.devices import CONV_FORMS, EXECUTIONS
 from normlab.store.provenance import check_plugins, plugins_of
-from normlab.sweep.plan import CellPlan
+from normlab.sweep.cell_plan import CellPlan
 
 log = logging.getLogger(__name__)
 
@@ -18,10 +20,13 @@ log = logging.getLogger(__name__)
 def execution_record(plan: CellPlan) -> dict[str, Any]:
     """How the plan's members are executed, and by which plugins, for its record."""
     plugins = plugins_of(plan.cell.config)
+    times = {str(way): round(ms, 4) for way, ms in plan.times.items()}
     return {
         "execution": plan.execution,
+        "conv": plan.conv,
         "member_chunk": plan.member_chunk,
         "devices": plan.devices,
+        **({"timed": times} if times else {}),
         **({"plugins": plugins} if plugins else {}),
     }
 
@@ -37,9 +42,10 @@ def as_before(plan: CellPlan, record: dict, options: RunOptions) -> CellPlan:
       UserError: the source of a plugin has changed since that start.
     """
     check_plugins(record, plan.cell.config)
+    plan = _same_way(plan, record, options)
     if record.get("execution") != plan.execution:
         return plan
-    changes = {}
+    changes: dict[str, Any] = {"is_open": False}
     limits = {
         "member_chunk": (options.member_chunk, len(plan.cell.members)),
         "devices": (options.devices, len(jax.local_devices())),
@@ -68,6 +74,20 @@ def as_before(plan: CellPlan, record: dict, options: RunOptions) -> CellPlan:
         )
         return plan
     return before
+
+
+def _same_way(plan: CellPlan, record: dict, options: RunOptions) -> CellPlan:
+    """The plan with the way of the record, where the options leave it open."""
+    platform = jax.local_devices()[0].platform
+    known = record.get("execution")
+    if known not in EXECUTIONS or options.execution not in ("auto", known):
+        return plan
+    # Runs of an earlier revision have no record of the form.
+    conv = record.get("conv", choose_conv(known, platform))
+    if conv not in CONV_FORMS or options.conv not in ("auto", conv):
+        return plan
+    way = Way(known, conv)
+    return plan if plan.again is None or way == plan.way else plan.again(way)
 
 
 def narrower(plan: CellPlan, error: Exception) -> CellPlan:

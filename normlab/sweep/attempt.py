@@ -13,9 +13,9 @@ from normlab.run_options import RunOptions
 from normlab.store.layout import CellPaths
 from normlab.store.lock import Busy
 from normlab.store.run import write_failure
+from normlab.sweep.cell_plan import CellPlan
 from normlab.sweep.execute import Progress, run_cell
 from normlab.sweep.heartbeat import Heartbeat
-from normlab.sweep.plan import CellPlan
 
 # Error messages of a disk on which no cell can be stored, whichever library reports it.
 _NO_ROOM = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EROFS)))

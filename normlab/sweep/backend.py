@@ -23,17 +23,27 @@ def make_ready(options: RunOptions, devices: str) -> None:
         _use_compilation_cache(options)
 
 
-def _use_compilation_cache(options: RunOptions) -> None:
-    """Keeps compiled programs for later starts, which then compile nothing."""
+def cache_folder(options: RunOptions) -> Path | None:
+    """The folder of compiled programs; None if they are not kept."""
     folder = options.compilation_cache
     if folder == "none":
-        return
+        return None
     if folder == "auto":
-        folder = str(data.data_dir(options.data_dir or None) / "compiled")
+        return data.data_dir(options.data_dir or None) / "compiled"
     try:
-        path = Path(folder).expanduser()
+        return Path(folder).expanduser()
+    except RuntimeError:  # no home
+        return None
+
+
+def _use_compilation_cache(options: RunOptions) -> None:
+    """Keeps compiled programs for later starts, which then compile nothing."""
+    path = cache_folder(options)
+    if path is None:
+        return
+    try:
         path.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError):
+    except OSError:
         return  # a read-only home costs the cache, not the run
     jax.config.update("jax_compilation_cache_dir", str(path))
     # By default JAX leaves out programs that compile in under a second, like

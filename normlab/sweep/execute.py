@@ -13,7 +13,7 @@ from normlab.interrupt import Note, noting
 from normlab.quantities import QUANTITIES, Site
 from normlab.run_options import RunOptions
 from normlab.store import checkpoints, metrics, path
-from normlab.store.layout import CellPaths, read_json
+from normlab.store.layout import CellPaths, numbered, read_json
 from normlab.store.leftovers import remove_leftovers
 from normlab.store.lock import only_writer
 from normlab.store.quantities import (
@@ -24,11 +24,11 @@ from normlab.store.quantities import (
 )
 from normlab.store.run import cell_status, write_cell
 from normlab.sweep.adapt import as_before, execution_record, narrower
+from normlab.sweep.cell_plan import CellPlan
+from normlab.sweep.decide import decide, make_population
 from normlab.sweep.due import Due
-from normlab.sweep.plan import CellPlan
-from normlab.sweep.population import Metrics, Population, to_device
+from normlab.sweep.population import Metrics, Population
 from normlab.sweep.stops import Stops
-from normlab.train.program import data_arrays
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,7 @@ class Progress(Protocol):
     def compiled(self, seconds: float) -> None: ...
     def advance(self, steps: int, losses_M: np.ndarray) -> None: ...
     def evaluated(self, cell: Cell, step: int, metrics_M: Metrics) -> None: ...
+    def chose(self, text: str) -> None: ...
     def end(self, *notes: str) -> None: ...
 
 
@@ -95,7 +96,17 @@ def run_cell(
         while True:
             write_cell(paths, plan.cell, "running", **execution_record(plan))
             try:
-                return _CellRun(plan, paths, options, progress, signals).run()
+                population = make_population(plan, options)
+                if plan.is_open and not numbered(paths.checkpoints):
+                    plan = decide(plan, options, population)
+                    if plan.times:
+                        progress.chose(f"{plan.name}: {plan.choice}")
+                        write_cell(
+                            paths, plan.cell, "running", **execution_record(plan)
+                        )
+                        population = make_population(plan, options)
+                run = _CellRun(plan, paths, options, progress, signals, population)
+                return run.run()
             except jax.errors.JaxRuntimeError as error:
                 plan = narrower(plan, error)
                 log.warning(
@@ -113,27 +124,21 @@ class _CellRun:
         options: RunOptions,
         progress: Progress,
         signals: Note,
+        population: Population,
     ):
         self._plan, self._paths, self._signals = plan, paths, signals
         self._options, self._progress = options, progress
         self._config, self._due = plan.cell.config, Due(plan.cell)
-        self._population = Population(
-            plan.program,
-            plan.cell,
-            to_device(data_arrays(plan.dataset)),
-            execution=plan.execution,
-            member_chunk=plan.member_chunk,
-            call_steps=options.call_steps,
-            devices=jax.local_devices()[: plan.devices],
-        )
+        self._population = population
         self._step_seconds = self._saving_seconds = 0.0
         self._measured: int | None = None
         self._stops = Stops(plan.cell, self._population)
 
     def run(self) -> None:
-        started = time.monotonic()
+        started, before = time.monotonic(), self._population.compile_seconds
         step = self._restore()
-        restoring = time.monotonic() - started - self._population.compile_seconds
+        compiling = self._population.compile_seconds - before
+        restoring = time.monotonic() - started - compiling
         first = saved = step
         members = len(self._plan.cell.members)
         self._progress.begin(self._plan.name, self._config.steps, step, members)
@@ -171,7 +176,7 @@ class _CellRun:
             "complete",
             **execution_record(self._plan),
             compile_seconds=round(compiling, 3),
-            run_seconds=round(seconds - compiling, 3),
+            run_seconds=round(seconds - (compiling - before), 3),
             restore_seconds=round(restoring, 3),
             saving_seconds=round(self._saving_seconds, 3),
             steps_run=step - first,

@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from normlab.cell import Cell, CellConfig, Member
@@ -224,18 +224,33 @@ def plan_size(cells: tuple[Cell, ...]) -> tuple[int, int]:
     return members, sum(cell.member_steps for cell in cells)
 
 
-def name_of(cell: Cell, cells: tuple[Cell, ...]) -> str:
-    """As `describe`; an addition is told apart: ``batch (members from 4 on)``."""
-    name = describe(cell.config, tuple(other.config for other in cells))
-    return f"{name} (members from {cell.first} on)" if cell.first else name
+def names_of(cells: tuple[Cell, ...]) -> dict[str, str]:
+    """Cell id -> its name, as in `describe`.
+
+    An addition is told apart: ``batch (members from 4 on)``.
+    """
+    apart = _apart(tuple(cell.config for cell in cells))
+    names = {cell.id: _words(cell.config, apart) for cell in cells}
+    for cell in cells:
+        if cell.first:
+            names[cell.id] += f" (members from {cell.first} on)"
+    return names
 
 
 def describe(config: CellConfig, others: tuple[CellConfig, ...]) -> str:
     """What sets a cell apart in its sweep: ``group (G=4), batch_size 50``."""
-    words = [config.label]
-    for spec in dataclasses.fields(config):
-        values = {getattr(other, spec.name) for other in others}
-        apart = spec.name in STATIC_AXES and spec.name not in LABEL_AXES
-        if apart and len(values) > 1:
-            words.append(f"{spec.name} {getattr(config, spec.name)}")
-    return ", ".join(words)
+    return _words(config, _apart(others))
+
+
+def _apart(configs: tuple[CellConfig, ...]) -> list[str]:
+    """The axes on which cells differ, besides those that their labels show."""
+    names = [
+        spec.name
+        for spec in dataclasses.fields(CellConfig)
+        if spec.name in STATIC_AXES and spec.name not in LABEL_AXES
+    ]
+    return [name for name in names if len({getattr(c, name) for c in configs}) > 1]
+
+
+def _words(config: CellConfig, apart: Sequence[str]) -> str:
+    return ", ".join([config.label, *(f"{k} {getattr(config, k)}" for k in apart)])

@@ -59,6 +59,10 @@ class Heartbeat:
         if self._progress is not None:
             self._progress.evaluated(cell, step, metrics_M)
 
+    def chose(self, text: str) -> None:
+        if self._progress is not None:
+            self._progress.chose(text)
+
     def end(self, *notes: str) -> None:
         if self._progress is not None:
             self._progress.end(*notes)

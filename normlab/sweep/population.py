@@ -10,16 +10,18 @@ import numpy as np
 
 from normlab.cell import Cell, Member
 from normlab.members.chunks import MemberChunks, take
-from normlab.members.over import OverMembers, nan_is_a_result
+from normlab.members.over import nan_is_a_result
 from normlab.members.placement import Placement, padded
 from normlab.sweep.naming import naming
 from normlab.sweep.picked import batches, seen
+from normlab.sweep.programs import Programs, nothing
 from normlab.sweep.regroup import regrouped
 from normlab.train.optimizers import values_of
-from normlab.train.program import Program
+from normlab.train.program import Program, to_device
 from normlab.train.state import TrainState
 
 Metrics = dict[str, np.ndarray]
+__all__ = ["Metrics", "Population", "to_device"]
 
 
 class Population:
@@ -37,6 +39,7 @@ class Population:
         number of devices.
       call_steps: the most steps of one call of `train`.
       devices: the devices that share the members; by default the first one.
+      share: whether members of a seed share their images, under vmap.
     """
 
     def __init__(
@@ -49,8 +52,9 @@ class Population:
         member_chunk: int,
         call_steps: int,
         devices: Sequence[Any] = (),
+        share: bool = False,
     ):
-        self._cell, self._call_steps = cell, call_steps
+        self._cell, self._call_steps, self._share = cell, call_steps, share
         self._place = Placement(devices or jax.local_devices()[:1])
         self._data = self._place.share(data)
         self._program, self._execution = program, execution
@@ -65,30 +69,21 @@ class Population:
     def _use(self, member_chunk: int) -> None:
         """Cuts the running members into chunks, and makes programs for their size."""
         self._member_chunks = MemberChunks(len(self._running), member_chunk)
-        program, execution, place = self._program, self._execution, self._place
-        self._init = OverMembers(program.init, (True, True), "vmap", placement=place)
-        self._train = OverMembers(
-            program.call, (True, True, False, False), execution, (0,), place
+        self._programs = Programs(
+            self._program, self._execution, self._place, self._together()
         )
-        self._evaluate = OverMembers(
-            program.evaluate, (True, True, False), execution, placement=place
-        )
-        measure = program.probe.measure if program.probe else _nothing
-        self._probe = OverMembers(
-            measure, (True, True, False), execution, placement=place
-        )
-        self._channels = OverMembers(
-            program.channels or _nothing,
-            (True, True, False),
-            execution,
-            placement=place,
-        )
+
+    def _together(self) -> int:
+        """How many neighbours have one seed and share their images."""
+        if not self._share or self._execution != "vmap":
+            return 1
+        seeds = np.array([member.seed for member in self._of(self._running)])
+        return self._member_chunks.alike(seeds, self._place.count)
 
     @property
     def compile_seconds(self) -> float:
         """Seconds spent compiling so far."""
-        parts = self._init, self._train, self._evaluate, self._probe, self._channels
-        return self._spent_compiling + sum(part.compile_seconds for part in parts)
+        return self._spent_compiling + self._programs.compile_seconds
 
     @property
     def running(self) -> np.ndarray:
@@ -98,15 +93,20 @@ class Population:
     @property
     def training_program(self) -> Any:
         """The compiled program of `train`; None before its first call."""
-        return self._train.compiled
+        return self._programs.train.compiled
 
     def start(self) -> None:
-        """Initialises every member."""
+        """Initialises every member, also if it was initialised before."""
+        self.clear()
         for places in self._member_chunks:
             members = self._of(self._running[places])
             seeds = jnp.array([member.seed for member in members], jnp.int32)
             values = values_of(members, self._cell.hyperparameters)
-            self._keep(self._init(*self._place.split((seeds, values))))
+            self._keep(self._programs.init(*self._place.split((seeds, values))))
+
+    def clear(self) -> None:
+        """Frees the states of the members."""
+        self._states = []
 
     def _keep(self, state: TrainState) -> None:
         alone = len(self._member_chunks) == 1
@@ -164,6 +164,7 @@ class Population:
             self._use(enough)
         else:
             self._member_chunks = MemberChunks(len(running), size)
+            self._programs.share(self._together())
         self._states = []
         for places in self._member_chunks:
             self._keep(self._place.split(take(state, self._running[places])))
@@ -216,8 +217,8 @@ class Population:
             state, indices = self._place.split((state, indices))
             steps = self._place.share(jnp.int32(count))
             inputs = state, indices, steps, self._data
-            with naming(self._of(places), step, self._train, inputs):
-                state, metrics = self._train(*inputs)
+            with naming(self._of(places), step, self._programs.train, inputs):
+                state, metrics = self._programs.train(*inputs)
             self._keep(state)
             batch_metrics.append(
                 {k: np.asarray(v)[:, :count] for k, v in metrics.items()}
@@ -239,8 +240,8 @@ class Population:
         for places, state in self._each(self._states):
             state, rows = self._place.split((state, seen(self._cell, places, step)))
             inputs = state, rows, self._data
-            with naming(self._of(places), step, self._evaluate, inputs):
-                evaluations.append(jax.device_get(self._evaluate(*inputs)))
+            with naming(self._of(places), step, self._programs.evaluate, inputs):
+                evaluations.append(jax.device_get(self._programs.evaluate(*inputs)))
         return self._of_all(
             evaluations,
             self._program.evaluate,
@@ -259,12 +260,12 @@ class Population:
             state, indices = self._place.split((state, indices))
             with nan_is_a_result():
                 quantities.append(
-                    jax.device_get(self._probe(state, indices, self._data))
+                    jax.device_get(self._programs.probe(state, indices, self._data))
                 )
         probe = self._program.probe
         return self._of_all(
             quantities,
-            probe.measure if probe else _nothing,
+            probe.measure if probe else nothing,
             lambda: (self._indices(np.arange(1), step, 1)[0, 0], self._data),
         )
 
@@ -281,17 +282,8 @@ class Population:
             indices = self._indices(places, step, 1)[:, 0]
             state, indices = self._place.split((state, indices))
             channel_statistics = jax.device_get(
-                self._channels(state, indices, self._data)
+                self._programs.channels(state, indices, self._data)
             )
             members = self._of(places)
             stats = regrouped(state.batch_stats, channel_statistics, members, groups)
             self._keep(replace(state, batch_stats=self._place.split(stats)))
-
-
-def _nothing(state: TrainState, indices: jax.Array, data: Any) -> dict:
-    return {}
-
-
-def to_device(arrays: dict[str, np.ndarray]) -> dict[str, jax.Array]:
-    """The dataset on the device."""
-    return {name: jnp.asarray(x) for name, x in arrays.items()}

@@ -141,6 +141,10 @@ class SweepProgress:
         left = self._total - self._skipped - self._done
         return f"{rate:.0f} member-steps/s, {clock(left / max(rate, 1e-9))} left"
 
+    def chose(self, text: str) -> None:
+        """How a cell is run was chosen by timing."""
+        self.note(text)
+
     def evaluated(
         self, cell: Cell, step: int, metrics_M: Mapping[str, np.ndarray]
     ) -> None:

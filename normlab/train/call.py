@@ -1,6 +1,8 @@
 """Many steps under one jit. How many is an argument, so no count recompiles."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -45,3 +47,27 @@ def make_call(step: Step, names: Sequence[str] = STEP_METRICS) -> Callable:
         return jax.lax.fori_loop(0, count, body, (state, empty))
 
     return call
+
+
+def of_one_seed(call: Callable) -> Callable:
+    """``call`` of several members that have one seed and are at the same step.
+
+    They see the same images, so images are picked, standardised and augmented once for
+    all of them, and the first layer's product is one product. What depends on the seed
+    and the step alone has no member axis inside.
+
+    Returns:
+      A function of the same arguments as `make_call`'s, with a leading member axis on
+      the state and the indices, and on all results.
+    """
+    axes: Any = TrainState(None, None, 0, 0, 0)  # type: ignore[arg-type]
+    inner = jax.vmap(call, in_axes=(axes, None, None, None), out_axes=(axes, 0))
+
+    def of_all(state: TrainState, indices_MKB, count, data: dict):
+        members = state.step.shape[0]
+        one = replace(state, step=state.step[0], seed=state.seed[0])
+        after, metrics = inner(one, indices_MKB[0], count, data)
+        step = jnp.broadcast_to(after.step, members)
+        return replace(after, step=step, seed=state.seed), metrics
+
+    return of_all

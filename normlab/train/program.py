@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from normlab.cell import CellConfig
 from normlab.data import Dataset
+from normlab.models import differentiable
 from normlab.norms import NORMS
 from normlab.quantities import Site
 from normlab.settings import ProbeSettings
-from normlab.train.call import make_call
+from normlab.train.call import make_call, of_one_seed
 from normlab.train.channels import make_channels
 from normlab.train.door import check_network
 from normlab.train.evaluations import make_evaluations
@@ -48,12 +51,15 @@ class Program:
       evaluate: ``(state, indices_E, data) -> metrics``, see
         `normlab.train.evaluations`.
       probe: how the cell's quantities are measured; None if it has none.
+      call_of_seed: `call` of several members of one seed
+        (`normlab.train.call.of_one_seed`).
       channels: ``(state, indices_B, data) -> {norm layer: statistics}``, see
         `normlab.train.channels`; None if the cell's norm has no groups to assign.
     """
 
     init: Callable[..., TrainState]
     call: Callable
+    call_of_seed: Callable
     evaluate: Callable
     probe: Probe | None
     channels: Callable | None = None
@@ -67,6 +73,11 @@ def data_arrays(dataset: Dataset) -> dict[str, np.ndarray]:
         "test_x": dataset.test_x,
         "test_y": dataset.test_y,
     }
+
+
+def to_device(arrays: dict[str, np.ndarray]) -> dict[str, jax.Array]:
+    """The dataset on the device."""
+    return {name: jnp.asarray(x) for name, x in arrays.items()}
 
 
 def build_program(
@@ -100,15 +111,18 @@ def build_program(
     in_precision = partial(products_in, config.precision)
     probe = channels = None
     if config.quantities:
-        site = site_of(network, config)
-        measure = make_measure(config.quantities, site, network)
+        seen = build_network(config, dataset, conv=differentiable(conv))
+        site = site_of(seen, config)
+        measure = make_measure(config.quantities, site, seen)
         measured = make_probe(config.quantities, measure, step, rate)
         probe = Probe(site, in_precision(measured))
     if NORMS[config.norm].assigned:
         channels = in_precision(make_channels(network))
+    call = in_precision(make_call(step, step_metrics(network.task)))
     return Program(
         init=partial(init_state, network.model, tx, network.image_shape),
-        call=in_precision(make_call(step, step_metrics(network.task))),
+        call=call,
+        call_of_seed=of_one_seed(call),
         evaluate=in_precision(evaluate),
         probe=probe,
         channels=channels,
@@ -130,7 +144,7 @@ def build_measure(
     Raises:
       UserError: one of the quantities cannot be measured on this cell.
     """
-    network = build_network(config, dataset, conv=conv)
+    network = build_network(config, dataset, conv=differentiable(conv))
     check_network(network, len(dataset.classes), names)
     site = site_of(network, settings)
     measure = make_measure(names, site, network)

@@ -23,7 +23,7 @@ from tests import tiny
 @pytest.fixture(scope="module")
 def plan():
     config = tiny.sweep_config(norm=("batch",), num_seeds=2, batch_size=(32,))
-    return make_plan(config, RunOptions(execution="vmap", call_steps=3)).cells[0]
+    return make_plan(config, RunOptions(execution="vmap", call_steps=3)).cells[0].now()
 
 
 def test_state_bytes_are_exact(plan):
@@ -93,15 +93,15 @@ def test_the_compiler_measures_where_the_bound_leaves_members_out(
     """The bound counts what is never held at once; the compiled program does not."""
     config = tiny.sweep_config(norm=("batch",), num_seeds=8)
     options = RunOptions(execution="vmap", call_steps=3)
-    (free,) = make_plan(config, options).cells
+    free = make_plan(config, options).cells[0].now()
     assert (free.member_chunk, free.footprint.measured) == (16, False)
     # Half of what the bound asks for (the data is taken off before).
     need = free.footprint.total(16, "vmap") / memory._SHARE
     data_bytes = sum(x.nbytes for x in data_arrays(free.dataset).values())
     monkeypatch.setattr(
-        "normlab.sweep.plan.available_bytes", lambda *_: need / 2 + data_bytes
+        "normlab.sweep.room.available_bytes", lambda *_: need / 2 + data_bytes
     )
-    (tight,) = make_plan(config, options).cells
+    tight = make_plan(config, options).cells[0].now()
     assert tight.footprint.measured
     assert tight.footprint.working < free.footprint.working
     assert "measured by the compiler" in tight.member_chunk_why

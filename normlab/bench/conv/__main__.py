@@ -33,7 +33,10 @@ _SLOW_SECONDS = 1.0
 class ConvConfig:
     """The settings of the benchmark; each field is a flag."""
 
-    form: tuple[str, ...] = flag(tuple(FORMS), f"Forms: {', '.join(FORMS)}.")
+    form: tuple[str, ...] = flag(
+        tuple(form for form in FORMS if form != "pallas"),
+        f"Forms: {', '.join(FORMS)}. (A CPU interprets pallas, which is slow.)",
+    )
     shape: tuple[str, ...] = flag(("all",), "Shapes by name, or all.")
     batch_size: int = flag(50, "Number of images per member.")
     members: tuple[int, ...] = flag((1, 4), "Numbers of kernels, vmapped.")

@@ -48,7 +48,7 @@ SHAPES: dict[str, Shape] = {
 
 # Each by itself: a sweep's "direct" and "forward" leave thin kernels to patches.
 FORMS = {**CONVS, "direct": without_patches}
-del FORMS["forward"]
+del FORMS["forward"], FORMS["shared"]
 
 
 def make_loop(form: str, shape: Shape, batch_size: int, members: int) -> Callable:

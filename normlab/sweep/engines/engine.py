@@ -8,7 +8,7 @@ from normlab.config import SweepConfig
 from normlab.run_options import RunOptions
 from normlab.store import RunPaths
 from normlab.sweep.attempt import Outcome
-from normlab.sweep.grid import name_of
+from normlab.sweep.grid import names_of
 from normlab.sweep.rows import OnEval
 
 
@@ -41,7 +41,8 @@ class Work:
     @property
     def names(self) -> dict[str, str]:
         """Cell id -> the cell's readable name, for the selected cells."""
-        return {cell.id: name_of(cell, self.cells) for cell in self.selected}
+        names = names_of(self.cells)
+        return {cell.id: names[cell.id] for cell in self.selected}
 
 
 def part(cells: tuple[Cell, ...], index: int, count: int) -> tuple[Cell, ...]:

@@ -10,8 +10,9 @@ from normlab.store.lock import is_held
 from normlab.store.provenance import device
 from normlab.sweep.attempt import Outcome, attempt
 from normlab.sweep.backend import make_ready
+from normlab.sweep.cell_plan import CellPlan, Later
 from normlab.sweep.engines.engine import Work
-from normlab.sweep.plan import CellPlan, make_plan
+from normlab.sweep.plan import make_plan
 from normlab.sweep.progress import SweepProgress
 
 
@@ -42,7 +43,7 @@ class Inline:
         plans = self._plans.cells
         # Cells that failed in an earlier command are tried again.
         before = {p.cell.id: _failure(paths.cell(p.cell.id)) for p in plans}
-        todo: Sequence[CellPlan] = plans
+        todo: Sequence[CellPlan | Later] = plans
         while todo:
             for outcome in self._one_round(todo, paths, before):
                 outcomes[outcome.cell_id] = outcome
@@ -52,7 +53,7 @@ class Inline:
 
     def _one_round(
         self,
-        plans: Sequence[CellPlan],
+        plans: Sequence[CellPlan | Later],
         paths: RunPaths,
         before: dict[str, dict | None],
     ) -> Iterator[Outcome]:
@@ -71,7 +72,7 @@ class Inline:
                     outcome = Outcome(cell.id, "failed", str(failure.get("reason")))
                 else:
                     outcome = attempt(
-                        cell, cell_paths, lambda p=plan: p, self._options, progress
+                        cell, cell_paths, plan.now, self._options, progress
                     )
                 if outcome.state != "complete":
                     text = {

@@ -22,7 +22,8 @@ from normlab.store.layout import exists, read_json
 from normlab.store.provenance import check_plugins, device
 from normlab.sweep.attempt import attempt
 from normlab.sweep.backend import make_ready
-from normlab.sweep.plan import CellPlan, make_plan
+from normlab.sweep.cell_plan import CellPlan
+from normlab.sweep.plan import make_plan
 
 # The share of a GPU's memory that all cells on it may use together.
 _GPU_SHARE = 0.9
@@ -97,7 +98,7 @@ def run_there(
         record = read_json(paths.sweep)
         config = from_dict(SweepConfig, record["config"])
         before = configs_before(paths, config, extend=False)
-        cell_plan = make_plan(config, run_options, (cell.id,), before).cells[0]
+        cell_plan = make_plan(config, run_options, (cell.id,), before).cells[0].now()
         check_plugins(record, config)
         return cell_plan
 

@@ -191,6 +191,8 @@ def engine(monkeypatch):
     plans = tuple(
         SimpleNamespace(cell=c, name=f"b{c.config.batch_size}") for c in CELLS
     )
+    for one in plans:
+        one.now = lambda one=one: one
     plan = SimpleNamespace(cells=plans, text="plan")
     monkeypatch.setattr(inline, "make_plan", lambda *args: plan)
     work = {"config": None, "options": RunOptions(), "ids": (), "before": ()}

@@ -1,0 +1,129 @@
+"""The steps of a cell's members, timed under every way to run them."""
+
+import statistics
+import time
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+
+from normlab.cell import Cell
+from normlab.config import SweepConfig
+from normlab.data import Dataset
+from normlab.members.over import Way, candidates
+from normlab.run_options import RunOptions
+from normlab.sweep.cell_plan import Planner
+from normlab.sweep.decide import make_population
+from normlab.sweep.grid import expand
+from normlab.sweep.population import Population
+from normlab.sweep.ways import best_of, seconds_of
+
+# The images are random, in the shape of these.
+DATASET = "cifar10"
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What was measured.
+
+    Attributes:
+      rule: the way that a sweep takes without timing.
+      auto: the way that it takes after timing, as it was found in a run of its own.
+      ms: way -> milliseconds of a step of all members, for every timed run.
+      compile_seconds: way -> seconds of compiling.
+      parameters: parameters of a network.
+    """
+
+    rule: str
+    auto: str
+    ms: dict[str, list[float]]
+    compile_seconds: dict[str, float]
+    parameters: int
+
+    def median(self, way: str) -> float:
+        """Milliseconds of a step of all members."""
+        return statistics.median(self.ms[way])
+
+    @property
+    def loss(self) -> float:
+        """The time of auto's way, divided by that of the fastest one."""
+        return self.median(self.auto) / min(map(self.median, self.ms))
+
+
+def random_images(count: int = 5000) -> Dataset:
+    """Random images of CIFAR-10's shape."""
+    random = np.random.default_rng(0)
+
+    def split(size: int) -> tuple[np.ndarray, np.ndarray]:
+        images = random.integers(0, 256, (size, 32, 32, 3), np.uint8)
+        return images, random.integers(0, 10, size).astype(np.uint8)
+
+    names = tuple(map(str, range(10)))
+    return Dataset(DATASET, *split(count), *split(100), names)
+
+
+def make_cell(
+    model: str, norm: str, batch_size: int, members: int, precision: str, optimizer: str
+) -> Cell:
+    """A cell of one seed, with learning rates from 1e-4 to 1e-2."""
+    config = SweepConfig(
+        dataset=(DATASET,),
+        model=(model,),
+        norm=(norm,),
+        batch_size=(batch_size,),
+        precision=(precision,),
+        optimizer=(optimizer,),
+        lr=tuple(np.logspace(-4, -2, members).tolist()),
+        num_seeds=1,
+        steps=10_000,
+    )
+    (cell,) = expand(config, {DATASET: 5000})
+    return cell
+
+
+def time_ways(
+    cell: Cell, dataset: Dataset, options: RunOptions, repeats: int, seconds: float
+) -> Timed:
+    """Times every way in turns, after a choice among them as a sweep makes it.
+
+    Args:
+      repeats: timed runs of every way, alternating.
+      seconds: about how long a run takes.
+    """
+    planner = Planner((cell,), [cell], {DATASET: dataset}, options)
+    plan = planner.plan(cell)
+    platform = jax.local_devices()[0].platform
+    ways = (plan.way, *candidates(options.execution, options.conv, platform))
+    running: dict[Way, Population] = {}
+    for way in dict.fromkeys(ways):
+        running[way] = make_population(planner.plan(cell, way), options)
+        running[way].start()
+        running[way].train(0, 1)
+    members = len(cell.members)
+    found = {
+        way: 1e3 * seconds_of(one.train, options.call_steps) / members
+        for way, one in running.items()
+    }
+    ms: dict[str, list[float]] = {str(way): [] for way in running}
+    for _ in range(repeats):
+        for way, one in running.items():
+            each = found[way] * members / 1e3
+            count = max(1, min(options.call_steps, int(seconds / each)))
+            calls = max(1, round(seconds / (each * count)))
+            started = time.perf_counter()
+            for _ in range(calls):
+                one.train(1, count)
+            took = time.perf_counter() - started
+            ms[str(way)].append(1e3 * took / (calls * count))
+    return Timed(
+        str(plan.way),
+        str(best_of(found)),
+        ms,
+        {str(way): one.compile_seconds for way, one in running.items()},
+        _parameters(running[plan.way], members),
+    )
+
+
+def _parameters(population: Population, members: int) -> int:
+    leaves = jax.tree.leaves(population.state().params)
+    return sum(leaf.size for leaf in leaves) // members

@@ -1,0 +1,182 @@
+"""Finds by timing how the members of a cell run fastest on this machine.
+
+A training is timed only if that takes a small share of it. What was found is kept
+beside the compiled programs, so later cells like it know it from the start.
+"""
+
+import contextlib
+import hashlib
+import json
+import logging
+import socket
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from normlab.cell import Cell
+from normlab.errors import UserError
+from normlab.members.memory import is_out_of_memory
+from normlab.members.over import Way, candidates, debugging
+from normlab.members.placement import cores
+from normlab.run_options import RunOptions
+from normlab.settings import NetworkSettings, NormSettings, named
+from normlab.store.layout import read_json, write_json
+from normlab.store.provenance import device, versions
+
+log = logging.getLogger(__name__)
+
+# Timing may take this share of the training that it is for.
+_SHARE = 0.05
+# Below so many member-steps nothing is timed, not even a step.
+_LEAST_MEMBER_STEPS = 1000
+# A way is timed in several rounds of so many seconds; its best round counts.
+_ROUNDS, _ROUND_SECONDS = 3, 0.2
+# The way that would be taken without timing is kept, unless another is faster by this.
+_GAIN = 0.03
+# What a step depends on, besides the network and the norm.
+_STEP = ("batch_size", "accumulate", "augment", "optimizer", "precision")
+
+# Way -> milliseconds per member and step.
+Times = dict[Way, float]
+
+
+def is_open(cell: Cell, options: RunOptions) -> bool:
+    """Whether the way of a cell may be chosen by timing."""
+    asked = candidates(options.execution, options.conv, _platform())
+    few = cell.member_steps < _LEAST_MEMBER_STEPS
+    return len(asked) > 1 and not (few or options.deterministic or debugging())
+
+
+def is_worth_it(
+    cell: Cell, options: RunOptions, step_seconds: float, compile_seconds: float
+) -> bool:
+    """Whether timing the other ways takes a small share of the training.
+
+    Args:
+      step_seconds: of one step of all members, as it would run without timing.
+      compile_seconds: the time to compile that.
+    """
+    others = len(candidates(options.execution, options.conv, _platform())) - 1
+    each = compile_seconds + 2 * step_seconds
+    each += _ROUNDS * max(_ROUND_SECONDS, step_seconds)
+    return others * each <= _SHARE * step_seconds * cell.config.steps
+
+
+def seconds_of(train: Callable[[int, int], Any], most: int) -> float:
+    """Seconds of a step: the best of some rounds.
+
+    Args:
+      train: ``(step, count)`` takes ``count`` steps; it is compiled already.
+      most: the most steps of one call.
+    """
+    first = _timed(train, 1)
+    count = max(1, min(most, int(_ROUND_SECONDS / max(first, 1e-9))))
+    return min(_timed(train, count) / count for _ in range(_ROUNDS))
+
+
+def _timed(train: Callable[[int, int], Any], count: int) -> float:
+    started = time.perf_counter()
+    train(1, count)
+    return time.perf_counter() - started
+
+
+def time_all(
+    first: Mapping[Way, float],
+    options: RunOptions,
+    seconds: Callable[[Way], float],
+    members: int,
+) -> Times:
+    """The milliseconds of every way that fits in memory, that of ``first`` in front.
+
+    Args:
+      first: the seconds of the way that would be taken without timing.
+      seconds: the seconds of one step of all members.
+    """
+    times = dict(first)
+    for way in candidates(options.execution, options.conv, _platform()):
+        if way in times:
+            continue
+        try:
+            times[way] = seconds(way)
+        except (jax.errors.JaxRuntimeError, UserError) as error:
+            # A way that needs too much memory is no candidate.
+            if not (isinstance(error, UserError) or is_out_of_memory(error)):
+                raise
+    return {way: 1e3 * value / members for way, value in times.items()}
+
+
+def best_of(times: Times) -> Way:
+    """The fastest way; the first one, unless another is clearly faster."""
+    first, best = next(iter(times)), min(times, key=times.__getitem__)
+    return best if times[best] < (1 - _GAIN) * times[first] else first
+
+
+def told(times: Mapping[Way, float]) -> str:
+    """``map with direct 8.1, vmap with patches 9.9 ms per member and step``."""
+    ways = sorted(times, key=times.__getitem__)
+    numbers = ", ".join(f"{way} {times[way]:.3g}" for way in ways)
+    return f"{numbers} ms per member and step"
+
+
+def remembered(cell: Cell, options: RunOptions, folder: Path | None) -> Times:
+    """What `remember` kept for cells like this one on this machine; {} if nothing.
+
+    Only ways that the options allow count.
+    """
+    if folder is None or not is_open(cell, options):
+        return {}
+    allowed = candidates(options.execution, options.conv, _platform())
+    try:
+        record = read_json(_path(cell, options, folder))
+        times = {Way(*name.split(" with ")): float(ms) for name, ms in record["ms"]}
+    except (OSError, UserError, KeyError, TypeError, ValueError):
+        return {}
+    # All or nothing, since the first one is the one to leave.
+    return times if set(times) <= set(allowed) else {}
+
+
+def remember(
+    cell: Cell, options: RunOptions, folder: Path | None, times: Times
+) -> None:
+    """Keeps the times in ``folder``, for cells like this one on this machine."""
+    if folder is None:
+        return
+    path = _path(cell, options, folder)
+    record = {
+        "for": _key(cell, options),
+        "ms": [[str(w), ms] for w, ms in times.items()],
+    }
+    with contextlib.suppress(OSError, UserError):  # a full disk costs the memory of it
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, record)
+
+
+def _path(cell: Cell, options: RunOptions, folder: Path) -> Path:
+    text = json.dumps(_key(cell, options), sort_keys=True)
+    name = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return folder / "ways" / f"{name}.json"
+
+
+def _key(cell: Cell, options: RunOptions) -> dict[str, Any]:
+    """Everything that the times depend on."""
+    config = vars(cell.config)
+    names = (*named(NetworkSettings), *named(NormSettings), *_STEP)
+    where = socket.gethostname() if _platform() == "cpu" else ""
+    return {
+        "device": device(),
+        "where": where,
+        "cores": cores(),
+        "devices": [options.devices, len(jax.local_devices())],
+        "member_chunk": options.member_chunk,
+        "ways": [options.execution, options.conv],
+        "versions": versions(),
+        "members": len(cell.members),
+        "config": {name: config[name] for name in dict.fromkeys(names)},
+    }
+
+
+def _platform() -> str:
+    return jax.local_devices()[0].platform

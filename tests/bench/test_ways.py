@@ -1,0 +1,71 @@
+"""``python -m normlab.bench.ways``: every way timed, beside the one that auto takes."""
+
+import json
+
+import pytest
+from absl import flags
+
+from normlab.bench.machine import Machine
+from normlab.bench.ways import __main__ as command
+from normlab.bench.ways.timed import Timed, make_cell, random_images, time_ways
+from normlab.flags import define, run
+from normlab.members.over import candidates
+from normlab.run_options import RunOptions
+
+MS = {"map with direct": [5.0, 4.0, 9.0], "vmap with patches": [4.0, 6.0, 3.0]}
+TIMED = Timed("map with direct", "vmap with patches", MS, dict.fromkeys(MS, 1.5), 1000)
+
+
+def call(words: list[str]) -> int:
+    values = flags.FlagValues()
+    define(command.WaysConfig, values)
+    with pytest.raises(SystemExit) as stop:
+        run(command.main, values, program=command.PROGRAM, doc="", argv=words)
+    return int(stop.value.code or 0)
+
+
+def test_what_is_printed_and_written(tmp_path, capsys, monkeypatch):
+    machine = Machine("a machine", 100.0, 10.0)
+    monkeypatch.setattr(command, "measure_machine", lambda precision: machine)
+    asked = []
+
+    def timed(cell, *_):
+        asked.append((cell.config.model, cell.config.precision, len(cell.members)))
+        return TIMED
+
+    monkeypatch.setattr(command, "time_ways", timed)
+    out = tmp_path / "new" / "ways.json"
+    words = ["--model=small_cnn,resnet20", "--precision=tf32", "--members=2,4"]
+    assert call([*words, f"--out={out}"]) == 0
+    assert asked == [(m, "tf32", n) for m in ("small_cnn", "resnet20") for n in (2, 4)]
+    shown = capsys.readouterr().out.splitlines()
+    (line,) = [x for x in shown[2:6] if "vmap with patches" in x]
+    assert "4.000 [3.000, 6.000] ms a step" in line and "500 member-steps/s" in line
+    # 2 x (28 x 1000 + 50 x 3072) bytes in 4 ms are 90.8 MB/s, of 10 GB/s.
+    assert "least bytes 0.9% of the bandwidth" in line and line.endswith("auto")
+    assert "auto's way takes 1.000 of" in shown[5]
+    written = json.loads(out.read_text())
+    assert len(written["results"]) == 4 and written["results"][0]["ms"] == MS
+
+
+def test_the_loss_of_a_wrong_choice_is_seen():
+    assert Timed("", "map with direct", MS, {}, 1).loss == 5 / 4
+
+
+@pytest.mark.parametrize(
+    "word", ["--members=0", "--repeats=0", "--model=vgg99", "--execution=pmap"]
+)
+def test_mistakes(word, capsys):
+    assert call([word]) == 1
+    assert word.partition("=")[2] in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_every_way_is_timed():
+    cell = make_cell("small_cnn", "batch", 2, 2, "float32", "adam")
+    settings = RunOptions(devices="1", call_steps=2, compilation_cache="none")
+    timed = time_ways(cell, random_images(5000), settings, 2, 0.01)
+    assert set(timed.ms) == {str(way) for way in candidates("auto", "auto", "cpu")}
+    assert all(len(runs) == 2 and min(runs) > 0 for runs in timed.ms.values())
+    assert timed.rule == "map with direct" and timed.auto in timed.ms
+    assert timed.parameters > 500_000

@@ -1,0 +1,94 @@
+"""The GPU kernel of the convolution, interpreted, against the primitive."""
+
+import jax
+import numpy as np
+import pytest
+
+from normlab.models import CONVS, differentiable
+from normlab.models.conv_pallas import conv_general_dilated
+from normlab.settings.devices import CONV_FORMS
+
+NUMBERS = ("NHWC", "HWIO", "NHWC")
+
+
+def lax_conv(x, w, padding):
+    return jax.lax.conv_general_dilated(
+        x, w, (1, 1), padding, dimension_numbers=NUMBERS, precision="highest"
+    )
+
+
+def ours(x, w, padding):
+    with jax.default_matmul_precision("highest"):
+        return conv_general_dilated(x, w, (1, 1), padding)
+
+
+def random_case(seed):
+    """Sizes odd and even; channels of one block and of several."""
+    random = np.random.default_rng(seed)
+    inputs, outputs = [(16, 16), (32, 128), (64, 32)][seed % 3]
+    sizes = random.integers(3, 8, 2)
+    kernel = (3, 3) if seed % 2 else tuple(random.choice([1, 2, 3, 5], 2))
+    padding = ["SAME", "VALID", ((1, 0), (0, 1))][seed % 3]
+    if max(kernel) == 1 or (padding == "VALID" and min(sizes) < max(kernel)):
+        kernel, padding = (3, 3), "SAME"
+    if seed % 3 == 2:
+        kernel = (3, 2)
+    members = 1 + seed % 2
+    x = random.normal(size=(members, 3, *sizes, inputs)).astype("float32")
+    w = random.normal(size=(members, *kernel, inputs, outputs)).astype("float32")
+    return x, w, padding
+
+
+MORE = [pytest.param(i, marks=pytest.mark.slow) for i in range(3, 12)]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, *MORE])
+def test_equals_the_primitive_for_members_and_in_gradients(seed):
+    x, w, padding = random_case(seed)
+
+    def of_members(conv):
+        def one(x, w):
+            return conv(x, w, padding)
+
+        @jax.jit
+        def both(x, w):
+            y, vjp = jax.vjp(jax.vmap(one), x, w)
+            return (y, *vjp(np.cos(np.arange(y.size, dtype="f")).reshape(y.shape)))
+
+        return both
+
+    text = str(jax.make_jaxpr(of_members(ours))(x, w))
+    assert text.count("pallas_call[") == 3 and "conv_general_dilated[" not in text
+    for found, expected in zip(
+        of_members(ours)(x, w), of_members(lax_conv)(x, w), strict=True
+    ):
+        scale = np.abs(expected).max()
+        np.testing.assert_allclose(found / scale, expected / scale, atol=2e-6)
+
+
+@pytest.mark.parametrize("inputs, strides", [(3, (1, 1)), (16, (2, 2)), (24, (1, 1))])
+def test_patches_are_used_where_the_kernel_is_not_defined(inputs, strides):
+    x = np.ones((2, 6, 6, inputs), "float32")
+    w = np.ones((3, 3, inputs, 16), "float32")
+    text = str(
+        jax.make_jaxpr(lambda x, w: CONVS["pallas"](x, w, strides, "SAME"))(x, w)
+    )
+    assert "pallas_call" not in text and "dot_general" in text
+
+
+@pytest.mark.parametrize("form", CONV_FORMS)
+def test_probes_have_a_form_with_second_derivatives(form):
+    x = np.ones((1, 4, 4, 16), "float32")
+    w = np.ones((3, 3, 16, 16), "float32")
+
+    def loss(w, form):
+        y = CONVS[form](x, w, (1, 1), "SAME", dimension_numbers=NUMBERS)
+        return (y**3).sum()
+
+    def curvature(w, form):
+        return jax.jvp(jax.grad(lambda w: loss(w, form)), (w,), (w,))[1]
+
+    jax.eval_shape(lambda w: curvature(w, differentiable(form)), w)
+    if differentiable(form) != form:
+        with pytest.raises(AssertionError):  # Pallas asserts it
+            jax.eval_shape(lambda w: curvature(w, form), w)
