@@ -92,7 +92,8 @@ class RecordingSettings:
         "",
         "Successive halving: at each step of --keep_best_at, train on only the best k "
         "of n points (learning rate, momentum, ...) of a cell, given as k/n. All seeds "
-        "of a point stay or stop. Points are ranked by the median training loss.",
+        "of a point stay or stop. Points are ranked by the median validation loss, or "
+        "training loss if no images are held out.",
         before="",
     )
     keep_best_at: str = flag(
