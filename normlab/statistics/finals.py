@@ -127,7 +127,7 @@ def evaluated_by(frame: pd.DataFrame, statistics: str) -> pd.DataFrame:
     asked = frame["eval_statistics"].astype(str)
     main, several = asked.str.split(",").str[0], asked.str.contains(",")
     own = [name for name, entry in NORMS.items() if entry.running]
-    plugin = ~frame["norm"].isin([*NORMS]) & (several | ~several.any())
+    plugin = ~frame["norm"].isin([*NORMS]) & (several | (not several.any()))
     only = (main == statistics) | ~(frame["norm"].isin(own) | plugin)
     columns = {}
     for name in (name for name in EVALUATIONS if name in frame):

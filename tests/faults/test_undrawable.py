@@ -236,7 +236,7 @@ def test_a_landscape_keeps_its_other_figure(tmp_path, monkeypatch, capsys, tally
     monkeypatch.setattr(surface, "draw", lambda table: Figure())
     config = LandscapeConfig(run=str(tmp_path), kind="plane")
     with pytest.raises(ValueError, match="figure landscape_plane_contour cannot be"):
-        landscape._draw(landscape_table(), config)
+        landscape._draw(landscape_table(), config, None)
     assert drawn(tmp_path / "figures") == files({"landscape_plane_surface"})
     assert "landscape_plane_surface.png" in capsys.readouterr().out
 
