@@ -15,6 +15,7 @@ from normlab.bench.machine import Machine
 from normlab.errors import Unwritable
 from normlab.figures import FIGURES, Sources, draw_all, style
 from normlab.figures import __main__ as figures
+from normlab.figures.paper import PaperStyle
 from normlab.landscape import __main__ as landscape
 from normlab.landscape.settings import LandscapeConfig
 from normlab.page import __main__ as command
@@ -236,7 +237,7 @@ def test_a_landscape_keeps_its_other_figure(tmp_path, monkeypatch, capsys, tally
     monkeypatch.setattr(surface, "draw", lambda table: Figure())
     config = LandscapeConfig(run=str(tmp_path), kind="plane")
     with pytest.raises(ValueError, match="figure landscape_plane_contour cannot be"):
-        landscape._draw(landscape_table(), config, None)
+        landscape._draw(landscape_table(), config, PaperStyle())
     assert drawn(tmp_path / "figures") == files({"landscape_plane_surface"})
     assert "landscape_plane_surface.png" in capsys.readouterr().out
 
