@@ -1,7 +1,9 @@
 """Strict JAX for every test: rank promotion raises, figures draw off screen."""
 
+import gc
 import os
 import signal
+import sys
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -11,15 +13,24 @@ os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache/jax")
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import jax
 import pytest
 
+# Compiled modules are kept, too: pytest rewrites all asserts, which takes seconds.
+sys.dont_write_bytecode = False
+# Python looks for cycles so often that it takes a seventh of the time.
+gc.set_threshold(50_000, 10, 10)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Members can be spread over devices; a test that does not ask runs on the first.
 jax.config.update("jax_num_cpu_devices", 4)
 # Who runs the tests in the background has them, and all they start, ignore it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # modules and tests stay, and are not looked through again
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ def forked(
         input=json.dumps([imports, str(results), jobs]),
         check=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
     found = {}
     for name, job in jobs.items():

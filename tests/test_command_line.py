@@ -1,5 +1,7 @@
 """``python -m normlab.sweep``: every mistake is one line, and a plan writes nothing."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -8,10 +10,10 @@ from pathlib import Path
 import matplotlib
 import pytest
 
+from normlab.flags import run
 from normlab.sweep import __main__ as command
 from normlab.sweep.engines.inline import Inline
 from tests.called import called
-from tests.forked import Job, forked
 
 TINY = (
     "--dataset=digits",
@@ -65,10 +67,6 @@ PLANS: dict[str, list[str]] = {
 }
 
 
-IMPORTS = """
-import jax, matplotlib.figure
-import normlab.figures, normlab.flags, normlab.sweep.execute
-"""
 SWEEP = ("-m", "normlab.sweep")
 
 
@@ -118,14 +116,36 @@ def before(folder) -> dict[str, bytes | None]:
     return contents(folder)
 
 
+def here(words: list[str]) -> subprocess.CompletedProcess[str]:
+    """The command in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        pytest.raises(SystemExit) as stop,
+    ):
+        run(
+            command.main,
+            command.flag_values(),
+            program=command.PROGRAM,
+            doc=command.__doc__ or "",
+            argv=words,
+        )
+    code = stop.value.code
+    assert isinstance(code, int)
+    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
+
+
 @pytest.fixture(scope="module")
-def results(
-    folder, before, tmp_path_factory
-) -> dict[str, subprocess.CompletedProcess[str]]:
+def results(folder, before) -> dict[str, subprocess.CompletedProcess[str]]:
+    """What each of the command lines came to."""
     words = {name: words for name, (words, _) in MISTAKES.items()} | PLANS
-    jobs = {name: Job([*SWEEP, *TINY, *own]) for name, own in words.items()}
-    results = tmp_path_factory.mktemp("results")
-    return forked(IMPORTS, jobs, results, folder, environment(folder))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("NORMLAB_DATA_DIR", raising=False)
+        for name, value in environment(folder).items():
+            patch.setenv(name, value)
+        return {name: here([*TINY, *own]) for name, own in words.items()}
 
 
 @pytest.mark.parametrize("name", MISTAKES)

@@ -307,7 +307,7 @@ def test_an_old_flag_is_read_by_its_new_name(old, new):
 
 
 @given(valid_configs())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_what_is_written_reads_back(config):
     lines = write(config)
     assert len(lines) == len(dataclasses.fields(SweepConfig))
@@ -348,7 +348,7 @@ words = st.one_of(
 
 
 @given(st.lists(words, max_size=5))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_any_words_parse_or_end_in_one_line(argv):
     code, out, err, built = call("--steps=3", *argv)
     if code == 0:

@@ -64,7 +64,8 @@ def test_what_scan_and_vmap_return():
 def test_figures_draw_it():
     log = filled(label="mine", unit="nats").beside(filled(label="other", norm="batch"))
     figure = log.figure("santurkar_4")
-    texts = " ".join(ax.get_title() for ax in figure.axes)
+    legend = figure.legends[0]
+    texts = " ".join(text.get_text() for text in legend.get_texts())
     assert "mine" in texts and "other" in texts
     assert "(nats" in figure.axes[0].get_ylabel()
     assert "nan" not in " ".join(text.get_text() for text in figure.texts)

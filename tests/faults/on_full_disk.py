@@ -22,7 +22,7 @@ from tests.faults import small
 def attempt(out: Path) -> tuple[int, str]:
     said = io.StringIO()
     with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
-        status = small.sweep(out)
+        status = small.sweep(out, figures=True)
     return status, said.getvalue()
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from normlab.api import sweep as steps
 from normlab.config import SweepConfig
 from normlab.flags import write
 from normlab.run_options import RunOptions
@@ -140,10 +141,16 @@ def words(out: Path | str, **changes: Any) -> list[str]:
     ]
 
 
-def sweep(out: Path | str, **changes: Any) -> int:
-    """The command, in this process; its exit status."""
+def sweep(out: Path | str, *, figures: bool = False, **changes: Any) -> int:
+    """The command, in this process; its exit status.
+
+    Without ``figures`` it draws none, which would take longer than the training.
+    """
     argv = words(out, **changes)
-    return called(command.main, command.flag_values(), argv, command.PROGRAM)
+    with pytest.MonkeyPatch.context() as patch:
+        if not figures:
+            patch.setattr(steps, "draw_all", lambda *args: ([], []))
+        return called(command.main, command.flag_values(), argv, command.PROGRAM)
 
 
 def one_line(error: str) -> None:

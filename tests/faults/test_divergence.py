@@ -25,7 +25,7 @@ def calm(tmp_path_factory):
 def test_it_is_recorded_and_touches_no_other(lr, least, most, calm, tmp_path, tally):
     tally["members that diverged"] += 1
     out = tmp_path / "run"
-    assert small.sweep(out, lr=OTHER.format(lr), **SETTINGS) == 0
+    assert small.sweep(out, lr=OTHER.format(lr), figures=True, **SETTINGS) == 0
     found = load(out)
     wild = found[found["member"] == 1].reset_index(drop=True)
     first = int(wild["step"][wild["diverged"]].min())
@@ -49,7 +49,7 @@ def test_it_is_recorded_and_touches_no_other(lr, least, most, calm, tmp_path, ta
 def test_a_figure_that_divergence_left_nothing_of_says_so(tmp_path, caplog, tally):
     tally["members that diverged"] += 1
     out = tmp_path / "run"
-    assert small.sweep(out, **SETTINGS | {"lr": "1e38"}) == 0
+    assert small.sweep(out, figures=True, **SETTINGS | {"lr": "1e38"}) == 0
     why = "it shows curves, but members diverged before their second point"
     names = ("curves", "gradient_norm")
     assert caplog.messages == [f"figure {name} is left out: {why}" for name in names]

@@ -43,7 +43,7 @@ def test_a_run_of_one_cell_of_one_member_of_one_step(tmp_path, capsys):
     for run in (
         lambda: small.sweep(out, **one, shard="1/2"),
         lambda: small.sweep(out, **one, dry_run="true"),
-        lambda: small.sweep(out, **one),
+        lambda: small.sweep(out, figures=True, **one),
         lambda: small.sweep(out, **one, status="true"),
         lambda: called(landscape.main, landscape.flag_values(), argv),
         lambda: called(

@@ -1,5 +1,6 @@
 """A norm whose blocks hold one value is refused before anything trains on it."""
 
+import functools
 import itertools
 from typing import Any
 from unittest import mock
@@ -21,6 +22,7 @@ from normlab.sweep import __main__ as sweep
 from tests import tiny
 from tests.called import called
 from tests.faults import small
+from tests.quick import quick
 
 pytestmark = pytest.mark.faults
 
@@ -58,39 +60,57 @@ def output(kind, x, groups):
 @pytest.mark.parametrize("kind", NORMS)
 def test_a_layer_is_refused_where_its_output_is_constant(kind, tally):
     """And nowhere else: x and -x then come out the same."""
-    refused = 0
+    inputs, models = [], []
     for shape, groups in itertools.product(SHAPES, (1, 2, 3, 6)):
         if shape[-1] % groups or (groups > 1 and "groups" not in NORMS[kind].reads):
             continue
-        model: Any = Model(make_norm(kind, groups=groups))
-        x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+        draw = np.random.default_rng(0).normal(size=shape)
+        inputs.append((draw.astype(np.float32), groups))
+        models.append(Model(make_norm(kind, groups=groups)))
+    cases = [(x, model) for (x, _), model in zip(inputs, models, strict=True)]
+    # All in one program, which compiles sooner than one for each.
+    pairs = quick(
+        lambda xs: [
+            (output(kind, x, groups), output(kind, -x, groups))
+            for x, (_, groups) in zip(xs, inputs, strict=True)
+        ]
+    )([x for x, _ in inputs])
+    differ = [np.abs(np.subtract(y, z)).max() > 0.1 for y, z in pairs]
 
-        @jax.jit
-        def outputs(x, groups=groups):
-            return output(kind, x, groups), output(kind, -x, groups)
+    def init(x, model):
+        return model.init(jax.random.key(0), x, statistics="batch")
 
-        def init(x, model=model):
-            return model.init(jax.random.key(0), x, statistics="batch")
+    def found(x, model, statistics):
+        return model.apply(init(x, model), x, statistics=statistics)
 
-        def found(x, statistics, model=model, init=init):
-            return model.apply(init(x), x, statistics=statistics)
+    @quick
+    def of_layers(xs):
+        """With the statistics of the batch, where they are not refused."""
+        models = [model for _, model in cases]
+        return [
+            found(x, model, "batch" if sound else "running")
+            if sound or NORMS[kind].running
+            else x
+            for x, model, sound in zip(xs, models, differ, strict=True)
+        ]
 
-        jitted = jax.jit(found, static_argnames="statistics")
-        y, z = map(np.asarray, outputs(x))
-        if np.abs(y - z).max() > 0.1:
-            np.testing.assert_allclose(jitted(x, "batch"), y, atol=1e-6)
+    layers = of_layers([x for x, _ in cases])
+    for (x, model), sound, (y, _), z in zip(cases, differ, pairs, layers, strict=True):
+        if sound:
+            np.testing.assert_allclose(z, y, atol=1e-6)
             continue
-        refused += 1
         said = f"layer norm1 \\({kind}\\): .*{NOTHING}"
         if not NORMS[kind].running:
             with pytest.raises(UserError, match=said):
-                jax.eval_shape(init, x)
+                jax.eval_shape(functools.partial(init, model=model), x)
             continue
         # One image is enough to initialize and for running averages, and two to train.
-        np.testing.assert_allclose(jitted(x, "running"), x, rtol=1e-4)
-        jax.eval_shape(lambda x: found(x, "batch"), np.concatenate([x, x]))
+        np.testing.assert_allclose(z, x, rtol=1e-4)
+        batch = functools.partial(found, model=model, statistics="batch")
+        jax.eval_shape(batch, np.concatenate([x, x]))
         with pytest.raises(UserError, match=said):
-            jax.eval_shape(lambda x: found(x, "batch"), x)
+            jax.eval_shape(batch, x)
+    refused = differ.count(False)
     assert refused or "shift" not in NORMS[kind].invariant
     tally["layers with single values"] += refused
 

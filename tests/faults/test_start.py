@@ -69,9 +69,18 @@ def test_a_signal_while_a_command_imports(name, tmp_path, tally):
     assert (done.returncode, done.stdout, done.stderr) == (128 + signum, "", said)
 
 
-@pytest.mark.parametrize("code", [AT_EXIT, IN_PIECES])
-@pytest.mark.parametrize("signum", BOTH)
-@pytest.mark.parametrize(("word", "status"), [("--info", 0), ("--nothing", 1)])
+# Half of the combinations: each two of the three meet.
+COMBINED = [
+    pytest.param(
+        code, signum, word, status, marks=pytest.mark.slow if (i + j + k) % 2 else ()
+    )
+    for i, code in enumerate((AT_EXIT, IN_PIECES))
+    for j, signum in enumerate(BOTH)
+    for k, (word, status) in enumerate([("--info", 0), ("--nothing", 1)])
+]
+
+
+@pytest.mark.parametrize(("code", "signum", "word", "status"), COMBINED)
 def test_a_signal_when_all_is_done(code, signum, word, status, tmp_path, tally):
     tally["signals"] += 1
     words = ["-m", "normlab.data", word, f"--data_dir={tmp_path}"]

@@ -182,7 +182,7 @@ def test_all_of_them_at_once(run, three, tmp_path, capsys):
 def test_a_run_is_complete_without_it(three, tmp_path, capsys, tally):
     tally["figures that cannot be drawn"] += 1
     replace(ONE, no_tex)
-    assert small.sweep(tmp_path / "run", norm="none", steps=4) == 0
+    assert small.sweep(tmp_path / "run", figures=True, norm="none", steps=4) == 0
     paths = RunPaths.at(tmp_path / "run")
     out, err = capsys.readouterr()
     assert "final test_accuracy: median" in out
@@ -191,7 +191,7 @@ def test_a_run_is_complete_without_it(three, tmp_path, capsys, tally):
     assert len(told) == 1 and "Traceback" not in err
     assert told[0].startswith(f"{sweep.PROGRAM}: figure {ONE} cannot be drawn (")
     assert told[0].endswith(f"again: python -m normlab.figures --run={paths.root}")
-    assert small.sweep(tmp_path / "run", norm="none", steps=4) == 0
+    assert small.sweep(tmp_path / "run", figures=True, norm="none", steps=4) == 0
     assert "complete: nothing is left to run" in capsys.readouterr().out
 
 

@@ -17,7 +17,7 @@ def test_a_relative_folder_with_spaces_and_other_letters(
     monkeypatch.chdir(tmp_path)
     assert small.sweep(tmp_path / "plain", steps=2) == 0
     name = "my runs/Läufe 実験 ñ"
-    assert small.sweep(name, steps=2) == 0
+    assert small.sweep(name, figures=True, steps=2) == 0
     assert f"out: {tmp_path / name}\n" in capsys.readouterr().out
     found = load(name)
     pd.testing.assert_frame_equal(found, load(tmp_path / "plain"), check_exact=True)

@@ -163,6 +163,7 @@ def test_no_command_makes_such_a_folder(slip, tmp_path, monkeypatch, tally):
 
 
 PATHS = ("run", "out", "archive", "data_dir", "compilation_cache", "name")
+PATHS += ("params", "experiments")
 GIVEN = [
     (command, flag)
     for command, made in COMMANDS.items()

@@ -35,8 +35,8 @@ def folder(tmp_path_factory) -> Path:
 
 def commands() -> list[str]:
     lines = [line for block in blocks("") for line in block.splitlines()]
-    assert all(line.startswith(PROGRAM) for line in lines)
-    return [line.removeprefix(PROGRAM) for line in lines]
+    assert all(line.startswith("python -m normlab.") for line in lines)
+    return [line.removeprefix(PROGRAM) for line in lines if line.startswith(PROGRAM)]
 
 
 def test_there_are_commands():

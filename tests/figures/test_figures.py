@@ -1,5 +1,6 @@
 """Every figure of the suite, on runs of every kind."""
 
+import functools
 import io
 import itertools
 import math
@@ -104,6 +105,17 @@ def frames(tmp_path_factory) -> Callable[[str], pd.DataFrame]:
     return frame
 
 
+@pytest.fixture(scope="module")
+def shown(frames) -> Callable[[str, str], tuple[pd.DataFrame, Figure]]:
+    """A figure of a run and its table, drawn once; no test changes them."""
+
+    @functools.cache
+    def of(name: str, run: str) -> tuple[pd.DataFrame, Figure]:
+        return drawn(name, frames(run))
+
+    return of
+
+
 NOTHING = {
     ("curves", "all are NaN"): "no finite values",
     ("curves", "all are infinite"): "no finite values",
@@ -118,13 +130,13 @@ NOTHING = {
 
 
 @pytest.mark.parametrize(("name", "run"), NOTHING)
-def test_where_there_is_nothing_to_show_it_says_so(name, run, frames):
+def test_where_there_is_nothing_to_show_it_says_so(name, run, shown):
     with pytest.raises(NotDrawn, match=NOTHING[name, run]):
-        drawn(name, frames(run))
+        shown(name, run)
 
 
-def test_a_title_is_as_wide_as_its_figure(frames):
-    _, figure = drawn("lr_sensitivity", frames("plain"))
+def test_a_title_is_as_wide_as_its_figure(shown):
+    _, figure = shown("lr_sensitivity", "plain")
     figure.savefig(io.BytesIO(), format="png", dpi=100)
     [title] = [text for text in figure.texts if "small_cnn" in text.get_text()]
     box = title.get_window_extent()
@@ -136,8 +148,8 @@ def test_gradients_that_are_not_finite_are_no_single_point(frames):
         drawn("gradient_norm", frames("plain").assign(gradient_norm=NAN))
 
 
-def test_a_line_of_one_point_is_seen(frames):
-    table, figure = drawn("curves", frames("plain"))
+def test_a_line_of_one_point_is_seen(shown):
+    table, figure = shown("curves", "plain")
     assert {str(line.get_marker()) for line in figure.axes[0].get_lines()} == {""}
     first = (table["metric"] == "batch_loss") & (table["setting"] == "batch")
     later = table.duplicated(["metric", "setting", "point"])
@@ -155,8 +167,8 @@ def test_a_line_of_one_point_is_seen(frames):
     ("name", "run"),
     [pair for pair in itertools.product(ALWAYS, RUNS) if pair not in NOTHING],
 )
-def test_it_draws_without_a_warning(name, run, frames):
-    table, figure = drawn(name, frames(run))
+def test_it_draws_without_a_warning(name, run, shown):
+    table, figure = shown(name, run)
     assert type(figure) is Figure
     figure.draw_without_rendering()
     assert np.isfinite(figure.get_size_inches()).all()
@@ -167,8 +179,8 @@ def test_it_draws_without_a_warning(name, run, frames):
 
 @pytest.mark.parametrize("run", ["plain", "batch sizes", "one seed", "some diverge"])
 @pytest.mark.parametrize("name", ALWAYS)
-def test_it_says_what_it_shows(name, run, frames):
-    _, figure = drawn(name, frames(run))
+def test_it_says_what_it_shows(name, run, shown):
+    _, figure = shown(name, run)
     places: list[tuple[Any, Axes]] = [(x.get_subplotspec(), x) for x in figure.axes]
     left = [ax for place, ax in places if place.is_first_col()]
     bottom = [ax for place, ax in places if place.is_last_row()]
@@ -191,15 +203,15 @@ def test_it_says_what_it_shows(name, run, frames):
 
 
 @pytest.mark.parametrize("name", ALWAYS)
-def test_it_leaves_matplotlib_alone(name, frames, tmp_path):
-    table, figure = drawn(name, frames("plain"))
+def test_it_leaves_matplotlib_alone(name, shown, tmp_path):
+    table, figure = shown(name, "plain")
     save(figure, table, tmp_path, name)
     assert dict(matplotlib.rcParams) == SETTINGS
 
 
 @pytest.mark.parametrize("run", ["plain", "some diverge", "batch sizes"])
-def test_the_curves_are_the_table(run, frames):
-    table, figure = drawn("curves", frames(run))
+def test_the_curves_are_the_table(run, shown):
+    table, figure = shown("curves", run)
     points = list(dict.fromkeys(table["point"]))
     axes = np.array(figure.axes).reshape(2, len(points))
     for row, metric in zip(axes, ("batch_loss", "test_accuracy"), strict=True):
@@ -214,8 +226,8 @@ def test_the_curves_are_the_table(run, frames):
                 assert list(wanted["epoch"]) == sorted(set(wanted["epoch"]))
 
 
-def test_a_regression_is_drawn_by_its_losses(frames):
-    table, figure = drawn("curves", frames("regression"))
+def test_a_regression_is_drawn_by_its_losses(shown):
+    table, figure = shown("curves", "regression")
     assert set(table["metric"]) == {"batch_loss", "test_loss"}
     assert [figure.axes[i].get_ylabel() for i in (0, 2)] == [
         "batch loss\n(squared error)",
@@ -228,7 +240,7 @@ def test_a_regression_is_drawn_by_its_losses(frames):
     assert rows == list(zip(wanted["epoch"], wanted["median"], strict=True))
     low, high = figure.axes[2].get_ylim()
     assert low < wanted["median"].min() and wanted["median"].max() < high
-    _, figure = drawn("lr_sensitivity", frames("regression"))
+    _, figure = shown("lr_sensitivity", "regression")
     ax = figure.axes[0]
     assert (ax.get_ylabel(), ax.get_yscale()) == (
         "final test loss (squared error)",
@@ -237,8 +249,8 @@ def test_a_regression_is_drawn_by_its_losses(frames):
 
 
 @pytest.mark.parametrize("run", ["plain", "some diverge", "one seed"])
-def test_the_sensitivity_is_the_table(run, frames):
-    table, figure = drawn("lr_sensitivity", frames(run))
+def test_the_sensitivity_is_the_table(run, shown):
+    table, figure = shown("lr_sensitivity", run)
     found = lines_of(figure.axes[0])
     assert set(found) == set(table["line"])
     for line, rows in found.items():
@@ -247,8 +259,8 @@ def test_the_sensitivity_is_the_table(run, frames):
         assert list(wanted["lr"]) == sorted(wanted["lr"])
 
 
-def test_what_varies_beside_the_norm_has_panels_of_the_sensitivity(frames):
-    table, figure = drawn("lr_sensitivity", frames("batch sizes"))
+def test_what_varies_beside_the_norm_has_panels_of_the_sensitivity(shown):
+    table, figure = shown("lr_sensitivity", "batch sizes")
     assert [ax.get_title() for ax in figure.axes] == ["batch_size 10", "batch_size 50"]
     for ax in figure.axes:
         found = lines_of(ax)
@@ -267,8 +279,8 @@ def test_at_most_twelve_panels_of_the_sensitivity_are_drawn(frames):
     assert "12 of 15 shown" in figure.get_suptitle()
 
 
-def test_the_sensitivity_has_its_ticks_at_the_rates(frames):
-    _, figure = drawn("lr_sensitivity", frames("plain"))
+def test_the_sensitivity_has_its_ticks_at_the_rates(shown):
+    _, figure = shown("lr_sensitivity", "plain")
     figure.savefig(io.BytesIO(), format="png", dpi=50)  # lays it out
     ticks = [text.get_text() for text in figure.axes[0].get_xticklabels(which="both")]
     assert ticks == ["0.001", "0.01"]
@@ -277,15 +289,15 @@ def test_the_sensitivity_has_its_ticks_at_the_rates(frames):
         assert figure.axes[0].bbox.x0 < box.x0 and box.x1 < figure.axes[0].bbox.x1
 
 
-def test_intervals_are_those_of_the_table(frames):
-    table, figure = drawn("lr_sensitivity", frames("some diverge"))
+def test_intervals_are_those_of_the_table(shown):
+    table, figure = shown("lr_sensitivity", "some diverge")
     found = {str(bars.get_label()): bars for bars in error_bars(figure.axes[0])}
     for line, rows in table.groupby("line"):
         parts: Any = found[str(line)].lines[2]
         segments = [segment for segment in parts[0].get_segments() if len(segment)]
         ends = np.array([segment[:, 1] for segment in segments])
         np.testing.assert_allclose(ends, rows[["low", "high"]].dropna())
-    table, figure = drawn("curves", frames("some diverge"))
+    table, figure = shown("curves", "some diverge")
     rows = table[(table["metric"] == "batch_loss") & (table["point"] == "lr 0.01")]
     mine = rows[rows["setting"] == "batch"]
     corners = figure.axes[1].collections[0].get_paths()[0].vertices
@@ -344,8 +356,8 @@ def test_every_cell_has_its_own_bins(tmp_path):
     assert "losses averaged over 2 to 20 steps" in figure.get_suptitle()
 
 
-def test_at_most_six_rates_are_drawn_and_all_are_in_the_table(frames):
-    table, figure = drawn("curves", frames("nine rates"))
+def test_at_most_six_rates_are_drawn_and_all_are_in_the_table(shown):
+    table, figure = shown("curves", "nine rates")
     assert table["point"].nunique() == 9
     titles = [ax.get_title() for ax in figure.axes[:6]]
     assert len(figure.axes) == 12
@@ -353,8 +365,8 @@ def test_at_most_six_rates_are_drawn_and_all_are_in_the_table(frames):
     assert "6 of 9 shown" in figure.get_suptitle()
 
 
-def test_a_narrow_figure_of_curves_cuts_nothing(frames):
-    table, figure = drawn("curves", frames("many settings"))
+def test_a_narrow_figure_of_curves_cuts_nothing(shown):
+    table, figure = shown("curves", "many settings")
     figure.savefig(io.BytesIO(), format="png", dpi=50)  # lays it out
     legend, width = figure.legends[0], figure.bbox.width
     # 15 settings: columns of epsilons and rates, with a line for each number of groups.
@@ -369,9 +381,9 @@ def test_a_narrow_figure_of_curves_cuts_nothing(frames):
     assert markers == {look["marker"] for look in looks(norms).values()}
 
 
-def test_a_long_legend_takes_nothing_of_the_panels(frames):
-    _, few = drawn("gradient_norm", frames("batch sizes"))
-    table, _ = drawn("gradient_norm", frames("many settings"))
+def test_a_long_legend_takes_nothing_of_the_panels(shown):
+    _, few = shown("gradient_norm", "batch sizes")
+    table, _ = shown("gradient_norm", "many settings")
     # Of one norm, all settings are in one panel.
     alone = "batch, " + table["setting"].str.replace(", ", " ")
     many = FIGURES["gradient_norm"].draw(table.assign(setting=alone))
@@ -418,8 +430,8 @@ def test_a_cross_where_a_curve_ends(lost, tmp_path):
     assert "diverged" not in words(drawn("curves", frame[~frame["diverged"]])[1])
 
 
-def test_a_cross_where_seeds_diverged(frames):
-    table, figure = drawn("lr_sensitivity", frames("some diverge"))
+def test_a_cross_where_seeds_diverged(shown):
+    table, figure = shown("lr_sensitivity", "some diverge")
     ax = figure.axes[0]
     found = crosses_of(ax)
     points = set().union(*found.values())
@@ -434,15 +446,15 @@ def test_a_cross_where_seeds_diverged(frames):
     low, high = ax.get_xlim()
     assert low < min(points)[0] and max(points)[0] < high
     assert "seeds diverged" in words(figure)
-    assert "diverged" not in words(drawn("lr_sensitivity", frames("plain"))[1])
+    assert "diverged" not in words(shown("lr_sensitivity", "plain")[1])
 
 
 @pytest.mark.parametrize(
     ("run", "scale"),
     [("plain", "log"), ("rate zero and others", "symlog")],
 )
-def test_the_scale_of_rates(run, scale, frames):
-    _, figure = drawn("lr_sensitivity", frames(run))
+def test_the_scale_of_rates(run, scale, shown):
+    _, figure = shown("lr_sensitivity", run)
     assert figure.axes[0].get_xscale() == scale
 
 

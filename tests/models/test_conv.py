@@ -11,6 +11,7 @@ from jax.test_util import check_grads
 from normlab.models import CONVS
 from normlab.models.conv_direct import conv_general_dilated as direct
 from normlab.models.conv_patches import conv_general_dilated
+from tests.quick import quick
 
 NUMBERS = ("NHWC", "HWIO", "NHWC")
 OURS = ("patches", "direct", "forward")
@@ -88,7 +89,7 @@ def test_equals_the_primitive_in_value_and_gradients(case):
     shape = jax.eval_shape(lambda: lax_conv(x, w, strides, padding)).shape
     cotangent = np.random.default_rng(1).normal(size=shape).astype("float32")
 
-    @jax.jit
+    @quick
     def value_and_gradients(x, w, cotangent):
         """Of the primitive and of each form."""
         found = []

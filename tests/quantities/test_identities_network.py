@@ -26,6 +26,7 @@ from normlab.quantities.norm_layers import norm_layers
 from normlab.settings import NormSettings, ProbeSettings
 from normlab.train.step import make_loss
 from tests.quantities import by_hand
+from tests.quick import quick
 
 WIDTHS = {"small_cnn": 0.5, "vgg11": 0.125}
 CHANNELS = {"small_cnn": (8, 16), "vgg11": (8, 16, 32, 32, 64, 64, 64, 64)}
@@ -116,7 +117,7 @@ def point_of(begun, params, x, y, model, kind, epsilon) -> Point:
     return instrument.point(site, given)
 
 
-@functools.partial(jax.jit, static_argnames=("model", "kind", "whole"))
+@functools.partial(quick, static_argnames=("model", "kind", "whole"))
 def look(
     params, epsilon, first, steps, images, labels, directions, model, kind, whole
 ) -> Seen:

@@ -12,6 +12,7 @@ from jax.flatten_util import ravel_pytree
 
 import normlab
 from normlab.errors import UserError
+from tests.quick import quick
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(11, 3)).astype(np.float32)
@@ -49,8 +50,8 @@ def test_transformations_agree_with_the_plain_loop():
         return measure(params, BATCH, lr=lr, next_params=moved(params))
 
     plain = [one(params, lr) for params, lr in zip(many, lrs, strict=True)]
-    stacked = jax.tree.map(lambda *x: jnp.stack(x), *plain)
-    trees = jax.tree.map(lambda *x: jnp.stack(x), *many)
+    stacked = jax.tree.map(lambda *x: np.stack(x), *plain)
+    trees = jax.tree.map(lambda *x: np.stack(x), *many)
     mapped = jax.jit(jax.vmap(one))(trees, lrs)
     scanned = jax.jit(
         lambda: jax.lax.scan(lambda c, x: (c, one(*x)), None, (trees, lrs))[1]
@@ -95,14 +96,14 @@ def test_four_etas_cost_at_most_five_gradients(known, gradients):
     measure = normlab.probe(counted, ["loss_range", "effective_smoothness"])
     given: dict[str, Any] = {}
     if known:
-        given["value_and_grad"] = jax.value_and_grad(loss)(PARAMS, BATCH)
+        given["value_and_grad"] = jax.jit(jax.value_and_grad(loss))(PARAMS, BATCH)
     found = measure(PARAMS, BATCH, lr=0.1, **given)
     jax.effects_barrier()
     assert len(calls) == gradients
     same(found, normlab.probe(loss, list(found))(PARAMS, BATCH, lr=0.1))
 
 
-def test_a_thousand_probes_need_one_program_and_no_more_memory():
+def test_a_hundred_probes_need_one_program_and_no_more_memory():
     measure = normlab.probe(loss, NAMES)
 
     def probed(i):
@@ -113,7 +114,7 @@ def test_a_thousand_probes_need_one_program_and_no_more_memory():
     found = probed(0)
     gc.collect()
     before = len(jax.live_arrays())
-    for i in range(1000):
+    for i in range(100):
         found = probed(i)
     gc.collect()
     assert np.isfinite(found["loss_range"]["here"])
@@ -136,14 +137,14 @@ def only_last(path: str) -> bool:
 def test_a_subset_of_the_parameters(where):
     """As if the others were constants."""
     names = [*NAMES, *HESSIANS]
-    measure = normlab.probe(loss, names, where=where, iterations=3)
+    measure = quickly(loss, names, where=where, iterations=3, samples=2)
     found = measure(PARAMS, BATCH, lr=0.1, next_params=moved(PARAMS))
 
     def alone(last, batch):
         return loss({"first": PARAMS["first"], **last}, batch)
 
     own = {"last": PARAMS["last"]}
-    expected = normlab.probe(alone, names, iterations=3)(
+    expected = quickly(alone, names, iterations=3, samples=2)(
         own, BATCH, lr=0.1, next_params=moved(own)
     )
     assert found.labels == expected.labels
@@ -156,7 +157,8 @@ def test_all_eigenvalues_with_residuals():
     names = ["hessian_top", "hessian_bottom"]
     found = normlab.probe(loss, names, iterations=9)(PARAMS, BATCH)
     flat, tree_of = ravel_pytree(PARAMS)
-    values = np.linalg.eigvalsh(jax.hessian(lambda v: loss(tree_of(v), BATCH))(flat))
+    hessian = jax.jit(jax.hessian(lambda v: loss(tree_of(v), BATCH)))
+    values = np.linalg.eigvalsh(hessian(flat))
     np.testing.assert_allclose(
         found["hessian_top"]["eigenvalue"][0], values[:-4:-1], rtol=1e-4, atol=1e-5
     )
@@ -166,29 +168,46 @@ def test_all_eigenvalues_with_residuals():
     assert (np.asarray(found["hessian_top"]["residual"]) < 1e-4).all()
 
 
+def quickly(*args, **settings):
+    """`normlab.probe`, whose program takes less time to compile."""
+    measure = normlab.probe(*args, **settings)
+    measure._run = quick(measure._measured)
+    return measure
+
+
+def hessians(**settings):
+    measure = quickly(loss, HESSIANS, iterations=5, samples=3, **settings)
+    return measure(PARAMS, BATCH)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return hessians()
+
+
 @pytest.mark.parametrize("chunk", [4, 20])
-def test_a_hessian_in_chunks(chunk):
+def test_a_hessian_in_chunks(chunk, whole):
     """11 examples: a last chunk that is smaller, and a chunk larger than all."""
-    whole = normlab.probe(loss, HESSIANS)(PARAMS, BATCH)
-    found = normlab.probe(loss, HESSIANS, fixed_batch=BATCH, chunk=chunk)(PARAMS, BATCH)
+    found = hessians(fixed_batch=BATCH, chunk=chunk)
     same(found, whole, rtol=2e-4, atol=1e-5)
-    half = normlab.probe(loss, HESSIANS, fixed_batch=(X[:4], Y[:4]))(PARAMS, BATCH)
+
+
+def test_a_hessian_of_other_examples_is_another(whole):
+    half = hessians(fixed_batch=(X[:4], Y[:4]))
     trace = [x["hessian_trace"]["trace"].item() for x in (half, whole)]
     assert abs(trace[0] - trace[1]) > 0.01
 
 
-def test_a_hessian_of_chunks_read_from_the_host():
+def test_a_hessian_of_chunks_read_from_the_host(whole):
     reads = []
 
     def load(i):
         reads.append(i)
         return X[4 * i : 4 * i + 4], Y[4 * i : 4 * i + 4]
 
-    whole = normlab.probe(loss, HESSIANS)(PARAMS, BATCH)
-    chunks = normlab.Chunks(load, 3)
-    found = normlab.probe(loss, HESSIANS, fixed_batch=chunks)(PARAMS, BATCH)
+    found = hessians(fixed_batch=normlab.Chunks(load, 3))
     same(found, whole, rtol=2e-4, atol=1e-5)
-    assert set(reads) == {0, 1, 2} and len(reads) > 30
+    assert set(reads) == {0, 1, 2} and len(reads) > 9  # they are not kept
 
 
 def test_a_product_in_chunks_keeps_one_chunks_activations():
@@ -316,15 +335,16 @@ class FourNorms(nn.Module):
 def test_the_norm_layers_of_linen_are_found():
     x = jnp.asarray(RNG.normal(size=(5, 6, 3)), jnp.float32)
     net = FourNorms()
-    variables = net.init(jax.random.key(0), x)
-    start = net.init(jax.random.key(1), x)["params"]
+    init = jax.jit(net.init)
+    variables = init(jax.random.key(0), x)
+    start = init(jax.random.key(1), x)["params"]
 
     def of(params, x, stats):
         variables = {"params": params, "batch_stats": stats}
         return jnp.mean(net.apply(variables, x, mutable=["batch_stats"])[0] ** 2)
 
     names = ["identities", "curvature_identities", "activation_moments"]
-    found = normlab.probe(of, [*names, "optimum_distance"], channels=(0,))(
+    found = quickly(of, [*names, "optimum_distance"], channels=(0,))(
         variables["params"], x, aux=variables["batch_stats"], initial=start
     )
     norms = ["BatchNorm_0", "GroupNorm_0", "LayerNorm_0", "InstanceNorm_0"]

@@ -16,6 +16,7 @@ from jax.flatten_util import ravel_pytree
 from normlab.quantities import QUANTITIES, Point
 from normlab.train.measure import Snapshot, make_measure, site_of
 from tests import tiny
+from tests.quick import quick
 
 EPSILON, LR, SEED, STEP = 1e-2, 0.3, 3, 7
 LAYERS = ("conv1", "norm1", "dense1")
@@ -30,12 +31,6 @@ SETTINGS: dict[str, Any] = {
 CONFIG = tiny.cell_config(norm="batch", epsilon=EPSILON, **SETTINGS)
 DATA = tiny.dataset()
 BATCH = np.array([23, 1, 20, 22, 14])  # not the images that Hessians are of
-
-
-# A program that runs once is not worth optimising.
-quick = functools.partial(
-    jax.jit, compiler_options={"xla_backend_optimization_level": 1}
-)
 
 
 def _tree(random, spread: float, around: Any = None) -> dict[str, dict]:

@@ -19,7 +19,7 @@ from normlab.train.optimizers import OPTIMIZERS, make_optimizer
 
 # Of several arrays that cannot be read Orbax raises the first one's error and drops
 # the others' futures, which asyncio complains of when they are collected.
-# The fixture collects them within the test that is told to ignore them.
+# The fixture `collected` collects them within the test that is told to ignore them.
 damaging = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
@@ -101,10 +101,10 @@ def files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def collected():
     yield
-    gc.collect()
+    gc.collect()  # takes a second where much was imported and compiled
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,7 @@ def newest(folder: Path) -> int:
 
 @damaging
 @pytest.mark.faults
-def test_all_damaged_is_none(stored, tmp_path, caplog):
+def test_all_damaged_is_none(stored, tmp_path, caplog, collected):
     copy = tmp_path / "copy"
     shutil.copytree(stored, copy)
     for path in files(copy):

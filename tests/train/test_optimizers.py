@@ -18,6 +18,7 @@ from normlab.train.optimizers import (
     with_hyperparameters,
 )
 from normlab.train.schedules import make_rate
+from tests.quick import quick
 
 STEPS = 5
 
@@ -143,7 +144,7 @@ def run(name, members, decay_mask="all", schedule="constant"):
 
         return jax.lax.fori_loop(0, STEPS, step, (params, state))[0]
 
-    return jax.jit(jax.vmap(one))(
+    return quick(jax.vmap(one))(
         {k: jnp.asarray(v, jnp.float32) for k, v in members.items()}
     )
 
