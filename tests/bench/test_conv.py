@@ -74,7 +74,7 @@ def test_a_slow_form_is_timed_once(monkeypatch):
 @pytest.mark.parametrize(
     "word, message",
     [
-        ("--form=winograd", "unknown; known: patches, direct, lax"),
+        ("--form=winograd", "unknown; known: patches, direct, pallas, lax"),
         ("--shape=lenet", "unknown; known: all, report conv1"),
         ("--members=0", "must be 1 or more"),
         ("--turns=0", "must be 1 or more"),
