@@ -72,7 +72,8 @@ def _check_places(says: str, norm: str, names: Sequence[str]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise UserError(
-                f"{says}: two norms are called {name!r}; give each one its own name"
+                f"{says}: two norms are called {name!r}; give each one its own name, "
+                f'in a block for example self.norm(f"{{self.name}}_{name}")'
             )
 
 
