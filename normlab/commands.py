@@ -1,6 +1,9 @@
 """The commands of normlab, and how the user called the one that runs."""
 
 import ast
+import shlex
+import shutil
+import sys
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
@@ -27,3 +30,14 @@ def call_by(script: str) -> None:
 def as_called(program: str) -> str:
     """How to call the module ``program`` (``normlab.sweep``), as the user did."""
     return _prefix + program.removeprefix("normlab.")
+
+
+def to_paste(program: str) -> str:
+    """As `as_called`, with this interpreter if ``python`` would start another one."""
+    words = as_called(program)
+    own, found = Path(sys.executable), shutil.which("python")
+    if not words.startswith("python ") or (found and Path(found) == own):
+        return words
+    here = Path.cwd()
+    shown = own.relative_to(here) if own.is_relative_to(here) else own
+    return f"{shlex.quote(str(shown))} {words.removeprefix('python ')}"

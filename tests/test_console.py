@@ -100,3 +100,20 @@ def test_a_signal_while_a_command_imports(tmp_path):
     done = process("sweep", cwd=tmp_path)
     assert done.returncode == 128 + signal.SIGTERM
     assert done.stderr.startswith("normlab.sweep: stopped by SIGTERM")
+
+
+def test_a_command_to_paste_starts_this_interpreter(monkeypatch, tmp_path):
+    own = tmp_path / ".venv" / "bin" / "python"
+    own.parent.mkdir(parents=True)
+    own.touch(mode=0o755)
+    monkeypatch.setattr(sys, "executable", str(own))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(own.parent))
+    assert commands.to_paste("normlab.page") == "python -m normlab.page"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert commands.to_paste("normlab.page") == ".venv/bin/python -m normlab.page"
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert commands.to_paste("normlab.page") == f"{own} -m normlab.page"
+    monkeypatch.setattr(commands, "_prefix", "normlab ")
+    assert commands.to_paste("normlab.page") == "normlab page"

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from normlab import commands
 from normlab.figures import FIGURES, METRICS
 from normlab.store import load
 from normlab.store.layout import read_json
@@ -74,7 +75,8 @@ def test_it_says_what_it_does(printed, folder):
     assert f"out: {folder / OUT}\n" in printed
     assert "final test_accuracy: median [range of 2 seeds" in printed
     drawn = f"figures in {folder / OUT}/figures: {', '.join(DRAWN)} (.png, .pdf, .csv)"
-    page = f"next: python -m normlab.page --run={folder / OUT} --out=page"
+    python = commands.to_paste("normlab.page")
+    page = f"next: {python} --run={folder / OUT} --out=page"
     assert printed.splitlines()[-2:] == [drawn, page]
 
 

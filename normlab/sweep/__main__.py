@@ -76,7 +76,7 @@ def main(values: flags.FlagValues) -> int:
     if state in FINISHED:
         if options.tensorboard:
             print(f"tensorboard: {export(paths)}")
-        page = commands.as_called("normlab.page")
+        page = commands.to_paste("normlab.page")
         print(f"next: {page} --run={paths.root} --out=page")
     return 0
 
