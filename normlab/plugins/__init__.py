@@ -7,7 +7,7 @@ packages, in the group ``normlab.<setting>`` (``normlab.model``).
 Importing runs code. So a module is only imported if the user named it in this process:
 by the flag that asks for it, or with ``--allow``. A run directory may come from someone
 else, and its names alone import nothing, except entry points, whose packages the user
-has installed.
+has installed, and the layers and optimizers of libraries that normlab itself imports.
 """
 
 import contextlib
@@ -15,6 +15,7 @@ import difflib
 import importlib
 import importlib.metadata
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -53,6 +54,10 @@ class Permits(NamedTuple):
     modules: tuple[str, ...]
     folder: str
 
+
+# normlab imports these in any case. One public word after the colon is one of their
+# layers or optimizers; several words could lead to anything that these modules import.
+_OWN = re.compile(r"(flax\.linen|optax|optax\.contrib):[A-Za-z]\w*")
 
 _names: set[str] = set()
 _modules: set[str] = set()
@@ -148,7 +153,7 @@ def load(setting: str, name: str) -> Plugin | None:
 
 def _check_allowed(setting: str, name: str, module: str) -> None:
     parents = {module.rsplit(".", i)[0] for i in range(module.count(".") + 1)}
-    if name not in _names and not parents & _modules:
+    if name not in _names and not parents & _modules and not _OWN.fullmatch(name):
         top = module.partition(".")[0]
         raise UserError(
             f"--{setting}={name}: the run wants to import the module {module}, which "

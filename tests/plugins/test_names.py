@@ -124,6 +124,26 @@ def test_what_is_allowed(name, allowed):
     assert found == allowed
 
 
+@pytest.mark.parametrize(
+    "name, loads",
+    {
+        "flax.linen:RMSNorm": True,
+        "flax.linen:module.os.system": False,
+        "flax.linen:_private": False,
+        "flax.training.train_state:TrainState": False,
+        "flax:linen": False,
+    }.items(),
+)
+def test_a_stored_name_may_be_a_layer_of_flax_and_nothing_that_flax_imports(
+    name, loads
+):
+    if loads:
+        assert plugins.load("norm", name) is not None
+    else:
+        with pytest.raises(UserError, match="add --allow=flax"):
+            plugins.load("norm", name)
+
+
 def test_the_flag_itself_allows_it_and_no_other(tmp_path, trap):
     words = ["--norm=trap:other", "--steps=1", f"--out={tmp_path / 'run'}"]
     ended = call("normlab.sweep", COMMANDS["normlab.sweep"], words)
