@@ -134,9 +134,7 @@ def test_what_is_allowed(name, allowed):
         "flax:linen": False,
     }.items(),
 )
-def test_a_stored_name_may_be_a_layer_of_flax_and_nothing_that_flax_imports(
-    name, loads
-):
+def test_a_stored_name_may_be_a_layer_of_flax_alone(name, loads):
     if loads:
         assert plugins.load("norm", name) is not None
     else:
