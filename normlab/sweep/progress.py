@@ -12,6 +12,7 @@ from normlab.cell import Cell
 from normlab.sweep.rows import OnEval, evaluation_rows
 
 _LINE_SECONDS = 30.0
+_BAR = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}, {remaining} left"
 # Programs that were kept from an earlier run take less, and need no line.
 _COMPILE_SECONDS = 1.0
 # Whether tqdm has found a notebook, and the package ipywidgets, when it was imported.
@@ -40,6 +41,7 @@ def open_bar(stream: TextIO, member_steps: int) -> tqdm | None:
         file=stream,
         unit="member-step",
         unit_scale=True,
+        bar_format=_BAR,
         dynamic_ncols=True,
     )
 
@@ -126,14 +128,15 @@ class SweepProgress:
         self._done += steps * self._members
         finite = losses_M[np.isfinite(losses_M)]
         loss = f"{np.median(finite):.3f}" if finite.size else "not finite"
-        where = f"cell {self._cell}/{self._cells} {self._name}"
-        where = f"{where}, step {self._step}/{self._steps}, median loss {loss}"
-        if self._bar is not None:
-            self._bar.set_description_str(where, refresh=False)
+        cell, step = f"{self._cell}/{self._cells}", f"{self._step}/{self._steps}"
+        if self._bar is not None:  # short, so that 80 columns show the time left
+            words = f"{cell} {self._name}, {step}, loss {loss}"
+            self._bar.set_description_str(words, refresh=False)
             self._bar.update(steps * self._members)
         elif time.monotonic() - self._last >= _LINE_SECONDS:
             self._last = time.monotonic()
-            self.note(f"{where}, {self._pace()}")
+            words = f"cell {cell} {self._name}, step {step}, median loss {loss}"
+            self.note(f"{words}, {self._pace()}")
 
     def _pace(self) -> str:
         spent = time.monotonic() - self._started - self._compiling
@@ -151,8 +154,6 @@ class SweepProgress:
         """The current cell was evaluated after ``step`` updates."""
         if self._on_eval is not None:
             self._on_eval(evaluation_rows(cell, step, metrics_M))
-
-        """The current cell is finished."""
 
     def end(self, *notes: str) -> None:
         """The current cell is finished. The line that says so ends with ``notes``."""
