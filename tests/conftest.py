@@ -27,10 +27,27 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_num_cpu_devices", 4)
 # Who runs the tests in the background has them, and all they start, ignore it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Where programs are kept, and which.
+KEPT = {
+    name: jax.config.values[name]
+    for name in (
+        "jax_compilation_cache_dir",
+        "jax_persistent_cache_min_compile_time_secs",
+    )
+}
 
 
 def pytest_collection_finish() -> None:
     gc.freeze()  # modules and tests stay, and are not looked through again
+
+
+@pytest.fixture(autouse=True)
+def programs_are_kept_in_one_place():
+    """Whatever a command says that a test calls."""
+    yield
+    for name, value in KEPT.items():
+        if jax.config.values[name] != value:
+            jax.config.update(name, value)
 
 
 @pytest.fixture

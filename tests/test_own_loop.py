@@ -7,6 +7,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from tests.quantities import by_hand
+from tests.quick import quick
 from tests.recipes import PAGE, executed, recipes
 
 pytestmark = pytest.mark.skipif(not PAGE.exists(), reason="not run from a checkout")
@@ -43,7 +44,7 @@ def size(x) -> float:
 
 def by_definition(loss, params, new, lr) -> dict:
     """Of ``loss(vector)``: everything from gradients and one dense Hessian."""
-    value, gradient = jax.jit(loss), jax.jit(jax.grad(loss))
+    value, gradient = quick(loss), quick(jax.grad(loss))
     x, g = np.asarray(params), np.asarray(gradient(params))
     # The gradient itself, by differences.
     v = np.random.default_rng(0).normal(size=x.shape)
@@ -54,7 +55,7 @@ def by_definition(loss, params, new, lr) -> dict:
     moved = [size(y - x) for y in there]
     difference = [size(g - o) for o in others]
     after = np.asarray(gradient(new))
-    hessian = np.asarray(jax.jit(jax.hessian(loss))(params))
+    hessian = np.asarray(quick(jax.hessian(loss))(params))
     start = jax.random.normal(
         jax.random.fold_in(jax.random.key(0), 0), x.shape, jnp.float64
     )
@@ -88,6 +89,7 @@ def test_a_recipe_measures_what_the_definitions_say(name, tmp_path, monkeypatch)
         flat, tree_of = ravel_pytree(params)
         new = tree_of(flat * 0.99)
         measure = script["measure"]
+        measure._run = quick(measure._measured)
         if name == "jax":
             measure = _on_its_batch(measure, batch)
         found = measure(params, batch, lr=lr, next_params=new, **given)

@@ -10,6 +10,7 @@ import pytest
 
 from normlab.quantities import bounds
 from normlab.quantities.bounds import Layer
+from tests.quick import quick
 
 MEMBERS = 3
 EPSILONS = (0.0, 1e-5, 0.1)
@@ -100,7 +101,7 @@ def numbers(function, shape, groups, *, seed=0, hessians=False) -> dict[float, A
     def one(drawn, epsilon):
         return function(point(drawn, epsilon, groups, hessians))
 
-    mapped = jax.jit(jax.vmap(jax.vmap(one, (0, None)), (None, 0)))
+    mapped = quick(jax.vmap(jax.vmap(one, (0, None)), (None, 0)))
     found = mapped(draw(shape, seed), jnp.asarray(EPSILONS))
     return {
         epsilon: jax.tree.map(lambda x, i=i: np.asarray(x[i]), found)
@@ -200,7 +201,7 @@ def test_the_printed_right_side_can_be_negative(x64):
     y = np.random.default_rng(0).normal(size=(m, 1))
     g = y + 0.5 * np.random.default_rng(1).normal(size=(m, 1))
 
-    @jax.jit
+    @quick
     def of(y, g):
         layer = Layer(y, None, 0.0)
         return bounds.first_order(layer, g, bounds.pull_back(layer, g))
@@ -263,7 +264,7 @@ def test_cut_has_the_blocks_of_the_norm_and_join_inverts_it(shape, groups, x64):
     y = np.random.default_rng(0).normal(2.0, 3.0, shape)
     layer = Layer(jnp.asarray(y), None, 1e-5, groups)
 
-    @jax.jit
+    @quick
     def cut(layer):
         parts = layer.cut(layer.y)
         return parts, layer.join(parts), bounds.blocks_of(layer)
@@ -285,7 +286,7 @@ def test_both_derivatives_of_the_layer(groups, x64):
     def norm(y):
         return plain_norm(y, drawn["scale"], drawn["bias"], 0.1, groups)
 
-    @jax.jit
+    @quick
     def both(y, v):
         layer = Layer(y, drawn["scale"], 0.1, groups)
         forward = bounds.push_forward(layer, v), jax.jvp(norm, (y,), (v,))[1]

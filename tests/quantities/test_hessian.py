@@ -13,6 +13,7 @@ from normlab.errors import UserError
 from normlab.quantities import QUANTITIES, check, hessian, measure
 from normlab.quantities.measures.hessian_density import density_curve
 from tests.quantities import made
+from tests.quick import quick
 
 A = made.matrix()
 VALUES = np.linalg.eigvalsh(A)
@@ -44,11 +45,13 @@ def point_of(matrix, key, *, iterations=ITERATIONS, samples=SAMPLES, running=Tru
     return dataclasses.replace(point, site=site, fixed=fixed, key=key)
 
 
+def measured(matrix, key, **settings):
+    return measure(NAMES, point_of(matrix, key, **settings))
+
+
 @functools.cache
 def program(**settings):
-    return jax.jit(
-        lambda matrix, key: measure(NAMES, point_of(matrix, key, **settings))
-    )
+    return quick(functools.partial(measured, **settings))
 
 
 def found(matrix=A, seed: int = 0, **settings):
@@ -91,7 +94,7 @@ def test_the_error_of_the_trace_is_as_large_as_it_says():
         return {name: x[0] for name, x in trace["hessian_trace"].items()}
 
     keys = jax.random.split(jax.random.key(7), 1000)
-    trace = jax.device_get(jax.jit(jax.vmap(one))(keys))
+    trace = jax.device_get(quick(jax.vmap(one))(keys))
     z = (trace["trace"] - np.trace(A)) / trace["stderr"]
     assert (abs(z[:5]) < 3).all() and (abs(z) < 3).mean() > 0.99
     assert abs(z.mean()) < 0.1 and 0.85 < z.var() < 1.2
@@ -151,7 +154,7 @@ def test_member_by_member_the_unmapped_call():
     """Members differ in their matrix and in their key."""
     matrices = jnp.asarray([made.matrix(seed) for seed in range(3)])
     keys = jax.random.split(jax.random.key(5), 3)
-    mapped = jax.jit(jax.vmap(program()))(matrices, keys)
+    mapped = quick(jax.vmap(measured))(matrices, keys)
     for i in range(3):
         alone = program()(matrices[i], keys[i])
         for name, fields in alone.items():

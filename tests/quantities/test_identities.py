@@ -20,6 +20,7 @@ from normlab.train.program import data_arrays
 from tests import tiny
 from tests.quantities import by_hand, made
 from tests.quantities.test_bounds import plain_norm
+from tests.quick import quick
 
 NAMES = ("identities", "curvature_identities")
 SHAPES = {"norm9": (3, 2, 2, 4), "norm10": (3, 2, 6)}  # not in the alphabet's order
@@ -66,7 +67,7 @@ def scales(point) -> list[jax.Array]:
     return [point.leaf("norm9/scale"), jnp.ones(6)]
 
 
-@functools.partial(jax.jit, static_argnames="which")
+@functools.partial(quick, static_argnames="which")
 def measured(which):
     """Both quantities, the taps, and by dense Hessians both forms at each layer."""
     point = two_layers(GROUPS[which])
@@ -93,7 +94,7 @@ def measured(which):
     return measure(NAMES, point), taps, forms
 
 
-@functools.partial(jax.jit, static_argnames="which")
+@functools.partial(quick, static_argnames="which")
 def measured_with(taps, which):
     """Both quantities where the layers had seen something else."""
     point = two_layers(GROUPS[which])
@@ -252,8 +253,8 @@ def test_in_a_network_members_are_the_unmapped_call():
     rng = np.random.default_rng(0)
     picked = np.stack([rng.permutation(24)[:5] for _ in range(2)])
     points = jax.tree.map(lambda *members: np.stack(members), start(0), start(1))
-    mapped = jax.jit(jax.vmap(measured, (0, 0, None)))(points, picked, arrays)
-    single = jax.jit(measured)
+    mapped = quick(jax.vmap(measured, (0, 0, None)))(points, picked, arrays)
+    single = quick(measured)
     exact = {"relative_error", "shift_residual", "scaling_residual", "scaling_error"}
     for i in range(2):
         alone = single(jax.tree.map(lambda x, i=i: x[i], points), picked[i], arrays)

@@ -9,6 +9,7 @@ from jax.extend.core import ClosedJaxpr
 
 from normlab.quantities import QUANTITIES, measure
 from tests.quantities import made
+from tests.quick import quick
 
 A = made.matrix()
 VALUES, VECTORS = np.linalg.eigh(A)
@@ -35,7 +36,7 @@ def _measure(values, following, lr, names):
     return measure(names, point)
 
 
-_measured = jax.jit(_measure, static_argnums=3)
+_measured = quick(_measure, static_argnums=3)
 
 
 @pytest.fixture(autouse=True)
@@ -138,7 +139,7 @@ OF_PARAMETERS = tuple(
 def test_member_by_member_the_unmapped_call():
     rng = np.random.default_rng(3)
     points, after = rng.normal(size=(2, 3, 12))
-    mapped = jax.jit(jax.vmap(partial(_measure, lr=LR, names=OF_PARAMETERS)))
+    mapped = quick(jax.vmap(partial(_measure, lr=LR, names=OF_PARAMETERS)))
     mapped = mapped(points, after)
     for i in range(3):
         for name, alone in measured(points[i], after[i]).items():
@@ -158,7 +159,7 @@ def test_shapes_are_those_of_the_axes():
 def test_all_at_once_is_each_alone():
     """What they share, they share without changing it, whoever asks first."""
 
-    @jax.jit
+    @quick
     def both(x, following):
         alone = [
             _measure(x, following, LR, [name])[name] for name in reversed(OF_PARAMETERS)

@@ -15,6 +15,7 @@ from normlab.train.measure import Snapshot
 from normlab.train.network import build_network
 from normlab.train.program import build_measure
 from tests import tiny
+from tests.quick import quick
 
 DATA = tiny.dataset()
 LAYERS = tuple(f"{kind}{i}" for i in range(1, 8) for kind in ("conv", "norm"))
@@ -38,16 +39,14 @@ def start(config) -> Any:
     """The variables that training begins with, float64."""
     model: Any = build_network(config, DATA).model
     x = jnp.zeros((1, *DATA.image_shape), "float32")
-    found = jax.jit(lambda key: model.init(key, x, statistics="batch"))(
-        jax.random.key(1)
-    )
+    found = quick(lambda key: model.init(key, x, statistics="batch"))(jax.random.key(1))
     return jax.tree.map(lambda leaf: leaf.astype(jnp.float64), found)
 
 
 @functools.cache
 def measurement(config, names) -> tuple[Any, Any]:
     site, measure = build_measure(config, DATA, names, config, conv="lax")
-    return site, jax.jit(measure)
+    return site, quick(measure)
 
 
 def measured(config, names, variables) -> tuple[Any, dict]:

@@ -4,7 +4,6 @@ import shutil
 from collections import defaultdict
 from unittest import mock
 
-import jax
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -47,22 +46,20 @@ WORDS = {
     "execution": "map",
     "member_chunk": "1",  # one program for every number of members
     "checkpoint_seconds": "0",
+    "compilation_cache": "none",  # the tests' own is there
 }
 GROWN = {"norm": "batch,none", "lr": "0.01,0.1,0.03", "num_seeds": "2"}
 LONGER = {"steps": "7"}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _tiny_models(tmp_path_factory):
-    WORDS["compilation_cache"] = str(tmp_path_factory.mktemp("compiled"))
+def _tiny_models():
     with (
         mock.patch.dict(MODELS, tiny=tiny.TinyNet),
         mock.patch.dict(INITS, quick=tiny.QUICK),
         mock.patch.object(steps, "draw_all", lambda sources, folder: ([], [])),
     ):
-        before = jax.config.values["jax_compilation_cache_dir"]
         yield
-        jax.config.update("jax_compilation_cache_dir", before)
 
 
 def run(out, *flags: str, **changes: str) -> int:

@@ -15,6 +15,7 @@ from normlab.train.program import data_arrays
 from normlab.train.state import TrainState, noise_key
 from normlab.train.step import make_loss, make_step
 from tests import tiny
+from tests.quick import quick
 
 LR = 0.5
 
@@ -42,13 +43,13 @@ def stepped(model, loss=LOSSES["classification"], accumulate=1) -> Any:
         opt_state=with_hyperparameters(tx.init(variables["params"]), values),
     )
     step = make_step(model, tx, lambda key, x: x, loss, accumulate=accumulate)
-    return state, *jax.jit(step)(state, (x, y))
+    return state, *quick(step)(state, (x, y))
 
 
 def in_parts_by_hand(model, state, parts, loss=LOSSES["classification"]):
     """One step of SGD on the mean over parts, each with statistics of its own."""
     x, y = images()
-    of_part = jax.jit(jax.value_and_grad(make_loss(model, loss), has_aux=True))
+    of_part = quick(jax.value_and_grad(make_loss(model, loss), has_aux=True))
     stats, values, gradients = state.batch_stats, [], []
     for i, rows in enumerate(np.split(np.arange(6), parts)):
         key = jax.random.fold_in(noise_key(state.seed, state.step), i)
@@ -119,7 +120,7 @@ def test_smoothed_cross_entropy_in_numpy(share):
     target[np.arange(5), labels] += 1 - share
     log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
     of_each: Any = training_loss("classification", share).of_each
-    found = jax.jit(of_each)(logits.astype("float32"), np.array(labels, np.uint8))
+    found = quick(of_each)(logits.astype("float32"), np.array(labels, np.uint8))
     np.testing.assert_allclose(found, -(target * log_p).sum(-1), rtol=1e-5)
     plain = LOSSES["classification"].of_each(jnp.asarray(logits), jnp.array(labels))
     assert np.abs(found - plain).min() > 1e-3
@@ -136,12 +137,12 @@ def test_training_minimises_the_smoothed_loss_and_evaluation_has_the_plain_one()
         for share in (0.3, 0.0)
     )
     values = {"lr": 0.1, "momentum": 0.0, "weight_decay": 0.0}
-    state = jax.jit(smooth.init)(jnp.int32(0), values)
+    state = quick(smooth.init)(jnp.int32(0), values)
     everything = np.arange(24, dtype=np.int32)
     found = [
         (
-            jax.jit(program.call)(state, everything[None], jnp.int32(1), arrays),
-            jax.jit(program.evaluate)(state, everything, arrays),
+            quick(program.call)(state, everything[None], jnp.int32(1), arrays),
+            quick(program.evaluate)(state, everything, arrays),
         )
         for program in (smooth, plain)
     ]
@@ -155,7 +156,7 @@ def test_training_minimises_the_smoothed_loss_and_evaluation_has_the_plain_one()
     loss = training_loss("classification", 0.3)
     network_loss = make_loss(tiny.network(tiny.cell_config(norm="none")).model, loss)
     x = tiny.network(tiny.cell_config(norm="none")).scale(jnp.asarray(data.train_x))
-    gradient = jax.jit(jax.grad(network_loss, has_aux=True))(
+    gradient = quick(jax.grad(network_loss, has_aux=True))(
         state.params, {}, x, data.train_y
     )[0]
     wanted = jax.tree.map(lambda p, g: p - 0.1 * g, state.params, gradient)
