@@ -10,11 +10,16 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import numpy as np
+from scipy import stats
+
 from normlab.claims.claim import Claim, Part
-from normlab.claims.margins import margin_of
-from normlab.claims.rules import Rule
+from normlab.claims.margins import margin_of, margin_words
+from normlab.claims.part import statements
+from normlab.claims.rules import LEAST_SEEDS, NOTHING_SAID, Rule, Statements
 from normlab.claims.verdict import Verdict
 from normlab.statistics.intervals import number
+from normlab.statistics.paired import LEVEL
 
 _PARTIAL = re.compile(r"(width )?([\d.]+)( (?:steps|images|epochs))?$")
 
@@ -77,7 +82,7 @@ def distance(verdict: Verdict, part: Part | None) -> Distance | None:
     unit = margin or (high - low) / 2
     if not unit or not math.isfinite(unit):
         return None
-    words = "" if margin is None else _margin_words(verdict.unit, margin)
+    words = "" if margin is None else margin_words(verdict.unit)
     return Distance(low / unit, middle / unit, high / unit, words)
 
 
@@ -93,8 +98,26 @@ def _signed(rule: Rule, ends, ratio: bool) -> tuple[float, float, float]:
     return bound - max(abs(low), abs(high)), bound - abs(middle), bound - nearest
 
 
-def _margin_words(unit: str, margin: float) -> str:
-    return "10%" if unit == "ratio" else f"{margin:g} {unit}"
+def statements_of(verdict: Verdict, part: Part | None) -> Statements:
+    """What Student's t test says of a part's row, whatever the scale of its networks.
+
+    The test depends on the mean, the spread and the number of values only, and these
+    follow from the interval. Nothing is said of a row without a 95% interval of
+    Student's t, of too few seeds, of an identity, and of an unknown claim.
+    """
+    ends = (verdict.estimate, verdict.low, verdict.high)
+    known = part is not None and not part.rule.exact and verdict.level == LEVEL
+    if not known or verdict.n < LEAST_SEEDS or not all(map(math.isfinite, ends)):
+        return NOTHING_SAID
+    if part.measure.ratio:
+        if min(ends) <= 0:
+            return NOTHING_SAID
+        ends = tuple(map(math.log, ends))
+    mean, low, high = ends
+    n = verdict.n
+    sd = (high - low) / 2 / stats.t.ppf((1 + LEVEL) / 2, n - 1) * math.sqrt(n)
+    places = np.linspace(-1, 1, n)
+    return statements(part, mean + sd * places / places.std(ddof=1))
 
 
 def bound_words(part: Part) -> str:

@@ -166,8 +166,8 @@ def _says(table: pd.DataFrame, points: Sequence[str]) -> str:
     if not {"low", "high"} <= set(ends):
         return ""
     ranges = (ends["high"] - ends["low"]).groupby("setting").median()
-    order = dict.fromkeys(rows["setting"])
-    found = {name: float(ranges[name]) for name in order if name in ranges}
+    order = dict.fromkeys(table.loc[table["source"] == RUN, "setting"])
+    found = {name: float(ranges.get(name, np.nan)) for name in order}
     unit = rows["unit"].iloc[0] if len(rows) else ""
     return listed(f"Range of the loss along the gradient ({unit}, {point})", found)
 

@@ -12,6 +12,9 @@ import pandas as pd
 from normlab.figures.tables import RUN
 
 _MOST = 5  # settings that a headline lists
+# A curve that ends before this share of the longest one is not as long.
+_WHOLE = 0.9
+_PLACES = ("point", "panel", "layer", "norm_layer", "statistics")
 _POWERS = (1e-3, 1e5)
 
 
@@ -25,33 +28,75 @@ def short(value: float) -> str:
 def listed(what: str, values: Mapping[str, float]) -> str:
     """``gradient norm: none 3.1, batch 4.8``; of many settings, the two extremes.
 
-    "" if there is no finite value.
+    Settings whose value is not finite are named at the end. "" if no value is finite.
     """
     finite = {name: float(x) for name, x in values.items() if np.isfinite(x)}
     if not finite:
         return ""
+    lost = _lost([name for name in values if name not in finite])
     if len(finite) > 1 and len(set(finite.values())) == 1:
-        return f"{what}: {short(next(iter(finite.values())))} for all"
+        which = "the others" if lost else "all"
+        return f"{what}: {short(next(iter(finite.values())))} for {which}{lost}"
     if len(finite) > _MOST:
         ends = (
             min(finite, key=finite.__getitem__),
             max(finite, key=finite.__getitem__),
         )
         low, high = (f"{short(finite[name])} ({name})" for name in ends)
-        return f"{what}: from {low} to {high}"
+        return f"{what}: from {low} to {high}{lost}"
     words = (f"{name} {short(x)}" for name, x in finite.items())
-    return f"{what}: {', '.join(words)}"
+    return f"{what}: {', '.join(words)}{lost}"
+
+
+def _lost(names: list[str]) -> str:
+    if len(names) > _MOST:
+        return f"; no finite value: {len(names)} settings"
+    return f"; no finite value: {', '.join(names)}" if names else ""
 
 
 def medians(table: pd.DataFrame, what: str) -> str:
-    """`listed`, of each setting's median over the rows of the run."""
+    """`listed`, of each setting's median over the rows of the run.
+
+    Settings whose curves are not as long as the others', or are fewer, are named at the
+    end: their medians are over less, such as the steps before they diverged.
+    """
     ours = table[table["source"] == RUN] if "source" in table else table
     values = ours.groupby("setting", sort=False)["median"].median()
-    return listed(what, {str(name): x for name, x in values.items()})
+    said = listed(what, {str(name): x for name, x in values.items()})
+    some = [str(name) for name in values.index if name in _partial(ours)]
+    return f"{said}; shorter curves: {', '.join(some)}" if said and some else said
+
+
+def _partial(rows: pd.DataFrame) -> set:
+    """The settings that lack a curve, or whose curves end early."""
+    places = [name for name in _PLACES if name in rows]
+    x = _along(rows)
+    if x is None or not places:
+        return set()
+    ends = rows[np.isfinite(rows["median"])].pivot_table(
+        index=places, columns="setting", values=x, aggfunc="max", dropna=False
+    )
+    ends = ends.dropna(how="all")
+    whole = ends.ge(_WHOLE * ends.max(axis=1), axis=0)
+    return set(whole.columns[~whole.all()])
+
+
+def _along(rows: pd.DataFrame) -> str | None:
+    return next((name for name in ("epoch", "step") if name in rows), None)
+
+
+def ends_early(row: pd.Series, rows: pd.DataFrame) -> str:
+    """``ends at step 10``, if a curve's last row is far before others', or ""."""
+    x = _along(rows)
+    if x is None or row[x] >= _WHOLE * rows[x].max():
+        return ""
+    return f"ends at {x} {short(float(row[x]))}"
 
 
 def highest(table: pd.DataFrame, what: str, lower: bool = False) -> str:
     """The best median: ``Highest test accuracy: 0.686 (none, lr 0.001)``.
+
+    If its curve ends far before others, for example because it diverged, it is said.
 
     Args:
       table: rows with ``setting``, ``point`` and ``median``.
@@ -68,6 +113,11 @@ def highest(table: pd.DataFrame, what: str, lower: bool = False) -> str:
     which = ", ".join(filter(None, (str(best["setting"]), str(best.get("point", "")))))
     if len(tied) > 1:
         which = f"a tie of {len(tied)}"
+    elif (x := _along(ours)) is not None:
+        same = [ours[name] == best[name] for name in ("setting", "point")]
+        curve = ours[same[0] & same[1]]
+        early = ends_early(curve.loc[curve[x].idxmax()], ours)
+        which += f"; {early}" if early else ""
     word = "Lowest" if lower else "Highest"
     return f"{word} {what}: {short(best['median'])} ({which})"
 

@@ -4,40 +4,58 @@ A sentence says what the verdicts say, how sure they are, and at what scale. It 
 when they change. Nothing here reads a run.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from normlab.claims import CLAIMS
+from normlab.claims.bounds import part_of, statements_of
+from normlab.claims.judge import together
+from normlab.claims.margins import MARGINS, margin_words
 from normlab.claims.rules import (
     CONTRADICTED,
     IDENTITY_HOLDS,
     NO_DIFFERENCE,
     NOT_AT_SCALE,
     SUPPORTED,
-    UNDECIDED,
 )
-from normlab.page.findings import FINDINGS, Finding, Point
-from normlab.page.judged import Judged, counts
-from normlab.words import counted
+from normlab.page.finding import Finding, Point
+from normlab.page.findings import FINDINGS
+from normlab.page.judged import Judged
+from normlab.page.sure import sureness
 
 # Sentences about findings; one more says how sure all verdicts are.
 _MOST = 4
 _OPEN = "open"
+# The directions of a claim that are the names of a clause.
+_DIRECTIONS = {
+    SUPPORTED: "true",
+    IDENTITY_HOLDS: "true",
+    CONTRADICTED: "false",
+    NO_DIFFERENCE: "same",
+}
 
 
 class Clause(NamedTuple):
     """What a claim says, with the claim behind it.
 
     Attributes:
-      text: the clause.
+      template: the clause, with ``{}`` for the name of its point if that has one.
+      name: the name, or "".
       row: the judged claim.
       sure: how sure it is, in words.
       measured: the estimate with its interval, or "".
     """
 
-    text: str
+    template: str
+    name: str
     row: Judged
     sure: str
     measured: str
+
+    @property
+    def text(self) -> str:
+        """The clause."""
+        return self.template.format(self.name)
 
 
 class Answer(NamedTuple):
@@ -58,12 +76,13 @@ class Answer(NamedTuple):
         """The answer as one sentence: at which scale, and what the claims say."""
         scales = {one.row.scale for one in self.clauses}
         scale = scales.pop() if len(scales) == 1 else ""
-        text = "; ".join(
-            one.text
-            if scale or not one.row.scale
-            else f"at {one.row.scale}, {one.text}"
-            for one in self.clauses
-        )
+        alike: dict[str, list[str]] = {}
+        for one in self.clauses:
+            words = one.template
+            if one.row.scale and not scale:
+                words += f", measured with {one.row.scale}"
+            alike.setdefault(words, []).append(one.name)
+        text = "; ".join(words.format(listed(names)) for words, names in alike.items())
         text = f"at {scale}, {text}" if scale else text
         return f"{text[:1].upper()}{text[1:]}."
 
@@ -111,98 +130,40 @@ def leading(found: Sequence[Answer]) -> list[Answer]:
 def clause(point: Point, row: Judged) -> Clause:
     """What a judged claim says about a question."""
     said = {"true": point.true, "false": point.false}.get(direction(row))
-    verdict = row.verdict
-    if verdict.verdict == NO_DIFFERENCE:
-        said = f"there is {verdict.words} where one was claimed"
+    if direction(row) == "same" and point.same:
+        said = f"{point.same} ({NO_DIFFERENCE} larger than {_margins(row)})"
     elif said is None:
         said = f"it is open whether {point.open}"
-    return Clause(said, row, sureness(row), row.value)
+    return Clause(said, point.name, row, sureness(row), row.value)
 
 
 def direction(row: Judged) -> str:
-    """``true``, ``false`` or ``open``: what the measured interval says of a claim.
+    """``true``, ``false``, ``same`` or ``open``: what is measured of a claim.
 
-    Below the scale of the source, this is a direction and no verdict.
+    It is that of the verdict. Below the scale of the source there is none, and the
+    claim's own test says what these networks show. It is open if a part is missing.
     """
     verdict = row.verdict.verdict
-    if verdict in (SUPPORTED, IDENTITY_HOLDS):
-        return "true"
-    if verdict == CONTRADICTED:
-        return "false"
-    if verdict == NO_DIFFERENCE:
-        return "same"
     if verdict != NOT_AT_SCALE:
+        return _DIRECTIONS.get(verdict, _OPEN)
+    claim = CLAIMS.get(row.verdict.claim)
+    if claim is None:
         return _OPEN
-    # All parts have to speak for a claim, and one is enough against it.
-    sides = [
-        one.distance.side if one.distance else 0
-        for one in (row.parts or (row,))
-        if one.verdict.n
-    ]
-    if sides and all(side > 0 for side in sides):
-        return "true"
-    return "false" if any(side < 0 for side in sides) else _OPEN
+    rows = [row] if claim.test == "pooled" or len(claim.parts) == 1 else row.parts
+    if len(rows) not in (1, len(claim.parts)) or not all(r.verdict.n for r in rows):
+        return _OPEN
+    each = [statements_of(r.verdict, part_of(r.verdict, CLAIMS)) for r in rows]
+    found = each[0] if len(each) == 1 else together(claim, each)
+    return _DIRECTIONS.get(found.verdict, _OPEN)
 
 
-def sureness(row: Judged) -> str:
-    """How sure a verdict is: after correction, by its own test, or at what scale."""
-    verdict = row.verdict
-    seeds = counted(verdict.n, "seed")
-    if row.scale:
-        return f"{seeds}; the source is larger, so this is no verdict on its claim"
-    if verdict.verdict == IDENTITY_HOLDS or (verdict.n and verdict.level == 1):
-        return f"checked in {counted(verdict.n, 'network')}"
-    if verdict.verdict == UNDECIDED:
-        return seeds
-    if verdict.adjusted and verdict.adjusted == verdict.verdict:
-        return f"{seeds}; also after correction for testing many claims"
-    return f"{seeds}; 95% sure alone, not after correction for testing many claims"
+def _margins(row: Judged) -> str:
+    """The margins of a claim's parts: ``1 point or 0.005 nats``."""
+    units = dict.fromkeys(one.verdict.unit for one in (row.parts or (row,)))
+    return " or ".join(margin_words(unit) for unit in units if unit in MARGINS)
 
 
-class Sure(NamedTuple):
-    """How sure all verdicts are: the last sentence of the answer.
-
-    Attributes:
-      counts: verdict -> the number of measured claims that have it.
-      text: the sentence.
-    """
-
-    counts: Mapping[str, int]
-    text: str
-
-
-def how_sure(rows: Sequence[Judged]) -> Sure:
-    """How many claims are decided, how many stay so, and at what scale."""
-    measured = [row for row in rows if row.measured]
-    number = counts(measured)
-    decided = [r for r in measured if r.verdict.verdict in (SUPPORTED, CONTRADICTED)]
-    kept = [r for r in decided if r.verdict.adjusted == r.verdict.verdict]
-    tested = [r for r in decided if r.verdict.adjusted]
-    supported, contradicted = number.get(SUPPORTED, 0), number.get(CONTRADICTED, 0)
-    text = (
-        f"Of {counted(len(measured), 'claim')} that were tested, "
-        f"{supported} {_be(supported)} supported and "
-        f"{contradicted} {_be(contradicted)} contradicted"
-    )
-    if tested:
-        stay = f"{len(kept)} stay so" if len(kept) != 1 else "1 stays so"
-        text += f"; {stay} after correction for testing many"
-    limited = sum(bool(row.scale) for row in measured)
-    if limited:
-        have, their = ("has", "its") if limited == 1 else ("have", "their")
-        text += (
-            f"; {counted(limited, 'claim')} {have} no verdict, because {their} "
-            "networks are smaller or trained for less time than the source's"
-        )
-    exploring = sum(row.verdict.exploratory for row in measured)
-    if exploring:
-        text += (
-            f"; {counted(exploring, 'verdict')} {_be(exploring)} exploratory: "
-            f"{'its' if exploring == 1 else 'their'} seeds were seen when the rules "
-            "were set"
-        )
-    return Sure(number, text + ".")
-
-
-def _be(number: int) -> str:
-    return "is" if number == 1 else "are"
+def listed(names: Sequence[str]) -> str:
+    """``E1, E2 and E4``."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last

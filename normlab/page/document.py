@@ -9,7 +9,7 @@ import jinja2
 import normlab
 from normlab.claims import ledger, to_table
 from normlab.figures import Sources
-from normlab.page import answer, drawn, files, forest, judged
+from normlab.page import answer, drawn, files, forest, judged, sure
 from normlab.page.overview import overview
 from normlab.page.sections import (
     Section,
@@ -100,7 +100,7 @@ def render(
             leading=leading,
             figures=figures_of,
             first=next((f for f in map(figures_of.get, ids) if f), None),
-            sure=answer.how_sure(claims),
+            sure=sure.how_sure(claims),
             families=forest.families(reached),
             ticks=forest.TICKS,
             overview=overview([section.frame for section in sections]),

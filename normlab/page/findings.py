@@ -4,46 +4,8 @@ The clauses say what a claim means if it is true and if it is false. Which of th
 shown, how sure it is and at what scale, is computed (`normlab.page.answer`).
 """
 
-from typing import NamedTuple
-
-
-class Point(NamedTuple):
-    """What a claim says about a question.
-
-    Attributes:
-      claim: the id of the claim.
-      true, false: clauses: what follows if the claim is supported or contradicted.
-      open: what is not known if the claim is undecided, after "whether".
-    """
-
-    claim: str
-    true: str
-    false: str
-    open: str
-
-
-class Finding(NamedTuple):
-    """A question, and where its answer is.
-
-    Attributes:
-      id: its address on the page, without its prefix.
-      name: its entry in the list of contents.
-      question: the question.
-      points: what the claims say; the first ones that are measured are the answer.
-      figures: (run, figure): the first one that is on the page is shown.
-      others: further claims about the question.
-      metric: the metric of the figure that the question is about; "" if it is the
-        figure's main one.
-    """
-
-    id: str
-    name: str
-    question: str
-    points: tuple[Point, ...]
-    figures: tuple[tuple[str, str], ...] = ()
-    others: tuple[str, ...] = ()
-    metric: str = ""
-
+from normlab.page.finding import Finding, Point
+from normlab.page.findings_sources import REPORT, THEORY
 
 FINDINGS = (
     Finding(
@@ -53,18 +15,28 @@ FINDINGS = (
         (
             Point(
                 "H4",
-                "batch norm trains at learning rates at which a network without a norm "
-                "fails",
-                "batch norm does not raise the learning rate at which training fails",
-                "batch norm raises the learning rate at which training fails",
+                "at high learning rates (0.01 and 0.03), the report's small network "
+                "ends with a higher test accuracy with batch norm than with no norm",
+                "at a high learning rate (0.01, 0.03 or both), the report's small "
+                "network does not end with a higher test accuracy with batch norm "
+                "than with no norm",
+                "the report's small network ends with a higher test accuracy with "
+                "batch norm than with no norm at high learning rates (0.01 and 0.03)",
+                "at high learning rates (0.01 and 0.03), the report's small network "
+                "ends with the same test accuracy with batch norm as with no norm",
             ),
             Point(
                 "C2c",
-                "a larger rate with batch norm reaches the same accuracy in fewer "
-                "steps",
-                "a larger rate with batch norm does not reach the same accuracy in "
-                "fewer steps",
-                "a larger rate with batch norm saves steps",
+                "batch norm at a rate of 3e-3 meets all three conditions: fewer steps "
+                "to 70% training accuracy than no norm at 1e-3, fewer than batch norm "
+                "at 1e-3, and a test accuracy at most 1 point below that of no norm",
+                "batch norm at a rate of 3e-3 fails at least one of three conditions: "
+                "fewer steps to 70% training accuracy than no norm at 1e-3, fewer "
+                "than batch norm at 1e-3, and a test accuracy at most 1 point below "
+                "that of no norm",
+                "batch norm at a rate of 3e-3 meets three conditions: fewer steps to "
+                "70% training accuracy than no norm at 1e-3, fewer than batch norm at "
+                "1e-3, and a test accuracy at most 1 point below that of no norm",
             ),
         ),
         (("postmortem_lr", "lr_sensitivity"), ("cifar10_first", "lr_sensitivity")),
@@ -77,17 +49,29 @@ FINDINGS = (
         (
             Point(
                 "C1p",
-                "at the report's learning rates, batch norm speeds up the training of "
-                "its small network",
-                "at the report's learning rates, batch norm does not speed up the "
-                "training of its small network",
-                "batch norm speeds up the training of the report's small network",
+                "batch norm speeds up the training of the report's small network in "
+                "all three settings (batch size 50 at rates of 1e-3 and 1e-4, batch "
+                "size 100 at 1e-3)",
+                "in at least one of three settings (batch size 50 at rates of 1e-3 "
+                "and 1e-4, batch size 100 at 1e-3), batch norm does not speed up the "
+                "training of the report's small network",
+                "batch norm speeds up the training of the report's small network in "
+                "all three settings (batch size 50 at rates of 1e-3 and 1e-4, batch "
+                "size 100 at 1e-3)",
+                "in all three settings (batch size 50 at rates of 1e-3 and 1e-4, "
+                "batch size 100 at 1e-3), the report's small network trains as fast "
+                "with batch norm as with no norm",
             ),
             Point(
                 "C11p",
-                "group norm slows it down",
-                "group norm does not slow it down",
-                "group norm slows it down",
+                "group norm slows down the training of the report's small network "
+                "with 1, 4 and 16 groups",
+                "for at least one number of groups (1, 4 or 16), group norm does not "
+                "slow down the training of the report's small network",
+                "group norm slows down the training of the report's small network "
+                "with 1, 4 and 16 groups",
+                "with 1, 4 and 16 groups, the report's small network trains as fast "
+                "with group norm as with no norm",
             ),
         ),
         (("proper_gn", "curves"), ("proper_bn", "curves"), ("report_gn", "curves")),
@@ -101,21 +85,39 @@ FINDINGS = (
         (
             Point(
                 "C1tp",
-                "batch norm ends with a higher test accuracy",
-                "batch norm ends with a lower test accuracy",
-                "batch norm changes the test accuracy",
+                "at a rate of 1e-3 and batch sizes of 10, 50 and 100, the report's "
+                "small network ends with a higher test accuracy with batch norm than "
+                "with no norm",
+                "at a rate of 1e-3 and at least one of three batch sizes (10, 50 or "
+                "100), the report's small network does not end with a higher test "
+                "accuracy with batch norm than with no norm",
+                "the report's small network ends with a higher test accuracy with "
+                "batch norm than with no norm at a rate of 1e-3 and batch sizes of "
+                "10, 50 and 100",
+                "at a rate of 1e-3 and batch sizes of 10, 50 and 100, the report's "
+                "small network ends with the same test accuracy with batch norm as "
+                "with no norm",
             ),
             Point(
                 "C6p",
-                "group norm with about the same as no norm",
-                "group norm with another one than no norm",
-                "group norm changes it",
+                "with 1, 4 and 16 groups, group norm changes the final test accuracy "
+                "of the report's small network by less than 1 point",
+                "for at least one number of groups (1, 4 or 16), group norm changes "
+                "the final test accuracy of the report's small network by more than 1 "
+                "point",
+                "group norm changes the final test accuracy of the report's small "
+                "network by less than 1 point with 1, 4 and 16 groups",
             ),
             Point(
                 "H6",
-                "batch norm narrows the gap between training and test accuracy",
-                "batch norm does not narrow the gap between training and test accuracy",
-                "batch norm narrows the gap between training and test accuracy",
+                "batch norm narrows the gap between the training and test accuracy of "
+                "the report's small network",
+                "batch norm does not narrow the gap between the training and test "
+                "accuracy of the report's small network",
+                "batch norm narrows the gap between the training and test accuracy of "
+                "the report's small network",
+                "the gap between the training and test accuracy of the report's small "
+                "network is the same with batch norm as with no norm",
             ),
         ),
         (("proper_bn", "batch_size"), ("report_bn", "batch_size")),
@@ -128,15 +130,25 @@ FINDINGS = (
         (
             Point(
                 "SF4",
-                "with batch norm, the loss is smoother along the gradient of a VGG",
-                "with batch norm, the loss is not smoother along the gradient of a VGG",
-                "batch norm makes the loss smoother along the gradient of a VGG",
+                "by all six measures, the loss of a VGG is smoother along the "
+                "gradient with batch norm than with no norm",
+                "by at least one of six measures, the loss of a VGG is not smoother "
+                "along the gradient with batch norm than with no norm",
+                "the loss of a VGG is smoother along the gradient with batch norm "
+                "than with no norm by all six measures",
+                "by all six measures, the loss of a VGG is as smooth along the "
+                "gradient with batch norm as with no norm",
             ),
             Point(
                 "SF4g",
-                "with group norm it is, too",
-                "with group norm it is not",
-                "group norm does so, too",
+                "by all six measures, the loss of a VGG is smoother along the "
+                "gradient with group norm than with no norm",
+                "by at least one of six measures, the loss of a VGG is not smoother "
+                "along the gradient with group norm than with no norm",
+                "the loss of a VGG is smoother along the gradient with group norm "
+                "than with no norm by all six measures",
+                "by all six measures, the loss of a VGG is as smooth along the "
+                "gradient with group norm as with no norm",
             ),
         ),
         (("santurkar_vgg_cpu", "santurkar_4"), ("smoothness_digits", "santurkar_4")),
@@ -149,15 +161,25 @@ FINDINGS = (
         (
             Point(
                 "W5",
-                "at batch sizes of 2 and 4, group norm is better than batch norm",
-                "at batch sizes of 2 and 4, group norm is worse than batch norm",
-                "group norm is better than batch norm at batch sizes of 2 and 4",
+                "at batch sizes of 2 and 4, a ResNet ends with a higher test accuracy "
+                "with group norm than with batch norm",
+                "at a batch size of 2, of 4 or at both, a ResNet does not end with a "
+                "higher test accuracy with group norm than with batch norm",
+                "a ResNet ends with a higher test accuracy with group norm than with "
+                "batch norm at batch sizes of 2 and 4",
+                "at batch sizes of 2 and 4, a ResNet ends with the same test accuracy "
+                "with group norm as with batch norm",
             ),
             Point(
                 "W4",
-                "batch norm loses accuracy as the batch shrinks",
-                "batch norm does not lose accuracy as the batch shrinks",
-                "batch norm loses accuracy as the batch shrinks",
+                "a ResNet with batch norm loses accuracy as the batch shrinks from 32 "
+                "to 2, and more than one with group norm",
+                "a ResNet with batch norm does not lose accuracy as the batch shrinks "
+                "from 32 to 2, or not more than one with group norm",
+                "a ResNet with batch norm loses accuracy as the batch shrinks from 32 "
+                "to 2, and more than one with group norm",
+                "a ResNet with batch norm is as accurate with a batch of 2 as of 32, "
+                "alone and compared with group norm",
             ),
         ),
         (("resnet_batch_size", "batch_size"), ("postmortem_batch_size", "batch_size")),
@@ -170,15 +192,20 @@ FINDINGS = (
         (
             Point(
                 "SF3",
-                "batch norm does not reduce internal covariate shift",
-                "batch norm reduces internal covariate shift",
-                "batch norm reduces internal covariate shift in a VGG",
+                "batch norm does not reduce the internal covariate shift of a VGG by "
+                "an amount that matters (0.05 in its cosine)",
+                "batch norm reduces the internal covariate shift of a VGG",
+                "batch norm reduces the internal covariate shift of a VGG by an "
+                "amount that matters (0.05 in its cosine)",
             ),
             Point(
                 "SF3d",
-                "nor does it in a deep linear network",
-                "in a deep linear network it does",
-                "it does so in a deep linear network",
+                "batch norm does not reduce the internal covariate shift of a deep "
+                "linear network by an amount that matters (0.05 in its cosine)",
+                "batch norm reduces the internal covariate shift of a deep linear "
+                "network",
+                "batch norm reduces the internal covariate shift of a deep linear "
+                "network by an amount that matters (0.05 in its cosine)",
             ),
         ),
         (("santurkar_noisy_cpu", "santurkar_3"),),
@@ -191,74 +218,32 @@ FINDINGS = (
         (
             Point(
                 "F3",
-                "groups of correlated channels normalize better than sequential ones",
-                "groups of correlated channels normalize worse than sequential ones",
-                "groups of correlated channels normalize better than sequential ones",
+                "in all seven comparisons, groups of correlated channels train better "
+                "than other groups (sequential, random or anti-correlated)",
+                "in at least one of seven comparisons, groups of correlated channels "
+                "do not train better than other groups (sequential, random or "
+                "anti-correlated)",
+                "groups of correlated channels train better than other groups "
+                "(sequential, random or anti-correlated) in all seven comparisons",
+                "in all seven comparisons, groups of correlated channels train as "
+                "well as other groups (sequential, random or anti-correlated)",
             ),
             Point(
                 "C9h",
-                "groups of unlike channels are the reason why group norm does not help",
-                "groups of unlike channels are not the reason why group norm does not "
-                "help",
-                "groups of unlike channels are the reason why group norm does not help",
+                "in all four comparisons, groups of channels with like moments train "
+                "better than other groups (sequential or anti-correlated)",
+                "in at least one of four comparisons, groups of channels with like "
+                "moments do not train better than other groups (sequential or "
+                "anti-correlated)",
+                "groups of channels with like moments train better than other groups "
+                "(sequential or anti-correlated) in all four comparisons",
+                "in all four comparisons, groups of channels with like moments train "
+                "as well as other groups (sequential or anti-correlated)",
             ),
         ),
         (("grouping_small_cnn", "curves"), ("postmortem_groups", "groups")),
         ("F2", "C7", "C9", "C9p"),
     ),
-    Finding(
-        "report",
-        "The report's numbers",
-        "Do the student report's results come out again?",
-        (
-            Point(
-                "B10",
-                "the report applied batch norm only after the convolutions",
-                "the report also applied batch norm after the hidden dense layer, "
-                "which it does not say",
-                "the report applied batch norm only after the convolutions",
-            ),
-            Point(
-                "R2",
-                "its test accuracies at a learning rate of 1e-4 come out again",
-                "its test accuracies at a learning rate of 1e-4 do not come out again",
-                "its test accuracies at a learning rate of 1e-4 come out again",
-            ),
-            Point(
-                "R6",
-                "those of group norm do, too",
-                "those of group norm do not",
-                "those of group norm do",
-            ),
-        ),
-        (("report_bn", "report_bn"), ("report_gn", "report_gn")),
-        ("R1", "R3", "R4", "R5", "R7", "B1", "B1t", "B1l", "B2", "B2p", "B6"),
-    ),
-    Finding(
-        "theory",
-        "Theory",
-        "Do the bounds of the theory hold in trained networks?",
-        (
-            Point(
-                "F1",
-                "the corrected bounds hold, for group norm as for batch norm",
-                "the corrected bounds do not hold for group norm",
-                "the bounds hold for group norm",
-            ),
-            Point(
-                "S4.1",
-                "Theorem 4.1 holds as Santurkar et al. print it",
-                "Theorem 4.1 fails as Santurkar et al. print it, with 1/√m",
-                "Theorem 4.1 holds as Santurkar et al. print it",
-            ),
-            Point(
-                "S4.2s",
-                "batch norm lowers the curvature along the gradient",
-                "batch norm does not lower the curvature along the gradient",
-                "batch norm lowers the curvature along the gradient",
-            ),
-        ),
-        (("smoothness_digits", "identity_slack"),),
-        ("F4", "S4.1c", "S4.1g", "S4.2", "S4.5"),
-    ),
+    REPORT,
+    THEORY,
 )

@@ -1,7 +1,8 @@
 """What is seen in a figure: a sentence that is computed from the figure's table.
 
 It compares the settings where they are farthest apart and says whether the intervals
-there overlap.
+there overlap. It also says if a curve ends early, and which settings have no finite
+value.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from normlab.figures.messages import ends_early
 from normlab.figures.tables import RUN
 from normlab.statistics.digits import interval_text, plain
 from normlab.statistics.intervals import number
@@ -65,8 +67,11 @@ def seen(table: pd.DataFrame, name: str = "", metric: str = "") -> str:
     compared = next((c for c in _COMPARED if c in rows and _many(rows, c)), None)
     if compared is None:
         return ""
-    rows, when = _reduced(rows[np.isfinite(rows["median"])], metric, compared)
-    return _farthest(rows, compared, metric or name, when)
+    is_finite = np.isfinite(rows["median"])
+    lost = rows[~is_finite]
+    rows, when = _reduced(rows[is_finite], metric, compared)
+    text = _farthest(rows, compared, metric or name, when)
+    return f"{text}{_lost(lost, compared)}" if text else ""
 
 
 def _many(rows: pd.DataFrame, name: str) -> bool:
@@ -112,12 +117,25 @@ def _reduced(
     if ends:
         last = groups[across].transform("max")
         return rows[rows[across] == last], "final "
-    middle = groups[["median", "low", "high"]].median().reset_index()
+    # The interval of a median over training is not known: no step has it.
+    middle = groups.agg({"median": "median", across: "max"}).reset_index()
     return middle, "median over training of the "
 
 
 def _places(rows: pd.DataFrame, compared: str, across: str | None) -> list[str]:
     return [str(c) for c in rows if c not in {*_OTHER, compared, across}]
+
+
+def _lost(rows: pd.DataFrame, compared: str) -> str:
+    """Which settings have places without a finite value: their networks diverged."""
+    counts = {_with(compared, r): 0 for _, r in rows.iterrows()}
+    for _, row in rows.iterrows():
+        counts[_with(compared, row)] += 1
+    words = [
+        f"{name} ({count} times)" if count > 1 else name
+        for name, count in counts.items()
+    ]
+    return f" No finite value: {', '.join(words)}." if words else ""
 
 
 def _farthest(rows: pd.DataFrame, compared: str, metric: str, when: str) -> str:
@@ -126,31 +144,33 @@ def _farthest(rows: pd.DataFrame, compared: str, metric: str, when: str) -> str:
     groups: Any = (
         rows.groupby(places, sort=False, dropna=False) if places else [((), rows)]
     )
+    # A single seed has no interval, and neither has a median over training.
+    sure = "low" in rows and bool((rows["n"] > 1).all())
     pairs: list[tuple] = []
     for place, own in groups:
         if len(own) < 2 or not _many(own, compared):
             continue
         order = own.sort_values("median", kind="stable")
         least, most = order.iloc[0], order.iloc[-1]
-        apart = bool(least["high"] < most["low"])
-        pairs.append((apart, _gap(least, most, metric), place, least, most, len(own)))
+        apart = bool(least["high"] < most["low"]) if sure else True
+        pairs.append((apart, _gap(least, most, metric), place, least, most, own))
     if not pairs:
         return ""
-    apart, _, place, least, most, count = max(pairs, key=lambda pair: pair[:2])
+    apart, _, place, least, most, own = max(pairs, key=lambda pair: pair[:2])
     where = _where(places, place, rows)
     name = _NAMES.get(metric, metric.replace("_", " ")) or "value"
-    high, low = (f"{_value(r)} {_with(compared, r)}" for r in (most, least))
+    high, low = (_told(r, own, compared) for r in (most, least))
     begin = f"{where[:1].upper()}{where[1:]}, the {when}{name}" if where else ""
     begin = begin or f"The {when}{name}"
     if not apart:
         where = "everywhere" if len(pairs) > 1 else ""
         text = f"{begin} is {high} and {low}; the intervals overlap {where}".strip()
-    elif count == 2:
+    elif len(own) == 2:
         text = f"{begin} is {high} and {low}"
     else:
         text = f"{begin} ranges from {high} to {low}"
     others = sum(pair[0] for pair in pairs)
-    if len(pairs) > 1 and apart:
+    if len(pairs) > 1 and apart and sure:
         text += f". The intervals are apart in {others} of {len(pairs)} comparisons"
     return f"{text}."
 
@@ -162,8 +182,14 @@ def _gap(least: pd.Series, most: pd.Series, metric: str) -> float:
     return float(np.log(high / low))
 
 
+def _told(row: pd.Series, rows: pd.DataFrame, compared: str) -> str:
+    """A value, of which setting it is, and whether its curve ends early."""
+    early = ends_early(row, rows)
+    return f"{_value(row)} {_with(compared, row)}" + (f" ({early})" if early else "")
+
+
 def _value(row: pd.Series) -> str:
-    if row["low"] == row["median"] == row["high"]:
+    if "low" not in row or row["low"] == row["median"] == row["high"]:
         return plain(float(row["median"]))
     return interval_text(float(row["median"]), float(row["low"]), float(row["high"]))
 

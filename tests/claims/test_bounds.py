@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 
 from normlab.claims import CLAIMS
-from normlab.claims.bounds import bound_words, distance, part_of, scale_words
-from normlab.claims.rules import CONTRADICTED, SUPPORTED
+from normlab.claims.bounds import (
+    bound_words,
+    distance,
+    part_of,
+    scale_words,
+    statements_of,
+)
+from normlab.claims.rules import CONTRADICTED, NOTHING_SAID, SUPPORTED
 from normlab.statistics.paired import estimate
 from tests.page.conftest import verdict
 
@@ -52,9 +58,42 @@ def test_a_distance_is_on_the_side_of_the_verdict(kind):
     assert found == {-1, 0, 1} if kind != "within" else {-1, 0} <= found
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_row_tells_what_the_test_of_its_values_does(kind):
+    """The oracle has the values themselves, which differ in shape from any other's."""
+    one = part(KINDS[kind])
+    ratio = one.measure.ratio
+    bound = math.log(one.rule.bound) if ratio else one.rule.bound
+    found = set()
+    for shift in (-9.0, -0.2, -0.01, 0.0, 0.01, 0.2, 9.0):
+        for spread in (0.3, 0.003):
+            shape = np.array([-2.0, 0.1, 0.2, 0.3, 5.0, 1.0])
+            values = bound + shift + spread * shape
+            shown = estimate(values)
+            ends = (shown.estimate, shown.low, shown.high)
+            middle, low, high = (math.exp(x) if ratio else x for x in ends)
+            row = verdict(KINDS[kind], n=6, estimate=middle, low=low, high=high)
+            wanted = one.rule.statements(values, one.margin, ratio)
+            told = statements_of(row._replace(unit=one.unit), one)
+            assert told == pytest.approx(tuple(wanted), rel=1e-6, abs=1e-12)
+            found.add(told.verdict)
+    assert len(found) >= 2
+
+
+@pytest.mark.parametrize(
+    "changes", [{"level": 0.9375}, {"n": 4}, {"high": math.inf}, {"low": math.nan}]
+)
+def test_nothing_is_said_of_a_row_without_students_interval(changes):
+    row = verdict("C1p.1", estimate=4.0, low=3.0, high=5.0, unit="points")
+    assert statements_of(row, part("C1p.1")).verdict == SUPPORTED
+    assert statements_of(row._replace(**changes), part("C1p.1")) == NOTHING_SAID
+    assert statements_of(row, None) == NOTHING_SAID
+    assert statements_of(verdict("F1"), part("F1")) == NOTHING_SAID
+
+
 def test_a_distance_is_in_margins():
     row = verdict("C1p.1", estimate=-4.5, low=-5.5, high=-3.5, unit="points")
-    assert distance(row, part("C1p.1")) == (-5.5, -4.5, -3.5, "1 points")
+    assert distance(row, part("C1p.1")) == (-5.5, -4.5, -3.5, "1 point")
     ratio = verdict("SF4.1", estimate=1 / 1.1, low=1 / 1.21, high=1.0, unit="ratio")
     found = distance(ratio, part("SF4.1"))
     assert found is not None and found.margin == "10%"

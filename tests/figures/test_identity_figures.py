@@ -95,6 +95,26 @@ def test_the_slack_by_layer_and_norm(frame):
     assert set(table["n"]) == {3}
 
 
+def test_the_slack_is_told():
+    def said(**worst: float) -> str:
+        rows = [
+            {"measure": name, "median": value / k, "setting": "batch"}
+            for name, value in worst.items()
+            for k in (1, 2)
+        ]
+        return identity_slack._says(pd.DataFrame(rows))
+
+    begin = "In the median over seeds, the corrected identity holds to 4.5e-07"
+    fails = said(relative_error=4.5e-7, printed_shortfall=0.4)
+    assert fails == f"{begin}; the printed inequality fails by up to 40%"
+    for holds in (-0.2, 1e-8):
+        text = said(relative_error=4.5e-7, printed_shortfall=holds)
+        assert text == f"{begin}; the printed inequality does not fail"
+    for lost in (np.nan, np.inf):
+        assert said(relative_error=4.5e-7, printed_shortfall=lost) == begin
+    assert said(relative_error=np.nan) == ""
+
+
 def test_the_slack_is_drawn(frame):
     table = identity_slack.tabulate(frame)
     figure = saved(identity_slack.draw(table))

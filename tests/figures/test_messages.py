@@ -34,14 +34,46 @@ def test_the_best_of_the_run_is_named():
     assert last_rows(ROWS, "step")["median"].tolist() == [0.6, 0.8]
 
 
+def test_the_best_of_a_curve_that_ends_early_is_said_to():
+    early = ROWS[(ROWS["setting"] == "none") | (ROWS["step"] == 0)]
+    said = highest(last_rows(early, "step"), "final accuracy", lower=True)
+    assert said == "Lowest final accuracy: 0.2 (batch, lr 0.1; ends at step 0)"
+    whole = highest(last_rows(early, "step"), "final accuracy")
+    assert whole == "Highest final accuracy: 0.6 (none, lr 0.1)"
+
+
 def test_few_settings_are_listed_and_of_many_the_extremes():
     assert medians(ROWS, "norm") == "norm: none 0.35, batch 0.5"
     many = {f"s{i}": float(i) for i in range(7)}
     assert listed("norm", many) == "norm: from 0 (s0) to 6 (s6)"
     assert listed("norm", dict.fromkeys(many, 2.0)) == "norm: 2 for all"
     assert listed("norm", {"a": np.nan, "b": np.inf}) == ""
+    lost = {"a": 1.0, "b": 1.0, "c": np.nan}
+    assert listed("norm", lost) == "norm: 1 for the others; no finite value: c"
+    one = {"a": 1.0, "b": np.inf}
+    assert listed("norm", one) == "norm: a 1; no finite value: b"
+    fewer = many | {"x": np.nan}
+    assert listed("norm", fewer) == ("norm: from 0 (s0) to 6 (s6); no finite value: x")
     texts = [short(x) for x in (0.68649, 12.345, 10800, 4.6e-7, 6.2e14, 0)]
     assert texts == ["0.686", "12.3", "10800", "4.6e-07", "6.2e+14", "0"]
+
+
+def test_a_median_over_less_is_marked():
+    """One setting diverges at step 3; or has no curve at all at one of two rates."""
+    steps = range(11)
+    whole = [
+        {"setting": s, "point": p, "step": t, "median": 1.0 + t}
+        for s in ("none", "batch")
+        for p in ("lr 0.1", "lr 1")
+        for t in steps
+    ]
+    table = pd.DataFrame(whole).assign(source=RUN)
+    assert medians(table, "norm") == "norm: 6 for all"
+    high = (table["setting"] == "none") & (table["point"] == "lr 1")
+    for cut in (high & (table["step"] > 3), high):
+        assert medians(table[~cut], "norm").endswith("; shorter curves: none")
+    nearly = table[~(high & (table["step"] == 10))]
+    assert "shorter" not in medians(nearly, "norm")
 
 
 def test_the_headline_stands_above_the_caption():

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 
@@ -42,6 +43,28 @@ def test_it_is_made(tmp_path, monkeypatch):
     assert [path.name for path in written] == ["lr_sensitivity.png", "gallery.md"]
     assert written[0].read_bytes().startswith(b"\x89PNG")
     assert "--figures=lr_sensitivity" in written[1].read_text("utf-8")
+
+
+def test_the_headlines_title_is_what_the_table_says():
+    accuracies = {"none": 10.0, "batch": 60.0}
+    table = pd.DataFrame(
+        [
+            {"label": label, "lr": lr, "seed": seed, "accuracy": value + seed / 10}
+            for label, value in accuracies.items()
+            for lr in (0.001, 0.01, 0.03)
+            for seed in range(5)
+        ]
+    )
+    assert "where most seeds otherwise fail" in headline.title(table)
+    none, high = table["label"] == "none", table["lr"] > 0.005
+    trains = table.assign(accuracy=table["accuracy"].where(~none, 40.0))
+    assert "tests better with batch norm" in headline.title(trains)
+    one = none & (table["lr"] == 0.03)
+    equal = table.assign(accuracy=table["accuracy"].where(~one, 60.2))
+    assert "with and without norms" in headline.title(equal)
+    fails = ~none & high & (table["seed"] == 0)
+    some = table.assign(accuracy=table["accuracy"].where(~fails, 10.0))
+    assert "keeps the network training" not in headline.title(some)
 
 
 def test_the_headline_is_that_of_the_ledger():

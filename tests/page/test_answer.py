@@ -1,16 +1,21 @@
 """The answer is computed from the ledger: it changes when verdicts change."""
 
+import itertools
 import math
+import re
 
 import pytest
 
 from normlab.claims import CLAIMS
-from normlab.page import answer, judged
+from normlab.claims.judge import together
+from normlab.claims.rules import CONTRADICTED, VERDICTS, Statements
+from normlab.page import answer, judged, sure
 from normlab.page.findings import FINDINGS
 from tests.page.conftest import verdict
 
 NAN = math.nan
 UNMEASURED = {"n": 0, "estimate": NAN, "low": NAN, "high": NAN, "level": 0.0}
+POINTS = [point for finding in FINDINGS for point in finding.points]
 
 
 def rows(*verdicts) -> list[judged.Judged]:
@@ -25,24 +30,127 @@ def text_of(*verdicts) -> str:
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
-        ("supported", "Batch norm trains at learning rates at which"),
-        ("contradicted", "Batch norm does not raise the learning rate at which"),
-        ("undecided", "It is open whether batch norm raises the learning rate"),
-        ("no difference", "There is no difference larger than 1 point"),
+        ("supported", "At high learning rates (0.01 and 0.03), the report's small "),
+        ("contradicted", "At a high learning rate (0.01, 0.03 or both), the "),
+        ("undecided", "It is open whether the report's small network ends with a"),
+        (
+            "no difference",
+            "At high learning rates (0.01 and 0.03), the report's small ",
+        ),
     ],
 )
 def test_a_sentence_is_that_of_its_verdict(kind, said):
-    words = "no difference larger than 1 point" if kind == "no difference" else kind
-    assert text_of(verdict("H4", kind, words=words)).startswith(said)
+    text = text_of(verdict("H4", kind, unit="points"))
+    assert text.startswith(said)
+    margin = " (no difference larger than 1 point)."
+    assert text.endswith(margin) == (kind == "no difference")
+
+
+def test_no_difference_names_its_subject_and_the_margins_of_all_parts():
+    parts = [
+        verdict(f"C1p.{k}", "no difference", unit=part.unit)
+        for k, part in enumerate(CLAIMS["C1p"].parts, 1)
+    ]
+    text = text_of(verdict("C1p", "no difference", unit="nats"), *parts)
+    assert "the report's small network trains as fast with batch norm" in text
+    assert text.endswith("(no difference larger than 1 point or 0.005 nats).")
 
 
 def test_a_sentence_joins_the_claims_of_its_question():
     text = text_of(verdict("C1p", "contradicted"), verdict("C11p"))
-    assert text.endswith("its small network; group norm slows it down.")
-    assert text.startswith("At the report's learning rates, batch norm does not speed")
+    assert text.startswith("In at least one of three settings")
+    assert "; group norm slows down the training of the report's small" in text
     other = text_of(verdict("C1p"), verdict("C11p", "undecided"))
-    assert "batch norm speeds up" in other
-    assert other.endswith("it is open whether group norm slows it down.")
+    assert other.startswith("Batch norm speeds up")
+    assert "; it is open whether group norm slows down" in other
+
+
+def clauses(point) -> dict[str, str]:
+    """Verdict -> the clause of a point."""
+    said = {}
+    for kind in VERDICTS:
+        [row] = rows(verdict(point.claim, kind, unit="points", claim=point.claim))
+        said[kind] = answer.clause(point, row).text
+    return said
+
+
+def test_every_clause_stands_alone():
+    """It has its subject and verb, and refers to no other clause."""
+    refers = r"\b(too|nor|also|does so|it does|it is not|it is|those|it (down|up))\b"
+    for point in POINTS:
+        said = clauses(point)
+        assert len({said["supported"], said["contradicted"], said["undecided"]}) == 3
+        for text in said.values():
+            bare = text.removeprefix("it is open whether ")
+            assert not re.search(refers, bare), text
+            assert re.search(r"\b(norm|networks?|Theorem|groups|numbers)\b", bare), text
+            assert "where one was claimed" not in text and "{" not in text
+
+
+def test_every_pair_of_verdicts_says_what_each_says_alone():
+    """Nothing in a clause depends on what stands beside it."""
+    for finding in FINDINGS:
+        for a, b in itertools.combinations(finding.points, 2):
+            for kinds in itertools.product(VERDICTS, repeat=2):
+                both = [
+                    verdict(point.claim, kind, unit="points", claim=point.claim)
+                    for point, kind in zip((a, b), kinds, strict=True)
+                ]
+                text = text_of(*both)
+                alone = [text_of(one).removesuffix(".") for one in both]
+                if a.name and a.name in alone[0] and b.name in alone[1]:
+                    merged = alone[0].replace(a.name, f"{a.name} and {b.name}")
+                    if alone[0].replace(a.name, b.name) == alone[1]:
+                        alone = [merged]
+                first, *rest = (re.escape(x[1:]) for x in alone)
+                joined = "; ".join([first, *(f"[A-Za-z]{x}" for x in rest)])
+                assert re.fullmatch(rf"[A-Z]{joined}\.", text), text
+
+
+# Words by which a clause says that one part of several fails, and not that all do.
+_SOME = re.compile(
+    r"at least one|or both|or at both|, or not more|not all lie|all of its|"
+    r"identity or bound fails"
+)
+
+
+@pytest.mark.parametrize("point", POINTS, ids=lambda point: point.claim)
+def test_a_contradicted_claim_is_said_to_fail_in_some_part(point):
+    """One false part contradicts a claim of several, all others being true."""
+    claim = CLAIMS[point.claim]
+    if len(claim.parts) == 1:
+        return
+    assert claim.test == "all"
+    if not claim.exact:
+        true, false = Statements(1e-9, 1.0, 1.0), Statements(1.0, 1e-9, 1.0)
+        each = [true] * (len(claim.parts) - 1)
+        assert together(claim, [*each, false]).verdict == CONTRADICTED
+    assert _SOME.search(point.false), point.false
+    assert not _SOME.search(point.true), point.true
+
+
+def test_a_claim_says_no_difference_if_its_parts_can():
+    for point in POINTS:
+        parts = CLAIMS[point.claim].parts
+        can = all(
+            part.margin is not None
+            and part.rule.kind in ("above", "below")
+            and part.rule.bound == (1 if part.measure.ratio else 0)
+            for part in parts
+        )
+        assert bool(point.same) == can, point.claim
+
+
+def test_experiments_with_one_verdict_are_told_together():
+    kinds = ["supported", "supported", "contradicted", "supported", "undecided"]
+    text = text_of(*(verdict(f"R{k}", kind) for k, kind in enumerate(kinds, 1)))
+    inside = "inside the 95% prediction intervals of one more run of ours"
+    assert text == (
+        f"The compared numbers of E1, E2 and E4 lie {inside}; the compared numbers of "
+        f"E3 do not all lie {inside}; it is open whether the compared numbers of E5 "
+        f"lie {inside}."
+    )
+    assert answer.listed(["E1", "E2"]) == "E1 and E2"
 
 
 def test_what_no_run_reaches_is_not_answered():
@@ -71,32 +179,94 @@ def test_it_says_how_sure_it_is():
     assert both.sure == "" and both.clauses[0].sure != both.clauses[1].sure
 
 
-LIMITED = "not at its scale: vgg11, width 0.125, 3000 steps"
+def test_a_prediction_that_is_not_rejected_is_no_evidence():
+    kept = verdict("R2", adjusted="supported", p_adjusted=1.0)
+    assert (
+        sure_of(kept) == "5 seeds; not rejected, which is no evidence that they agree"
+    )
+    against = verdict("R3", "contradicted", adjusted="undecided", p_adjusted=0.6)
+    assert "95% sure alone, not after correction" in sure_of(against)
+    found = judged.judged([kept, verdict("H4", adjusted="supported")], {})
+    shown = ["After Holm's correction" in row.details for row in found]
+    assert shown == [False, True]
 
 
-def smaller(id: str, low: float, high: float, **changes):
-    """A claim below the scale of its source, and its measured first part."""
-    statistic = CLAIMS[id].parts[0].statistic
-    own = {"words": LIMITED, "unit": "ratio", "low": low, "high": high, "n": 5}
-    own |= {"estimate": math.sqrt(low * high), "statistic": statistic} | changes
-    return verdict(id, "not at its scale", **own), verdict(
-        f"{id}.1", "not at its scale", **own
+def test_parts_that_differ_are_counted():
+    parts = [
+        verdict(f"C1p.{k}", x) for k, x in enumerate(["supported", "undecided"], 1)
+    ]
+    assert sure_of(verdict("C1p"), *parts).startswith(
+        "5 seeds, parts: 1 supported, 1 undecided; "
     )
 
 
+LIMITED = "not at its scale: vgg11, width 0.125, 3000 steps"
+
+
+def smaller(id: str, *intervals: tuple[float, float], **changes):
+    """A claim below the scale of its source, whose last interval is that of all
+    further parts."""
+    parts = CLAIMS[id].parts
+    own = {"words": LIMITED, "n": 5, "claim": id}
+    found = []
+    for k, part in enumerate(parts):
+        low, high = intervals[min(k, len(intervals) - 1)]
+        ends = {"low": low, "high": high, "unit": part.unit}
+        ends["estimate"] = (
+            math.sqrt(low * high) if part.measure.ratio else ((low + high) / 2)
+        )
+        row = own | ends | {"statistic": part.statistic} | changes
+        found.append(verdict(f"{id}.{k + 1}", "not at its scale", **row))
+    return [found[0]._replace(id=id), *(found if len(parts) > 1 else [])]
+
+
+WEAK, STRONG, TRUE, OPEN = (1.001, 1.5), (2.0, 2.5), (0.2, 0.3), (0.9, 1.2)
+
+
 @pytest.mark.parametrize(
-    ("low", "high", "said"),
+    ("intervals", "said"),
     [
-        (0.7, 0.9, "with batch norm, the loss is smoother"),
-        (1.1, 1.3, "with batch norm, the loss is not smoother"),
-        (0.9, 1.1, "it is open whether batch norm makes the loss smoother"),
+        ([TRUE], "by all six measures, the loss of a VGG is smoother"),
+        ([STRONG], "by at least one of six measures, the loss of a VGG is not smooth"),
+        ([STRONG, TRUE], "by at least one of six measures, the loss of a VGG is not"),
+        # At its scale, Bonferroni's test would leave it open: so here.
+        ([WEAK, TRUE], "it is open whether the loss of a VGG is smoother"),
+        ([OPEN, TRUE], "it is open whether the loss of a VGG is smoother"),
+        ([TRUE, OPEN], "it is open whether the loss of a VGG is smoother"),
+        ([(0.99, 1.01)], "by all six measures, the loss of a VGG is as smooth"),
     ],
 )
-def test_below_the_sources_scale_it_is_a_direction_with_the_scale(low, high, said):
-    text = text_of(*smaller("SF4", low, high))
+def test_below_the_sources_scale_a_claims_own_test_says_a_direction(intervals, said):
+    ledger = smaller("SF4", *intervals)
+    text = text_of(*ledger)
     assert text.startswith("At 1/8 width, 3000 of 15000 steps (vgg11), ")
     assert said in text
-    assert "no verdict on its claim" in sure_of(*smaller("SF4", low, high))
+    assert "no verdict on its claim" in sure_of(*ledger)
+
+
+def test_below_the_sources_scale_a_missing_part_leaves_it_open():
+    whole, *parts = smaller("SF4", TRUE)
+    lost = [parts[0], *(one._replace(**UNMEASURED) for one in parts[1:])]
+    assert "it is open whether" in text_of(whole, *lost)
+    assert "it is open whether" in text_of(whole, *parts[:3])
+    assert "it is open whether" not in text_of(whole, *parts)
+
+
+def test_below_the_sources_scale_a_claim_of_one_part_speaks_for_itself():
+    reduces = "Batch norm reduces the internal covariate shift of a VGG"
+    assert reduces in text_of(*smaller("SF3", (0.1, 0.4))).replace("batch", "Batch")
+    assert "does not reduce the" in text_of(*smaller("SF3", (-0.4, 0.01)))
+    # Of five seeds of which one diverged, the median's interval is no 95% interval.
+    few = smaller("SF3", (0.1, 0.4), level=0.9375)
+    assert "it is open whether" in text_of(*few)
+
+
+def test_the_scale_stands_with_the_clause_that_has_it():
+    text = text_of(*smaller("SF3", (0.1, 0.4)), verdict("SF3d"))
+    scale = (
+        ", measured with 1/8 width, 3000 of 15000 steps (vgg11); batch norm does not"
+    )
+    assert scale in text and text.startswith("Batch norm reduces")
 
 
 def test_the_first_screen_has_what_is_decided_first():
@@ -115,23 +285,37 @@ def test_how_sure_all_verdicts_are():
         verdict("C1", adjusted="supported", p_adjusted=0.01),
         verdict("C1p", "contradicted", adjusted="undecided", exploratory=True),
         verdict("C2a", "undecided"),
-        *smaller("SF4", 0.7, 0.9),
+        *smaller("SF4", TRUE),
         verdict("E11", "undecided", **UNMEASURED),
     ]
-    found = answer.how_sure(rows(*ledger))
-    assert found.text == (
-        "Of 4 claims that were tested, 1 is supported and 1 is contradicted; 1 stays "
-        "so after correction for testing many; 1 claim has no verdict, because its "
-        "networks are smaller or trained for less time than the source's; 1 verdict is "
-        "exploratory: its seeds were seen when the rules were set."
+    found = sure.how_sure(rows(*ledger))
+    tests = (
+        "Of 4 claims with a statistical test, 1 is supported and 1 is contradicted; 1 "
+        "stays so after correction for testing many; 1 claim has no verdict, because "
+        "its networks are smaller or trained for less time than the source's."
     )
+    explores = "1 verdict is exploratory: its seeds were seen when the rules were set."
+    assert found.text == f"{tests} {explores}"
     assert found.counts == {
         "supported": 1, "contradicted": 1, "undecided": 1, "not at its scale": 1,
     }  # fmt: skip
+    apart = [
+        verdict("R2", adjusted="supported", p_adjusted=1.0),
+        verdict("R3", "contradicted", adjusted="undecided"),
+        verdict("R5", "undecided"),
+        verdict("F1", "identity holds"),
+        verdict("S4.1", "contradicted", claim="S4.1"),
+    ]
+    assert sure.how_sure(rows(*ledger, *apart)).text == (
+        f"{tests} Of 2 identities and bounds, checked in every network without a "
+        "statistic, 1 holds and 1 fails. Of 3 published experiments, 1 is not rejected "
+        f"by the prediction intervals of ours, and 1 is. {explores}"
+    )
     more = [*ledger, verdict("C2ap", adjusted="supported", p_adjusted=0.01)]
     assert "2 are supported and 1 is contradicted; 2 stay so" in (
-        answer.how_sure(rows(*more)).text
+        sure.how_sure(rows(*more)).text
     )
+    assert sure.how_sure([]).text == ""
 
 
 def test_the_questions_are_about_claims_that_there_are():

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from normlab.claims import CLAIMS, ledger
+from normlab.claims.bounds import Distance
 from normlab.config import SweepConfig
 from normlab.figures import colours
 from normlab.figures.tables import PAPER
-from normlab.page import alt, judged, origin, series
+from normlab.page import alt, forest, judged, origin, series
 from normlab.page.overview import overview, trained
 from normlab.serialize import to_json
 from normlab.store import load
@@ -251,6 +252,16 @@ def test_how_long_a_run_trains(tmp_path):
     assert trained(many) == "2 to 20 epochs on 50 to 100 examples of digits, 1 seed."
     full = one.assign(steps=10000, batch_size=100)
     assert trained(full).startswith("10000 steps on 100 examples")
+
+
+def test_bars_stay_within_the_axis():
+    """What lies beyond the last mark is drawn at the edge."""
+    assert forest.at(0.0) == forest.WIDTH / 2
+    places = [forest.at(x) for x in (-1e9, -1e3, -1.0, 1.0, 10.0, 999.0, 1e3, 1e9)]
+    assert places[0] == places[1] == 0 and places[-1] == places[-2] == forest.WIDTH
+    assert np.all(np.diff(places) >= 0)
+    far = forest.bar(Distance(-math.inf, 2e4, math.inf, ""))
+    assert far == (0, forest.WIDTH, forest.WIDTH)
 
 
 def test_overview(tmp_path):

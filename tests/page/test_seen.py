@@ -12,7 +12,7 @@ def rows(metric: str, values: dict, spread: float = 0.01, **more) -> pd.DataFram
         {
             "setting": setting, "point": point, "epoch": epoch, "metric": metric,
             "median": value * epoch, "low": value * epoch - spread,
-            "high": value * epoch + spread, "n": 5, "source": "run", **more,
+            "high": value * epoch + spread, "source": "run", **{"n": 5, **more},
         }
         for (setting, point), value in values.items()
         for epoch in (0.5, 1.0)
@@ -62,7 +62,35 @@ def test_a_quantity_is_compared_over_training():
     assert text.startswith(
         "At a learning rate of 0.1, the median over training of the eff"
     )
-    assert "0.600 [0.590, 0.610] with batch" in text  # of 0.4 and 0.8
+    # Of 0.4 and 0.8. The intervals of steps are none of a median over steps.
+    assert text.endswith("ranges from 0.6 with batch to 0.075 without a norm.")
+
+
+def test_settings_without_a_finite_value_are_named():
+    table = rows("test_accuracy", FAR)
+    no_norm, high = table["setting"] == "none", table["point"] == "lr 0.1"
+    for lost in (float("nan"), float("inf")):
+        one = table.assign(median=table["median"].where(~(no_norm & high), lost))
+        text = seen(one[one["epoch"] == 1.0].drop(columns="epoch"))
+        assert "0.800 [0.790, 0.810] with batch" in text
+        assert text.endswith(" No finite value: without a norm.")
+    assert "No finite value" not in seen(table)
+
+
+def test_a_curve_that_ends_early_is_said_to():
+    table = rows("test_accuracy", FAR)
+    cut = (table["setting"] == "none") & (table["epoch"] == 1.0)
+    text = seen(table[~cut])
+    assert "to 0.050 [0.040, 0.060] without a norm (ends at epoch 0.5)" in text
+    assert "without a norm (ends at epoch 0.5)" in seen(
+        rows("beta", FAR)[~cut.to_numpy()]
+    )
+
+
+def test_one_seed_has_no_interval():
+    text = seen(rows("test_accuracy", FAR, spread=0.0, n=1))
+    assert "apart" not in text and "overlap" not in text
+    assert "ranges from 0.8 with batch to 0.1 without a norm." in text
 
 
 def test_norms_are_compared_where_all_else_is_equal():
