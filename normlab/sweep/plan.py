@@ -14,7 +14,7 @@ from normlab.data import Dataset
 from normlab.errors import UserError
 from normlab.members.over import choose_way
 from normlab.run_options import RunOptions
-from normlab.store.provenance import load_plugins
+from normlab.store.provenance import check_names
 from normlab.sweep.cell_plan import CellPlan, Later, Planner
 from normlab.sweep.extended import extended
 from normlab.sweep.grid import plan_size
@@ -59,7 +59,7 @@ def sweep_cells(
     Raises:
       UserError: the sweep asks for something that does not exist.
     """
-    load_plugins(config)
+    check_names(config)
     return _expand(config, _datasets(config, options), before)
 
 
