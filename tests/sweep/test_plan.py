@@ -100,6 +100,18 @@ def test_the_first_cells_show_every_value():
         assert {dict(kind[:-1])[axis] for kind in first} == values
 
 
+def test_widths_with_the_same_channels_are_found_if_there_is_no_time(
+    traced, monkeypatch
+):
+    monkeypatch.setattr(plan, "_TRACING_SECONDS", 0.0)
+    config = tiny.sweep_config(norm=("none", "batch"), width=(0.25, 0.25001))
+    with pytest.raises(UserError, match="--width=0.25,0.25001: .* in small_cnn"):
+        make_plan(config, OPTIONS)
+    assert len(traced) == 1
+    config = dataclasses.replace(config, width=(0.25, 0.5))
+    assert any(isinstance(one, Later) for one in make_plan(config, OPTIONS).cells)
+
+
 @pytest.mark.parametrize(
     "wrong, message",
     [
