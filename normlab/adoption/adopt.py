@@ -19,7 +19,7 @@ from normlab.cell import Cell
 from normlab.config import SweepConfig
 from normlab.errors import UserError
 from normlab.flagfiles import write
-from normlab.members.over import choose_conv, choose_execution
+from normlab.members.over import choose_way
 from normlab.norms import NORMS
 from normlab.run_options import RunOptions
 from normlab.store import RunPaths, path
@@ -29,8 +29,8 @@ from normlab.store.params import load_params, matched
 from normlab.store.provenance import session
 from normlab.store.run import open_run, write_cell
 from normlab.sweep.plan import sweep_cells
-from normlab.sweep.population import Population, to_device
-from normlab.train.program import build_program, data_arrays
+from normlab.sweep.population import Population
+from normlab.train.program import build_program, data_arrays, to_device
 from normlab.train.state import TrainState
 
 
@@ -135,13 +135,13 @@ def _population(cell: Cell, folder: str) -> Population:
     dataset = data.load(cell.config.dataset, data.data_dir(folder or None))
     dataset = data.subset(dataset, cell.config.train_size)
     platform = jax.local_devices()[0].platform
-    execution, _ = choose_execution("auto", platform)
-    program = build_program(cell.config, dataset, conv=choose_conv(execution, platform))
+    way, _ = choose_way("auto", "auto", platform)
+    program = build_program(cell.config, dataset, conv=way.conv)
     population = Population(
         program,
         cell,
         to_device(data_arrays(dataset)),
-        execution=execution,
+        execution=way.execution,
         member_chunk=1,
         call_steps=1,
     )

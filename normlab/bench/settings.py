@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from normlab.checks import at_most, check_settings
 from normlab.errors import UserError
@@ -44,10 +45,7 @@ class BenchConfig:
     out: str = flag("", "Write the results to this .json file, with a figure.")
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "members", "steps", "repeats"):
-            values = getattr(self, name)
-            for value in values if isinstance(values, tuple) else (values,):
-                check_count(name, value)
+        check_counts(self, "batch_size", "members", "steps", "repeats")
         check_settings(self)
         _ = self.options  # its own checks
         check_out(self.out)
@@ -60,11 +58,14 @@ class BenchConfig:
         )
 
 
-def check_count(name: str, value: int) -> None:
-    """Raises UserError unless ``value`` is a valid count."""
-    if value < 1:
-        raise UserError(f"--{name}={value}: must be 1 or more")
-    at_most(name, value, _MOST)
+def check_counts(settings: Any, *names: str) -> None:
+    """Raises UserError unless these settings, or all of their values, are counts."""
+    for name in names:
+        values = getattr(settings, name)
+        for value in values if isinstance(values, tuple) else (values,):
+            if value < 1:
+                raise UserError(f"--{name}={value}: must be 1 or more")
+            at_most(name, value, _MOST)
 
 
 def check_out(out: str) -> None:

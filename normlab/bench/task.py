@@ -18,8 +18,8 @@ from normlab.data.batches import batch_indices
 from normlab.data.transform import feature_statistics, standardize
 from normlab.run_options import RunOptions
 from normlab.sweep.plan import CellPlan, make_plan
-from normlab.sweep.population import Population, to_device
-from normlab.train.program import data_arrays
+from normlab.sweep.population import Population
+from normlab.train.program import data_arrays, to_device
 
 
 @dataclass(frozen=True)

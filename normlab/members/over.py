@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from normlab.errors import UserError
 from normlab.members.placement import Placement
 from normlab.settings.devices import EXECUTIONS
 
@@ -50,8 +51,17 @@ class Way(NamedTuple):
 
 
 def choose_way(execution: str, conv: str, platform: str) -> tuple[Way, str]:
-    """(the way, the reason): what is asked for, or for ``auto`` what suits."""
+    """(the way, the reason): what is asked for, or for ``auto`` what suits.
+
+    Raises:
+      UserError: members of a seed are to share their images, one after another.
+    """
     execution, why = choose_execution(execution, platform)
+    if conv == "shared" and execution != "vmap":
+        raise UserError(
+            f"--conv=shared: members share nothing under {execution}; "
+            "--execution=vmap runs them together"
+        )
     form = choose_conv(execution, platform) if conv == "auto" else conv
     return Way(execution, form), why
 

@@ -10,6 +10,7 @@ Kernels must not be mapped over members: that would be a slow grouped convolutio
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -62,7 +63,14 @@ def without_patches(
     return _direct(lhs, rhs, resolve_pads(lhs, rhs, strides, padding), None)
 
 
-def _suits(rhs, strides: Sequence[int], pads: Pads, thin: int) -> bool:
+def _suits(
+    _,
+    rhs: jax.Array,
+    strides: Sequence[int],
+    pads: Pads,
+    precision: Any,
+    thin: int = conv_patches.THIN,
+) -> bool:
     """Whether the direct form is defined, and is faster than patches.
 
     A 1x1 kernel is a matrix product already. A kernel with few entries per output is
@@ -80,41 +88,8 @@ def _suits(rhs, strides: Sequence[int], pads: Pads, thin: int) -> bool:
     )
 
 
-def conv_general_dilated(
-    lhs: jax.Array,
-    rhs: jax.Array,
-    window_strides: Sequence[int],
-    padding: str | Sequence[tuple[int, int]],
-    lhs_dilation: Sequence[int] | None = None,
-    rhs_dilation: Sequence[int] | None = None,
-    dimension_numbers=None,
-    feature_group_count: int = 1,
-    precision=None,
-    preferred_element_type=None,
-    *,
-    thin: int = conv_patches.THIN,
-) -> jax.Array:
-    """Like `normlab.models.conv_patches.conv_general_dilated`, without patches.
-
-    If this form is not defined or not faster (strides, thin or 1x1 kernels), patches
-    are used. It supports reverse mode, and forward over reverse.
-
-    Args:
-      thin: kernels with fewer entries per output are left to patches.
-
-    Raises:
-      ValueError: a dilated or grouped convolution, or one not over two axes.
-    """
-    conv_patches.check(lhs, lhs_dilation, rhs_dilation, feature_group_count)
-    pads = resolve_pads(lhs, rhs, window_strides, padding)
-    same = preferred_element_type in (None, lhs.dtype)
-    if same and _suits(rhs, window_strides, pads, thin):
-        return _direct(lhs, rhs, pads, precision)
-    return conv_patches.conv_general_dilated(
-        lhs,
-        rhs,
-        window_strides,
-        pads,
-        precision=precision,
-        preferred_element_type=preferred_element_type,
-    )
+# Like `conv_patches.conv_general_dilated`, without patches. Where this form is not
+# defined or not faster (strides, thin or 1x1 kernels), patches are used. Kernels with
+# fewer than ``thin`` entries per output are thin. It supports reverse mode, and forward
+# over reverse.
+conv_general_dilated = conv_patches.or_patches(_direct, _suits)

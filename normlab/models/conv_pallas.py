@@ -18,7 +18,6 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 
 from normlab.models import conv_patches
-from normlab.models.conv_patches import resolve_pads
 
 Pads = tuple[tuple[int, int], tuple[int, int]]
 # Pixels, input channels and output channels of one product. Triton needs powers of 2,
@@ -27,6 +26,7 @@ _PIXELS, _INPUTS, _OUTPUTS = 64, 32, 64
 _LEAST = 16
 # The pixels of a kernel gradient are summed in so many parts, and then over the parts.
 _PARTS = 8
+_DTYPES = (jnp.float32, jnp.bfloat16, jnp.float16)
 
 
 class _Sizes(NamedTuple):
@@ -175,44 +175,23 @@ def _backward(pads: Pads, saved, g_NHWO):
 _conv.defvjp(_saved, _backward)
 
 
-def suits(rhs: jax.Array, strides: Sequence[int], pads: Pads) -> bool:
-    """Whether the kernel is defined: stride 1, and channels that are powers of 2."""
+def _suits(
+    lhs: jax.Array, rhs: jax.Array, strides: Sequence[int], pads: Pads, precision: Any
+) -> bool:
+    """Whether the kernel is defined: stride 1, and channels that are powers of 2.
+
+    It sums in float32, which is too little for float64.
+    """
     sizes, channels = rhs.shape[:2], rhs.shape[2:]
     within = all(max(pad) < size for pad, size in zip(pads, sizes, strict=True))
     powers = all(c >= _LEAST and c & (c - 1) == 0 for c in channels)
-    return tuple(strides) == (1, 1) and within and powers and max(sizes) > 1
+    plain = precision is None and lhs.dtype in _DTYPES
+    return plain and tuple(strides) == (1, 1) and within and powers and max(sizes) > 1
 
 
-def conv_general_dilated(
-    lhs: jax.Array,
-    rhs: jax.Array,
-    window_strides: Sequence[int],
-    padding: str | Sequence[tuple[int, int]],
-    lhs_dilation: Sequence[int] | None = None,
-    rhs_dilation: Sequence[int] | None = None,
-    dimension_numbers=None,
-    feature_group_count: int = 1,
-    precision=None,
-    preferred_element_type=None,
-) -> jax.Array:
-    """Like `normlab.models.conv_patches.conv_general_dilated`, by a GPU kernel.
-
-    Where the kernel is not defined (strides, 1x1 kernels, channels that are no power
-    of 2 or below 16), patches are used.
-
-    Raises:
-      ValueError: a dilated or grouped convolution, or one not over two axes.
-    """
-    conv_patches.check(lhs, lhs_dilation, rhs_dilation, feature_group_count)
-    pads = resolve_pads(lhs, rhs, window_strides, padding)
-    plain = precision is None and preferred_element_type in (None, lhs.dtype)
-    if plain and suits(rhs, window_strides, pads):
-        return _conv(lhs, rhs, pads)
-    return conv_patches.conv_general_dilated(
-        lhs,
-        rhs,
-        window_strides,
-        pads,
-        precision=precision,
-        preferred_element_type=preferred_element_type,
-    )
+# Like `conv_patches.conv_general_dilated`, by a GPU kernel. Where the kernel is not
+# defined (strides, 1x1 kernels, channels that are no power of 2 or below 16, float64, a
+# precision), patches are used.
+conv_general_dilated = conv_patches.or_patches(
+    lambda lhs, rhs, pads, _: _conv(lhs, rhs, pads), _suits
+)

@@ -6,7 +6,8 @@ patch matrix times the kernel avoids both. When vmapped, it is a batched matrix 
 docs/speed.md has the timings.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -39,13 +40,24 @@ def resolve_pads(
     return height, width
 
 
-def check(lhs: jax.Array, lhs_dilation, rhs_dilation, groups: int) -> None:
-    """Raises ValueError for a convolution that is not supported here."""
+def check(
+    lhs: jax.Array, rhs: jax.Array, lhs_dilation, rhs_dilation, groups: int
+) -> None:
+    """Checks that a convolution is supported here.
+
+    Raises:
+      ValueError: it is dilated or grouped, or not over two axes.
+      TypeError: images and kernel have different dtypes, as for the primitive.
+    """
     for dilation in (lhs_dilation, rhs_dilation):
         if dilation is not None and any(d != 1 for d in dilation):
             raise ValueError("convolution: dilation is not supported")
     if groups != 1 or lhs.ndim != 4:
         raise ValueError("convolution: one group, two spatial axes")
+    if lhs.dtype != rhs.dtype:
+        raise TypeError(
+            f"convolution: images are {lhs.dtype} and the kernel is {rhs.dtype}"
+        )
 
 
 # A kernel with fewer entries per output is too thin for efficient matrix products. Two
@@ -128,10 +140,10 @@ def conv_general_dilated(
       Shape (N, H', W', O).
 
     Raises:
-      ValueError: a dilated or grouped convolution, or one not over two axes.
+      ValueError, TypeError: see `check`.
     """
     del dimension_numbers  # linen.Conv always passes NHWC, HWIO -> NHWC.
-    check(lhs, lhs_dilation, rhs_dilation, feature_group_count)
+    check(lhs, rhs, lhs_dilation, rhs_dilation, feature_group_count)
     n, height, width, _ = lhs.shape
     kernel_h, kernel_w, _, features = rhs.shape
     stride_h, stride_w = window_strides
@@ -156,3 +168,45 @@ def conv_general_dilated(
         preferred_element_type=preferred_element_type,
     )
     return y.reshape(n, out_h, out_w, features)
+
+
+def or_patches(
+    form: Callable[..., jax.Array], suits: Callable[..., bool]
+) -> Callable[..., jax.Array]:
+    """A `conv_general_dilated` by another form, and by patches where it does not suit.
+
+    Args:
+      form: ``(images, kernel, pads, precision)``, of stride 1, for results of the
+        images' dtype.
+      suits: ``(images, kernel, strides, pads, precision, **options) -> bool``. Options
+        are keyword arguments of the function that is returned.
+    """
+
+    def either(
+        lhs: jax.Array,
+        rhs: jax.Array,
+        window_strides: Sequence[int],
+        padding: str | Sequence[tuple[int, int]],
+        lhs_dilation: Sequence[int] | None = None,
+        rhs_dilation: Sequence[int] | None = None,
+        dimension_numbers=None,
+        feature_group_count: int = 1,
+        precision=None,
+        preferred_element_type=None,
+        **options: Any,
+    ) -> jax.Array:
+        check(lhs, rhs, lhs_dilation, rhs_dilation, feature_group_count)
+        pads = resolve_pads(lhs, rhs, window_strides, padding)
+        same = preferred_element_type in (None, lhs.dtype)
+        if same and suits(lhs, rhs, window_strides, pads, precision, **options):
+            return form(lhs, rhs, pads, precision)
+        return conv_general_dilated(
+            lhs,
+            rhs,
+            window_strides,
+            pads,
+            precision=precision,
+            preferred_element_type=preferred_element_type,
+        )
+
+    return either

@@ -82,8 +82,10 @@ def session(where: str | None = None) -> dict[str, Any]:
     }
 
 
-def load_plugins(settings: Any) -> None:
-    """Imports the plugins that some settings name, and checks all names.
+def check_names(settings: Any) -> None:
+    """Checks all names of entries in some settings, and imports the plugins among them.
+
+    A name is also checked if no cell reads its setting.
 
     Raises:
       UserError: a name is unknown, or a plugin may not be imported, or cannot be.
@@ -107,12 +109,16 @@ def plugins_of(settings: Any) -> dict[str, dict[str, Any]]:
 
 
 def _entries(settings: Any) -> Iterator[tuple[str, str]]:
-    """(registry that takes plugins, name) for each name in some settings."""
+    """(registry, name) for each name in some settings that a registry has to know.
+
+    Registries that are not imported are left out.
+    """
     for spec, setting in settings_of(settings):
-        if setting.takes_plugins:
+        if isinstance(setting.choices, str) and setting.choices in REGISTRIES:
             value = getattr(settings, spec.name)
             for name in value if isinstance(value, tuple) else (value,):
-                yield str(setting.choices), name
+                if name is not None:  # a setting that the cell does not read
+                    yield setting.choices, name
 
 
 def changed_plugins(record: Mapping[str, Any], settings: Any) -> str:

@@ -13,20 +13,27 @@ from normlab.run_options import RunOptions
 from normlab.settings.devices import CONV_FORMS, EXECUTIONS
 from normlab.store.provenance import check_plugins, plugins_of
 from normlab.sweep.cell_plan import CellPlan
+from normlab.sweep.ways import read_times
 
 log = logging.getLogger(__name__)
 
+# The times in a record, by whether they are those of an earlier cell.
+_TIMES = {False: "timed", True: "remembered"}
+
 
 def execution_record(plan: CellPlan) -> dict[str, Any]:
-    """How the plan's members are executed, and by which plugins, for its record."""
+    """How the plan's members are executed, and by which plugins, for its record.
+
+    Of a plan that is open, nothing counts for a later start (`as_before`).
+    """
     plugins = plugins_of(plan.cell.config)
     times = {str(way): round(ms, 4) for way, ms in plan.times.items()}
+    way = {"execution": plan.execution, "conv": plan.conv}
     return {
-        "execution": plan.execution,
-        "conv": plan.conv,
+        **({"execution": "undecided"} if plan.is_open else way),
         "member_chunk": plan.member_chunk,
         "devices": plan.devices,
-        **({"timed": times} if times else {}),
+        **({_TIMES[plan.remembered]: times} if times else {}),
         **({"plugins": plugins} if plugins else {}),
     }
 
@@ -36,7 +43,8 @@ def as_before(plan: CellPlan, record: dict, options: RunOptions) -> CellPlan:
 
     The member chunk and the devices depend on what is free at the start, and a
     different choice would change the rest of the run by rounding. If the earlier choice
-    is not available any more, the plan is not changed, and the log says so.
+    is not available any more, the plan is not changed, and the log says so. Nor is it
+    changed if that start ended before the way was decided.
 
     Raises:
       UserError: the source of a plugin has changed since that start.
@@ -45,7 +53,10 @@ def as_before(plan: CellPlan, record: dict, options: RunOptions) -> CellPlan:
     plan = _same_way(plan, record, options)
     if record.get("execution") != plan.execution:
         return plan
-    changes: dict[str, Any] = {"is_open": False}
+    kept = _TIMES[True] in record
+    stored = record.get(_TIMES[kept])
+    times = read_times(stored.items()) if isinstance(stored, dict) else {}
+    changes: dict[str, Any] = {"is_open": False, "times": times, "remembered": kept}
     limits = {
         "member_chunk": (options.member_chunk, len(plan.cell.members)),
         "devices": (options.devices, len(jax.local_devices())),

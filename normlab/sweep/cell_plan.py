@@ -40,6 +40,7 @@ class CellPlan:
         more.
       conv: the form of the convolutions.
       times: the times by which the way was chosen, if it was.
+      remembered: whether they are those of an earlier cell.
       is_open: whether the way may still be chosen by timing.
       again: the plan for another way.
     """
@@ -55,6 +56,7 @@ class CellPlan:
     devices: int = 1
     conv: str = "patches"
     times: Times = field(default_factory=dict)
+    remembered: bool = False
     is_open: bool = False
     again: "Callable[[Way], CellPlan] | None" = None
 
@@ -93,7 +95,8 @@ class CellPlan:
     @property
     def choice(self) -> str:
         """What was chosen by timing, and by what numbers; "" if nothing was timed."""
-        return f"{self.way}, by timing: {told(self.times)}" if self.times else ""
+        of = " an earlier cell" if self.remembered else ""
+        return f"{self.way}, by timing{of}: {told(self.times)}" if self.times else ""
 
 
 @dataclass(frozen=True)
@@ -258,6 +261,7 @@ class Planner:
             min(devices, member_chunk),
             way.conv,
             times,
+            bool(times),
             not (asked or times) and is_open(cell, options),
             partial(self.plan, cell),
         )

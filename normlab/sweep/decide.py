@@ -2,54 +2,44 @@
 
 import dataclasses
 
-import jax
-
 from normlab.members.over import Way
 from normlab.run_options import RunOptions
 from normlab.sweep.backend import cache_folder
 from normlab.sweep.cell_plan import CellPlan
-from normlab.sweep.population import Population, to_device
+from normlab.sweep.populate import make_population
+from normlab.sweep.population import Population
+from normlab.sweep.quiet import is_quiet, spent
 from normlab.sweep.ways import best_of, is_worth_it, remember, seconds_of, time_all
-from normlab.train.program import data_arrays
 
 
-def make_population(plan: CellPlan, options: RunOptions) -> Population:
-    """The members of a planned cell, not yet initialised."""
-    return Population(
-        plan.program,
-        plan.cell,
-        to_device(data_arrays(plan.dataset)),
-        execution=plan.execution,
-        member_chunk=plan.member_chunk,
-        call_steps=options.call_steps,
-        devices=jax.local_devices()[: plan.devices],
-        share=plan.conv == "shared",
-    )
+def decide(plan: CellPlan, options: RunOptions) -> tuple[CellPlan, Population]:
+    """A plan whose way is settled, and its members, before their first step.
 
-
-def decide(plan: CellPlan, options: RunOptions, population: Population) -> CellPlan:
-    """The plan with the fastest way; the plan itself if timing takes too long for it.
-
-    Args:
-      population: that of the plan. It is initialised again.
+    If the way is open, and timing takes a small share of the training, it is the
+    fastest one. Otherwise it is that of ``plan``. While ways are timed, one copy of the
+    data is on the devices, and the members of one way.
     """
-    plan = dataclasses.replace(plan, is_open=False)
+    population = make_population(plan, options)
+    if not plan.is_open:
+        return plan, population
+    plan, before = dataclasses.replace(plan, is_open=False), spent()
     seconds, compiling = _seconds(population, options)
-    if plan.again is None or not is_worth_it(plan.cell, options, seconds, compiling):
+    again = plan.again
+    if again is None or not is_worth_it(plan.cell, options, seconds, compiling):
         population.start()
-        return plan
+        return plan, population
+    del population  # its copy of the data, too: there is room for one
     plans = {plan.way: plan}
 
     def of_another(way: Way) -> float:
-        assert plan.again is not None
-        plans[way] = plan.again(way)
+        plans[way] = again(way)
         return _seconds(make_population(plans[way], options), options)[0]
 
-    members = len(plan.cell.members)
-    population.clear()  # makes room for the others
-    times = time_all({plan.way: seconds}, options, of_another, members)
-    remember(plan.cell, options, cache_folder(options), times)
-    return dataclasses.replace(plans[best_of(times)], times=times, is_open=False)
+    times = time_all({plan.way: seconds}, options, of_another, len(plan.cell.members))
+    if is_quiet(before, spent()):
+        remember(plan.cell, options, cache_folder(options), times)
+    best = dataclasses.replace(plans[best_of(times)], times=times, is_open=False)
+    return best, make_population(best, options)
 
 
 def _seconds(population: Population, options: RunOptions) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import jax
@@ -25,7 +25,7 @@ from normlab.store.quantities import (
 from normlab.store.run import cell_status, write_cell
 from normlab.sweep.adapt import as_before, execution_record, narrower
 from normlab.sweep.cell_plan import CellPlan
-from normlab.sweep.decide import decide, make_population
+from normlab.sweep.decide import decide
 from normlab.sweep.due import Due
 from normlab.sweep.population import Metrics, Population
 from normlab.sweep.stops import Stops
@@ -93,20 +93,21 @@ def run_cell(
         remove_leftovers(paths)
         if status in ("running", "failed"):
             plan = as_before(plan, read_json(paths.config), options)
+        if numbered(paths.checkpoints):  # what it was begun with goes on
+            plan = replace(plan, is_open=False)
         while True:
+            population = None  # frees its copy of the data
             write_cell(paths, plan.cell, "running", **execution_record(plan))
             try:
-                population = make_population(plan, options)
-                if plan.is_open and not numbered(paths.checkpoints):
-                    plan = decide(plan, options, population)
+                was_open = plan.is_open
+                plan, population = decide(plan, options)
+                if was_open:
+                    write_cell(paths, plan.cell, "running", **execution_record(plan))
                     if plan.times:
                         progress.chose(f"{plan.name}: {plan.choice}")
-                        write_cell(
-                            paths, plan.cell, "running", **execution_record(plan)
-                        )
-                        population = make_population(plan, options)
-                run = _CellRun(plan, paths, options, progress, signals, population)
-                return run.run()
+                return _CellRun(
+                    plan, paths, options, progress, signals, population
+                ).run()
             except jax.errors.JaxRuntimeError as error:
                 plan = narrower(plan, error)
                 log.warning(

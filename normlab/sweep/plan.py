@@ -1,11 +1,13 @@
 """What a sweep will do, computed before anything runs."""
 
 import dataclasses
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 
 from normlab import data
 from normlab.cell import Cell
@@ -14,10 +16,11 @@ from normlab.data import Dataset
 from normlab.errors import UserError
 from normlab.members.over import choose_way
 from normlab.run_options import RunOptions
-from normlab.store.provenance import load_plugins
+from normlab.store.provenance import check_names
 from normlab.sweep.cell_plan import CellPlan, Later, Planner
 from normlab.sweep.extended import extended
 from normlab.sweep.grid import plan_size
+from normlab.train.network import Network, build_network
 from normlab.words import counted, plural
 
 # The CPU time for tracing before anything runs.
@@ -59,7 +62,7 @@ def sweep_cells(
     Raises:
       UserError: the sweep asks for something that does not exist.
     """
-    load_plugins(config)
+    check_names(config)
     return _expand(config, _datasets(config, options), before)
 
 
@@ -95,26 +98,36 @@ def make_plan(
     planner = Planner(cells, selected, datasets, options)
     planner.trace(_TRACING_SECONDS)
     plans = tuple(map(planner.plan_or_later, selected))
-    _check_widths([plan for plan in plans if isinstance(plan, CellPlan)])
+    _check_widths(selected, datasets)
     return Plan(plans, execution, why, len(cells))
 
 
-def _check_widths(plans: Sequence[CellPlan]) -> None:
+def _check_widths(cells: Sequence[Cell], datasets: Mapping[str, Dataset]) -> None:
     """Raises UserError if two widths are rounded to the same channels.
 
-    A larger width never has fewer channels in any layer. So if two states have the same
-    number of bytes, the networks are the same.
+    A larger width never has fewer channels in any layer. So if two networks have the
+    same number of parameters, they are the same.
     """
-    seen: dict[tuple, float] = {}
-    for plan in plans:
-        config = plan.cell.config
-        alike = dataclasses.replace(config, width=1.0), plan.footprint.state
-        other = seen.setdefault(alike, config.width)
-        if other != config.width:
-            raise UserError(
-                f"--width={other},{config.width}: both are rounded to the same "
-                f"channels in {config.model}"
-            )
+    networks: dict[tuple[str, str], dict[float, Cell]] = {}
+    for cell in cells:
+        key = cell.config.model, cell.config.dataset
+        networks.setdefault(key, {}).setdefault(cell.config.width, cell)
+    for (model, _), by_width in networks.items():
+        seen: dict[int, float] = {}
+        for width, cell in by_width.items() if len(by_width) > 1 else ():
+            plain = dataclasses.replace(cell.config, norm="none")
+            network = build_network(plain, datasets[plain.dataset])
+            other = seen.setdefault(_parameters(network), width)
+            if other != width:
+                raise UserError(
+                    f"--width={other},{width}: both are rounded to the same "
+                    f"channels in {model}"
+                )
+
+
+def _parameters(network: Network) -> int:
+    shapes = jax.eval_shape(network.initial, jax.ShapeDtypeStruct((), jnp.int32))
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes["params"]))
 
 
 def _datasets(config: SweepConfig, options: RunOptions) -> dict[str, Dataset]:

@@ -17,11 +17,10 @@ from normlab.sweep.picked import batches, seen
 from normlab.sweep.programs import Programs, nothing
 from normlab.sweep.regroup import regrouped
 from normlab.train.optimizers import values_of
-from normlab.train.program import Program, to_device
+from normlab.train.program import Program
 from normlab.train.state import TrainState
 
 Metrics = dict[str, np.ndarray]
-__all__ = ["Metrics", "Population", "to_device"]
 
 
 class Population:

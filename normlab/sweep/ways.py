@@ -1,6 +1,7 @@
 """Finds by timing how the members of a cell run fastest on this machine.
 
-A training is timed only if that takes a small share of it. What was found is kept
+A training is timed only if that takes a small share of it. Only its steps are timed;
+evaluations and probes, which are few, run in the same way. What was found is kept
 beside the compiled programs, so later cells like it know it from the start.
 """
 
@@ -17,8 +18,7 @@ from typing import Any
 import jax
 
 from normlab.cell import Cell
-from normlab.errors import UserError
-from normlab.members.memory import is_out_of_memory
+from normlab.errors import UserError, one_line
 from normlab.members.over import Way, candidates, debugging
 from normlab.members.placement import cores
 from normlab.run_options import RunOptions
@@ -62,7 +62,8 @@ def is_worth_it(
     others = len(candidates(options.execution, options.conv, _platform())) - 1
     each = compile_seconds + 2 * step_seconds
     each += _ROUNDS * max(_ROUND_SECONDS, step_seconds)
-    return others * each <= _SHARE * step_seconds * cell.config.steps
+    # The one that is chosen is compiled once more.
+    return others * each + compile_seconds <= _SHARE * step_seconds * cell.config.steps
 
 
 def seconds_of(train: Callable[[int, int], Any], most: int) -> float:
@@ -89,7 +90,9 @@ def time_all(
     seconds: Callable[[Way], float],
     members: int,
 ) -> Times:
-    """The milliseconds of every way that fits in memory, that of ``first`` in front.
+    """The milliseconds of every way that works, that of ``first`` in front.
+
+    A way that fails is no candidate, whatever the reason: the first one works.
 
     Args:
       first: the seconds of the way that would be taken without timing.
@@ -101,10 +104,8 @@ def time_all(
             continue
         try:
             times[way] = seconds(way)
-        except (jax.errors.JaxRuntimeError, UserError) as error:
-            # A way that needs too much memory is no candidate.
-            if not (isinstance(error, UserError) or is_out_of_memory(error)):
-                raise
+        except Exception as error:
+            log.warning("%s is not timed, because it fails: %s", way, one_line(error))
     return {way: 1e3 * value / members for way, value in times.items()}
 
 
@@ -121,6 +122,14 @@ def told(times: Mapping[Way, float]) -> str:
     return f"{numbers} ms per member and step"
 
 
+def read_times(stored: Any) -> Times:
+    """Times from pairs (way, milliseconds), as they are stored; {} if damaged."""
+    try:
+        return {Way(*name.split(" with ")): float(ms) for name, ms in stored}
+    except (AttributeError, TypeError, ValueError):
+        return {}
+
+
 def remembered(cell: Cell, options: RunOptions, folder: Path | None) -> Times:
     """What `remember` kept for cells like this one on this machine; {} if nothing.
 
@@ -130,9 +139,8 @@ def remembered(cell: Cell, options: RunOptions, folder: Path | None) -> Times:
         return {}
     allowed = candidates(options.execution, options.conv, _platform())
     try:
-        record = read_json(_path(cell, options, folder))
-        times = {Way(*name.split(" with ")): float(ms) for name, ms in record["ms"]}
-    except (OSError, UserError, KeyError, TypeError, ValueError):
+        times = read_times(read_json(_path(cell, options, folder)).get("ms"))
+    except (OSError, UserError):
         return {}
     # All or nothing, since the first one is the one to leave.
     return times if set(times) <= set(allowed) else {}
@@ -172,7 +180,7 @@ def _key(cell: Cell, options: RunOptions) -> dict[str, Any]:
         "devices": [options.devices, len(jax.local_devices())],
         "member_chunk": options.member_chunk,
         "ways": [options.execution, options.conv],
-        "versions": versions(),
+        "versions": versions() | {"driver": _client().platform_version},
         "members": len(cell.members),
         "config": {name: config[name] for name in dict.fromkeys(names)},
     }
@@ -180,3 +188,8 @@ def _key(cell: Cell, options: RunOptions) -> dict[str, Any]:
 
 def _platform() -> str:
     return jax.local_devices()[0].platform
+
+
+def _client() -> Any:
+    """JAX's connection to the devices."""
+    return jax.local_devices()[0].client

@@ -15,8 +15,7 @@ from normlab.members.memory import (
 )
 from normlab.run_options import RunOptions
 from normlab.sweep.plan import make_plan
-from normlab.sweep.population import to_device
-from normlab.train.program import data_arrays
+from normlab.train.program import data_arrays, to_device
 from tests import tiny
 
 

@@ -12,9 +12,9 @@ from normlab.run_options import RunOptions
 from normlab.settings.devices import EXECUTIONS
 from normlab.store.layout import CellPaths
 from normlab.sweep.execute import run_cell
-from normlab.sweep.population import Population, to_device
+from normlab.sweep.population import Population
 from normlab.train import program
-from normlab.train.program import data_arrays
+from normlab.train.program import data_arrays, to_device
 from tests import tiny
 
 

@@ -1,10 +1,13 @@
 """The GPU kernel of the convolution, interpreted, against the primitive."""
 
+from types import SimpleNamespace
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from normlab.models import CONVS, differentiable
+from normlab.models import CONVS, conv_pallas, differentiable
 from normlab.models.conv_pallas import conv_general_dilated
 from normlab.settings.devices import CONV_FORMS
 
@@ -74,6 +77,56 @@ def test_patches_are_used_where_the_kernel_is_not_defined(inputs, strides):
         jax.make_jaxpr(lambda x, w: CONVS["pallas"](x, w, strides, "SAME"))(x, w)
     )
     assert "pallas_call" not in text and "dot_general" in text
+
+
+@pytest.mark.parametrize("form", sorted(CONVS))
+def test_dtypes_are_those_of_the_primitive(form):
+    """Also in float64, in which a sum in float32 would be off by 1e-7."""
+    x, w, padding = random_case(0)
+
+    def conv(form, x, w):
+        return CONVS[form](x, w, (1, 1), padding, dimension_numbers=NUMBERS)
+
+    with jax.enable_x64(True):
+        found = conv(form, x[0].astype("float64"), w[0].astype("float64"))
+        expected = conv("lax", x[0].astype("float64"), w[0].astype("float64"))
+        assert found.dtype == expected.dtype == "float64"
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+    low = jax.eval_shape(lambda x, w: conv(form, x, w), *map(bfloat16, (x[0], w[0])))
+    assert low.dtype == "bfloat16"
+    with pytest.raises(TypeError):
+        jax.eval_shape(lambda x, w: conv(form, x, w), bfloat16(x[0]), w[0])
+
+
+def bfloat16(x):
+    return jax.ShapeDtypeStruct(x.shape, "bfloat16")
+
+
+def test_only_pixels_that_exist_are_read(monkeypatch):
+    """Interpreted, a read outside of an array is no error; on a GPU it may be."""
+    read = []
+
+    def load(at, mask, other):
+        rows = np.broadcast_to(at[0], mask.shape)[np.asarray(mask)]
+        read.extend(rows)
+        return np.zeros(mask.shape)
+
+    x_ref = SimpleNamespace(at=IndexOf())
+    monkeypatch.setattr(conv_pallas, "triton", SimpleNamespace(load=load))
+    x = jnp.zeros((3, 5, 6, 16))
+    sizes = conv_pallas._sizes(x, (3, 3), ((1, 1), (1, 1)), 16)
+    assert sizes.pixels == 90 and conv_pallas._PIXELS == 64  # the last block has 26
+    for first in (0, 64):
+        for tap in range(9):
+            conv_pallas._gathered(x_ref, first, tap, np.arange(16), sizes)
+    assert min(read) == 0 and max(read) == 89
+
+
+class IndexOf:
+    """``IndexOf()[i, j]`` is (i, j)."""
+
+    def __getitem__(self, index):
+        return index
 
 
 @pytest.mark.parametrize("form", CONV_FORMS)

@@ -18,7 +18,7 @@ from normlab.page import document
 from normlab.registry import Registry
 from normlab.store import load, provenance
 from normlab.store.layout import RunPaths
-from normlab.store.provenance import load_plugins
+from normlab.store.provenance import check_names
 from normlab.store.run import open_run
 from tests.cells import cell_config
 from tests.faults.commands import call, commands
@@ -219,7 +219,7 @@ def test_a_changed_source_is_not_mixed_with_the_old_one(tmp_path, monkeypatch, c
         monkeypatch.setattr(NORMS, "_adopted", {})
         monkeypatch.setattr(NORMS, "sources", {})
         importlib.invalidate_caches()
-        load_plugins(config)
+        check_names(config)
         open_run(RunPaths.at(tmp_path / "run"), config, (), [], session)
 
     begin()

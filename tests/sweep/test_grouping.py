@@ -19,9 +19,9 @@ from normlab.store.path import read_path
 from normlab.store.run import cell_status, read_cell
 from normlab.sweep import execute
 from normlab.sweep.execute import run_cell
-from normlab.sweep.population import Population, to_device
+from normlab.sweep.population import Population
 from normlab.train.optimizers import values_of
-from normlab.train.program import data_arrays
+from normlab.train.program import data_arrays, to_device
 from tests import tiny
 from tests.sweep.stopped import Interrupted, StopAfter, frame_of, same_bits
 from tests.sweep.test_laws import close, take

@@ -11,8 +11,8 @@ import pytest
 from normlab.cell import Cell
 from normlab.models import CONVS, conv_direct
 from normlab.settings.devices import EXECUTIONS
-from normlab.sweep.population import Metrics, Population, to_device
-from normlab.train.program import data_arrays
+from normlab.sweep.population import Metrics, Population
+from normlab.train.program import data_arrays, to_device
 from normlab.train.state import TrainState
 from tests import tiny
 

@@ -1,20 +1,25 @@
 """A plan traces cells that are alike once, and spends little time however many."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from normlab.config import SweepConfig
 from normlab.errors import UserError
 from normlab.members.memory import Footprint
 from normlab.members.over import OverMembers
 from normlab.models import INITS
+from normlab.registry import REGISTRIES
 from normlab.run_options import RunOptions
+from normlab.settings import settings_of
 from normlab.sweep import cell_plan, plan
 from normlab.sweep.cell_plan import CellPlan, Later
 from normlab.sweep.grid import expand
 from normlab.sweep.kinds import by_kind
-from normlab.sweep.plan import make_plan
+from normlab.sweep.plan import make_plan, sweep_cells
 from tests import tiny
 
 SIZES = tuple(range(2, 34))
@@ -95,6 +100,18 @@ def test_the_first_cells_show_every_value():
         assert {dict(kind[:-1])[axis] for kind in first} == values
 
 
+def test_widths_with_the_same_channels_are_found_if_there_is_no_time(
+    traced, monkeypatch
+):
+    monkeypatch.setattr(plan, "_TRACING_SECONDS", 0.0)
+    config = tiny.sweep_config(norm=("none", "batch"), width=(0.25, 0.25001))
+    with pytest.raises(UserError, match="--width=0.25,0.25001: .* in small_cnn"):
+        make_plan(config, OPTIONS)
+    assert len(traced) == 1
+    config = dataclasses.replace(config, width=(0.25, 0.5))
+    assert any(isinstance(one, Later) for one in make_plan(config, OPTIONS).cells)
+
+
 @pytest.mark.parametrize(
     "wrong, message",
     [
@@ -107,6 +124,24 @@ def test_mistakes_of_the_last_cells_are_found_at_once(wrong, message):
     config = tiny.sweep_config(width=(0.25,), batch_size=(8, 1), **wrong)
     with pytest.raises(UserError, match=message):
         make_plan(config, OPTIONS)
+
+
+NAMED = [
+    spec.name for spec, one in settings_of(SweepConfig) if one.choices in REGISTRIES
+]
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_an_unknown_name_is_refused_even_if_no_cell_reads_it(name):
+    config = tiny.sweep_config(norm=("none",))
+    many = isinstance(getattr(config, name), tuple)
+    asked = ("xyz",) if many else "xyz"
+    with pytest.raises(UserError, match=f"^--{name}=xyz: unknown; known: [^\n]+$"):
+        sweep_cells(dataclasses.replace(config, **{name: asked}), OPTIONS)
+
+
+def test_every_registry_of_a_sweep_is_tried():
+    assert {"norm_init", "grouping", "init", "quantities", "schedule"} <= set(NAMED)
 
 
 @pytest.mark.parametrize("init", ["standard", "report"])

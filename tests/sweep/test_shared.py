@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from normlab.members.chunks import MemberChunks
-from normlab.sweep.population import Population, to_device
-from normlab.train.program import data_arrays
+from normlab.sweep.population import Population
+from normlab.train.program import data_arrays, to_device
 from tests import tiny
 
 DATA = tiny.dataset()

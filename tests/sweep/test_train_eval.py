@@ -6,8 +6,8 @@ import pytest
 
 from normlab.cell import Cell
 from normlab.data.batches import current_order
-from normlab.sweep.population import Population, to_device
-from normlab.train.program import Program, data_arrays
+from normlab.sweep.population import Population
+from normlab.train.program import Program, data_arrays, to_device
 from tests import tiny
 
 STEPS, SEEN = 7, 6  # of 5 images of 24: in the second epoch

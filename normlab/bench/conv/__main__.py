@@ -15,7 +15,7 @@ from absl import flags
 
 from normlab.bench.conv.shapes import FORMS, SHAPES, make_loop, seconds
 from normlab.bench.machine import measure_machine
-from normlab.bench.settings import check_count, check_out
+from normlab.bench.settings import check_counts, check_out
 from normlab.errors import UserError
 from normlab.flags import define, read, run
 from normlab.members.placement import find_devices
@@ -45,10 +45,7 @@ class ConvConfig:
     out: str = flag("", "Write the results to this .json file.")
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "repeats", "turns"):
-            check_count(name, getattr(self, name))
-        for count in self.members:
-            check_count("members", count)
+        check_counts(self, "batch_size", "members", "repeats", "turns")
         for name, known in (("form", (*FORMS,)), ("shape", ("all", *SHAPES))):
             for value in getattr(self, name):
                 if value not in known:

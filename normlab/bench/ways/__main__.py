@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from absl import flags
 
 from normlab.bench.machine import measure_machine
-from normlab.bench.settings import check_count, check_out
+from normlab.bench.settings import check_counts, check_out
 from normlab.bench.ways.timed import Timed, make_cell, random_images, time_ways
 from normlab.checks import check_settings
 from normlab.flags import define, read, run
@@ -47,8 +47,7 @@ class WaysConfig:
     out: str = flag("", "Write the results to this .json file.")
 
     def __post_init__(self) -> None:
-        for value in (self.batch_size, self.repeats, self.call_steps, *self.members):
-            check_count("batch_size, --repeats, --call_steps or --members", value)
+        check_counts(self, "batch_size", "members", "repeats", "call_steps")
         check_settings(self)
         _ = self.options  # its own checks
         check_out(self.out)

@@ -13,8 +13,8 @@ from normlab.data import Dataset
 from normlab.members.over import Way, candidates
 from normlab.run_options import RunOptions
 from normlab.sweep.cell_plan import Planner
-from normlab.sweep.decide import make_population
 from normlab.sweep.grid import expand
+from normlab.sweep.populate import make_population
 from normlab.sweep.population import Population
 from normlab.sweep.ways import best_of, seconds_of
 

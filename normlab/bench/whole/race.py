@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import pandas as pd
 
-from normlab.bench.settings import check_count, check_out
+from normlab.bench.settings import check_counts, check_out
 from normlab.errors import UserError
 from normlab.settings import flag
 from normlab.store import load
@@ -39,8 +39,7 @@ class WholeConfig:
     out: str = flag("", "Write the results to this .json file.")
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "members", "epochs", "repeats"):
-            check_count(name, getattr(self, name))
+        check_counts(self, "batch_size", "members", "epochs", "repeats")
         check_out(self.out)
 
     @property

@@ -1,0 +1,22 @@
+"""The members of a planned cell."""
+
+import jax
+
+from normlab.run_options import RunOptions
+from normlab.sweep.cell_plan import CellPlan
+from normlab.sweep.population import Population
+from normlab.train.program import data_arrays, to_device
+
+
+def make_population(plan: CellPlan, options: RunOptions) -> Population:
+    """The members of a planned cell, not yet initialised, and a copy of its data."""
+    return Population(
+        plan.program,
+        plan.cell,
+        to_device(data_arrays(plan.dataset)),
+        execution=plan.execution,
+        member_chunk=plan.member_chunk,
+        call_steps=options.call_steps,
+        devices=jax.local_devices()[: plan.devices],
+        share=plan.conv == "shared",
+    )
