@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import pandas as pd
 from absl import flags
 
-from normlab.claims.cost import CPU, GPU, seconds, words
+from normlab.claims.cost import CPU, GPU, duration, seconds
 from normlab.config import SweepConfig
 from normlab.flags import define, read
 from normlab.run_options import RunOptions
@@ -68,8 +68,8 @@ def main(asked: Sequence[str]) -> str:
     cpu = seconds(rows, CPU)
     steps = rows["steps"].sum() / 1e6
     return (
-        f"{len(rows)} members, {steps:.3g} M member-steps: {words(gpu)} on {GPU}, "
-        f"{words(cpu)} on {CPU}"
+        f"{len(rows)} members, {steps:.3g} M member-steps: {duration(gpu)} on {GPU}, "
+        f"{duration(cpu)} on {CPU}"
     )
 
 

@@ -41,7 +41,7 @@ from normlab.claims.claim import Claim
 from normlab.claims.evidence import Evidence
 from normlab.claims.frozen import version
 from normlab.claims.judge import judge
-from normlab.claims.rules import ALPHA, NO_DIFFERENCE, SUPPORTED, UNDECIDED
+from normlab.claims.rules import ALPHA, NO_DIFFERENCE, NOT_REJECTED, UNDECIDED
 from normlab.claims.verdict import Verdict
 from normlab.statistics.multiplicity import holm
 
@@ -104,20 +104,19 @@ def corrected(
     """Adds the verdicts after Holm's correction to the rows of the claims.
 
     A claim has two hypotheses in its family: that its effect has the other sign, and
-    that it is at least the margin. Without runs, their p-values are 1.
+    that it is at least the margin. Without runs, their p-values are 1. That a number
+    can be one more of ours is no rejection, so nothing remains of it to correct.
     """
     tested = [k for k, claim in enumerate(claims) if not claim.exact]
     p = [(judged[k][0].p, judged[k][0].p_no_difference) for k in tested]
     adjusted = holm(np.nan_to_num(np.ravel(p), nan=1.0)).reshape(-1, 2)
     for k, both in zip(tested, adjusted, strict=True):
         row, *parts = judged[k]
-        if math.isnan(row.p):
+        if math.isnan(row.p) or row.verdict == NOT_REJECTED:
             continue
         own = float(both[int(row.verdict == NO_DIFFERENCE)])
-        # That a number can be one more of ours is no rejection to correct.
-        predicted = claims[k].parts[0].rule.kind == "predicted"
-        kept = own <= ALPHA or (row.verdict == SUPPORTED and predicted)
-        row = row._replace(adjusted=row.verdict if kept else UNDECIDED, p_adjusted=own)
+        kept = row.verdict if own <= ALPHA else UNDECIDED
+        row = row._replace(adjusted=kept, p_adjusted=own)
         judged[k] = [row, *parts]
     return judged
 

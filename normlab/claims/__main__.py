@@ -17,15 +17,18 @@ from normlab.words import path_of
 _READING = """
 How to read this. A claim is followed by its parts. Values are means over n seeds with
 95% intervals (Student's t on differences paired by seed; geometric means for ratios).
-A claim has one test. p is twice the one-sided p-value of its verdict, and for R1 to R7
-that of the opposite. "after Holm" is the verdict after Holm's correction within its
-family. "no difference" follows from two one-sided tests. "?" marks seeds that chose the
-rules (0 to 4): such a verdict explores. "!" marks a verdict that a sign-flip test (six
-seeds or more) or a BCa bootstrap (five) does not share. "~" marks a verdict on the test
-set that may not hold for other test images: an upper bound of their sampling error
-would change it. An identity has no statistic: its value is the worst network. "would be
-decided by" is for a power of 80% at a level of 5%, if the observed mean and spread are
-true.
+A claim has one test. p is twice the one-sided p-value of its verdict. "after Holm" is
+the verdict after Holm's correction within its family. "no difference" follows from two
+one-sided tests. "not rejected" (R1 to R7) is no finding that could be corrected: the
+report's number lies in the prediction interval of one more of our seeds, and p is that
+of the opposite. "chosen to match": a setting was chosen on the same experiments, so the
+verdict is no test. "?" marks seeds that chose the rules (0 to 4): such a verdict
+explores. "!" marks a verdict that a sign-flip test (six seeds or more) or a BCa
+bootstrap (five) does not share, unless so few seeds could not tell. "~" marks a verdict
+on the test set that may not hold for other test images: an upper bound of their
+sampling error would change it. An identity has no statistic: its value is the worst
+network. "would be decided by" is for a power of 80% of the claim's test at a level of
+5%, before Holm's correction, if the observed means and spreads are true.
 """
 
 
@@ -55,7 +58,7 @@ def line(verdict: Verdict) -> str:
     value = verdict.value or "-"
     told, _, run = verdict.words.partition(": ")
     words = (verdict.id, told + marks, value, f"n={verdict.n}", p, holm)
-    widths = (8, 39, 44, 6, 10, 35)
+    widths = (8, 57, 44, 6, 10, 35)
     start = "".join(f"{w} ".ljust(n) for w, n in zip(words, widths, strict=True))
     text = verdict.statistic if verdict.is_part else verdict.sentence
     return f"{start}{text}{f' [run: {run}]' if run else ''}"
@@ -73,12 +76,11 @@ def summary(verdicts: list[Verdict]) -> list[str]:
         own = [claim for claim in claims if claim.family == family]
         number = Counter(claim.verdict for claim in own)
         counts = ", ".join(f"{number[w]} {w}" for w in VERDICTS if number[w])
-        tested = [claim for claim in own if claim.adjusted]
-        kept = sum(claim.adjusted != UNDECIDED for claim in tested)
+        kept = sum(claim.adjusted not in ("", UNDECIDED) for claim in own)
         lines.append(f"{family}: {len(own)} claims: {counts}; {kept} after Holm")
     lines.append("")
     for claim in (c for c in claims if c.cost):
-        lines.append(f"{claim.id} would be decided by {claim.cost}")
+        lines.append(f"{claim.id} would be decided, before Holm, by {claim.cost}")
     lines.append("")
     for claim in (c for c in claims if c.scripts):
         lines.append(f"{claim.id} on a GPU: {claim.scripts}")

@@ -5,6 +5,7 @@ best value of the measure. Runs without validation images (``--validation``) hav
 such accuracy. Then the test accuracy chooses, and the verdict says so.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -49,11 +50,11 @@ def reduced(
 
     Args:
       table: a row per member, indexed by network, with ``keys``, ``value``, ``run``,
-        ``lost``, and the setting that the side reduces.
+        ``lost``, ``share``, and the setting that the side reduces.
 
     Returns:
-      ``value``, ``run`` and ``lost`` (summed), ``count``, and of a best member
-      ``by_test`` and ``at_end`` (`Choice`).
+      ``value``, ``run`` and ``lost`` (summed), ``count``, ``share`` (that with the
+      largest error), and of a best member ``by_test`` and ``at_end`` (`Choice`).
     """
     assert side.across is not None
     name, reduction = side.across
@@ -64,6 +65,7 @@ def reduced(
             run=("run", "first"),
             lost=("lost", "sum"),
             count=("value", "size"),
+            share=("share", _widest),
         )
     held_out, test = (
         measure.of(evidence, table.index, side.statistics).reindex(table.index)
@@ -80,6 +82,12 @@ def reduced(
     )
     first = table.sort_values("score", ascending=False, kind="stable")
     return first.drop_duplicates(list(keys)).reset_index(drop=True)
+
+
+def _widest(shares: pd.Series) -> float:
+    """The share nearest to a half: its binomial variance is the largest."""
+    known = shares.dropna()
+    return float(known.iloc[(known - 50).abs().argmin()]) if len(known) else math.nan
 
 
 def _is_end(values: pd.Series, groups) -> pd.Series:

@@ -11,6 +11,9 @@ from normlab.claims.margins import margin_of
 from normlab.claims.rules import Rule
 from normlab.claims.scale import Scale
 
+# (evidence, networks, statistics) -> values indexed by ``network``.
+Values = Callable[[Evidence, pd.Index, str], pd.Series]
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -22,15 +25,17 @@ class Measure:
       of: (evidence, networks, statistics) -> values indexed by ``network``. It may omit
         members that were not measured.
       ratio: whether two sides are compared by their ratio instead of their difference.
-      images: the metric, if the value is a share of test images in percent, and
-        otherwise "".
+      share: as `of`, for the share of test images, in percent, that the value depends
+        on; None if it depends on none.
+      late: whether the value is a mean over the last evaluations.
     """
 
     words: str
     unit: str
-    of: Callable[[Evidence, pd.Index, str], pd.Series]
+    of: Values
     ratio: bool = False
-    images: str = ""
+    share: Values | None = None
+    late: bool = False
 
 
 # The reduction to the best member, which is not chosen by the measured value.
@@ -110,6 +115,8 @@ class Claim:
       parts: the statistics; at least one.
       scale: the setting of the source. None for an identity.
       test: how the parts decide.
+      chosen: words for every verdict on the claim, if settings were chosen to match
+        what it is about. Then its verdict is no test.
       remark: a note for readers of the verdict.
     """
 
@@ -119,6 +126,7 @@ class Claim:
     parts: tuple[Part, ...] = field(default=())
     scale: Scale | None = None
     test: str = "all"
+    chosen: str = ""
     remark: str = ""
 
     @property

@@ -16,6 +16,7 @@ from normlab.cell import HYPERPARAMETERS, CellConfig
 from normlab.claims.best import Choice, choices, reduced
 from normlab.claims.claim import Part, Side
 from normlab.claims.evidence import Evidence
+from normlab.claims.measures import averaged
 from normlab.claims.rules import LEAST_SEEDS
 from normlab.data.spec import CIFAR10, SPECS
 from normlab.settings import settings_of
@@ -32,6 +33,8 @@ SHARED = (
     "train_eval",
     *HYPERPARAMETERS,
     "epochs",
+    # Else a rising curve that is evaluated more often ends lower on average.
+    "evaluations",
 )
 # What tells the networks of a cell apart.
 SAME_NETWORK = ["cell", "grouping", *HYPERPARAMETERS, "seed"]
@@ -48,8 +51,8 @@ class PartResult(NamedTuple):
       runs: the runs that were used.
       missing: the sides that no run contains.
       why: why there is no value although no side is missing, or "".
-      length: the length of training, such as ``2 epochs of 10000 images``. "" if the
-        dataset is not CIFAR-10.
+      length: the length of training, such as ``2 epochs of 10000 images``, and of how
+        many evaluations the values are means. "" if there is nothing to say.
       diverged: the number of members that diverged, of those that were used.
       images_sd: at most how far the statistic is off for other test images of the same
         kind (a standard deviation, in its unit); 0 if it is no share of test images.
@@ -100,7 +103,9 @@ def find(evidence: Evidence, part: Part) -> PartResult:
     best = max(common, key=rank)
     of = set().union(*(set(setup[best]["run"]) for setup in setups))
     runs = tuple(run for run in evidence.runs if run in of)
-    length = _length(part, dict(zip(shared, best, strict=True)))
+    setting = dict(zip(shared, best, strict=True))
+    told = (_length(part, setting), _averaged(part, setting))
+    length = ", ".join(filter(None, told))
     lost = sum(int(setup[best]["lost"].sum()) for setup in setups)
     values = _paired(part, setups, best)
     used = pd.concat([_of_setup(side, shared, best) for side in members])
@@ -141,9 +146,10 @@ def _images_sd(part: Part, sides: list[pd.DataFrame], used: pd.DataFrame) -> flo
     their errors are correlated, and the variance of a difference is at most the sum.
     """
     spec = SPECS.get(used["dataset"].iloc[0]) if len(used) else None
-    if spec is None or not part.measure.images:
+    # A published number is of the same test images as ours.
+    if spec is None or part.measure.share is None or part.offset:
         return 0.0
-    shares = [side["value"].clip(0, 100).mean() / 100 for side in sides]
+    shares = [side["share"].clip(0, 100).mean() / 100 for side in sides]
     return 100 * float(np.sqrt(sum(p * (1 - p) for p in shares) / spec.rows))
 
 
@@ -166,6 +172,13 @@ def _length(part: Part, common: dict[str, Any]) -> str:
     if isinstance(images, int | np.integer) and images < CIFAR10.train_images:
         words += f" of {counted(int(images), 'image')}"
     return words
+
+
+def _averaged(part: Part, setting: dict[str, Any]) -> str:
+    """How many evaluations a final value averages, in words, or ""."""
+    if not part.measure.late:
+        return ""
+    return f"mean of {counted(averaged(setting['evaluations']), 'evaluation')}"
 
 
 def named(part: Part) -> set[str]:
@@ -216,8 +229,9 @@ def _values(
 ) -> pd.DataFrame:
     """One row per setup and seed.
 
-    The columns are ``value``, ``run`` and ``lost`` (the number of diverged members). If
-    two runs contain the same member, the first run in ``order`` wins.
+    The columns are ``value``, ``run``, ``lost`` (the number of diverged members) and
+    ``share`` (of test images, or NaN). If two runs contain the same member, the first
+    run in ``order`` wins.
     """
     if members.empty:
         return members
@@ -226,7 +240,12 @@ def _values(
     name = side.across[0] if side.across else None
     apart = keys if name is None else [*keys, name]
     table = members[[*apart, "run", "lost"]]
-    table = table.assign(value=values.reindex(members.index).astype(float))
+    table = table.assign(
+        value=values.reindex(members.index).astype(float), share=np.nan
+    )
+    if part.measure.share is not None:
+        shares = part.measure.share(evidence, members.index, side.statistics)
+        table["share"] = shares.reindex(members.index).astype(float)
     table = table[table["value"].notna()]
     places = table["run"].map(order).to_numpy()
     table = table.iloc[np.argsort(places, kind="stable")].drop_duplicates(apart)

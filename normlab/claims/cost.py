@@ -83,7 +83,7 @@ def _kinds(names: str | tuple[str, ...]) -> tuple[str, ...]:
     return tuple(names.split(",")) if isinstance(names, str) else tuple(names)
 
 
-def words(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """``40 s``, ``12 minutes`` or ``35 hours``."""
     if seconds < 100:
         return f"{seconds:.0f} s"

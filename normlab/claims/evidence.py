@@ -38,8 +38,9 @@ class Evidence:
     Attributes:
       members: one row per ``network`` with ``run``, ``cell``, ``member``, all settings,
         ``seed``, ``lr``, ..., ``epochs`` (the length of training, rounded to one
-        decimal), ``lost`` (whether the member diverged) and ``device`` (``cpu``,
-        ``gpu``, or both if the run was on both; "" if it is not known).
+        decimal), ``evaluations`` (how many there were), ``lost`` (whether the member
+        diverged) and ``device`` (``cpu``, ``gpu``, or both if the run was on both; ""
+        if it is not known).
       runs: the runs in the given order.
     """
 
@@ -182,7 +183,9 @@ def _members(rows: pd.DataFrame) -> pd.DataFrame:
     epochs = table["steps"] * table["batch_size"] / trained_on(table)
     settings = table[[c for c in table if not _is_curve(str(c))]]
     lost = rows.groupby("network")["diverged"].any()
-    return settings.assign(epochs=epochs.round(1), lost=lost)
+    # Equal numbers are evaluations at equal shares of the training. The end is one.
+    number = (table["steps"] / table["eval_every"]).round(1).clip(lower=1)
+    return settings.assign(epochs=epochs.round(1), evaluations=number, lost=lost)
 
 
 def _is_curve(column: str) -> bool:

@@ -23,18 +23,25 @@ from normlab.claims.part import (
     words_of,
 )
 from normlab.claims.rules import (
+    ALPHA,
     CONTRADICTED,
     IDENTITY_HOLDS,
     NO_DIFFERENCE,
     NOT_AT_SCALE,
+    NOT_REJECTED,
     NOTHING_SAID,
     SUPPORTED,
     UNDECIDED,
+    VERDICTS,
     Statements,
 )
 from normlab.claims.seeds import common, cost_per_seed, hold, needed
 from normlab.claims.verdict import Verdict
 from normlab.statistics.multiplicity import at_least
+from normlab.statistics.paired import LEAST_FLIPPED
+
+# The statement that decides a verdict.
+_COLUMN = {SUPPORTED: 0, CONTRADICTED: 1, NOT_REJECTED: 1, NO_DIFFERENCE: 2}
 
 
 def judge(claim: Claim, evidence: Evidence) -> list[Verdict]:
@@ -55,6 +62,7 @@ def judge(claim: Claim, evidence: Evidence) -> list[Verdict]:
     ]
     tell = _exact if claim.exact else _pooled if claim.test == "pooled" else _combined
     row = rows[0] if single else tell(claim, rows, results)
+    row, *rows = (_as_chosen(claim, one) for one in (row, *rows))
     used = {run for result in results for run in result.runs}
     absent = {name for one in rows for name in one.missing}
     row = row._replace(
@@ -98,7 +106,9 @@ def _combined(
     values = _values(results)
     each = [statements(*pair) for pair in zip(claim.parts, values, strict=True)]
     found = together(claim, each)
-    row = rows[_shown(found, each, rows)]
+    rule = claim.parts[0].rule
+    verdict = rule.verdict(found)
+    row = rows[_shown(verdict, each, rows)]
     own = [checked(*pair) for pair in zip(claim.parts, values, strict=True)]
     other = _verdict_of(claim, own)
     drawn = [
@@ -107,10 +117,10 @@ def _combined(
     ]
     images = any(one.images for one in rows)
     return row._replace(
-        verdict=found.verdict,
-        words=words_of(found.verdict, row.unit),
-        **(p_values(claim.parts[0].rule, found) if row.n else {}),
-        check=check_words(row.n, found.verdict, other),
+        verdict=verdict,
+        words=words_of(verdict, row.unit, row.estimate),
+        **(p_values(rule, found) if row.n else {}),
+        check=check_words(row.n, verdict, other, _can_tell(claim, row.n, verdict)),
         images=images_words(found.verdict, _verdict_of(claim, drawn)) if images else "",
         note=_counts(claim, rows, row),
     )
@@ -133,18 +143,31 @@ def together(claim: Claim, each: Sequence[Statements]) -> Statements:
     )
 
 
-def _shown(found: Statements, each: Sequence[Statements], rows: list[Verdict]) -> int:
-    """The part that decides: the weakest of those that must hold, or the strongest."""
-    column = {SUPPORTED: 0, CONTRADICTED: 1, NO_DIFFERENCE: 2}.get(found.verdict, 0)
+def _can_tell(claim: Claim, n: int, verdict: str) -> bool:
+    """Whether a sign-flip test of so few seeds can come to a verdict on all parts.
+
+    Its smallest p-value is that of one outcome in 2^n.
+    """
+    if n < LEAST_FLIPPED or verdict not in _COLUMN:
+        return True
+    least = Statements(*[2 * 0.5**n] * 3)
+    return together(claim, [least] * len(claim.parts))[_COLUMN[verdict]] <= ALPHA
+
+
+def _shown(verdict: str, each: Sequence[Statements], rows: list[Verdict]) -> int:
+    """The part that decides: the weakest of those that must hold, or the strongest.
+
+    Where nothing was rejected, it is the part that is nearest to it.
+    """
+    column = _COLUMN.get(verdict, 0)
     measured = [k for k, row in enumerate(rows) if row.n] or [0]
-    strongest = found.verdict == CONTRADICTED
+    strongest = column == _COLUMN[CONTRADICTED]
     order = sorted(measured, key=lambda k: each[k][column])
     return order[0] if strongest else order[-1]
 
 
 def _counts(claim: Claim, rows: list[Verdict], shown: Verdict) -> str:
-    words = (SUPPORTED, CONTRADICTED, NO_DIFFERENCE, IDENTITY_HOLDS, UNDECIDED)
-    number = {word: sum(row.verdict == word for row in rows) for word in words}
+    number = {word: sum(row.verdict == word for row in rows) for word in VERDICTS}
     kinds = ", ".join(f"{n} {word}" for word, n in number.items() if n)
     how = "most" if claim.test == "most" else "all"
     note = f"{len(rows)} parts: {kinds}; {how} must hold. This row shows {shown.id}."
@@ -184,19 +207,30 @@ def _pooled(
     notes = (note, absent, found.pop("note", ""))
     told = {"statistic": words, "note": " ".join(filter(None, notes))}
     if not found:
-        return next((r for r in rows if not r.n), rows[0])._replace(note=told["note"])
+        row = next((r for r in rows if not r.n), rows[0])
+        return row._replace(**tested(part, values, NOTHING_SAID) | told, check="")
     return rows[0]._replace(**found, **told, check=check)
 
 
+def _as_chosen(claim: Claim, row: Verdict) -> Verdict:
+    """The verdict with the words that settings were chosen to match, if they were."""
+    if not claim.chosen or row.verdict == UNDECIDED:
+        return row
+    return row._replace(words=f"{row.words}, {claim.chosen}")
+
+
 def _at_scale(claim: Claim, row: Verdict, results: Sequence[PartResult]) -> Verdict:
-    """The verdict, or that the networks of the claim are below its source's setting."""
+    """The verdict, or that the networks of the claim are below its source's setting.
+
+    What the runs say stays (`Verdict.said`).
+    """
     used = [result.members for result in results if len(result.members)]
     if claim.scale is None or not used or not row.n:
         return row
-    short = claim.scale.short(pd.concat(used))
-    if not short:
+    lacking = claim.scale.lacking(pd.concat(used))
+    if not lacking:
         return row
-    words = f"{NOT_AT_SCALE}: {', '.join(short)}"
+    words = f"{NOT_AT_SCALE}: {', '.join(lacking)}"
     note = "" if row.is_part else claim.scale.note
     return row._replace(
         verdict=NOT_AT_SCALE,

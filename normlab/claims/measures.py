@@ -4,6 +4,7 @@ Accuracies are in percentage points, losses in nats.
 """
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -27,7 +28,9 @@ Curve = Callable[[pd.DataFrame, str], pd.Series]
 LAST, SHARE = 5, 0.2
 
 
-def _measure(words: str, name: str, curve: Curve, ratio: bool = False) -> Measure:
+def _measure(
+    words: str, name: str, curve: Curve, ratio: bool = False, late: bool = False
+) -> Measure:
     what, unit = _CURVES[name]
     scale = _POINTS if unit == "points" else 1.0
 
@@ -36,8 +39,8 @@ def _measure(words: str, name: str, curve: Curve, ratio: bool = False) -> Measur
         # Runs that hold out no images have no validation accuracy.
         return scale * curve(rows, name) if name in rows else pd.Series(dtype=float)
 
-    images = name if name == "test_accuracy" else ""
-    return Measure(words.format(what), unit, of, ratio, images)
+    share = of if name == "test_accuracy" else None
+    return Measure(words.format(what), unit, of, ratio, share, late)
 
 
 def _average(rows: pd.DataFrame, name: str) -> pd.Series:
@@ -60,7 +63,17 @@ def final(name: str) -> Measure:
         last = _last(rows[rows[name].notna()])
         return last[name].astype(float).groupby(last["network"]).mean()
 
-    return _measure(f"final {{}} (mean of up to {LAST} evaluations)", name, curve)
+    words = f"final {{}} (mean of up to {LAST} evaluations)"
+    return _measure(words, name, curve, late=True)
+
+
+def averaged(evaluations: float) -> int:
+    """How many of the evaluations of a training count as the last ones.
+
+    The last step is evaluated, too: 1.5 evaluations are one at 2/3, and one at the end.
+    """
+    earlier = math.floor(round(evaluations * (1 - SHARE), 6))
+    return min(LAST, max(1, math.ceil(evaluations) - earlier))
 
 
 def at_epochs(name: str, epochs: Sequence[int]) -> Measure:
@@ -156,7 +169,7 @@ def gap() -> Measure:
         return functools.reduce(lambda a, b: a - b, values)
 
     what = train.words.replace("accuracy", "accuracy minus test accuracy", 1)
-    return Measure(what, "points", of)
+    return Measure(what, "points", of, share=test.of, late=True)
 
 
 FINAL_TRAIN = final("train_accuracy")

@@ -15,6 +15,7 @@ from normlab.claims.rules import (
     IDENTITY_HOLDS,
     LEAST_SEEDS,
     NO_DIFFERENCE,
+    NOT_REJECTED,
     SUPPORTED,
     UNDECIDED,
     Rule,
@@ -28,6 +29,7 @@ from normlab.statistics.paired import (
     bootstrap_interval,
     estimate,
     flip_p,
+    spreads,
     widened_interval,
     with_error,
 )
@@ -44,7 +46,7 @@ def statements(part: Part, values: np.ndarray) -> Statements:
 def checked(part: Part, values: np.ndarray) -> Statements | None:
     """What `check_name`'s test says; None if there is no such test."""
     finite = len(values) >= LEAST_SEEDS and np.isfinite(values).all()
-    if not finite or part.rule.kind == "predicted":
+    if not finite or part.rule.predicts:
         return None
     test = flip_p if len(values) >= LEAST_FLIPPED else _bootstrap_p
     return part.rule.statements(values, part.margin, part.measure.ratio, test)
@@ -54,7 +56,7 @@ def of_other_images(
     part: Part, values: np.ndarray, images_sd: float
 ) -> Statements | None:
     """What can be said if test images were drawn anew; None if they do not matter."""
-    if not images_sd or len(values) < LEAST_SEEDS or part.rule.kind == "predicted":
+    if not images_sd or len(values) < LEAST_SEEDS or part.rule.predicts:
         return None
     test = with_error(images_sd)
     return part.rule.statements(values, part.margin, part.measure.ratio, test)
@@ -72,10 +74,16 @@ def check_name(n: int) -> str:
     return FLIP if n >= LEAST_FLIPPED else BOOTSTRAP
 
 
-def check_words(n: int, verdict: str, other: str | None) -> str:
-    """What the other test says, and whether it differs; "" if there is none."""
+def check_words(n: int, verdict: str, other: str | None, can_tell: bool = True) -> str:
+    """What the other test says, and whether it differs; "" if there is none.
+
+    Args:
+      can_tell: whether the other test could say the same with so few seeds.
+    """
     if other is None:
         return ""
+    if not can_tell:
+        return f"{check_name(n)}: cannot tell at this n"
     return f"{check_name(n)}: " + (
         "agrees" if verdict == other else f"differs, {other}"
     )
@@ -92,7 +100,7 @@ def judge_part(claim: Claim, part: Part, name: str, result: PartResult) -> Verdi
         if other is not None:
             found["check"] = check_words(len(values), own.verdict, other.verdict)
         found |= with_images(part, values, own.verdict, result.images_sd)
-    why = _why(result, found["verdict"], part.rule.exact)
+    why = _why(result, found["verdict"], part.rule)
     notes = (why, found.pop("note", ""), _lost(result), result.choice.words)
     fields = {
         "id": name,
@@ -150,9 +158,10 @@ def tested(part: Part, values: np.ndarray, own: Statements) -> dict:
     if part.measure.ratio:
         numbers = tuple(float(np.exp(x)) for x in numbers)
     middle, low, high = numbers
+    verdict = part.rule.verdict(own)
     return {
-        "verdict": own.verdict,
-        "words": words_of(own.verdict, part.unit),
+        "verdict": verdict,
+        "words": words_of(verdict, part.unit, middle),
         "estimate": middle,
         "low": low,
         "high": high,
@@ -165,8 +174,8 @@ def tested(part: Part, values: np.ndarray, own: Statements) -> dict:
 
 def p_values(rule: Rule, own: Statements) -> dict[str, float]:
     """The p-values of a verdict. That a number is predicted is no rejection: no p."""
-    p = own.contradicts if rule.kind == "predicted" else own.p
-    return {"p": p, "p_no_difference": own.equivalent}
+    p = own.contradicts if rule.predicts else own.p
+    return {"p": p, "p_no_difference": own.equivalent, **own._asdict()}
 
 
 def also_small(part: Part, own: Statements) -> str:
@@ -176,10 +185,16 @@ def also_small(part: Part, own: Statements) -> str:
     return f"The difference is not larger than {margin_words(part.unit)}."
 
 
-def words_of(verdict: str, unit: str) -> str:
-    """A verdict in words: ``no difference larger than 0.005 nats``."""
+def words_of(verdict: str, unit: str, mean: float) -> str:
+    """A verdict in words: ``no difference larger than 0.005 nats``.
+
+    Args:
+      mean: of what was measured, minus the published number if there is one.
+    """
     if verdict == NO_DIFFERENCE:
         return f"{verdict} larger than {margin_words(unit)}"
+    if verdict == NOT_REJECTED:
+        return f"{verdict}, mean {abs(mean):.2g} {unit} off"
     return verdict
 
 
@@ -207,7 +222,12 @@ def _bootstrap_low(values: tuple[float, ...]) -> float:
 
 
 def _bootstrap_p(values: np.ndarray, bound: float) -> float:
-    """0 if the bootstrap's interval lies above the bound, and otherwise 1."""
+    """0 if the bootstrap's interval lies above the bound, and otherwise 1.
+
+    Equal values have no interval.
+    """
+    if not spreads(values):
+        return 1.0
     return float(_bootstrap_low(tuple(map(float, values))) <= bound)
 
 
@@ -220,13 +240,12 @@ def _lost(result: PartResult) -> str:
     return f"{members} diverged and {verb} as worse than any other."
 
 
-def _why(result: PartResult, verdict: str, exact: bool) -> str:
+def _why(result: PartResult, verdict: str, rule: Rule) -> str:
     """Why a part is undecided, or how it was tested otherwise."""
     values = result.values.to_numpy(float)
-    ranks = len(values) and not np.isfinite(values).all() and not exact
-    sign = "Some values are infinite, so the sign test of the median decides."
+    sign = "" if rule.exact else _ranked(values)
     if verdict != UNDECIDED:
-        return sign if ranks else ""
+        return sign
     if result.missing:
         names = "; ".join(dict.fromkeys(side.name for side in result.missing))
         return f"Missing from the given runs: {names}."
@@ -235,4 +254,15 @@ def _why(result: PartResult, verdict: str, exact: bool) -> str:
     if len(values) < LEAST_SEEDS:
         seeds = "1 seed is" if len(values) == 1 else f"{len(values)} seeds are"
         return f"{seeds} too few; at least {LEAST_SEEDS} are required."
-    return sign if ranks else "The interval contains the bound of the rule."
+    if rule.predicts:
+        return sign or "The prediction interval is too wide."
+    return sign or "The interval contains the bound of the rule."
+
+
+def _ranked(values: np.ndarray) -> str:
+    """Why there is no t test, or ""."""
+    if len(values) and not np.isfinite(values).all():
+        return "Some values are infinite, so the sign test of the median decides."
+    if len(values) > 1 and not spreads(values):
+        return "All seeds are equal, so the sign test decides."
+    return ""

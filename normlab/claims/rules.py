@@ -4,6 +4,10 @@ A rule turns the values of seeds into p-values of three statements: that the cla
 true, that it is false, and that there is no difference that matters. Each is twice a
 one-sided p-value. So all statements with a p-value of at most `ALPHA` follow from one
 interval with a confidence of 95%, and together they are right with that confidence.
+Equal seeds have no interval, and the sign test decides.
+
+That a published number can be one more of ours is not such a statement (`predicted`).
+Only its opposite is tested. Where the test does not reject, the verdict says no more.
 
 An identity or a bound is no matter of statistics. Its rule compares every network.
 """
@@ -28,10 +32,12 @@ SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 NO_DIFFERENCE = "no difference"
 NOT_AT_SCALE = "not at its scale"
 IDENTITY_HOLDS = "identity holds"
+NOT_REJECTED = "not rejected"
 VERDICTS = (
     SUPPORTED,
     CONTRADICTED,
     NO_DIFFERENCE,
+    NOT_REJECTED,
     IDENTITY_HOLDS,
     UNDECIDED,
     NOT_AT_SCALE,
@@ -46,7 +52,8 @@ class Statements(NamedTuple):
     """p-values (twice one-sided) of what can be said about a claim or a part.
 
     Attributes:
-      supports: of the claim.
+      supports: of the claim. Where the claim is that a number can be one more of ours,
+        0 if this is not rejected, and 1 otherwise: no p-value.
       contradicts: of its opposite.
       equivalent: of a difference within the margin of its unit.
 
@@ -95,6 +102,16 @@ class Rule:
         """Whether the rule compares every network instead of a mean."""
         return self.kind in ("identity", "at_most", "at_least")
 
+    @property
+    def predicts(self) -> bool:
+        """Whether the rule asks if a number can be one more of ours."""
+        return self.kind == "predicted"
+
+    def verdict(self, said: Statements) -> str:
+        """The verdict that follows from the rule's statements."""
+        found = said.verdict
+        return NOT_REJECTED if found == SUPPORTED and self.predicts else found
+
     def statements(
         self,
         values,
@@ -115,7 +132,7 @@ class Rule:
         x = np.asarray(values, float)
         if x.shape[-1] < LEAST_SEEDS:
             return NOTHING_SAID
-        if self.kind == "predicted":
+        if self.predicts:
             found = self._predicted(x)
         else:
             found = self._tested(x, margin, ratio, above or above_p)
@@ -147,7 +164,9 @@ class Rule:
         if not np.isfinite(x).all():
             return NOTHING_SAID
         low, high = prediction_interval(x)
-        narrow = (low <= 0) & (high >= 0) & (high - low <= 2 * self.bound)
+        # A NaN, of equal values, is not narrow.
+        farthest = np.maximum(np.abs(low), np.abs(high))
+        narrow = (low <= 0) & (high >= 0) & (farthest <= self.bound)
         p = np.minimum(1.0, 2 * new_value_p(x, 0.0))
         return np.where(narrow, 0.0, 1.0), p, np.ones_like(p)
 
@@ -193,12 +212,13 @@ def predicted(widest: float = WIDEST) -> Rule:
     """A published single number can be one more value of the same kind.
 
     Args:
-      widest: the interval may reach as far in either direction, in the measure's unit.
+      widest: how far from the number the ends of the interval may lie, in the measure's
+        unit.
     """
     return Rule(
-        "supported if the published number lies in the 95% prediction interval of one "
-        f"more seed and the interval reaches at most ±{widest:g}, contradicted if it "
-        "lies outside",
+        "not rejected if the published number lies in the 95% prediction interval of "
+        f"one more seed and no end of the interval is farther than {widest:g} from it, "
+        "contradicted if it lies outside",
         "predicted",
         widest,
     )

@@ -1,7 +1,8 @@
 """The setting of a claim's source, and how far the runs fall short of it.
 
 A verdict needs networks of at least that size, trained at least that long. Smaller ones
-are measured, but they neither support nor contradict the claim.
+are measured, but they neither support nor contradict the claim. Images that are held
+out train nothing, so they do not count, except for a tenth (`HELD_OUT`).
 """
 
 from collections.abc import Mapping
@@ -10,7 +11,11 @@ from typing import Any
 
 import pandas as pd
 
+from normlab.statistics.finals import trained_on
 from normlab.statistics.intervals import number
+
+# So much of the training images may be held out to choose learning rates.
+HELD_OUT = 0.1
 
 _WORDS = {
     "width": "width {}",
@@ -41,15 +46,17 @@ class Scale:
         run = f" {self.flagfile} has this setting." if self.flagfile else ""
         return f"The source: {self.source}.{run}"
 
-    def short(self, members: pd.DataFrame) -> tuple[str, ...]:
+    def lacking(self, members: pd.DataFrame) -> tuple[str, ...]:
         """What was run of the settings that fall short, in words; () if none does."""
         found = []
         for name, wanted in self.least.items():
-            values = members[name]
+            values, enough = members[name], 1 - 1e-6
+            if name == "train_size":
+                values, enough = trained_on(members), 1 - HELD_OUT
             if isinstance(wanted, tuple):
                 wrong = values[~values.isin(wanted)]
             else:
-                wrong = values[values.astype(float) < wanted * (1 - 1e-6)]
+                wrong = values[values.astype(float) < wanted * enough]
             if len(wrong):
                 low = wrong.min()
                 text = low if isinstance(low, str) else number(float(low))

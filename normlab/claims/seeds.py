@@ -15,8 +15,9 @@ import pandas as pd
 from normlab.claims.claim import Claim, Part
 from normlab.claims.compare import SAME_NETWORK, PartResult
 from normlab.claims.cost import CPU, GPU, seconds
-from normlab.claims.rules import LEAST_SEEDS
-from normlab.statistics.power import seeds_above, seeds_equivalent
+from normlab.claims.rules import ALPHA, LEAST_SEEDS
+from normlab.statistics.paired import spreads
+from normlab.statistics.power import POWER, seeds_above, seeds_equivalent
 
 CHOSE_THE_RULES = frozenset(range(5))
 
@@ -42,14 +43,22 @@ def explores(seeds: pd.Index) -> bool:
 def needed(claim: Claim, parts: Sequence[Part], values: Sequence[np.ndarray]) -> float:
     """How many seeds give the claim's test a power of 80% for some verdict.
 
-    Each part on its own gets that power, with the observed mean and spread.
+    The parts have the observed means and spreads, and depend on each other in any way.
+    So a verdict that needs several parts gives each of them a share of the 20%. If it
+    needs only some, each is tested at a share of the level, as in
+    `normlab.statistics.multiplicity.at_least`. Holm's correction is not included.
     """
-    if not all(len(x) > 1 and np.isfinite(x).all() for x in values):
+    if not all(len(x) > 1 and np.isfinite(x).all() and spreads(x) for x in values):
         return math.nan
-    each = [_of_part(part, x) for part, x in zip(parts, values, strict=True)]
-    supports, contradicts, alike = (np.sort(column) for column in np.array(each).T)
-    count = hold(claim, len(parts))
-    return float(min(supports[count - 1], contradicts[len(parts) - count], alike[-1]))
+    both = list(zip(parts, values, strict=True))
+    wanted = hold(claim, len(parts))
+
+    def of(column: int, count: int) -> float:
+        level = 1 - ALPHA / (len(parts) - count + 1)
+        power = 1 - (1 - POWER) / count
+        return sorted(_of_part(*one, level, power)[column] for one in both)[count - 1]
+
+    return min(of(0, wanted), of(1, len(parts) - wanted + 1), of(2, len(parts)))
 
 
 def hold(claim: Claim, parts: int) -> int:
@@ -57,20 +66,23 @@ def hold(claim: Claim, parts: int) -> int:
     return parts // 2 + 1 if claim.test == "most" else parts
 
 
-def _of_part(part: Part, x: np.ndarray) -> tuple[float, float, float]:
+def _of_part(
+    part: Part, x: np.ndarray, level: float, power: float
+) -> tuple[float, float, float]:
     """Seeds to support, to contradict, and to show no difference."""
     rule, mean, sd = part.rule, float(x.mean()), float(x.std(ddof=1))
+    how = LEAST_SEEDS, level, power
     bound = math.log(rule.bound) if part.measure.ratio else rule.bound
     if rule.kind == "within":
-        alike = seeds_equivalent(mean, bound, sd, LEAST_SEEDS)
-        return alike, seeds_above(abs(mean) - bound, sd, LEAST_SEEDS), math.inf
-    if rule.kind == "predicted":
+        alike = seeds_equivalent(mean, bound, sd, *how)
+        return alike, seeds_above(abs(mean) - bound, sd, *how), math.inf
+    if rule.predicts:
         return math.inf, math.inf, math.inf
     over = mean - bound if rule.kind == "above" else bound - mean
-    supports, contradicts = (seeds_above(d, sd, LEAST_SEEDS) for d in (over, -over))
+    supports, contradicts = (seeds_above(d, sd, *how) for d in (over, -over))
     alike = math.inf
     if part.margin is not None and bound == 0:
-        alike = seeds_equivalent(mean, part.margin, sd, LEAST_SEEDS)
+        alike = seeds_equivalent(mean, part.margin, sd, *how)
     return supports, contradicts, alike
 
 

@@ -3,9 +3,15 @@
 import math
 from typing import NamedTuple
 
-from normlab.claims.cost import CPU, GPU, words
+from normlab.claims.cost import CPU, GPU, duration
 from normlab.claims.gpu import scripts_of
-from normlab.claims.rules import NO_DIFFERENCE, NOT_AT_SCALE, UNDECIDED
+from normlab.claims.rules import (
+    NO_DIFFERENCE,
+    NOT_AT_SCALE,
+    NOTHING_SAID,
+    UNDECIDED,
+    Statements,
+)
 from normlab.statistics.intervals import short
 
 
@@ -17,9 +23,11 @@ class Verdict(NamedTuple):
       sentence, source: those of the claim.
       family: the family in which p-values are corrected.
       verdict: one of `normlab.claims.rules.VERDICTS`.
-      words: the verdict with its margin, or how far an identity holds.
-      adjusted: the verdict after Holm's correction in the family; "" for a part, and
-        without a statistic.
+      words: the verdict with its margin, or how far an identity holds. For a number
+        that can be one more of ours, how far our mean is off. Of a claim whose settings
+        were chosen to match, it says so.
+      adjusted: the verdict after Holm's correction in the family; "" for a part,
+        without a statistic, and if nothing was rejected that could be corrected.
       statistic: a description of the statistic.
       unit: the unit of estimate, low and high.
       estimate, low, high, n, level: as in `normlab.statistics.paired.Estimate`; of an
@@ -29,16 +37,16 @@ class Verdict(NamedTuple):
         smaller. NaN without a statistic. If the claim is that a number can be one more
         of ours, that of its opposite.
       p_no_difference: twice the one-sided p-value of a difference within the margin.
-      p_adjusted: that of the verdict after Holm's correction; NaN for a part.
+      p_adjusted: that of the verdict after Holm's correction; NaN without `adjusted`.
       check: what a test with other assumptions says, and whether it differs.
       images: for a difference between accuracies, what can be said of other test images
         of the same kind, and whether that differs. The verdict is on the test set.
       low_images, high_images: the interval for other test images, or a wider one
         (`normlab.claims.compare`); NaN if test images do not matter.
       exploratory: whether seeds that chose the rules are among the seeds.
-      seeds_needed: how many new seeds decide the claim with a power of 80%, if the
-        observed mean and spread are true; infinite if more than 2000. NaN if the claim
-        is decided or cannot be judged.
+      seeds_needed: how many new seeds decide the claim with a power of 80%, before
+        Holm's correction, if the observed mean and spread are true; infinite if more
+        than 2000. NaN if the claim is decided or cannot be judged.
       member_steps: the member-steps that these seeds cost.
       cpu_seconds, gpu_seconds: the time that they cost on two CPU cores and on an H100.
       rule: a description of the rule.
@@ -48,6 +56,8 @@ class Verdict(NamedTuple):
       runs: the run directories that were used.
       note: an explanation, or "".
       claim: the id of the claim, also for a part.
+      supports, contradicts, equivalent: what the runs say, whatever their scale
+        (`normlab.claims.rules.Statements`). NaN without a statistic or enough seeds.
     """
 
     id: str
@@ -83,11 +93,20 @@ class Verdict(NamedTuple):
     runs: tuple[str, ...]
     note: str
     claim: str
+    supports: float = math.nan
+    contradicts: float = math.nan
+    equivalent: float = math.nan
 
     @property
     def is_part(self) -> bool:
         """Whether this is the verdict on a part of a claim."""
         return self.id != self.claim
+
+    @property
+    def said(self) -> Statements:
+        """What the runs say, whatever their scale; nothing without a statistic."""
+        found = Statements(self.supports, self.contradicts, self.equivalent)
+        return NOTHING_SAID if any(map(math.isnan, found)) else found
 
     @property
     def own_p(self) -> float:
@@ -113,7 +132,7 @@ class Verdict(NamedTuple):
             return "more than 2000 new seeds"
         steps = self.member_steps / 1e6
         times = ((self.cpu_seconds, CPU), (self.gpu_seconds, GPU))
-        long = ", ".join(f"{words(time)} on {device}" for time, device in times)
+        long = ", ".join(f"{duration(time)} on {device}" for time, device in times)
         return f"{self.seeds_needed:.0f} new seeds ({steps:.2g} M member-steps: {long})"
 
     @property

@@ -5,6 +5,9 @@ a docstring gives shapes, leading axes are independent samples, for simulations.
 
 All p-values here are one-sided. A statement from a two-sided interval of confidence
 1 - a has a one-sided p-value of at most a / 2.
+
+Equal values have no spread to test against, so they have no interval and no t test:
+the sign test is used for them.
 """
 
 import math
@@ -21,6 +24,8 @@ AboveP = Callable[[np.ndarray, float], Any]
 LEVEL = 0.95
 # A sign-flip test has 2^n outcomes, so below six values none is rare enough.
 LEAST_FLIPPED = 6
+# Values that differ by rounding alone are equal. Their unit makes them of order 1.
+_ROUNDING = 1e-10
 _RESAMPLES = 9999
 
 
@@ -29,7 +34,7 @@ class Estimate(NamedTuple):
 
     Attributes:
       estimate: the mean, or the median if a value is infinite.
-      low, high: ends of the interval.
+      low, high: ends of the interval; NaN if all values are equal.
       n: the number of values.
       level: the confidence of the interval.
       sd: the standard deviation of the values; NaN if a value is infinite.
@@ -65,33 +70,50 @@ def estimate(values, level: float = LEVEL) -> Estimate:
 
 
 def t_interval(x: np.ndarray, level: float = LEVEL) -> tuple:
-    """Mean, low, high and standard deviation of finite values (..., n)."""
+    """Mean, low, high and standard deviation of finite values (..., n).
+
+    Equal values have NaN for low and high.
+    """
     mean, sd, error = _moments(x)
     if x.shape[-1] < 2:
         return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan), sd
     half = stats.t.ppf((1 + level) / 2, x.shape[-1] - 1) * error
+    half = np.where(sd > 0, half, np.nan)
     return mean, mean - half, mean + half, sd
 
 
+def spreads(x: np.ndarray) -> np.ndarray:
+    """Whether the values (..., n) differ by more than rounding."""
+    return ~(np.ptp(x, axis=-1) <= _ROUNDING * np.maximum(1, np.abs(x).max(-1)))
+
+
 def prediction_interval(x: np.ndarray, level: float = LEVEL) -> tuple:
-    """Low and high of the interval for one more value like the n of (..., n)."""
+    """Low and high of the interval for one more value like the n of (..., n).
+
+    Equal values have none: NaN.
+    """
     mean, sd, _ = _moments(x)
     n = x.shape[-1]
     half = stats.t.ppf((1 + level) / 2, n - 1) * sd * math.sqrt(1 + 1 / n)
+    half = np.where(sd > 0, half, np.nan)
     return mean - half, mean + half
 
 
 def new_value_p(x: np.ndarray, value: float) -> np.ndarray:
-    """One-sided p-value of ``value`` as one more value like those of (..., n)."""
+    """One-sided p-value of ``value`` as one more value like those of (..., n).
+
+    If they are equal, it is that of an extreme rank.
+    """
     mean, sd, _ = _moments(x)
-    scale = sd * math.sqrt(1 + 1 / x.shape[-1])
-    return _tail(np.abs(value - mean), scale, x.shape[-1] - 1)
+    n = x.shape[-1]
+    return _tail(np.abs(value - mean), sd * math.sqrt(1 + 1 / n), n - 1, 1 / (n + 1))
 
 
 def above_p(values, bound: float) -> np.ndarray:
     """p-value of the mean of (..., n) being above ``bound``, by Student's t test.
 
-    With infinite values, it is that of the median of (n,), by the sign test.
+    With infinite values, it is that of the median of (n,), by the sign test. So it is
+    for equal values.
     """
     x = np.asarray(values, float)
     if not np.isfinite(x).all():
@@ -100,7 +122,8 @@ def above_p(values, bound: float) -> np.ndarray:
         found = stats.binomtest(over, len(apart), alternative="greater")
         return np.asarray(found.pvalue if len(apart) else 1.0)
     mean, _, error = _moments(x)
-    return _tail(mean - bound, error, x.shape[-1] - 1)
+    n = x.shape[-1]
+    return _tail(mean - bound, error, n - 1, 0.5**n)
 
 
 def with_error(sd: float) -> AboveP:
@@ -114,8 +137,9 @@ def with_error(sd: float) -> AboveP:
         if not np.isfinite(x).all():
             return above_p(x, bound)
         mean, _, error = _moments(x)
-        scale, freedom = _widened(error, sd, x.shape[-1])
-        return _tail(mean - bound, scale, freedom)
+        n = x.shape[-1]
+        scale, freedom = _widened(error, sd, n)
+        return _tail(mean - bound, np.where(error > 0, scale, 0), freedom, 0.5**n)
 
     return above
 
@@ -124,12 +148,12 @@ def widened_interval(x: np.ndarray, sd: float, level: float = LEVEL) -> tuple:
     """Low and high of the interval of `with_error`, for finite (..., n)."""
     mean, _, error = _moments(x)
     scale, freedom = _widened(error, sd, x.shape[-1])
-    half = stats.t.ppf((1 + level) / 2, freedom) * scale
+    half = stats.t.ppf((1 + level) / 2, freedom) * np.where(error > 0, scale, np.nan)
     return mean - half, mean + half
 
 
 def _widened(error: np.ndarray, sd: float, n: int) -> tuple:
-    """The combined standard error, and its degrees of freedom."""
+    """The combined standard error, and its degrees of freedom (error > 0)."""
     scale = np.hypot(error, sd)
     with np.errstate(divide="ignore", invalid="ignore"):
         freedom = (n - 1) * (scale / error) ** 4
@@ -193,15 +217,15 @@ def _moments(x: np.ndarray) -> tuple:
     n = x.shape[-1]
     mean = x.mean(-1)
     sd = x.std(-1, ddof=1) if n > 1 else np.full_like(mean, np.nan)
-    # Equal values differ from their mean by rounding.
-    sd = np.where(np.ptp(x, axis=-1) == 0, 0.0, sd) if n > 1 else sd
+    sd = np.where(spreads(x), sd, 0.0) if n > 1 else sd
     return mean, sd, sd / math.sqrt(n)
 
 
-def _tail(distance, scale, freedom) -> np.ndarray:
-    """P(T > distance / scale); 0 or 1 if the scale is 0."""
+def _tail(distance, scale, freedom, without: float) -> np.ndarray:
+    """P(T > distance / scale). Without a scale: ``without`` if it is positive, or 1."""
     if np.all(np.asarray(freedom) < 1):
         return np.ones_like(distance)
     with np.errstate(divide="ignore", invalid="ignore"):
         tail = stats.t.sf(np.divide(distance, scale), freedom)
-    return np.where(scale > 0, tail, np.where(np.asarray(distance) > 0, 0.0, 1.0))
+    apart = np.asarray(distance) > _ROUNDING
+    return np.where(scale > 0, tail, np.where(apart, without, 1.0))

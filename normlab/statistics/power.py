@@ -36,27 +36,44 @@ def power_equivalent(
     return np.maximum(0.0, lower + upper - 1)
 
 
-def seeds_above(distance: float, sd: float, least: int) -> float:
-    """The smallest number of seeds with `POWER`; infinite if over 2000."""
+def seeds_above(
+    distance: float,
+    sd: float,
+    least: int,
+    level: float = LEVEL,
+    power: float = POWER,
+) -> float:
+    """The smallest number of seeds with a power; infinite if over 2000.
+
+    Args:
+      distance, sd, level: as in `power_above`.
+      least: no fewer seeds than this.
+      power: the power.
+    """
     if not distance > 0 or not math.isfinite(sd):
         return math.inf
-    return _first(lambda n: power_above(distance, sd, n), sd, least)
+    return _first(lambda n: power_above(distance, sd, n, level), power, least)
 
 
-def seeds_equivalent(mean: float, margin: float, sd: float, least: int) -> float:
+def seeds_equivalent(
+    mean: float,
+    margin: float,
+    sd: float,
+    least: int,
+    level: float = LEVEL,
+    power: float = POWER,
+) -> float:
     """As `seeds_above`, to show that the mean lies within ±``margin``."""
     if not abs(mean) < margin or not math.isfinite(sd):
         return math.inf
-    return _first(lambda n: power_equivalent(mean, margin, sd, n), sd, least)
+    return _first(lambda n: power_equivalent(mean, margin, sd, n, level), power, least)
 
 
-def _first(power, sd: float, least: int) -> float:
-    if sd == 0:
-        return float(least)
+def _first(power_of, power: float, least: int) -> float:
     low, high = least, _MOST
-    if power(high) < POWER:
+    if power_of(high) < power:
         return math.inf
     while low < high:
         middle = (low + high) // 2
-        low, high = (low, middle) if power(middle) >= POWER else (middle + 1, high)
+        low, high = (low, middle) if power_of(middle) >= power else (middle + 1, high)
     return float(low)
