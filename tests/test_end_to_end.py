@@ -31,7 +31,10 @@ FLAGS = """\
 --compilation_cache=compiled
 """
 # Compiling takes nearly all the time: less of it.
-QUICK = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+QUICK = (
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
+    "--xla_cpu_use_fusion_emitters=false"
+)
 OUT = "out put/résumé"
 # Of a run without probes, and without what some figures are about.
 DRAWN = ("curves", "lr_sensitivity", "gradient_norm")
