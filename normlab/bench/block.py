@@ -90,7 +90,8 @@ def measure_block(
     """Warms up and compares all contenders on ``task``, then times them in turns.
 
     Raises:
-      UserError: a contender's losses differ from normlab's by more than ``tolerance``.
+      UserError: a contender's losses differ from normlab's by more than ``tolerance``,
+        and by more than rounding explains.
     """
     contenders = {f"normlab ({task.plan.execution})": normlab_contender(task)}
     warm = {name: warm_up(timed, task.steps) for name, timed in contenders.items()}
@@ -98,15 +99,19 @@ def measure_block(
     for name, peer in peers.items():
         _add_peer(name, peer, task, contenders, warm, left_out)
     config = task.config
+    mine = next(iter(contenders))
+    make_twin, count = contenders[mine].twin, warm[mine].losses.shape[1]
+    twin = make_twin(count) if make_twin and len(contenders) > 1 else None
     try:
-        gaps = loss_gaps({k: timed.losses for k, timed in warm.items()}, tolerance)
+        losses = {k: timed.losses for k, timed in warm.items()}
+        gaps = loss_gaps(losses, tolerance, twin)
     except UserError as error:
         where = f"norm {config.norm}, batch size {config.batch_size}"
         raise UserError(f"{where}: {error}") from None
     steps = steps_a_run({k: timed.ms for k, timed in warm.items()}, task.steps)
     times = time_in_turns(contenders, steps, repeats)
     medians = {name: statistics.median(timed) for name, timed in times.items()}
-    mine, *others = medians.values()
+    median = medians[mine]
     shape = task.dataset.image_shape
     gflop = step_gflop(shape, len(task.dataset.classes), config.batch_size)
     parameter_bytes = tree_bytes(task.initial_params)
@@ -121,7 +126,7 @@ def measure_block(
                 steps=steps[name],
                 ms=times[name],
                 median=medians[name],
-                ratio=mine / medians[name],
+                ratio=median / medians[name],
                 compile_seconds=warm[name].compile_seconds,
                 memory_bytes=warm[name].memory_bytes,
                 gflops=gflop / seconds,
@@ -141,7 +146,7 @@ def measure_block(
         gflop=gflop,
         least_bytes=least_bytes,
         data_path_ms=gathering,
-        data_path_share=gathering / mine,
+        data_path_share=gathering / median,
         best_peer=best and best.contender,
         ratio_to_best_peer=best and best.ratio,
         rows=rows,

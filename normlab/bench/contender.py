@@ -26,6 +26,8 @@ class Contender:
       parts: the number of parts.
       compile_seconds: the time spent compiling, if the contender knows it. Otherwise it
         is the difference between the first and a later call.
+      twin: like ``train``, of all members, from a start that differs by the rounding of
+        products. It shows how much rounding grows.
       memory: peak memory in bytes beyond the training images, or None if unknown.
     """
 
@@ -34,3 +36,4 @@ class Contender:
     parts: int = 1
     compile_seconds: Callable[[], float] | None = None
     memory: Callable[[], int | None] = _unknown
+    twin: Callable[[int], np.ndarray] | None = None

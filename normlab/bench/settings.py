@@ -38,8 +38,8 @@ class BenchConfig:
     )
     tolerance: float = flag(
         2e-3,
-        "Largest relative gap between two contenders' losses in the first ten steps. "
-        "TF32 needs a larger value.",
+        "Largest relative gap between two contenders' losses in the first ten steps, "
+        "where a start that differs by rounding leads to no larger one.",
         above=0,
     )
     out: str = flag("", "Write the results to this .json file, with a figure.")

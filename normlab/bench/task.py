@@ -21,6 +21,9 @@ from normlab.sweep.plan import CellPlan, make_plan
 from normlab.sweep.population import Population
 from normlab.train.program import data_arrays, to_device
 
+# How far rounding moves a number, relative to its size.
+_ROUNDING = {"float32": 2.0**-23, "tf32": 2.0**-11, "bfloat16": 2.0**-8}
+
 
 @dataclass(frozen=True)
 class Task:
@@ -149,6 +152,11 @@ def normlab_contender(task: Task) -> Contender:
         population.restore(start)
         population.state()  # copies it back: then it has arrived
 
+    def twin(steps: int) -> np.ndarray:
+        params = rounded(start.params, task.config.precision)
+        population.restore(dataclasses.replace(start, params=params))
+        return population.train(0, steps)["batch_loss"]
+
     def memory() -> int | None:
         images = data["train_x"].nbytes + data["train_y"].nbytes
         each = held_bytes(population.training_program, images)
@@ -159,7 +167,19 @@ def normlab_contender(task: Task) -> Contender:
         train=lambda steps: population.train(0, steps)["batch_loss"],
         compile_seconds=lambda: population.compile_seconds - starting,
         memory=memory,
+        twin=twin,
     )
+
+
+def rounded(params: Any, precision: str) -> Any:
+    """Parameters as numpy arrays, each up or down by the rounding of ``precision``."""
+    random = np.random.default_rng(0)
+
+    def moved(leaf: np.ndarray) -> np.ndarray:
+        signs = random.choice([-1.0, 1.0], leaf.shape).astype(leaf.dtype)
+        return leaf * (1 + _ROUNDING[precision] * signs)
+
+    return jax.tree.map(moved, params)
 
 
 def held_bytes(compiled: Any, shared: int) -> int | None:

@@ -10,6 +10,8 @@ from normlab.bench.arithmetic import step_gflop
 from normlab.bench.block import measure_block
 from normlab.bench.machine import Machine
 from normlab.bench.peers import PEERS, Peer, flax_conv
+from normlab.bench.task import normlab_contender, rounded
+from normlab.bench.timing import timed_run
 from normlab.errors import UserError
 from tests.bench.small import task
 
@@ -105,3 +107,22 @@ def test_alone_normlab_has_no_best_peer(dataset):
     found = measure(task(dataset), {}, repeats=1)
     assert found.best_peer is None and found.ratio_to_best_peer is None
     assert len(found.rows) == 1
+
+
+def test_a_twin_starts_apart_by_rounding(dataset):
+    mine = normlab_contender(task(dataset))
+    losses, twin = timed_run(mine, 11)[1], mine.twin
+    assert twin is not None
+    gap = np.abs(twin(11) / losses - 1)
+    assert 0 < gap[:, 0].max() < 1e-5 and gap.max() < 1e-3
+    np.testing.assert_array_equal(timed_run(mine, 11)[1], losses)
+
+
+def test_rounding_is_that_of_the_precision():
+    params = {"kernel": np.linspace(-1, 1, 7, dtype="float32")}
+    for precision, size in {"float32": 2**-23, "tf32": 2**-11}.items():
+        moved = rounded(params, precision)["kernel"]
+        assert moved.dtype == "float32"
+        np.testing.assert_allclose(
+            np.abs(moved - params["kernel"]), size * np.abs(params["kernel"]), rtol=0.6
+        )

@@ -45,3 +45,24 @@ def test_fewer_steps_than_ten_are_compared_to_their_end():
     other[0, 3] *= 1.01
     with pytest.raises(UserError, match="after 3 updates"):
         loss_gaps({"mine": REFERENCE[:, :4], "theirs": other}, 1e-3)
+
+
+def test_more_is_allowed_only_where_rounding_grows():
+    """Of the last member, and after the step at which its twin drifted away."""
+    twin, other = REFERENCE.copy(), REFERENCE.copy()
+    twin[2, 5] *= 1.004
+    other[2, 10] *= 1.03
+    found = loss_gaps({"mine": REFERENCE, "theirs": other}, 1e-3, twin)
+    assert found["theirs"] == pytest.approx(0.03, rel=0.01)
+    for member, step, factor in [(2, 10, 1.05), (1, 10, 1.03), (2, 1, 1.03)]:
+        other = REFERENCE.copy()
+        other[member, step] *= factor
+        with pytest.raises(UserError, match=f"after {step} updates"):
+            loss_gaps({"mine": REFERENCE, "theirs": other}, 1e-3, twin)
+
+
+@pytest.mark.parametrize("lost", [2.0, np.nan, np.inf])
+def test_a_twin_that_is_lost_does_not_allow_everything(lost):
+    twin, other = REFERENCE * np.float32(lost), REFERENCE * np.float32(1.2)
+    with pytest.raises(UserError, match="do not compute the same"):
+        loss_gaps({"mine": REFERENCE, "theirs": other}, 1e-3, twin)
