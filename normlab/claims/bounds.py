@@ -106,8 +106,9 @@ def statements_of(verdict: Verdict, part: Part | None) -> Statements:
     Student's t, of too few seeds, of an identity, and of an unknown claim.
     """
     ends = (verdict.estimate, verdict.low, verdict.high)
-    known = part is not None and not part.rule.exact and verdict.level == LEVEL
-    if not known or verdict.n < LEAST_SEEDS or not all(map(math.isfinite, ends)):
+    if part is None or part.rule.exact or verdict.level != LEVEL:
+        return NOTHING_SAID
+    if verdict.n < LEAST_SEEDS or not all(map(math.isfinite, ends)):
         return NOTHING_SAID
     if part.measure.ratio:
         if min(ends) <= 0:

@@ -250,6 +250,9 @@ def test_below_the_sources_scale_a_missing_part_leaves_it_open():
     assert "it is open whether" in text_of(whole, *lost)
     assert "it is open whether" in text_of(whole, *parts[:3])
     assert "it is open whether" not in text_of(whole, *parts)
+    whole, *parts = smaller("SF4", STRONG)  # not even that it is false
+    lost = [*parts[:5], parts[5]._replace(**UNMEASURED)]
+    assert "it is open whether" in text_of(whole, *lost)
 
 
 def test_below_the_sources_scale_a_claim_of_one_part_speaks_for_itself():
