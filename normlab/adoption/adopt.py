@@ -80,8 +80,8 @@ def adopt(
     if cell.config.validation:
         # The network may have been trained on them.
         raise UserError(
-            f"--validation={cell.config.validation}: it is not known which images were held "
-            "out where the network was trained"
+            f"--validation={cell.config.validation}: it is not known which images were "
+            "held out where the network was trained"
         )
     if max(sources) != cell.config.steps:
         raise UserError(
