@@ -71,12 +71,18 @@ def adopt(
       Step -> metric -> value, of the evaluations.
 
     Raises:
-      UserError: the settings are of several networks, the parameters do not fit the
-        network, or the directory has files.
+      UserError: the settings are of several networks or hold out images, the parameters
+        do not fit the network, or the directory has files.
     """
     _check_new(paths)
     options = RunOptions(out=str(paths.root), data_dir=folder)
     cell = _the_cell(sweep_cells(config, options))
+    if cell.config.validation:
+        # The network may have been trained on them.
+        raise UserError(
+            f"--validation={cell.config.validation}: it is not known which images were "
+            "held out where the network was trained"
+        )
     if max(sources) != cell.config.steps:
         raise UserError(
             f"--steps={cell.config.steps}: the last parameters are those after step "

@@ -48,6 +48,9 @@ def needed(claim: Claim, parts: Sequence[Part], values: Sequence[np.ndarray]) ->
     needs only some, each is tested at a share of the level, as in
     `normlab.statistics.multiplicity.at_least`. Holm's correction is not included.
     """
+    # More seeds hardly narrow the interval of one more value.
+    if any(part.rule.predicts for part in parts):
+        return math.nan
     if not all(len(x) > 1 and np.isfinite(x).all() and spreads(x) for x in values):
         return math.nan
     both = list(zip(parts, values, strict=True))
@@ -76,8 +79,6 @@ def _of_part(
     if rule.kind == "within":
         alike = seeds_equivalent(mean, bound, sd, *how)
         return alike, seeds_above(abs(mean) - bound, sd, *how), math.inf
-    if rule.predicts:
-        return math.inf, math.inf, math.inf
     over = mean - bound if rule.kind == "above" else bound - mean
     supports, contradicts = (seeds_above(d, sd, *how) for d in (over, -over))
     alike = math.inf

@@ -43,14 +43,14 @@ def seeds_above(
     level: float = LEVEL,
     power: float = POWER,
 ) -> float:
-    """The smallest number of seeds with a power; infinite if over 2000.
+    """The smallest number of seeds with a power; infinite if over 2000, or at sd = 0.
 
     Args:
       distance, sd, level: as in `power_above`.
       least: no fewer seeds than this.
       power: the power.
     """
-    if not distance > 0 or not math.isfinite(sd):
+    if not distance > 0 or not 0 < sd < math.inf:
         return math.inf
     return _first(lambda n: power_above(distance, sd, n, level), power, least)
 
@@ -64,7 +64,7 @@ def seeds_equivalent(
     power: float = POWER,
 ) -> float:
     """As `seeds_above`, to show that the mean lies within ±``margin``."""
-    if not abs(mean) < margin or not math.isfinite(sd):
+    if not abs(mean) < margin or not 0 < sd < math.inf:
         return math.inf
     return _first(lambda n: power_equivalent(mean, margin, sd, n, level), power, least)
 

@@ -40,8 +40,7 @@ def make_precise_statistics(
     section 3). So the result is exact at the first norm, whatever the batch size.
 
     Statistics with other names are averaged like means. This is exact for the moments
-    of an lp norm, too. A maximum (p = inf) grows with the batch, so it has no
-    population
+    of an lp norm, too. A maximum (p = inf) grows with the batch and has no population
     value: the result is the mean over these batches.
 
     Args:
@@ -72,19 +71,19 @@ def make_precise_statistics(
                 mutable=["batch_stats"],
                 rngs=noise_rngs(noise, number),
             )
-            size = mask_N.sum().astype(jnp.float32)
-            total = seen + size
+            count = mask_N.sum().astype(jnp.float32)
+            total = seen + count
             found_mean = _averaged(updated["batch_stats"])
             found_var = _within(updated["batch_stats"])
             # Chan, Golub & LeVeque's pairwise update: no mean of squares, so a
             # mean far from zero costs no precision.
             step = {k: found_mean[k] - mean[k] for k in mean}
-            within = {k: within[k] + size * found_var[k] for k in within}
+            within = {k: within[k] + count * found_var[k] for k in within}
             between = {
-                k: between[k] + jnp.square(step[k]) * (size * seen / total)
+                k: between[k] + jnp.square(step[k]) * (count * seen / total)
                 for k in between
             }
-            mean = {k: mean[k] + step[k] * (size / total) for k in mean}
+            mean = {k: mean[k] + step[k] * (count / total) for k in mean}
             return (total, mean, within, between), None
 
         averages, squares = (

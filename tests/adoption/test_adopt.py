@@ -132,6 +132,7 @@ def test_files_by_command(trained, tmp_path, capsys, monkeypatch):
         ({"stats": False}, "params has no running averages, which --norm=batch needs"),
         ({"norm": "none"}, "params has more than the parameters asked for: "),
         ({"classes": 1}, "params: dense1/bias has the shape"),
+        ({"validation": 10}, "--validation=10: it is not known which images"),
         ({"steps": 7}, "the last parameters are those after step 6"),
         ({"speed": 1}, "normlab.adopt: unknown setting 'speed'"),
     ],

@@ -62,3 +62,8 @@ def test_diverged_rates_are_never_best():
     infinite = {**HELD_OUT, 1e-2: -np.inf}
     found = find(evidence(infinite), level(FINAL_TEST, SIDE, above(0)))
     assert found.values.mean() == pytest.approx(60, abs=0.2)
+
+
+def test_a_single_rate_has_no_ends():
+    found = find(evidence(HELD_OUT, RATES[:1]), level(FINAL_TEST, SIDE, above(0)))
+    assert found.choice == (5, 0, 0)

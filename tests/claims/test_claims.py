@@ -5,6 +5,7 @@ import math
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 
 from normlab.cell import CellConfig, Member
@@ -24,6 +25,7 @@ from tests.called import called
 from tests.claims.made import CIFAR, REPORT, REPORT_BATCH, frame, run, spread
 
 S, C, U, N = "supported", "contradicted", "undecided", "no difference"
+R = "not rejected"
 SMALL = "not at its scale"
 
 
@@ -103,7 +105,9 @@ def test_a_number_of_the_report_comes_out_again_or_not():
     cells = report("none", test=none, loss=batch), report("batch", loss=spread(0.37))
     found = one("R1", *cells)
     verdicts = [found[f"R1.{k}"].verdict for k in (1, 2, 3)]
-    assert verdicts == [S, S, C] and len(found) == 4
+    assert verdicts == [R, R, C] and len(found) == 4
+    assert found["R1.2"].words == "not rejected, mean 0.00032 nats off, chosen to match"
+    assert found["R1"].words == "contradicted, chosen to match"
     assert found["R1.1"].estimate == pytest.approx(68.5 - 68.53, abs=0.1)
     # The report's means of epochs 1 to 16, 19 and 20.
     assert found["R1.2"].estimate == pytest.approx(0.405 - 0.4054, abs=1e-3)
@@ -150,13 +154,17 @@ def test_the_effect_of_a_mistake_is_a_difference_with_an_interval():
         }
         settings: dict[str, Any] = {**CIFAR, "batch_size": size}
         settings["eval_statistics"] = ("running", "batch", "precise")
-        return frame("batch", **settings, eval_batch_size=10000, more=more)
+        table = frame("batch", **settings, eval_batch_size=10000, more=more)
+        some = 1e-4 * np.sin(table["seed"] + size)
+        return table.assign(test_accuracy_batch=table["test_accuracy_batch"] + some)
 
     cells = [batch(size) for size in (10, 50, 100)]
     found, precise = one("B2", *cells), one("B2p", *cells)
     assert found["B2"].verdict == precise["B2p"].verdict == S
-    assert (found["B2"].estimate, found["B2.3"].estimate) == pytest.approx((2, 2))
-    assert precise["B2p"].estimate == pytest.approx(1)
+    assert (found["B2"].estimate, found["B2.3"].estimate) == (
+        pytest.approx((2, 2), abs=0.01)
+    )
+    assert precise["B2p"].estimate == pytest.approx(1, abs=0.01)
 
 
 def test_groups_that_make_a_difference_contradict_c5():
@@ -381,13 +389,15 @@ def test_the_correction_is_for_all_claims_of_a_family():
     assert reproduced.p_adjusted >= reproduced.p and reproduced.n == 5
     assert [row.adjusted for row in others] == ["", ""]
     assert {part.adjusted for part in rows[0][1:]} == {""} and len(rows[0]) == 4
-    # That a number can be one more of ours is kept, whatever its p-value.
+    # That a number can be one more of ours is nothing to correct.
     cells_of_r1 = (
         report("none", test=spread(0.685), loss=spread(0.405)),
         report("batch", loss=spread(0.304)),
     )
     [row, *_] = judge(CLAIMS["R1"], Evidence({"r": run(*cells_of_r1)}))
-    assert corrected([CLAIMS["R1"]], [[row]])[0][0].adjusted == row.verdict == S
+    [kept] = corrected([CLAIMS["R1"]], [[row]])[0]
+    assert row.verdict == R and row.p > 0.05
+    assert kept.adjusted == "" and math.isnan(kept.p_adjusted)
     alone = corrected(family[:1], [judge(family[0], evidence)])[0][0]
     assert alone.p_adjusted == pytest.approx(2 * first.p)
 

@@ -14,6 +14,7 @@ from normlab.claims.measures import (
     FINAL_TEST,
     SPEED,
     at_end,
+    averaged,
     epochs_to,
     over_training,
     steps_to,
@@ -46,7 +47,8 @@ def test_a_difference_is_paired_by_seed():
         frame("batch", **CIFAR, test=lambda s, at: wild(s, at) + 0.003),
     ]
     found = find(Evidence({"r": run(*frames)}), part())
-    assert found.values.to_numpy() == pytest.approx(0.3) and len(found.values) == 5
+    assert found.values.to_numpy() == pytest.approx(0.3, abs=1e-4)
+    assert len(found.values) == 5
     assert found.runs == ("r",) and not found.missing
 
 
@@ -75,17 +77,52 @@ def test_what_is_run_otherwise_is_not_compared(other):
     assert name in found.why
 
 
+def rising(seed: int, at: float) -> float:
+    return at + 0.001 * seed
+
+
+def test_curves_that_were_evaluated_unequally_often_are_not_compared():
+    """The same curve: of one side, four late evaluations; of the other, its end."""
+    often = frame("batch", **CIFAR, test=rising)
+    once = frame("none", **CIFAR, test=rising)
+    once = once[once["step"].isin([0, 20000])].assign(eval_every=10**6)
+    found = find(Evidence({"r": run(often, once)}), part())
+    assert found.values.empty and found.why == "the sides differ in evaluations"
+    # At other batch sizes, the same shares of training are other steps.
+    sizes = {"batch": 50, "none": 20}
+    sides = [
+        side(norm, "a", {"norm": norm, "batch_size": n}) for norm, n in sizes.items()
+    ]
+    cells = [
+        frame(n, **CIFAR | {"batch_size": k}, test=rising) for n, k in sizes.items()
+    ]
+    found = find(Evidence({"r": run(*cells)}), part(*sides))
+    assert found.values.to_numpy() == pytest.approx(0, abs=1e-4)
+    assert found.length == "20 epochs, mean of 4 evaluations"
+
+
+@pytest.mark.parametrize(
+    ("evaluations", "late"),
+    [(1, 1), (1.5, 1), (5, 1), (10, 2), (20, 4), (25, 5), (99, 5)],
+)
+def test_how_many_evaluations_are_averaged(evaluations, late):
+    assert averaged(evaluations) == late
+
+
 def test_how_long_was_trained_is_said():
     frames = [frame(norm, **CIFAR, epochs=3) for norm in ("none", "batch")]
-    assert find(Evidence({"r": run(*frames)}), part()).length == "3 epochs"
+    found = find(Evidence({"r": run(*frames)}), part())
+    assert found.length == "3 epochs, mean of 1 evaluation"
+    loss = part(measure=BATCH_LOSS)
+    assert find(Evidence({"r": run(*frames)}), loss).length == "3 epochs"
     few: dict[str, Any] = CIFAR | {"train_size": 10000}
     frames = [frame(norm, **few, epochs=1) for norm in ("none", "batch")]
     found = find(Evidence({"r": run(*frames)}), part())
-    assert found.length == "1 epoch of 10000 images"
+    assert found.length == "1 epoch of 10000 images, mean of 1 evaluation"
     # Also where a claim names it.
     sides = [side(x, "a", few, norm=x, epochs=1.0) for x in ("none", "batch")]
     found = find(Evidence({"r": run(*frames)}), part(*sides))
-    assert found.length == "1 epoch of 10000 images"
+    assert found.length == "1 epoch of 10000 images, mean of 1 evaluation"
 
 
 def test_what_a_claim_names_may_differ():
@@ -260,7 +297,7 @@ def test_curves():
         return at
 
     own = Evidence({"r": frame(**CIFAR, epochs=4, train=rising, test=rising)})
-    assert mean(own, part(NONE)) == 100
+    assert mean(own, part(NONE)) == pytest.approx(100)
     assert mean(own, part(NONE, measure=SPEED)) == pytest.approx(62.5)
     steps = steps_to("train_accuracy", 0.6)
     # Between epochs 2 and 3, of 1000 steps each; the level of one side is no ratio.

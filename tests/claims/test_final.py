@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import special, stats
 
-from normlab.claims.claim import Claim, difference
+from normlab.claims.claim import Claim, difference, interaction, level
 from normlab.claims.compare import find
 from normlab.claims.evidence import Evidence
 from normlab.claims.judge import judge
@@ -19,7 +20,7 @@ from normlab.claims.measures import (
 )
 from normlab.claims.rules import above
 from normlab.claims.settings import side
-from normlab.statistics.paired import widened_interval, with_error
+from normlab.statistics.paired import widened_interval
 from tests.claims.made import CIFAR, frame, run, spread
 
 NONE, BATCH = (side(n, n, {"dataset": "cifar10", "norm": n}) for n in ("none", "batch"))
@@ -66,25 +67,38 @@ def test_a_mean_over_epochs():
     assert measure.words == "batch loss averaged over epochs 1 to 4 without 3"
 
 
-def test_the_error_of_test_images_widens_an_interval():
-    """The empirical coverage, with images that are hard for both networks."""
+def coverage(shared: bool, share_of_error: float, seeds: int = 12) -> float:
+    """How often the interval has the gain over all images, of draws of 400 images.
+
+    Args:
+      shared: whether the same images are hard for both networks.
+      share_of_error: the part of the error of images that the interval is told.
+    """
     rng = np.random.default_rng(0)
-    images, seeds, draws = 400, 6, 400
-    covered = narrow = 0
+    images, draws, steep = 400, 300, 4.0
+    levels = stats.norm.ppf((np.arange(2000) + 0.5) / 2000)
+    means = [special.expit(steep * levels + by).mean() for by in (0.4, 0.8)]
+    covered = 0
     for _ in range(draws):
-        hard = rng.normal(size=images)
-        # The chance to be right: correlated over networks, as images are the same.
-        chance = [1 / (1 + np.exp(-1.5 * hard - by)) for by in (0.4, 0.8)]
-        right = [rng.random((seeds, images)) < p for p in chance]
-        x = right[1].mean(1) - right[0].mean(1)
-        shares = [r.mean() for r in right]
+        hard = rng.normal(size=(2, images))
+        chances = [
+            special.expit(steep * hard[0 if shared else k] + by)
+            for k, by in enumerate((0.4, 0.8))
+        ]
+        right = [(rng.random((seeds, images)) < chance).mean(1) for chance in chances]
+        shares = [share.mean() for share in right]
         sd = np.sqrt(sum(p * (1 - p) for p in shares) / images)
-        low, high = widened_interval(x, sd)
-        covered += low <= 0.0680 <= high  # the mean over all images, by quadrature
-        half = 2.57 * x.std(ddof=1) / np.sqrt(seeds)
-        narrow += abs(x.mean() - 0.0680) <= half
-        assert float(with_error(sd)(x, low)) == pytest.approx(0.025)
-    assert covered / draws >= 0.95 and narrow / draws <= covered / draws
+        low, high = widened_interval(right[1] - right[0], share_of_error * sd)
+        covered += low <= means[1] - means[0] <= high
+    return covered / draws
+
+
+def test_the_error_of_test_images_widens_an_interval():
+    # The bound holds if networks err on different images, and is wide if on the same.
+    assert coverage(shared=False, share_of_error=1) > 0.93
+    assert coverage(shared=True, share_of_error=1) > 0.99
+    for too_little in (1e-6, 0.3):
+        assert coverage(shared=False, share_of_error=too_little) < 0.85
 
 
 def made(gain: float, **settings: Any) -> Evidence:
@@ -109,6 +123,35 @@ def test_a_small_difference_holds_for_the_test_set_only():
     assert judge(double, made(0.011))[0].images == "differs, undecided"
     pooled = Claim("X", "A sentence.", "a source", (part, part), test="pooled")
     assert judge(pooled, made(0.011))[0].images == "differs, undecided"
+
+
+def test_all_sides_of_an_interaction_have_an_error():
+    def of(norm: str, size: int):
+        return side(norm, "a", {"norm": norm, "batch_size": size})
+
+    pairs = [(of("batch", size), of("none", size)) for size in (10, 50)]
+    part = interaction(FINAL_TEST, pairs[0], pairs[1], above(0))
+    tests = {("batch", 10): 0.5, ("none", 10): 0.5, ("batch", 50): 0.9}
+    cells = [
+        frame(norm, **CIFAR | {"batch_size": size}, test=tests.get((norm, size), 0.9))
+        for norm in ("batch", "none")
+        for size in (10, 50)
+    ]
+    variance = 2 * (0.25 + 0.09) / 10000
+    found = find(Evidence({"r": run(*cells)}), part).images_sd
+    assert found == pytest.approx(100 * np.sqrt(variance))
+
+
+def test_a_gap_has_the_error_of_its_test_accuracies():
+    part = difference(EVALUATION_GAP, BATCH, NONE, above(0))
+    assert find(made(0.011), part).images_sd == pytest.approx(0.69, abs=0.005)
+
+
+def test_a_published_accuracy_is_of_the_same_images():
+    ours = level(FINAL_TEST, NONE, above(0))
+    assert find(made(0.011), ours).images_sd == pytest.approx(0.49, abs=0.005)
+    theirs = level(FINAL_TEST, NONE, above(0), offset=68.5)
+    assert find(made(0.011), theirs).images_sd == 0
 
 
 def test_only_accuracies_have_an_error_of_test_images():

@@ -34,6 +34,7 @@ def members(flagfile: str) -> pd.DataFrame:
     for cell in expand(read(SweepConfig, values), SIZES):
         own = dataclasses.asdict(cell.config)
         own["epochs"] = round(own["steps"] * own["batch_size"] / own["train_size"], 1)
+        own["evaluations"] = max(round(own["steps"] / own["eval_every"], 1), 1)
         own["statistics"] = own["eval_statistics"]
         rows += [own | dataclasses.asdict(member) for member in cell.members]
     return pd.DataFrame(rows)

@@ -67,7 +67,7 @@ def own_scripts(claim: Claim, side: Side) -> list[str]:
         if claim.scale not in (VGG, RESNET):
             table = table[table["flagfile"] == f"--flagfile={side.flagfile}"]
         table = selected(table, side)
-        if claim.scale and len(table) and not claim.scale.short(table):
+        if claim.scale and len(table) and not claim.scale.lacking(table):
             found.append(script)
     return found
 

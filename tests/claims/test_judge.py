@@ -6,7 +6,7 @@ import pytest
 
 from normlab.claims.claim import Claim, Part, difference, level
 from normlab.claims.evidence import Evidence
-from normlab.claims.judge import judge
+from normlab.claims.judge import judge, together
 from normlab.claims.measures import FINAL_TEST
 from normlab.claims.rules import above, identity, within
 from normlab.claims.scale import Scale
@@ -56,7 +56,7 @@ def test_an_effect_is_found_in_its_direction(by, verdict):
     assert found.sentence == "A sentence." and found.source == "a source"
     assert found.statistic == (
         "final test accuracy (mean of up to 5 evaluations), batch minus none; batch "
-        "size 50; 20 epochs"
+        "size 50; 20 epochs, mean of 4 evaluations"
     )
     assert found.needs == (
         "experiments/batch_runs.flags",
@@ -128,7 +128,7 @@ def test_what_cannot_be_compared_is_said():
     frames = [frame("none", **CIFAR, epochs=3), frame("batch", **CIFAR)]
     (found,) = judge(claim(gain(50)), Evidence({"r": run(*frames)}))
     assert found.verdict == U and found.missing == ()
-    assert found.note == "Not compared: the sides differ in epochs."
+    assert found.note == "Not compared: the sides differ in epochs, evaluations."
 
 
 @pytest.mark.parametrize(
@@ -263,6 +263,70 @@ def test_networks_of_the_source_decide():
     other = Scale("another", {"dataset": ("mnist",), "steps": 10**6})
     (found,) = judge(claim(gain(50), scale=other), evidence(b50=0.1))
     assert found.words == f"{SMALL}: cifar10, 20000 steps"
+
+
+@pytest.mark.parametrize(
+    ("gains", "says"),
+    [
+        ({"b50": 0.1, "b10": 0.2}, S),
+        ({"b50": 0.1, "b10": -0.1}, C),
+        ({"b50": 0.0, "b10": 0.0}, N),
+        ({"b50": 0.1, "b10": 0.0}, U),
+        ({"b50": 0.1}, U),
+    ],
+)
+def test_what_runs_below_the_scale_say_is_kept(gains, says):
+    scale = Scale("a wide network", {"width": 2.0})
+    own = claim(gain(50), gain(10), scale=scale)
+    whole, *parts = judge(own, evidence(**gains))
+    same, *_ = judge(claim(gain(50), gain(10)), evidence(**gains))
+    assert whole.verdict == SMALL and whole.p != whole.p
+    assert whole.said == same.said == together(own, [part.said for part in parts])
+    assert whole.said.verdict == says
+
+
+def test_images_that_are_held_out_are_not_trained_on():
+    scale = Scale("this", {"train_size": 50000})
+    for held_out, verdict in ((5000, S), (25000, SMALL)):
+        frames = [
+            frame(norm, **CIFAR, validation=held_out, test=spread(test))
+            for norm, test in (("none", 0.5), ("batch", 0.6))
+        ]
+        (found,) = judge(claim(gain(50), scale=scale), Evidence({"r": run(*frames)}))
+        assert found.verdict == verdict
+    assert found.words == f"{SMALL}: 25000 images"
+
+
+def test_a_verdict_that_was_chosen_to_match_says_so():
+    own = claim(gain(50), gain(10), chosen="chosen to match")
+    whole, *parts = judge(own, evidence(b50=0.1, b10=0.2))
+    assert whole.verdict == S
+    assert {row.words for row in (whole, *parts)} == {f"{S}, chosen to match"}
+
+
+def test_a_check_of_few_seeds_that_can_tell_nothing_of_many_parts():
+    """One of 2^n outcomes is rarer than 0.05 / 6 from n = 8 on."""
+    sizes = (2, 4, 5, 8, 10, 20)
+    own = claim(*map(gain, sizes))
+    checks = []
+    for n in (6, 7, 8):
+        false = evidence(range(n), **{f"b{size}": -0.1 for size in sizes})
+        whole, first, *_ = judge(own, false)
+        assert whole.verdict == C and first.check == "sign-flip test: agrees"
+        checks.append(whole.check.partition(": ")[2])
+    assert checks == ["cannot tell at this n"] * 2 + ["agrees"]
+    true = evidence(range(6), **{f"b{size}": 0.1 for size in sizes})
+    assert judge(own, true)[0].check == "sign-flip test: agrees"
+
+
+def test_equal_seeds_have_no_t_test():
+    frames = [
+        frame(norm, **CIFAR, test=x) for norm, x in (("none", 0.5), ("batch", 0.6))
+    ]
+    (found,) = judge(claim(gain(50)), Evidence({"r": run(*frames)}))
+    assert (found.verdict, found.n) == (U, 5) and found.p == pytest.approx(2 / 32)
+    assert found.note == "All seeds are equal, so the sign test decides."
+    assert found.value == "10.000 points" and "differs" not in found.check
 
 
 def test_an_identity_has_no_statistic():

@@ -19,6 +19,7 @@ from normlab.claims.rules import (
 from normlab.statistics.paired import bootstrap_interval, flip_p
 
 S, C, U, N = "supported", "contradicted", "undecided", "no difference"
+R = "not rejected"
 SPREAD = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])  # its interval is ±1.963 wide
 
 
@@ -43,14 +44,22 @@ def around(mean: float, by: float = 0.1) -> np.ndarray:
         (within(1), around(1.25), C),
         (within(1), around(-1.25), C),
         (within(1), around(0, by=1), U),
-        (within(1), np.zeros(5), S),
-        (predicted(), around(0.2), S),
+        (within(1), np.zeros(5), U),
+        (within(1), np.zeros(6), S),  # by signs
+        (above(0), np.full(5, 0.3), U),
+        (above(0), np.full(6, 0.3), S),
+        (below(0), np.full(6, 0.3), C),
+        (predicted(), around(0.2), R),
         (predicted(), around(0.6), C),
         (predicted(), around(0, by=1), U),  # wider than ±3
+        (predicted(), around(0, by=0.6), R),  # ±2.88
+        (predicted(), around(0.2, by=0.6), U),  # 3.08 on one side
+        (predicted(), np.zeros(5), U),
+        (predicted(), np.full(5, 0.3), U),
     ],
 )
 def test_rules(rule, values, verdict):
-    assert rule.statements(values).verdict == verdict
+    assert rule.verdict(rule.statements(values)) == verdict
 
 
 def test_a_bound_of_a_ratio_is_its_logarithm():

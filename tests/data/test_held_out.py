@@ -31,7 +31,7 @@ def test_the_report_s_order_is_that_of_the_file():
     assert list(first.ravel()) == list(trained_on(3, N, OUT))
 
 
-def test_without_validation_nothing_changes():
+def test_without_validation_an_epoch_has_every_image():
     for order in ("shuffled", "report"):
-        now = batch_indices(1, 5, 7, 9, N, order, validation=0)
-        assert np.array_equal(now, batch_indices(1, 5, 7, 9, N, order))
+        epochs = batch_indices(1, 0, 16, 5, N, order, validation=0).reshape(2, N)
+        assert [sorted(epoch) for epoch in epochs.tolist()] == [list(range(N))] * 2

@@ -16,6 +16,7 @@ from normlab.statistics.paired import (
     new_value_p,
     prediction_interval,
     t_interval,
+    with_error,
 )
 
 X = np.random.default_rng(0).normal(0.5, 1.0, 9)
@@ -58,11 +59,20 @@ def test_the_interval_and_the_prediction_hold_their_level():
     np.testing.assert_array_equal(2 * p >= 0.05, within[:200])
 
 
-def test_equal_values_have_an_interval_of_no_width():
+def test_equal_values_have_no_interval_and_the_sign_test():
     found = estimate([0.3] * 5)
-    assert (found.low, found.high, found.sd) == pytest.approx((0.3, 0.3, 0))
-    assert (above_p([0.3] * 5, 0), below_p([0.3] * 5, 0)) == (0, 1)
-    assert (above_p([0.0] * 5, 0), equivalence_p([0.0] * 5, 1)) == (1, 0)
+    assert found.estimate == pytest.approx(0.3) and found.sd == 0
+    assert math.isnan(found.low) and math.isnan(found.high)
+    by_signs = 1 / 2**5
+    assert (above_p([0.3] * 5, 0), below_p([0.3] * 5, 0)) == (by_signs, 1)
+    assert (above_p([0.0] * 5, 0), equivalence_p([0.0] * 5, 1)) == (1, by_signs)
+    # Rounding is no spread, and another error does not make up for one.
+    apart = 70.1 + 0.3 - np.array([70.1, 70.1 + 1e-14, 70.1, 70.1, 70.1])
+    assert np.ptp(apart) > 0 and above_p(apart, 0) == by_signs
+    assert with_error(1e-3)(apart, 0) == by_signs
+    both = np.array([[0.3] * 5, [0.1, 0.2, 0.3, 0.4, 0.5]])
+    assert above_p(both, 0).tolist() == [by_signs, above_p(both[1], 0)]
+    assert new_value_p(both, 9.0)[0] == 1 / 6
     assert bootstrap_interval([0.3] * 5) == pytest.approx((0.3, 0.3))
     assert bootstrap_interval([0.3, 0.3, 0.3, 0.3, 1.0]) == pytest.approx((0.3, 1.0))
 

@@ -44,4 +44,6 @@ def test_what_no_number_of_seeds_decides():
     assert seeds_above(1e-3, 1.0, 5) == math.inf  # over 2000
     assert seeds_equivalent(1.0, 1.0, 1.0, 5) == math.inf
     assert seeds_above(1.0, math.nan, 5) == math.inf
-    assert seeds_above(1.0, 0.0, 5) == seeds_above(100.0, 1.0, 5) == 5
+    # Equal seeds have no t test.
+    assert seeds_above(1.0, 0.0, 5) == seeds_equivalent(0.0, 1.0, 0.0, 5) == math.inf
+    assert seeds_above(100.0, 1.0, 5) == 5

@@ -18,6 +18,8 @@ from normlab.store.load import begun_cells, members
 from normlab.store.quantities import to_table, write_analysis
 from normlab.tensorboard import events, export_run
 from normlab.tensorboard.export import run_names
+from normlab.tensorboard.seeds import bands
+from normlab.tensorboard.series import Series
 from tests.figures import made
 from tests.store.handmade import make_cell, write_run
 
@@ -336,3 +338,14 @@ def test_only_an_export_is_replaced(tmp_path):
     assert (mine / "thesis" / "a.tex").read_text() == "mine"
     (tmp_path / "empty").mkdir()
     assert folders(export_run(run, tmp_path / "empty")) == {"batch/lr 0.1, seed 0"}
+
+
+def test_a_band_has_the_steps_of_all_seeds():
+    seeds = [
+        [Series("metrics/loss", np.array(steps), np.array(steps) * by)]
+        for steps, by in (((0, 1, 2, 4), 1.0), ((1, 2, 3, 4), 3.0))
+    ]
+    found = {series.tag: series for series in bands(seeds)}
+    assert found["seeds/loss/mean"].steps.tolist() == [1, 2, 4]
+    assert found["seeds/loss/mean"].values.tolist() == [2.0, 4.0, 8.0]
+    assert found["seeds/loss/max"].values.tolist() == [3.0, 6.0, 12.0]
