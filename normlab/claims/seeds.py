@@ -48,7 +48,7 @@ def needed(claim: Claim, parts: Sequence[Part], values: Sequence[np.ndarray]) ->
     needs only some, each is tested at a share of the level, as in
     `normlab.statistics.multiplicity.at_least`. Holm's correction is not included.
     """
-    # More seeds hardly narrow the interval of one more value.
+    # That a number is not rejected is no finding of a test with a power.
     if any(part.rule.predicts for part in parts):
         return math.nan
     if not all(len(x) > 1 and np.isfinite(x).all() and spreads(x) for x in values):

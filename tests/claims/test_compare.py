@@ -93,9 +93,10 @@ def test_curves_that_were_evaluated_unequally_often_are_not_compared():
     sides = [
         side(norm, "a", {"norm": norm, "batch_size": n}) for norm, n in sizes.items()
     ]
-    cells = [
-        frame(n, **CIFAR | {"batch_size": k}, test=rising) for n, k in sizes.items()
-    ]
+    cells = []
+    for norm, size in sizes.items():
+        place: dict[str, Any] = CIFAR | {"batch_size": size}
+        cells.append(frame(norm, **place, test=rising))
     found = find(Evidence({"r": run(*cells)}), part(*sides))
     assert found.values.to_numpy() == pytest.approx(0, abs=1e-4)
     assert found.length == "20 epochs, mean of 4 evaluations"

@@ -132,11 +132,11 @@ def test_all_sides_of_an_interaction_have_an_error():
     pairs = [(of("batch", size), of("none", size)) for size in (10, 50)]
     part = interaction(FINAL_TEST, pairs[0], pairs[1], above(0))
     tests = {("batch", 10): 0.5, ("none", 10): 0.5, ("batch", 50): 0.9}
-    cells = [
-        frame(norm, **CIFAR | {"batch_size": size}, test=tests.get((norm, size), 0.9))
-        for norm in ("batch", "none")
-        for size in (10, 50)
-    ]
+    cells = []
+    for norm in ("batch", "none"):
+        for size in (10, 50):
+            place: dict[str, Any] = CIFAR | {"batch_size": size}
+            cells.append(frame(norm, **place, test=tests.get((norm, size), 0.9)))
     variance = 2 * (0.25 + 0.09) / 10000
     found = find(Evidence({"r": run(*cells)}), part).images_sd
     assert found == pytest.approx(100 * np.sqrt(variance))

@@ -1,10 +1,11 @@
 """Rules on made-up stores: 1000 each, with a true effect that is known."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from normlab.claims import rules
-from normlab.claims.claim import Claim
+from normlab.claims.claim import Claim, Measure, Side, level
 from normlab.claims.judge import together as combined
 from normlab.claims.rules import (
     ALPHA,
@@ -19,8 +20,9 @@ from normlab.claims.rules import (
     predicted,
     within,
 )
+from normlab.claims.seeds import needed
 from normlab.statistics.multiplicity import holm
-from normlab.statistics.power import power_above, power_equivalent
+from normlab.statistics.power import power_above, power_equivalent, seeds_above
 
 STORES, SEEDS = 1000, 10
 # Three standard errors of a share of 1000 at 80%, and at 2.5%.
@@ -133,6 +135,26 @@ def test_true_parts_do_not_fall_by_chance():
 def test_one_false_part_keeps_the_claim_from_support():
     assert together([3.0, 3.0, 0.0])[0].count(SUPPORTED) / STORES < RARE
     assert together([3.0, 3.0, -3.0])[0].count(CONTRADICTED) / STORES > 0.99
+
+
+@pytest.mark.parametrize("means", [(0.5,) * 6, (-0.5, *(0.5,) * 5)])
+def test_seeds_that_are_said_to_decide_have_the_power_of_the_whole_claim(means):
+    """Six parts that all hold, and six of which one is false."""
+    shape = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+    shape /= shape.std(ddof=1)
+    measure = Measure("accuracy", "epochs", lambda *of: pd.Series(dtype=float))
+    part = level(measure, Side("none", "a", {}), above(0))
+    claim = Claim("X", "A sentence.", "a source", (part,) * 6)
+    n = needed(claim, claim.parts, [mean + shape for mean in means])
+    said = [
+        above(0).statements(values(mean, int(n), of=k)) for k, mean in enumerate(means)
+    ]
+    each = np.moveaxis(np.array(said), -1, 0)
+    found = [combined(claim, [Statements(*p) for p in store]).verdict for store in each]
+    word = SUPPORTED if min(means) > 0 else CONTRADICTED
+    assert 0.8 - NEAR < found.count(word) / STORES < 0.9
+    # One part alone needs fewer.
+    assert n > 1.2 * seeds_above(0.5, 1.0, 5)
 
 
 def test_a_family_has_one_error_rate():

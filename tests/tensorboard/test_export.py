@@ -346,6 +346,6 @@ def test_a_band_has_the_steps_of_all_seeds():
         for steps, by in (((0, 1, 2, 4), 1.0), ((1, 2, 3, 4), 3.0))
     ]
     found = {series.tag: series for series in bands(seeds)}
-    assert found["seeds/loss/mean"].steps.tolist() == [1, 2, 4]
-    assert found["seeds/loss/mean"].values.tolist() == [2.0, 4.0, 8.0]
-    assert found["seeds/loss/max"].values.tolist() == [3.0, 6.0, 12.0]
+    assert list(found["seeds/loss/mean"].steps) == [1, 2, 4]
+    assert list(found["seeds/loss/mean"].values) == [2.0, 4.0, 8.0]
+    assert list(found["seeds/loss/max"].values) == [3.0, 6.0, 12.0]
