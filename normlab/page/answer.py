@@ -16,6 +16,7 @@ from normlab.claims.rules import (
     IDENTITY_HOLDS,
     NO_DIFFERENCE,
     NOT_AT_SCALE,
+    NOT_REJECTED,
     SUPPORTED,
 )
 from normlab.page.finding import Finding, Point
@@ -30,6 +31,7 @@ _OPEN = "open"
 _DIRECTIONS = {
     SUPPORTED: "true",
     IDENTITY_HOLDS: "true",
+    NOT_REJECTED: "true",
     CONTRADICTED: "false",
     NO_DIFFERENCE: "same",
 }

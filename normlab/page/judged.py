@@ -8,8 +8,7 @@ from pathlib import Path
 
 from normlab.claims import CLAIMS, Verdict
 from normlab.claims.bounds import Distance, bound_words, distance, part_of, scale_words
-from normlab.claims.claim import Part
-from normlab.claims.rules import SUPPORTED, VERDICTS
+from normlab.claims.rules import VERDICTS
 from normlab.statistics.digits import interval_text, plain
 from normlab.statistics.intervals import short
 
@@ -99,7 +98,7 @@ def _judged(verdict: Verdict, sections: Mapping[str, str]) -> Judged:
         distance(verdict, part),
         scale_words(verdict.words.partition(": ")[2], CLAIMS.get(verdict.claim)),
         runs,
-        _details(verdict, part),
+        _details(verdict),
     )
 
 
@@ -115,14 +114,12 @@ def _value(verdict: Verdict, bounds: tuple[float, ...]) -> str:
     return f"{text} {verdict.unit}".strip()
 
 
-def _details(verdict: Verdict, part: Part | None) -> dict[str, str]:
+def _details(verdict: Verdict) -> dict[str, str]:
     """What is known of the test, by name."""
     found = {"Family": "" if verdict.is_part else verdict.family}
     if not math.isnan(verdict.own_p):
         found["p"] = _p(verdict.own_p)
-    # That a number lies in its prediction interval is nothing to correct.
-    predicted = part is not None and part.rule.kind == "predicted"
-    if verdict.adjusted and not (predicted and verdict.verdict == SUPPORTED):
+    if verdict.adjusted:
         after = f"{verdict.adjusted} (p {_p(verdict.p_adjusted)})"
         found["After Holm's correction"] = after
     found["Check"] = verdict.check

@@ -13,6 +13,7 @@ from normlab.claims import CLAIMS
 from normlab.claims.rules import (
     CONTRADICTED,
     IDENTITY_HOLDS,
+    NOT_REJECTED,
     SUPPORTED,
     UNDECIDED,
     VERDICTS,
@@ -43,11 +44,12 @@ def sureness(row: Judged) -> str:
         return f"checked in {counted(verdict.n, 'network')}"
     if verdict.verdict == UNDECIDED:
         return seeds
-    if kind == PREDICTION and verdict.verdict == SUPPORTED:
+    if verdict.verdict == NOT_REJECTED:
         return f"{seeds}; not rejected, which is no evidence that they agree"
     if verdict.adjusted and verdict.adjusted == verdict.verdict:
         return f"{seeds}; also after correction for testing many claims"
-    return f"{seeds}; 95% sure alone, not after correction for testing many claims"
+    alone = "p below 0.05 by its own test"
+    return f"{seeds}; {alone}, not after correction for testing many claims"
 
 
 def _parts(row: Judged) -> str:
@@ -122,11 +124,11 @@ def _checks(rows: Sequence[Judged]) -> str:
 
 
 def _predictions(rows: Sequence[Judged]) -> str:
-    inside, outside = _number(rows, SUPPORTED), _number(rows, CONTRADICTED)
+    inside, outside = _number(rows, NOT_REJECTED), _number(rows, CONTRADICTED)
     text = (
         f"Of {counted(len(rows), 'published experiment')}, {inside} "
-        f"{_be(inside)} not rejected by the prediction intervals of ours, and "
-        f"{outside} {_be(outside)}."
+        f"{_be(inside)} not rejected by the prediction intervals of ours, {outside} "
+        f"{_be(outside)} rejected, and {len(rows) - inside - outside} open."
     )
     return text if rows else ""
 

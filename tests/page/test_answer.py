@@ -171,7 +171,7 @@ def test_it_says_how_sure_it_is():
     kept = verdict("H4", adjusted="supported", p_adjusted=0.01)
     lost = verdict("H4", adjusted="undecided", p_adjusted=0.4)
     assert sure_of(kept) == "5 seeds; also after correction for testing many claims"
-    assert sure_of(lost).startswith("5 seeds; 95% sure alone, not after correction")
+    assert sure_of(lost).startswith("5 seeds; p below 0.05 by its own test, not")
     assert sure_of(verdict("H4", "undecided")) == "5 seeds"
     identity = verdict("F1", "identity holds", n=6, level=1.0, low=NAN, high=NAN)
     assert sure_of(identity) == "checked in 6 networks"
@@ -180,12 +180,12 @@ def test_it_says_how_sure_it_is():
 
 
 def test_a_prediction_that_is_not_rejected_is_no_evidence():
-    kept = verdict("R2", adjusted="supported", p_adjusted=1.0)
+    kept = verdict("R2", "not rejected")
     assert (
         sure_of(kept) == "5 seeds; not rejected, which is no evidence that they agree"
     )
     against = verdict("R3", "contradicted", adjusted="undecided", p_adjusted=0.6)
-    assert "95% sure alone, not after correction" in sure_of(against)
+    assert "by its own test, not after correction" in sure_of(against)
     found = judged.judged([kept, verdict("H4", adjusted="supported")], {})
     shown = ["After Holm's correction" in row.details for row in found]
     assert shown == [False, True]
@@ -303,7 +303,7 @@ def test_how_sure_all_verdicts_are():
         "supported": 1, "contradicted": 1, "undecided": 1, "not at its scale": 1,
     }  # fmt: skip
     apart = [
-        verdict("R2", adjusted="supported", p_adjusted=1.0),
+        verdict("R2", "not rejected"),
         verdict("R3", "contradicted", adjusted="undecided"),
         verdict("R5", "undecided"),
         verdict("F1", "identity holds"),
@@ -312,7 +312,8 @@ def test_how_sure_all_verdicts_are():
     assert sure.how_sure(rows(*ledger, *apart)).text == (
         f"{tests} Of 2 identities and bounds, checked in every network without a "
         "statistic, 1 holds and 1 fails. Of 3 published experiments, 1 is not rejected "
-        f"by the prediction intervals of ours, and 1 is. {explores}"
+        "by the prediction intervals of ours, 1 is rejected, and 1 open. "
+        f"{explores}"
     )
     more = [*ledger, verdict("C2ap", adjusted="supported", p_adjusted=0.01)]
     assert "2 are supported and 1 is contradicted; 2 stay so" in (

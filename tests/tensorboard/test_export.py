@@ -342,7 +342,7 @@ def test_only_an_export_is_replaced(tmp_path):
 
 def test_a_band_has_the_steps_of_all_seeds():
     seeds = [
-        [Series("metrics/loss", np.array(steps), np.array(steps) * by)]
+        [Series("metrics/loss", np.array(steps), [by * step for step in steps])]
         for steps, by in (((0, 1, 2, 4), 1.0), ((1, 2, 3, 4), 3.0))
     ]
     found = {series.tag: series for series in bands(seeds)}

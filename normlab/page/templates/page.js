@@ -35,7 +35,7 @@ addEventListener("click", (event) => {
 // The ledger: search, filters and order.
 function ledger(form) {
   const table = document.querySelector("table.claims"), rows = [...table.tBodies];
-  const order = ["supported", "contradicted", "no difference", "identity holds", "undecided", "not at its scale"];
+  const order = ["supported", "contradicted", "no difference", "identity holds", "not rejected", "undecided", "not at its scale"];
   const texts = rows.map((row) => row.textContent.toLowerCase());
   const keys = {
     verdict: (row) => (order.indexOf(row.dataset.verdict) + order.length) % order.length,
