@@ -7,7 +7,7 @@ import math
 import pytest
 
 from normlab.cell import CellConfig, Member
-from normlab.config import SweepConfig
+from normlab.config import LABEL_AXES, SweepConfig
 from normlab.errors import UserError
 from normlab.run_options import RunOptions
 from normlab.serialize import from_dict, to_json
@@ -202,6 +202,16 @@ def test_the_id_of_a_cell_is_stable():
 def test_every_field_changes_the_id(name):
     other = dataclasses.replace(CELL, **{name: changed(getattr(CELL, name))})
     assert other.id != CELL.id
+
+
+def test_labels_tell_cells_apart_by_all_axes_that_are_left_to_them():
+    """Tables and figures add the other axes to the label, and not these."""
+    other = {"norm": "layer", "groups": 2, "norm_p": "1"}
+    assert set(LABEL_AXES) == set(other)
+    lp = dataclasses.replace(CELL, norm="batch_lp", groups=None, norm_p="inf")
+    for name, value in other.items():
+        cell = lp if name == "norm_p" else CELL
+        assert dataclasses.replace(cell, **{name: value}).label != cell.label
 
 
 def test_labels():

@@ -36,7 +36,8 @@ class Setting:
         entries declare whether they read it. Each maps to the value that the setting
         has in a cell whose entry does not read it. If there are none, all cells read
         the setting.
-      in_label: whether the label of a cell's norm shows it.
+      in_label: whether the label of a cell's norm shows it, as
+        `normlab.cell.norm_label` writes it; other settings follow the label.
       recipe: whether it changes the gradient or the rate of training, which published
         curves and claims take to be plain (`normlab.settings.PLAIN`).
     """
