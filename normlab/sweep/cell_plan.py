@@ -87,7 +87,7 @@ class CellPlan:
         """The plan in one readable line."""
         return (
             f"{_size(self.name, self.cell)}, {self.member_chunk} at once on "
-            f"{counted(self.devices, 'device')} ({self.member_chunk_why}), up to "
+            f"{counted(self.devices, 'device')}, up to "
             f"{self.device_bytes / 2**20:.0f} MiB"
             f"{'; ' if self.times else ''}{self.choice}"
         )

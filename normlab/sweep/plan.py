@@ -48,7 +48,10 @@ class Plan:
             f"execution: {self.execution} ({self.execution_why})",
             *(f"  {plan.line}" for plan in self.cells),
         ]
-        return "\n".join(lines)
+        # Mostly one reason for all cells.
+        planned = (plan for plan in self.cells if isinstance(plan, CellPlan))
+        reasons = dict.fromkeys(plan.member_chunk_why for plan in planned)
+        return "\n".join([*lines, *(f"at once: {reason}" for reason in reasons)])
 
 
 def sweep_cells(

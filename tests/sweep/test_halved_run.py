@@ -45,7 +45,8 @@ def test_no_figure_or_claim_takes_it_for_a_full_run(tmp_path, capsys, caplog):
     ):
         assert called(sweep.main, sweep.flag_values(), (*WORDS, f"--out={out}")) == 0
     text, err = capsys.readouterr()
-    assert "1 at once on 1 device (auto: stopped members cost nothing)" in text
+    assert "1 at once on 1 device, " in text
+    assert "at once: auto: stopped members cost nothing" in text
     assert "4 of 8 members stopped, " in err and " of 64 member-steps saved" in err
     assert "batch, best 1/2" in text and "cannot" not in err
     drawn = {path.stem: path.read_text() for path in (out / "figures").glob("*.csv")}
