@@ -121,6 +121,7 @@ RENAMED = {
 
 # The flags that name files and folders.
 _PATHS = ("run", "out", "archive", "data_dir", "compilation_cache", "name", "style")
+_PATHS += ("experiments", "params")
 # The flag for the run. Commands that work on several runs define it as a multi flag.
 _ONE = "run"
 

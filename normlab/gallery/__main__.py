@@ -35,8 +35,9 @@ def main(values: absl_flags.FlagValues) -> None:
     """
     experiments, out = path_of(values.experiments), path_of(values.out)
     path = out / "headline.png"
+    table = headline.tabulate(experiments)
     with replacing(path) as temporary:
-        figure = headline.draw(headline.tabulate(experiments))
+        figure = headline.draw(table)
         temporary.write_bytes(picture(figure, _DPI))
     for written in [path, *make(experiments, out)]:
         print(f"written: {written}")

@@ -30,6 +30,7 @@ _NAMES = {
     "batch": "batch norm",
     "group (G=4)": "group norm (4 groups)",
 }
+_SHORT = {"none": "none", "batch": "batch", "group (G=4)": "group"}
 _HIGH = 2  # so many of the learning rates are too high without a norm
 _CHANCE = 10.0  # percent, of CIFAR-10's ten classes
 _ASIDE = 1.1  # the factor between the dots of norms at one learning rate
@@ -52,8 +53,7 @@ def gain(table: pd.DataFrame, lr: float) -> Estimate:
 def title(table: pd.DataFrame) -> str:
     """What the table shows at the high learning rates."""
     rates = sorted(table["lr"].unique())[-_HIGH:]
-    failed = table["accuracy"].le(_CHANCE + _FAILED) | table["accuracy"].isna()
-    shares = failed.groupby([table["label"], table["lr"]]).mean()
+    shares = _has_failed(table).groupby([table["label"], table["lr"]]).mean()
     if not all(gain(table, lr).low > 0 for lr in rates):
         return "Test accuracy by learning rate, with and without norms"
     most_fail = all(shares["none", lr] > 0.5 for lr in rates)
@@ -82,6 +82,7 @@ def draw(table: pd.DataFrame) -> Figure:
         rates = sorted(table["lr"].unique())
         for lr in rates[-_HIGH:]:
             _write(ax, lr, _gained(gain(table, lr)), "center")
+            _write(ax, lr / 1.12, _at_chance(table, lr), "right", y=12)
         _write(
             ax, rates[-_HIGH] / 1.6, "batch norm minus no norm,\nmean [95% interval]:"
         )
@@ -113,6 +114,20 @@ def _name(ax: Axes, name: str, medians: pd.Series, color: str) -> None:
 def _gained(gained: Estimate) -> str:
     low, high = gained.low, gained.high
     return f"{gained.estimate:+.0f} points\n[{low:.0f}, {high:.0f}]"
+
+
+def _at_chance(table: pd.DataFrame, lr: float) -> str:
+    """How many networks have not learned: ``at chance: 3 of 5 (no norm)``."""
+    at = table[np.isclose(table["lr"], lr)]
+    failed = at[_has_failed(at)].groupby("label").size()
+    seeds = at["seed"].nunique()
+    words = [f"{n} of {seeds} ({_SHORT[str(label)]})" for label, n in failed.items()]
+    return "\n".join(["at chance:", *words]) if words else ""
+
+
+def _has_failed(table: pd.DataFrame) -> pd.Series:
+    """Which networks are at chance, or have diverged."""
+    return table["accuracy"].le(_CHANCE + _FAILED) | table["accuracy"].isna()
 
 
 def _most(table: pd.DataFrame) -> float:
