@@ -82,7 +82,8 @@ def draw(table: pd.DataFrame) -> Figure:
         rates = sorted(table["lr"].unique())
         for lr in rates[-_HIGH:]:
             _write(ax, lr, _gained(gain(table, lr)), "center")
-            _write(ax, lr / 1.12, _at_chance(table, lr), "right", y=12)
+            _write(ax, lr, _at_chance(table, lr), "center", y=0.6)
+        _write(ax, rates[-_HIGH] / 1.6, "networks at chance:", y=3)
         _write(
             ax, rates[-_HIGH] / 1.6, "batch norm minus no norm,\nmean [95% interval]:"
         )
@@ -117,12 +118,12 @@ def _gained(gained: Estimate) -> str:
 
 
 def _at_chance(table: pd.DataFrame, lr: float) -> str:
-    """How many networks have not learned: ``at chance: 3 of 5 (no norm)``."""
+    """How many networks have not learned: ``none 3 of 5``."""
     at = table[np.isclose(table["lr"], lr)]
     failed = at[_has_failed(at)].groupby("label").size()
     seeds = at["seed"].nunique()
-    words = [f"{n} of {seeds} ({_SHORT[str(label)]})" for label, n in failed.items()]
-    return "\n".join(["at chance:", *words]) if words else ""
+    counts = {name: failed.get(label, 0) for label, name in _SHORT.items()}
+    return "\n".join(f"{name} {n} of {seeds}" for name, n in counts.items() if n)
 
 
 def _has_failed(table: pd.DataFrame) -> pd.Series:
