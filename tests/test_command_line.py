@@ -183,7 +183,8 @@ def test_the_plan(results, folder):
     assert cells == ["none", "group (G=4)", "group (G=8)"]
     assert all("3 members x 2 steps of batch size 20" in line for line in lines[2:5])
     assert all("MiB" in line for line in lines[2:5])
-    assert lines[5] == f"out: {folder}/runs/sweep" and len(lines) == 6
+    assert lines[5].startswith("at once: ")
+    assert lines[6] == f"out: {folder}/runs/sweep" and len(lines) == 7
 
 
 def test_a_plan_does_not_mind_what_is_there(results):
