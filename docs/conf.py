@@ -9,6 +9,7 @@ from sphinx.util.docutils import SphinxDirective
 
 import normlab
 from normlab import commands
+from normlab.usage import with_default
 
 project = "normlab"
 author = "The normlab authors"
@@ -59,13 +60,9 @@ class Flags(SphinxDirective):
             if group is not None and group.line != last:
                 last = group.line
                 lines += ["", f"**{last}**", ""]
-            default = flag.default
-            items = default if isinstance(default, list) else [default]
-            shown = ",".join(str(item) for item in items)
-            value = f"={shown}" if default not in (None, "", [], False) else ""
             text = " ".join((flag.help or "").split())
             text = text.replace("*", r"\*").replace("<", r"\<")
-            lines.append(f"- `--{name}{value}`: {text}")
+            lines.append(f"- `{with_default(name, flag.default)}`: {text}")
         return self.parse_text_to_nodes("\n".join(lines))
 
 

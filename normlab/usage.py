@@ -95,13 +95,17 @@ def _details(group: Group, flags: Mapping[str, Any], width: int) -> list[str]:
     return lines
 
 
-def _flag(name: str, default: Any, help: str, width: int) -> list[str]:
-    """A flag with its default, and its text in the lines below."""
+def with_default(name: str, default: Any) -> str:
+    """A flag as it would be given: ``--lr=0.001``; only its name if it has no value."""
     items = default if isinstance(default, list) else [default]
     shown = ",".join(str(x).lower() if isinstance(x, bool) else str(x) for x in items)
-    value = f"={shown}" if default not in (None, "", []) else ""
+    return f"--{name}={shown}" if default not in (None, "", []) else f"--{name}"
+
+
+def _flag(name: str, default: Any, help: str, width: int) -> list[str]:
+    """A flag with its default, and its text in the lines below."""
     return textwrap.wrap(
-        f"--{name}{value}  {' '.join(help.split())}",
+        f"{with_default(name, default)}  {' '.join(help.split())}",
         width,
         initial_indent="  ",
         subsequent_indent="      ",

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from normlab.errors import UserError
-from normlab.tensorboard.series import Bins, Series
+from normlab.tensorboard.series import METRICS, Bins, Series
 
 # TensorBoard reads files with "tfevents" in their name.
 FILE_NAME = "events.out.tfevents.normlab"
@@ -83,7 +83,7 @@ def _summaries(
     from tensorboardX import summary
 
     if hyperparameters is not None:
-        tags = [s.tag for s in series if s.tag.startswith("metrics/")]
+        tags = [s.tag for s in series if s.tag.startswith(f"{METRICS}/")]
         yield from summary.hparams(dict(hyperparameters), dict.fromkeys(tags))
     if charts is not None:
         yield summary.custom_scalars(charts)

@@ -1,10 +1,9 @@
 """Writes all event files of a run, or none."""
 
 import contextlib
-import functools
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +51,7 @@ def export_run(run: str | Path, out: str | Path | None = None) -> Path:
     with _replacing_folder(folder) as temporary:
         for cell_paths in begun_cells(paths):
             cell = read_cell(cell_paths)
-            seconds_of = functools.partial(_seconds, cell_paths)
+            seconds_of = _clock(cell_paths)
             for member, series in series_of(cell_paths).items():
                 key = cell.config.id, cell.first + member
                 values = settings[key]
@@ -87,8 +86,8 @@ def _hyperparameters(members: pd.DataFrame) -> dict[tuple[str, int], dict[str, A
     }
 
 
-def _seconds(paths: CellPaths, steps: np.ndarray) -> np.ndarray:
-    """When the steps were stored, in seconds since 1970.
+def _clock(paths: CellPaths) -> Callable[[np.ndarray], np.ndarray]:
+    """Steps -> when they were stored, in seconds since 1970. Reads the times once.
 
     Each part of the metrics was written at its last step, so its file has that step's
     time. Steps in between are interpolated. The files of a copied run have the time of
@@ -96,7 +95,8 @@ def _seconds(paths: CellPaths, steps: np.ndarray) -> np.ndarray:
     """
     start = min(path.stat().st_mtime for path in paths.root.iterdir())
     ends = {0: start} | part_times(paths.metrics)
-    return np.interp(steps, list(ends), list(ends.values()))
+    last, times = list(ends), list(ends.values())
+    return lambda steps: np.interp(steps, last, times)
 
 
 def run_names(members: pd.DataFrame) -> pd.Series:

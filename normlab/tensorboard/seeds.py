@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from normlab.tensorboard.series import Series
+from normlab.tensorboard.series import METRICS, Series
 
 # The lines of a band: the tag's ending, and what it is of the seeds at a step.
 _LINES = {"mean": np.mean, "min": np.min, "max": np.max}
-_PREFIX = "metrics/"
+_PREFIX = f"{METRICS}/"
 
 
 def bands(members: Sequence[Sequence[Series]]) -> list[Series]:

@@ -14,6 +14,8 @@ from normlab.store.layout import CellPaths
 from normlab.store.load import read_metrics
 from normlab.store.quantities import measured_names, read_quantity
 
+# The first word of the tags of metrics.
+METRICS = "metrics"
 _HISTOGRAM = "activation_histogram"
 # Not exported: the nodes of a spectrum, which are not series over steps.
 _NO_SERIES = ("hessian_density",)
@@ -72,7 +74,7 @@ def _metrics(paths: CellPaths) -> Iterator[tuple[int, Series]]:
             # Arrow still distinguishes null (not measured) from NaN; pandas would not.
             measured = table.filter(table[name].is_valid())
             frame = measured.select(["member", "step", name]).to_pandas()
-            yield from _scalars(frame, "metrics", ())
+            yield from _scalars(frame, METRICS, ())
 
 
 def _quantity(paths: CellPaths, name: str) -> Iterator[tuple[int, Series]]:
