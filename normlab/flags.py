@@ -77,6 +77,14 @@ _SCALARS = {
 }
 
 
+def defined(*kinds: type) -> flags.FlagValues:
+    """The flags of a command: those of the dataclasses ``kinds``, unparsed."""
+    values = flags.FlagValues()
+    for kind in kinds:
+        define(kind, values)
+    return values
+
+
 def define(kind: type, values: flags.FlagValues) -> None:
     """Defines a flag for each field of the dataclass ``kind``. Tuples are lists."""
     for spec, group in grouped(kind):

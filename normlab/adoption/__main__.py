@@ -13,7 +13,7 @@ from absl import flags
 from normlab.adoption.adopt import adopt, read
 from normlab.adoption.settings import AdoptionOptions
 from normlab.config import SweepConfig
-from normlab.flags import define, run
+from normlab.flags import defined, run
 from normlab.flags import read as read_flags
 from normlab.store import RunPaths
 
@@ -37,10 +37,7 @@ def main(values: flags.FlagValues) -> None:
 
 
 def flag_values() -> flags.FlagValues:
-    values = flags.FlagValues()
-    define(SweepConfig, values)
-    define(AdoptionOptions, values)
-    return values
+    return defined(SweepConfig, AdoptionOptions)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from absl import flags
 from normlab.analysis.measure import measure_run
 from normlab.analysis.settings import AnalysisOptions
 from normlab.checks import check_settings
-from normlab.flags import define, read, run
+from normlab.flags import defined, read, run
 from normlab.members.placement import use_cores
 from normlab.members.progress import CountProgress
 from normlab.settings import ProbeSettings
@@ -36,10 +36,7 @@ def main(values: flags.FlagValues) -> None:
 
 
 def flag_values() -> flags.FlagValues:
-    values = flags.FlagValues()
-    define(AnalysisOptions, values)
-    define(ProbeSettings, values)
-    return values
+    return defined(AnalysisOptions, ProbeSettings)
 
 
 if __name__ == "__main__":

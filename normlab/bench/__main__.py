@@ -26,7 +26,7 @@ from normlab.bench.task import make_task
 from normlab.bench.torch_here import torch_version
 from normlab.figures import CannotDraw
 from normlab.figures.style import draw_into
-from normlab.flags import define, read, run
+from normlab.flags import defined, read, run
 from normlab.members.placement import use_cores
 from normlab.store.layout import write_json
 from normlab.store.provenance import session
@@ -107,9 +107,7 @@ def main(values: flags.FlagValues) -> int:
 
 
 def flag_values() -> flags.FlagValues:
-    values = flags.FlagValues()
-    define(BenchConfig, values)
-    return values
+    return defined(BenchConfig)
 
 
 if __name__ == "__main__":

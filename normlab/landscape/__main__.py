@@ -31,7 +31,7 @@ from normlab.figures import (
 )
 from normlab.figures.paper import PaperStyle
 from normlab.figures.style import draw_into
-from normlab.flags import define, read, run
+from normlab.flags import defined, read, run
 from normlab.landscape.compute import CellLandscapes
 from normlab.landscape.points import Diverged
 from normlab.landscape.select import selected_cells, selected_members
@@ -98,9 +98,7 @@ def main(values: flags.FlagValues) -> None:
 
 
 def flag_values() -> flags.FlagValues:
-    values = flags.FlagValues()
-    define(LandscapeConfig, values)
-    return values
+    return defined(LandscapeConfig)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from normlab import commands
 from normlab.api.sweep import FINISHED, draw, export, train
 from normlab.config import SweepConfig
 from normlab.flagfiles import flagfile_of
-from normlab.flags import define, read, run
+from normlab.flags import defined, read, run
 from normlab.run_options import RunOptions
 from normlab.statistics.finals import main_metric, summarize, text_table
 from normlab.store import RunPaths, load
@@ -82,10 +82,7 @@ def main(values: flags.FlagValues) -> int:
 
 
 def flag_values() -> flags.FlagValues:
-    values = flags.FlagValues()
-    define(SweepConfig, values)
-    define(RunOptions, values)
-    return values
+    return defined(SweepConfig, RunOptions)
 
 
 if __name__ == "__main__":

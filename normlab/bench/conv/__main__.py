@@ -17,7 +17,7 @@ from normlab.bench.conv.shapes import FORMS, SHAPES, make_loop, seconds
 from normlab.bench.machine import measure_machine
 from normlab.bench.settings import check_counts, check_out
 from normlab.errors import UserError
-from normlab.flags import define, read, run
+from normlab.flags import defined, read, run
 from normlab.members.placement import find_devices
 from normlab.settings import flag
 from normlab.store.layout import write_json
@@ -105,6 +105,4 @@ def main(values: flags.FlagValues) -> int:
 
 
 if __name__ == "__main__":
-    flag_values = flags.FlagValues()
-    define(ConvConfig, flag_values)
-    run(main, flag_values, program=PROGRAM, doc=__doc__ or "")
+    run(main, defined(ConvConfig), program=PROGRAM, doc=__doc__ or "")

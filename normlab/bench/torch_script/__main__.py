@@ -13,7 +13,7 @@ from normlab import data
 from normlab.bench.torch_here import no_torch
 from normlab.bench.torch_script.settings import ScriptConfig
 from normlab.errors import UserError
-from normlab.flags import define, read, run
+from normlab.flags import defined, read, run
 from normlab.words import path_of
 
 PROGRAM = "normlab.bench.torch_script"
@@ -31,6 +31,4 @@ def main(values: flags.FlagValues) -> int:
 
 
 if __name__ == "__main__":
-    flag_values = flags.FlagValues()
-    define(ScriptConfig, flag_values)
-    run(main, flag_values, program=PROGRAM, doc=__doc__ or "")
+    run(main, defined(ScriptConfig), program=PROGRAM, doc=__doc__ or "")

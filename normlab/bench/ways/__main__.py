@@ -17,7 +17,7 @@ from normlab.bench.machine import measure_machine
 from normlab.bench.settings import check_counts, check_out
 from normlab.bench.ways.timed import Timed, make_cell, random_images, time_ways
 from normlab.checks import check_settings
-from normlab.flags import define, read, run
+from normlab.flags import defined, read, run
 from normlab.members.placement import use_cores
 from normlab.run_options import RunOptions
 from normlab.settings import flag
@@ -116,6 +116,4 @@ def main(values: flags.FlagValues) -> int:
 
 
 if __name__ == "__main__":
-    flag_values = flags.FlagValues()
-    define(WaysConfig, flag_values)
-    run(main, flag_values, program=PROGRAM, doc=__doc__ or "")
+    run(main, defined(WaysConfig), program=PROGRAM, doc=__doc__ or "")

@@ -19,7 +19,7 @@ from normlab.bench.machine import machine_name
 from normlab.bench.torch_here import no_torch, torch_version
 from normlab.bench.whole.race import KEEP_SMALL, Result, WholeConfig, race, racers
 from normlab.errors import UserError
-from normlab.flags import define, read, run
+from normlab.flags import defined, read, run
 from normlab.members.placement import find_devices
 from normlab.store.layout import write_json
 from normlab.store.provenance import session
@@ -84,6 +84,4 @@ def main(values: flags.FlagValues) -> int:
 
 
 if __name__ == "__main__":
-    flag_values = flags.FlagValues()
-    define(WholeConfig, flag_values)
-    run(main, flag_values, program=PROGRAM, doc=__doc__ or "")
+    run(main, defined(WholeConfig), program=PROGRAM, doc=__doc__ or "")
