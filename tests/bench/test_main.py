@@ -28,6 +28,7 @@ def _quick(monkeypatch):
     monkeypatch.setitem(PEERS, "absent", Peer(lambda: "it is Tuesday", {}))
 
 
+@pytest.mark.slow
 def test_a_benchmark(tmp_path, capsys):
     out = tmp_path / "new" / "bench.json"
     words = ["--dataset=digits", "--norm=none", "--batch_size=5,10", "--members=1"]

@@ -11,8 +11,8 @@ from normlab.bench.timing import timed_run, warm_up
 from normlab.errors import UserError
 from normlab.run_options import RunOptions
 from tests.bench.small import task
+from tests.marks import slow
 
-NORMS = ("batch", "group")
 # Float32 rounding in eleven steps stays far below.
 CLOSE = 2e-4
 MARKS = {
@@ -23,9 +23,7 @@ MARKS = {
 }
 
 
-@pytest.fixture(
-    scope="module", params=[pytest.param("none", marks=pytest.mark.slow), *NORMS]
-)
+@pytest.fixture(scope="module", params=["batch", slow("group"), slow("none")])
 def work(request, dataset):
     return task(dataset, request.param)
 

@@ -59,15 +59,23 @@ def rows(name: str) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
+@functools.cache
+def by_flagfile(name: str) -> dict[str, pd.DataFrame]:
+    return dict(list(rows(name).groupby("flagfile")))
+
+
 def own_scripts(claim: Claim, side: Side) -> list[str]:
     """The scripts that train a side, by its flagfile or by the scale of its claim."""
+    if not claim.scale:
+        return []
     found = []
     for script in NAMES:
-        table = rows(script)
-        if claim.scale not in (VGG, RESNET):
-            table = table[table["flagfile"] == f"--flagfile={side.flagfile}"]
-        table = selected(table, side)
-        if claim.scale and len(table) and not claim.scale.lacking(table):
+        if claim.scale in (VGG, RESNET):
+            table = rows(script)
+        else:
+            table = by_flagfile(script).get(f"--flagfile={side.flagfile}")
+        table = None if table is None else selected(table, side)
+        if table is not None and len(table) and not claim.scale.lacking(table):
             found.append(script)
     return found
 

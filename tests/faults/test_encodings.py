@@ -15,6 +15,7 @@ from normlab.flags import run
 from normlab.page import document
 from tests.faults import small
 from tests.faults.commands import commands
+from tests.marks import slow
 from tests.page.bare import no_figures
 
 pytestmark = pytest.mark.faults
@@ -80,7 +81,10 @@ def ends(name: str, words: list[str], encoding: str) -> tuple[int, str, str]:
 # All of them for one command that is quick; the others meet two, by turns.
 PAIRS = [("claims", encoding) for encoding in ENCODINGS]
 PAIRS += [(name, "ascii") for name in READS if name != "claims"]
-PAIRS += list(zip([x for x in READS if x != "claims"], ENCODINGS[1:], strict=True))
+PAIRS += [
+    slow(*pair)
+    for pair in zip([x for x in READS if x != "claims"], ENCODINGS[1:], strict=True)
+]
 
 
 @pytest.mark.parametrize(("name", "encoding"), PAIRS)

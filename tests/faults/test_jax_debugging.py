@@ -85,6 +85,7 @@ def probed(tmp_path_factory) -> Path:
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", BOTH)
 def test_a_healthy_cell_is_not_stopped(names, probed, tmp_path, tally):
     """Nor by what is not defined where a probe measures."""
@@ -95,6 +96,7 @@ def test_a_healthy_cell_is_not_stopped(names, probed, tmp_path, tally):
     same(out, probed, exact="no jit" not in names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", BOTH)
 def test_nor_one_that_groups_its_channels(names, tmp_path, tally):
     tally["cells under JAX's debugging switches"] += 1

@@ -20,6 +20,7 @@ from tests import tiny
 from tests.called import called
 from tests.faults import small
 from tests.landscape import made
+from tests.marks import slow
 
 AGAIN = ". Run the same command again to continue."
 pytestmark = pytest.mark.faults
@@ -50,7 +51,11 @@ def whole(tmp_path_factory):
 @pytest.mark.parametrize(
     "signum, calls, step",
     # Nothing is due at step 1, an evaluation at 5, a point of the path at 6.
-    [(signal.SIGTERM, 0, 1), (signal.SIGINT, 3, 5), (signal.SIGTERM, 4, 6)],
+    [
+        (signal.SIGTERM, 0, 1),
+        (signal.SIGINT, 3, 5),
+        slow(signal.SIGTERM, 4, 6),
+    ],
 )
 def test_it_goes_on_from_the_step_where_it_stood(
     signum, calls, step, whole, tmp_path, tally

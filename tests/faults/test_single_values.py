@@ -237,6 +237,7 @@ def test_two_values_are_enough(changes, capsys, tmp_path):
     assert says(capsys, sweep, *argv, "--dry_run") == ""
 
 
+@pytest.mark.slow
 def test_what_is_measured_of_a_stored_run(capsys, tmp_path):
     root = tmp_path / "run"
     with mock.patch.object(steps, "draw_all", lambda *args: ([], [])):

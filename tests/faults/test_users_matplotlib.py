@@ -31,6 +31,7 @@ from tests.faults import small
 from tests.figures import made
 from tests.figures.test_landscape_figures import table as landscape
 from tests.forked import Job, forked
+from tests.marks import slow
 
 pytestmark = pytest.mark.faults
 
@@ -115,7 +116,7 @@ BESIDE = {
 }
 
 
-@pytest.mark.parametrize("name", [*BESIDE, "curves"])
+@pytest.mark.parametrize("name", [*map(slow, BESIDE), "curves"])
 def test_files_are_the_same_to_the_byte(name, tables, tmp_path, tally, monkeypatch):
     tally["settings of a user's matplotlib"] += 1
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")  # of the PDF
@@ -267,6 +268,7 @@ def ended(folder):
     return forked(IMPORTS, jobs, folder / "results", ROOT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_process_that_begins_with_them_draws(kind, ended, tally):
     tally["settings of a user's matplotlib"] += 1
@@ -275,6 +277,7 @@ def test_a_process_that_begins_with_them_draws(kind, ended, tally):
     assert done.stdout == "True\n" and "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", MODULES)
 def test_whatever_imports_matplotlib_first(module, ended, tally):
     """Each module that draws, as its command comes to import it."""
@@ -282,10 +285,12 @@ def test_whatever_imports_matplotlib_first(module, ended, tally):
     assert ended[module].returncode == 0, ended[module].stderr
 
 
+@pytest.mark.slow
 def test_what_matplotlib_can_read_stays_for_others(ended):
     assert ended["sound"].stdout.lower() == "7.0 tkagg\n"
 
 
+@pytest.mark.slow
 def test_a_sweep_from_its_beginning_to_its_figures(folder, ended, tally):
     """The whole command: the networks are trained, and their figures drawn."""
     tally["settings of a user's matplotlib"] += 1

@@ -86,6 +86,7 @@ def test_each_device_works_on_a_member_and_the_last_round_is_full():
     assert footprint.total(5, "vmap", devices=2) == 2 * 10 * 6 + 6 * 1000
 
 
+@pytest.mark.slow
 def test_the_compiler_measures_where_the_bound_leaves_members_out(
     monkeypatch,
 ):

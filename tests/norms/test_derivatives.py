@@ -9,6 +9,7 @@ import pytest
 from jax.test_util import check_grads
 
 from normlab.norms import functional
+from tests.marks import slow
 
 EPSILONS = (0.0, 1e-5, 0.1)
 
@@ -50,7 +51,7 @@ FORMS = {"batch": batch_statistics, "running": running_statistics, "groups": two
 
 @pytest.mark.parametrize(
     ("masked", "order"),
-    [(False, 2), (True, 1), pytest.param(True, 2, marks=pytest.mark.slow)],
+    [(True, 1), slow(False, 2), slow(True, 2)],
 )
 def test_check_grads(masked, order, x64):
     """With respect to x, scale and bias; of all forms in one program."""

@@ -11,6 +11,7 @@ from flax import nnx
 from normlab import norms as linen
 from normlab.errors import UserError
 from normlab.norms import nnx as norms
+from tests.marks import slow
 
 N, H, C = 6, 3, 8
 # Name -> (the NNX module, the Linen one, options of both).
@@ -37,7 +38,7 @@ def numbers(*shape: int) -> Any:
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("masked", [slow(False), True])
 def test_the_same_bits_as_linen(case, masked):
     own, other, options = CASES[case]
     features = H if options.get("axis") == 1 else C

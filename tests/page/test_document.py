@@ -246,6 +246,7 @@ def test_runs_of_every_kind(name, bare, tmp_path):
         assert "NaN" not in script and "Infinity" not in script
 
 
+@pytest.mark.slow
 def test_the_same_numbers_give_the_same_page(plain, monkeypatch):
     monkeypatch.setattr(document, "now", lambda: "now")
     kept = {"curves": FIGURES["curves"]}

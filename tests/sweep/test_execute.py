@@ -386,6 +386,7 @@ class OutOfMemory:
         monkeypatch.setattr(Population, "train", limited)
 
 
+@pytest.mark.slow
 @pytest.mark.faults
 def test_a_cell_too_wide_for_the_device_goes_on_in_halves(
     tmp_path, monkeypatch, caplog, often

@@ -146,6 +146,7 @@ def test_all_groupings_run_through_one_program():
     assert population.compile_seconds == seconds + own
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

@@ -15,6 +15,7 @@ from normlab.sweep.population import Metrics, Population
 from normlab.train.program import data_arrays, to_device
 from normlab.train.state import TrainState
 from tests import tiny
+from tests.marks import slow
 
 CALL_STEPS = 6
 
@@ -98,10 +99,10 @@ def distances(result: Result) -> np.ndarray:
     "norm, execution",
     [
         ("batch", "vmap"),
-        ("group", "vmap"),
         ("batch", "map"),
-        pytest.param("none", "vmap", marks=pytest.mark.slow),
-        pytest.param("batch_noisy", "vmap", marks=pytest.mark.slow),
+        slow("group", "vmap"),
+        slow("none", "vmap"),
+        slow("batch_noisy", "vmap"),
     ],
 )
 def test_a_member_equals_the_same_point_run_alone(norm, execution):
@@ -127,7 +128,7 @@ def test_execution_modes_agree(norm):
 
 @pytest.mark.parametrize(
     "execution, member_chunk",
-    [pytest.param("vmap", 1, marks=pytest.mark.slow), ("vmap", 3), ("map", 2)],
+    [("vmap", 3), slow("vmap", 1), slow("map", 2)],
 )
 def test_member_chunks_agree(execution, member_chunk):
     """Three of four members: the last chunk is padded."""
@@ -153,7 +154,7 @@ def test_cuts_change_no_bit(cuts):
 # What a learning rate does.
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", slow("momentum"), slow("adam"), "adamw"])
 def test_learning_rate_zero_leaves_the_parameters_untouched(optimizer):
     lrs = (0.0, 0.05)
     members = tiny.members(lrs, momentum=0.9, weight_decay=0.1)
@@ -266,7 +267,7 @@ def test_augmentation_is_shared_by_a_seed_and_changes_what_is_seen():
 
 @pytest.mark.parametrize(
     "execution, member_chunk",
-    [("map", 0), pytest.param("vmap", 0, marks=pytest.mark.slow), ("map", 2)],
+    [("map", 2), slow("map", 0), slow("vmap", 0)],
 )
 def test_devices_change_no_result(execution, member_chunk):
     """Four members on three devices: two are padded; in chunks of three, too."""

@@ -21,6 +21,7 @@ from normlab.sweep.grid import expand
 from normlab.sweep.kinds import by_kind
 from normlab.sweep.plan import make_plan, sweep_cells
 from tests import tiny
+from tests.marks import slow
 
 SIZES = tuple(range(2, 34))
 OPTIONS = RunOptions(member_chunk="auto", call_steps=2)
@@ -144,7 +145,7 @@ def test_every_registry_of_a_sweep_is_tried():
     assert {"norm_init", "grouping", "init", "quantities", "schedule"} <= set(NAMED)
 
 
-@pytest.mark.parametrize("init", ["standard", "report"])
+@pytest.mark.parametrize("init", ["report", slow("standard")])
 def test_a_brief_compilation_gives_the_same_bits(init):
     def draw(seed, scale):
         key = jax.random.fold_in(jax.random.key(seed), 3)

@@ -20,6 +20,7 @@ from normlab.sweep.grid import expand
 from normlab.sweep.halving import losers
 from normlab.sweep.population import Population
 from tests import tiny
+from tests.marks import slow
 from tests.sweep.stopped import Interrupted, StopAfter, frame_of
 
 HUGE = 1e30  # a learning rate
@@ -143,6 +144,7 @@ def test_all_may_diverge(execution, chunk, tmp_path, trained):
     assert 0 in {count for _, count in trained}
 
 
+@pytest.mark.slow
 def test_under_vmap_half_the_program_is_left(tmp_path, monkeypatch):
     sizes = []
     train = Population.train
@@ -180,7 +182,7 @@ def best_by(frame: pd.DataFrame, step: int, lrs: list[float]) -> list[float]:
     return medians.sort_values(kind="stable").index.tolist()
 
 
-@pytest.mark.parametrize("progress", [None, 2])
+@pytest.mark.parametrize("progress", [None, slow(2)])
 def test_the_best_points_are_kept(progress, tmp_path, often, trained):
     reference = frame_of(run(changed(eval_every=1), tmp_path / "reference"))
     first = best_by(reference, 6, [0.01, HUGE, 0.1])[:2]
