@@ -76,6 +76,7 @@ def test_what_a_probe_had_found(run, copy):
                 assert found[column].tolist() == expected[column].tolist()
 
 
+@pytest.mark.slow
 def test_members_in_chunks_and_fewer_points(run, copy):
     measure_cell(copy, options("gradient_norm", every=8, member_chunk="2"), {}, silent)
     shutil.rmtree(copy.probes)
@@ -86,6 +87,7 @@ def test_members_in_chunks_and_fewer_points(run, copy):
     np.testing.assert_allclose(found["l2"], expected["l2"], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_other_settings_than_the_runs(copy):
     measure_cell(
         copy, options("effective_smoothness"), {"probe_etas": (0.125, 1.0)}, silent

@@ -48,6 +48,7 @@ def expected(tmp_path_factory):
     return tables(paths)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "work",
     [

@@ -6,6 +6,7 @@ import pytest
 
 from normlab.store import load
 from tests.faults import small
+from tests.marks import slow
 
 pytestmark = pytest.mark.faults
 CALM, OTHER = "0.01,0.02,0.03", "0.01,{},0.03"
@@ -21,7 +22,7 @@ def calm(tmp_path_factory):
 
 # A rate at which the loss is no number after the first step, and one at which the decay
 # of weights makes them 99 times as large with every step.
-@pytest.mark.parametrize("lr, least, most", [("1e38", 0, 2), ("10", 4, 29)])
+@pytest.mark.parametrize("lr, least, most", [("1e38", 0, 2), slow("10", 4, 29)])
 def test_it_is_recorded_and_touches_no_other(lr, least, most, calm, tmp_path, tally):
     tally["members that diverged"] += 1
     out = tmp_path / "run"

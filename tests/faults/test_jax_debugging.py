@@ -135,6 +135,7 @@ def test_what_is_not_defined_stops_no_analysis(probed, tmp_path, tally):
     np.testing.assert_allclose(finite["beta_x"], finite["beta_y"], rtol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", BOTH)
 def test_a_landscape(names, probed, tmp_path, tally):
     tally["landscapes under JAX's debugging switches"] += 1
@@ -145,6 +146,7 @@ def test_a_landscape(names, probed, tmp_path, tally):
         assert called(*command) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", BOTH)
 def test_a_regression_which_has_no_accuracy(names, tmp_path, tally):
     tally["cells under JAX's debugging switches"] += 1

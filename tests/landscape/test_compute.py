@@ -21,6 +21,7 @@ from normlab.store.lock import only_writer
 from normlab.train.network import build_network
 from tests import tiny
 from tests.landscape import made
+from tests.marks import slow
 
 MEMBER = 1  # of seed 0, at the second rate
 DATASET = tiny.dataset()
@@ -88,7 +89,7 @@ def directions(run: RunPaths, norm: str, **changes: Any):
     return SLICES[config.kind](points, Asked(MEMBER, step, origin), config)
 
 
-@pytest.mark.parametrize("norm", made.NORMS)
+@pytest.mark.parametrize("norm", [slow("none"), "batch", "group"])
 def test_the_middle_of_a_plane_is_the_point_itself(run, norm):
     found = landscape(run, norm)
     params, stats = point(norm)
@@ -240,7 +241,7 @@ def test_members_differ_and_share_a_program(run):
 
 
 @pytest.mark.parametrize(
-    ("execution", "devices"), [("vmap", "1"), ("loop", "1"), ("map", "3")]
+    ("execution", "devices"), [slow("vmap", "1"), slow("loop", "1"), ("map", "3")]
 )
 def test_execution_changes_nothing(run, execution, devices):
     config = {"kind": "line", "points": 5, "span": 0.25}

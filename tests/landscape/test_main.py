@@ -6,6 +6,7 @@ import pytest
 from normlab.landscape import __main__ as command
 from tests.called import called
 from tests.landscape import made
+from tests.marks import slow
 
 QUICK = ("--points=3", "--images=12", "--devices=1")
 
@@ -19,9 +20,9 @@ def call(*words: str) -> int:
     ("kind", "figures"),
     [
         ("plane", ["contour", "surface"]),
-        pytest.param("path", ["contour", "surface"], marks=pytest.mark.slow),
-        pytest.param("line", ["line"], marks=pytest.mark.slow),
-        ("between", ["line"]),
+        slow("path", ["contour", "surface"]),
+        slow("line", ["line"]),
+        slow("between", ["line"]),
     ],
 )
 def test_figures(run, capsys, kind, figures):

@@ -32,6 +32,7 @@ def test_the_page_has_all_frameworks():
     assert list(blocks()) == ["functions", "linen", "nnx", "nnx-split", "equinox"]
 
 
+@pytest.mark.slow
 def test_functions():
     found = run("functions")
     x, y = np.asarray(found["x"], np.float64), found["y"]
@@ -66,6 +67,7 @@ def test_nnx_split():
     np.testing.assert_allclose(averages["var"][...], var, atol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_equinox():
     pytest.importorskip("equinox")

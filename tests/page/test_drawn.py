@@ -27,6 +27,7 @@ def begun(request, monkeypatch) -> list:
     return found
 
 
+@pytest.mark.slow
 def test_processes_draw_what_one_draws(plain, begun, monkeypatch):
     with drawn.drawing([Sources(plain)]) as figures:
         alone = list(figures)

@@ -73,6 +73,7 @@ def test_three_eigenvalues_at_each_end():
         np.testing.assert_allclose(end["residual"], 0, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_few_iterations_say_that_they_were_few():
     top = found(iterations=4, samples=3)["hessian_top"]
     assert abs(top["eigenvalue"][0, 0] - VALUES[-1]) > 1e-3

@@ -62,6 +62,7 @@ def interrupted_on_four(tmp_path, often) -> CellPaths:
     return paths
 
 
+@pytest.mark.slow
 def test_ten_members_on_four_devices_are_those_on_one(tmp_path, on_one):
     assert len(jax.devices()) >= 4
     paths = CellPaths(tmp_path)

@@ -23,6 +23,7 @@ from normlab.sweep.population import Population
 from normlab.train.optimizers import values_of
 from normlab.train.program import data_arrays, to_device
 from tests import tiny
+from tests.marks import slow
 from tests.sweep.stopped import Interrupted, StopAfter, frame_of, same_bits
 from tests.sweep.test_laws import close, take
 
@@ -164,12 +165,12 @@ def test_a_member_equals_the_same_point_run_alone(name, together):
     close(losses[0], together[1][i])
 
 
-@pytest.mark.parametrize("execution", EXECUTIONS[1:])
+@pytest.mark.parametrize("execution", [EXECUTIONS[1], *map(slow, EXECUTIONS[2:])])
 def test_executions_agree(execution, together):
     close(trained(EVERY, execution), together)
 
 
-@pytest.mark.parametrize("member_chunk, devices", [(2, 1), (3, 1), (5, 2)])
+@pytest.mark.parametrize("member_chunk, devices", [(2, 1), slow(3, 1), slow(5, 2)])
 def test_member_chunks_and_devices_agree(member_chunk, devices, together):
     """Five members: in chunks of two and three, and on two devices, one is padded."""
     close(trained(EVERY, member_chunk=member_chunk, devices=devices), together)

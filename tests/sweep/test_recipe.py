@@ -32,6 +32,7 @@ SETTINGS = {
 CELL = Cell(tiny.cell_config(**SETTINGS), MEMBERS)
 
 
+@pytest.mark.slow
 def test_executions_chunks_and_cuts_agree():
     whole = run(CELL)
     for execution in EXECUTIONS[1:]:
