@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
+from tests.marks import slow
 from tests.quantities import by_hand
 from tests.quick import quick
 from tests.recipes import PAGE, executed, recipes
@@ -16,12 +17,12 @@ ETAS, ITERATIONS = (0.5, 1.0, 2.0, 4.0), 20
 # The variable that holds the third argument of a recipe's loss.
 AUX = {"linen": "stats", "nnx": "aux", "dropout": "aux"}
 LR = {"linen": 1e-2}
-FAST = ("linen", "nnx")
+FAST = ("linen",)
 TRAINED = ("jax", "linen", "nnx", "equinox", "haiku", "dropout", "accumulation")
 
 
 def slow_unless_fast(names):
-    return [pytest.param(n, marks=() if n in FAST else pytest.mark.slow) for n in names]
+    return [n if n in FAST else slow(n) for n in names]
 
 
 def test_no_recipe_is_forgotten():
