@@ -46,7 +46,7 @@ class Plan:
         some = f"{len(cells)} of " * (len(cells) < self.total)
         sizes = {cell.config.batch_size for cell in cells}
         # Cells that differ in it have it in their names.
-        size = f" of batch size {sizes.pop()}" * (len(sizes) == 1)
+        size = f" of batch size {max(sizes)}" if len(sizes) == 1 else ""
         lines = [
             f"plan: {some}{counted(self.total, 'cell')}, {counted(members, 'member')}, "
             f"{steps:,} {plural(steps, 'member-step')}{size}",
