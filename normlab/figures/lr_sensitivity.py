@@ -20,7 +20,7 @@ from normlab.figures.scales import accuracy_axis
 from normlab.figures.style import style
 from normlab.figures.tables import NotDrawn, few, left_out
 from normlab.statistics.finals import main_metric, summarize
-from normlab.statistics.intervals import interval_name, number
+from normlab.statistics.intervals import number, seeds_words
 
 _MOST_COLUMNS, _MOST_PANELS = 4, 12
 # With more learning rates than this, matplotlib chooses the ticks.
@@ -151,8 +151,7 @@ def _says(table: pd.DataFrame, metric: str) -> str:
 def _title(table: pd.DataFrame) -> list[str]:
     if table.empty:
         return ["no member has finished training"]
-    name = interval_name(int(table["n"].max()))
-    return [table["where"].iloc[0], f"median and {name}"]
+    return [table["where"].iloc[0], seeds_words(table["n"], "bars")]
 
 
 def _set_scale(ax: Axes, rates: pd.Series) -> None:
