@@ -98,8 +98,9 @@ def ends_early(row: pd.Series, rows: pd.DataFrame) -> str:
 def highest(table: pd.DataFrame, what: str, lower: bool = False) -> str:
     """The best median: ``Highest test accuracy: 0.686 (none, lr 0.001)``.
 
-    Rows that diverged (`_diverged`) are not ranked, unless there are no others. If some
-    seeds of the best one diverged, or its curve ends far before others, it is said.
+    Rows that diverged (`_diverged`) are not ranked, unless there are no others. Values
+    that are equal as written are a tie. If some seeds of the best one diverged, or its
+    curve ends far before others, it is said.
 
     Args:
       table: rows with ``setting``, ``point`` and ``median``; from `last_rows`, for the
@@ -115,7 +116,7 @@ def highest(table: pd.DataFrame, what: str, lower: bool = False) -> str:
     ranked = ours if ranked.empty else ranked
     values = ranked["median"]
     best = ranked.iloc[int((values if lower else -values).argmin())]
-    tied = ranked[values == best["median"]]
+    tied = ranked[values.map(short) == short(best["median"])]
     which = f"{_tied(tied)}{_reservations(best, ours)}"
     word = "Lowest" if lower else "Highest"
     return f"{word} {what}: {short(best['median'])} ({which})"
@@ -123,15 +124,22 @@ def highest(table: pd.DataFrame, what: str, lower: bool = False) -> str:
 
 def _tied(rows: pd.DataFrame) -> str:
     """The names of the best rows, or how many they are."""
-    names = [
-        ", ".join(filter(None, (str(row["setting"]), str(row.get("point", "")))))
-        for _, row in rows.iterrows()
-    ]
-    if len(names) == 1:
-        return names[0]
+    settings = rows["setting"].astype(str).tolist()
+    points = rows["point"].astype(str).tolist() if "point" in rows else [""] * len(rows)
+    common, names = (
+        "",
+        [", ".join(filter(None, x)) for x in zip(settings, points, strict=True)],
+    )
     if len(names) > _MOST_TIED:
         return f"a tie of {len(names)}"
-    return f"a tie of {'; '.join(names[:-1])}; and {names[-1]}"
+    if len(names) == 1:
+        return names[0]
+    if len(set(points)) == 1:  # said once
+        common, names = points[0], settings
+    *first, last = names
+    between = ", " if common or not points[0] else "; "
+    text = f"a tie of {between.join(first)} and {last}"
+    return f"{text}; {common}" if common else text
 
 
 def _reservations(best: pd.Series, rows: pd.DataFrame) -> str:

@@ -29,8 +29,12 @@ def test_the_best_of_the_run_is_named():
     assert highest(ROWS, "accuracy") == "Highest accuracy: 0.8 (batch, lr 0.1)"
     assert highest(ROWS, "loss", lower=True) == "Lowest loss: 0.6 (none, lr 0.1)"
     tied = ROWS.assign(median=[0.1, 0.8, 0.2, 0.8, 0.9])
-    both = "none, lr 0.1; and batch, lr 0.1"
-    assert highest(tied, "accuracy") == f"Highest accuracy: 0.8 (a tie of {both})"
+    both = "Highest accuracy: 0.8 (a tie of none and batch; lr 0.1)"
+    assert highest(tied, "accuracy") == both
+    nearly = tied.assign(median=[0.1, 0.8, 0.2, 0.80001, 0.9])  # equal as written
+    assert highest(nearly, "accuracy") == both
+    apart = tied.assign(point=["lr 1", "lr 1", "lr 2", "lr 2", ""])
+    assert "(a tie of none, lr 1 and batch, lr 2)" in highest(apart, "accuracy")
     many = pd.concat([ROWS] * 4)
     assert highest(many, "accuracy") == "Highest accuracy: 0.8 (a tie of 4)"
     assert highest(ROWS.assign(median=np.nan), "accuracy") == ""
