@@ -168,8 +168,11 @@ def _says(table: pd.DataFrame, points: Sequence[str]) -> str:
     ranges = (ends["high"] - ends["low"]).groupby("setting").median()
     order = dict.fromkeys(table.loc[table["source"] == RUN, "setting"])
     found = {name: float(ranges.get(name, np.nan)) for name in order}
-    unit = rows["unit"].iloc[0] if len(rows) else ""
-    return listed(f"Range of the loss along the gradient ({unit}, {point})", found)
+    unit = str(rows["unit"].iloc[0]) if len(rows) else ""
+    # `normlab.Log` may know neither the unit nor the learning rate.
+    known = ", ".join(filter(None, (unit if unit != "loss" else "", point)))
+    where = f" ({known})" if known else ""
+    return listed(f"Range of the loss along the gradient{where}", found)
 
 
 def _to_show(rows: pd.DataFrame) -> np.ndarray:

@@ -178,8 +178,15 @@ def best(
 
 
 def place_text(table: pd.DataFrame) -> pd.Series:
-    """A name for each row's point on its dynamic axes: ``lr 0.001``."""
-    names = [name for name in HYPERPARAMETERS if name in table]
+    """A name for each row's point on its dynamic axes: ``lr 0.001``.
+
+    An axis without any value, as in a `normlab.Log` that was given no ``lr``, is left
+    out.
+    """
+    known = (name for name in HYPERPARAMETERS if name in table)
+    names = [name for name in known if table[name].notna().any()]
+    if not names:
+        return pd.Series("", table.index)
     words = [f"{name} " + table[name].map(number) for name in names]
     return functools.reduce(lambda a, b: a + ", " + b, words)
 
