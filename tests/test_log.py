@@ -123,3 +123,13 @@ def test_figures_of_one_training_say_so(name, settings):
         log.add(i, measure(params(i), BATCH, lr=0.1))
     text = words(log.figure(name))
     assert "one seed" in text and "median over" not in text and "nan" not in text
+
+
+def test_what_the_rate_is_needed_for():
+    log = normlab.Log()
+    log.add(0, measure(params(0), BATCH, lr=0.1))
+    for name in ("santurkar_11", "smoothness_by_eta"):
+        with pytest.raises(UserError, match="needs the learning rate"):
+            log.figure(name)
+    both = log.beside(filled(steps=1, label="other"))
+    assert "lr unknown" in words(both.figure("santurkar_4"))

@@ -28,7 +28,7 @@ from normlab.figures.tables import (
     middle,
     over_seeds,
     stack,
-    with_names,
+    with_lengths,
     with_origin,
 )
 from normlab.statistics.intervals import least_and_most
@@ -47,7 +47,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     has lines, or the middle one. The paper orders its lines but does not state their
     steps; they are assumed to be evenly spaced.
     """
-    frame = with_names(frame).assign(length=frame["eta"] * frame["lr"])
+    frame = with_lengths(frame)
     paper = reference.beside(frame, "11a")
     has_paper = frame["point"].isin(paper["point"])
     point = middle(shared(frame, "point"))

@@ -180,14 +180,16 @@ def best(
 def place_text(table: pd.DataFrame) -> pd.Series:
     """A name for each row's point on its dynamic axes: ``lr 0.001``.
 
-    An axis without any value, as in a `normlab.Log` that was given no ``lr``, is left
-    out.
+    A `normlab.Log` may have no ``lr``: it is left out, or "unknown" if other rows have
+    one.
     """
     known = (name for name in HYPERPARAMETERS if name in table)
     names = [name for name in known if table[name].notna().any()]
     if not names:
         return pd.Series("", table.index)
-    words = [f"{name} " + table[name].map(number) for name in names]
+    words = [
+        f"{name} " + table[name].map(number).replace("nan", "unknown") for name in names
+    ]
     return functools.reduce(lambda a, b: a + ", " + b, words)
 
 
