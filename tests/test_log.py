@@ -121,8 +121,12 @@ def test_figures_of_one_training_say_so(name, settings):
     log = normlab.Log(**settings)
     for i in range(4):
         log.add(i, measure(params(i), BATCH, lr=0.1))
-    text = words(log.figure(name))
+    figure = log.figure(name)
+    text = words(figure)
     assert "one seed" in text and "median over" not in text and "nan" not in text
+    if figure.axes[-1].get_xlabel() == "step":
+        ticks = figure.axes[-1].get_xticks()
+        assert len(ticks) > 2 and all(tick == round(tick) for tick in ticks)
 
 
 def test_what_the_rate_is_needed_for():

@@ -17,7 +17,7 @@ from normlab.figures.fitting import columns_for
 from normlab.figures.headings import caption
 from normlab.figures.messages import listed, short
 from normlab.figures.panels import GREY, dashed, grid, legend, shown
-from normlab.figures.scales import accuracy_axis, log_axis, usual
+from normlab.figures.scales import accuracy_axis, log_axis, usual, whole_steps
 from normlab.figures.style import band, style
 from normlab.figures.tables import (
     PAPER,
@@ -144,6 +144,7 @@ def draw(table: pd.DataFrame, measures: Sequence[str]) -> Figure:
         ax.set_title(point)
     for ax in axes[-1]:
         ax.set_xlabel("step")
+        whole_steps(ax)
     notes = [left_out(settings, all_settings, "norms")]
     notes.append(left_out(points, all_points, "points"))
     note = "; ".join(filter(None, notes))
