@@ -20,8 +20,8 @@ extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_enable_extensions = ["dollarmath"]
 # Headings have the anchors that GitHub gives them.
 myst_heading_anchors = 4
-# The notebooks are stored without outputs. With NORMLAB_NOTEBOOKS=force they are run
-# (this needs the extra `notebook`), and their pages show the outputs.
+# The notebooks are stored with their outputs (python -m tests.api.notebooks). With
+# NORMLAB_NOTEBOOKS=force they are run again (this needs the extra `notebook`).
 nb_execution_mode = os.environ.get("NORMLAB_NOTEBOOKS", "off")
 nb_execution_in_temp = True
 nb_execution_timeout = 600

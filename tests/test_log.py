@@ -8,6 +8,7 @@ import pytest
 
 import normlab
 from normlab.errors import UserError
+from tests.figures.seen import words
 
 NAMES = ["effective_smoothness", "gradient_norm"]
 LABELS = {"eta": (0.5, 1.0, 2.0, 4.0), "part": ("all", "w")}
@@ -106,3 +107,33 @@ def test_mistakes_are_said(tmp_path):
         filled(1).beside(filled(1))
     with pytest.raises(UserError, match="not a saved log"):
         normlab.Log.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        *((name, {}) for name in ("santurkar_4", "gradient_norm_layers")),
+        # The length of a trial step is known only with the learning rate.
+        *((name, {"lr": 0.1}) for name in ("santurkar_11", "smoothness_by_eta")),
+    ],
+)
+def test_figures_of_one_training_say_so(name, settings):
+    log = normlab.Log(**settings)
+    for i in range(4):
+        log.add(i, measure(params(i), BATCH, lr=0.1))
+    figure = log.figure(name)
+    text = words(figure)
+    assert "one seed" in text and "median over" not in text and "nan" not in text
+    if figure.axes[-1].get_xlabel() == "step":
+        ticks = figure.axes[-1].get_xticks()
+        assert len(ticks) > 2 and all(tick == round(tick) for tick in ticks)
+
+
+def test_what_the_rate_is_needed_for():
+    log = normlab.Log()
+    log.add(0, measure(params(0), BATCH, lr=0.1))
+    for name in ("santurkar_11", "smoothness_by_eta"):
+        with pytest.raises(UserError, match="needs the learning rate"):
+            log.figure(name)
+    both = log.beside(filled(steps=1, label="other"))
+    assert "lr unknown" in words(both.figure("santurkar_4"))

@@ -26,8 +26,9 @@ def run(
         run = normlab.run(norm=["none", "batch"], lr=[1e-3, 1e-2], epochs=5, out="a")
 
     It is ``python -m normlab.sweep`` as a function: the same settings give the same
-    numbers, bit for bit, and the same run directory. Called again, it resumes the run,
-    or returns at once if the run is complete. It draws no figures; `Run.figure` does.
+    numbers (the same bits with ``deterministic=True``) and the same run directory.
+    Called again, it resumes the run, or returns at once if the run is complete. It
+    draws no figures; `Run.figure` does.
 
     Args:
       on_eval: is called after each evaluation of a cell, in this process, with a table

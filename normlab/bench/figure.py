@@ -136,7 +136,8 @@ def _says(table: pd.DataFrame) -> str:
     which = f"norm {best['norm']}, batch {best['batch_size']}"
     many = counted(best["members"], "member")
     return (
-        f"Fastest with {many}: {best['contender']}, {best['median']:.3g} ms ({which})"
+        f"Fastest with {many}: {best['contender']}, {best['median']:.3g} ms per member "
+        f"and step ({which})"
     )
 
 

@@ -24,7 +24,7 @@ from normlab.statistics.finals import (
     main_metric,
     ranking_metric,
 )
-from normlab.statistics.intervals import interval_name
+from normlab.statistics.intervals import seeds_words
 
 _ASIDE, _ASIDE_IN_ALL = 4.0, 24.0  # points on paper
 _TICK = 0.2  # inches of a panel for each value of the horizontal axis, at least
@@ -142,7 +142,7 @@ def draw(
         unit = " (squared error)" if kind == "loss" else ""
         word = {"train": "training", "test": "test"}[split]
         ax.set_ylabel(f"final {word} {kind}{unit}")
-    seeds = f"median over seeds, bars: {interval_name(int(table['n'].max()))}"
+    seeds = seeds_words(table["n"], "bars")
     tests = table[table["metric"].str.startswith("test_")]
     metric = str(tests["metric"].iloc[0]).replace("_", " ")
     values = tests[x].astype(str)

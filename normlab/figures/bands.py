@@ -17,7 +17,7 @@ from normlab.figures.fitting import columns_for
 from normlab.figures.headings import caption
 from normlab.figures.messages import listed, short
 from normlab.figures.panels import GREY, dashed, grid, legend, shown
-from normlab.figures.scales import accuracy_axis, log_axis, usual
+from normlab.figures.scales import accuracy_axis, log_axis, usual, whole_steps
 from normlab.figures.style import band, style
 from normlab.figures.tables import (
     PAPER,
@@ -144,6 +144,7 @@ def draw(table: pd.DataFrame, measures: Sequence[str]) -> Figure:
         ax.set_title(point)
     for ax in axes[-1]:
         ax.set_xlabel("step")
+        whole_steps(ax)
     notes = [left_out(settings, all_settings, "norms")]
     notes.append(left_out(points, all_points, "points"))
     note = "; ".join(filter(None, notes))
@@ -168,8 +169,11 @@ def _says(table: pd.DataFrame, points: Sequence[str]) -> str:
     ranges = (ends["high"] - ends["low"]).groupby("setting").median()
     order = dict.fromkeys(table.loc[table["source"] == RUN, "setting"])
     found = {name: float(ranges.get(name, np.nan)) for name in order}
-    unit = rows["unit"].iloc[0] if len(rows) else ""
-    return listed(f"Range of the loss along the gradient ({unit}, {point})", found)
+    unit = str(rows["unit"].iloc[0]) if len(rows) else ""
+    # `normlab.Log` may know neither the unit nor the learning rate.
+    known = ", ".join(filter(None, (unit if unit != "loss" else "", point)))
+    where = f" ({known})" if known else ""
+    return listed(f"Range of the loss along the gradient{where}", found)
 
 
 def _to_show(rows: pd.DataFrame) -> np.ndarray:

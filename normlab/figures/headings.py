@@ -11,7 +11,7 @@ from matplotlib.transforms import ScaledTranslation
 from normlab.figures.fitting import CHARACTERS, text_scale
 from normlab.figures.paper import current
 from normlab.figures.tables import RUN
-from normlab.statistics.intervals import interval_name
+from normlab.statistics.intervals import seeds_words
 
 # Bold letters are wider. The gap above a caption, in inches, is that of matplotlib.
 _BOLD, _GAP = 0.88, 0.042
@@ -25,8 +25,7 @@ def caption(
     ``says`` is the headline.
     """
     ours = table[table["source"] == RUN]
-    n = int(ours["n"].max()) if len(ours) else 0
-    seeds = f"median over seeds, band: {interval_name(n)}"
+    seeds = seeds_words(ours["n"])
     title(figure, [table["where"].iloc[0], what, seeds, note], says)
 
 

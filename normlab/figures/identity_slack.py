@@ -61,7 +61,10 @@ def _says(table: pd.DataFrame) -> str:
         words.append(f"the printed inequality fails by up to {short(100 * fails)}%")
     elif np.isfinite(fails):
         words.append("the printed inequality does not fail")
-    return f"In the median over seeds, {'; '.join(words)}" if words else ""
+    text = "; ".join(words)
+    if table["n"].max() > 1:
+        return f"In the median over seeds, {text}" if text else ""
+    return text[:1].upper() + text[1:]
 
 
 @style()

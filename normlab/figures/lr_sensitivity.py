@@ -20,7 +20,7 @@ from normlab.figures.scales import accuracy_axis
 from normlab.figures.style import style
 from normlab.figures.tables import NotDrawn, few, left_out
 from normlab.statistics.finals import main_metric, summarize
-from normlab.statistics.intervals import interval_name, number
+from normlab.statistics.intervals import number, seeds_words
 
 _MOST_COLUMNS, _MOST_PANELS = 4, 12
 # With more learning rates than this, matplotlib chooses the ticks.
@@ -132,7 +132,10 @@ def _panel(ax: Axes, table: pd.DataFrame, styles: dict, edge: float) -> None:
 
 
 def _says(table: pd.DataFrame, metric: str) -> str:
-    """At how many learning rates each line comes near to the best."""
+    """At how many learning rates each line comes near to the best.
+
+    If all lines do so at equally many: where their accuracies differ most.
+    """
     values = table["median"]
     if not np.isfinite(values).any():
         return ""
@@ -143,16 +146,26 @@ def _says(table: pd.DataFrame, metric: str) -> str:
         words = f"{100 * _NEAR:g} points of the best"
     of_line = near.groupby(table["line"], sort=False).sum()
     counts = {str(line): count for line, count in of_line.items()}
-    many = table["lr"].nunique()
-    where = f"within {words} {metric.replace('_', ' ')}"
-    return listed(f"Learning rates, of {many}, that end {where}", counts)
+    many, score = table["lr"].nunique(), metric.replace("_", " ")
+    if len(counts) > 1 and len(set(counts.values())) == 1 and metric != "test_loss":
+        return _widest(table, score)
+    return listed(f"Learning rates (of {many}) within {words} {score}", counts)
+
+
+def _widest(table: pd.DataFrame, score: str) -> str:
+    """The final values at the learning rate at which the lines differ most."""
+    medians = table.groupby("lr")["median"]
+    ranges = medians.max() - medians.min()
+    lr = float(np.asarray(ranges.index)[int(np.nanargmax(ranges))])
+    at = table[table["lr"] == lr]
+    values = dict(zip(at["line"].astype(str), at["median"], strict=True))
+    return listed(f"Largest difference at lr {number(lr)}, in final {score}", values)
 
 
 def _title(table: pd.DataFrame) -> list[str]:
     if table.empty:
         return ["no member has finished training"]
-    name = interval_name(int(table["n"].max()))
-    return [table["where"].iloc[0], f"median and {name}"]
+    return [table["where"].iloc[0], seeds_words(table["n"], "bars")]
 
 
 def _set_scale(ax: Axes, rates: pd.Series) -> None:

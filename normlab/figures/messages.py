@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 
 from normlab.figures.tables import RUN
+from normlab.words import counted
 
 _MOST = 5  # settings that a headline lists
+_MOST_TIED = 3  # equal ones that it names
 # A curve that ends before this share of the longest one is not as long.
 _WHOLE = 0.9
 _PLACES = ("point", "panel", "layer", "norm_layer", "statistics")
@@ -96,10 +98,13 @@ def ends_early(row: pd.Series, rows: pd.DataFrame) -> str:
 def highest(table: pd.DataFrame, what: str, lower: bool = False) -> str:
     """The best median: ``Highest test accuracy: 0.686 (none, lr 0.001)``.
 
-    If its curve ends far before others, for example because it diverged, it is said.
+    Rows that diverged (`_diverged`) are not ranked, unless there are no others. Values
+    that are equal as written are a tie. If some seeds of the best one diverged, or its
+    curve ends far before others, it is said.
 
     Args:
-      table: rows with ``setting``, ``point`` and ``median``.
+      table: rows with ``setting``, ``point`` and ``median``; from `last_rows`, for the
+        ends of curves.
       what: the metric.
       lower: whether lower is better.
     """
@@ -107,22 +112,70 @@ def highest(table: pd.DataFrame, what: str, lower: bool = False) -> str:
     ours = ours[np.isfinite(ours["median"])]
     if ours.empty:
         return ""
-    values = ours["median"]
-    best = ours.iloc[int((values if lower else -values).argmin())]
-    tied = ours[values == best["median"]]
-    which = ", ".join(filter(None, (str(best["setting"]), str(best.get("point", "")))))
-    if len(tied) > 1:
-        which = f"a tie of {len(tied)}"
-    elif (x := _along(ours)) is not None:
-        same = [ours[name] == best[name] for name in ("setting", "point")]
-        curve = ours[same[0] & same[1]]
-        early = ends_early(curve.loc[curve[x].idxmax()], ours)
-        which += f"; {early}" if early else ""
+    ranked = ours[~_diverged(ours)]
+    ranked = ours if ranked.empty else ranked
+    values = ranked["median"]
+    best = ranked.iloc[int((values if lower else -values).argmin())]
+    tied = ranked[values.map(short) == short(best["median"])]
+    which = f"{_tied(tied)}{_reservations(best, ours)}"
     word = "Lowest" if lower else "Highest"
     return f"{word} {what}: {short(best['median'])} ({which})"
 
 
+def _tied(rows: pd.DataFrame) -> str:
+    """The names of the best rows, or how many they are."""
+    settings = rows["setting"].astype(str).tolist()
+    points = rows["point"].astype(str).tolist() if "point" in rows else [""] * len(rows)
+    common, names = (
+        "",
+        [", ".join(filter(None, x)) for x in zip(settings, points, strict=True)],
+    )
+    if len(names) > _MOST_TIED:
+        return f"a tie of {len(names)}"
+    if len(names) == 1:
+        return names[0]
+    if len(set(points)) == 1:  # said once
+        common, names = points[0], settings
+    *first, last = names
+    between = ", " if common or not points[0] else "; "
+    text = f"a tie of {between.join(first)} and {last}"
+    return f"{text}; {common}" if common else text
+
+
+def _reservations(best: pd.Series, rows: pd.DataFrame) -> str:
+    """What has to be said of the best row, with a semicolon before each, or ""."""
+    lost, seeds = (int(best.get(name, 0)) for name in _counts(rows))
+    words = [f"{lost} of {counted(seeds, 'seed')} diverged"] if lost else []
+    return "".join(f"; {x}" for x in (*words, ends_early(best, rows)) if x)
+
+
+def _counts(rows: pd.DataFrame) -> tuple[str, str]:
+    """The columns of the numbers of diverged seeds and of all seeds."""
+    return ("lost", "seeds") if "seeds" in rows else ("diverged", "n")
+
+
+def _diverged(rows: pd.DataFrame) -> pd.Series:
+    """Which rows diverged: half of the seeds did, or the curve breaks off."""
+    lost, seeds = _counts(rows)
+    known = lost in rows and seeds in rows
+    half = rows[lost].gt(0) & (2 * rows[lost] >= rows[seeds]) if known else False
+    x = _along(rows)
+    if x is None:
+        return pd.Series(half, rows.index)
+    early = rows[x] < _WHOLE * rows[x].max()
+    # A curve may also be shorter because the run is: of fewer epochs, or unfinished.
+    return early & (rows["diverged"].gt(0) if "diverged" in rows else True) | half
+
+
 def last_rows(table: pd.DataFrame, x: str) -> pd.DataFrame:
-    """The rows of the run at the end of each curve."""
+    """The rows of the run at the end of each curve.
+
+    If the table has ``n``, there are also ``seeds``, how many the curve has, and
+    ``lost``, how many of them have no value at its end.
+    """
     ours = table[table["source"] == RUN]
-    return ours[ours[x] == ours.groupby(["setting", "point"])[x].transform("max")]
+    curves = ours.groupby(["setting", "point"])
+    if "n" in ours:
+        seeds = curves["n"].transform("max")
+        ours = ours.assign(seeds=seeds, lost=seeds - ours["n"])
+    return ours[ours[x] == curves[x].transform("max")]

@@ -21,7 +21,7 @@ from normlab.figures.fitting import (
     text_scale,
 )
 from normlab.figures.headings import caption
-from normlab.figures.scales import accuracy_axis
+from normlab.figures.scales import accuracy_axis, whole_steps
 from normlab.figures.style import band
 from normlab.figures.tables import PAPER, PUBLISHED, RUN, few, left_out
 
@@ -123,6 +123,8 @@ def lines(
                 crosses(ax, some[x], some["median"], bool(whole))
     for ax, (name, place) in zip(axes.flat, axes_of, strict=True):
         _describe(ax, place, ylabels[name], xlabel)
+        if x == "step":
+            whole_steps(ax)
         if name.endswith("accuracy"):
             accuracy_axis(ax)
     caption(figure, table, what, left_out(columns, table[column]), says)

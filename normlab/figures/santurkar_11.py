@@ -28,9 +28,10 @@ from normlab.figures.tables import (
     middle,
     over_seeds,
     stack,
-    with_names,
+    with_lengths,
     with_origin,
 )
+from normlab.statistics.intervals import least_and_most
 
 _MOST_STEPS = 51  # as many as in the paper
 _MOST_SETTINGS = 6
@@ -46,7 +47,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     has lines, or the middle one. The paper orders its lines but does not state their
     steps; they are assumed to be evenly spaced.
     """
-    frame = with_names(frame).assign(length=frame["eta"] * frame["lr"])
+    frame = with_lengths(frame)
     paper = reference.beside(frame, "11a")
     has_paper = frame["point"].isin(paper["point"])
     point = middle(shared(frame, "point"))
@@ -108,8 +109,10 @@ def draw(table: pd.DataFrame) -> Figure:
     )
     bar.set_label("share of training")
     ours: Any = table[table["source"] == RUN]
-    n, last = int(ours["n"].max()), int(ours["step"].max())
-    seeds = "one seed" if n == 1 else f"median over {n} seeds"
+    least, n = least_and_most(ours["n"])
+    last = int(ours["step"].max())
+    count = f"{n}" if least == n else f"{least} to {n}"
+    seeds = "one seed" if n == 1 else f"median over {count} seeds"
     words = [ours["point"].iloc[0], f"step 0 to {last}", seeds]
     note = left_out(settings, table["setting"], "norms")
     title(figure, [table["where"].iloc[0], *words, note], _SAYS)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis, XAxis
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from normlab.figures.fitting import panel_size, text_scale
 
@@ -32,6 +32,13 @@ def accuracy_axis(ax: Axes) -> None:
         low = min(low, 1 - _LEAST)
         high = 1 + _ABOVE * (1 - max(0.0, low))
     ax.set_ylim(max(0.0, low), high)
+
+
+def whole_steps(ax: Axes) -> None:
+    """Keeps half steps off the horizontal axis of a short training."""
+    usual_steps = [1, 2, 2.5, 5, 10]  # those of matplotlib
+    locator = MaxNLocator("auto", steps=usual_steps, integer=True)
+    ax.xaxis.set_major_locator(locator)
 
 
 def usual(values: Any, share: float = 0.95) -> np.ndarray:

@@ -17,7 +17,7 @@ from normlab.figures.panels import GREY, apart, legend, lines
 from normlab.figures.scales import log_axis, log_ticks
 from normlab.figures.sharing import last_step
 from normlab.figures.style import style
-from normlab.figures.tables import over_seeds, stack, with_names, with_origin
+from normlab.figures.tables import over_seeds, stack, with_lengths, with_origin
 
 _SAYS = "How the effective smoothness depends on the length of the trial step"
 _ROWS = {
@@ -34,7 +34,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     value is the median over the second half of training.
     """
     frame = frame[frame["step"] >= last_step(frame) / 2]
-    frame = with_names(frame).assign(length=frame["eta"] * frame["lr"])
+    frame = with_lengths(frame)
     keys = ["setting", "point", "lr", "length"]
     tables = []
     for metric in _ROWS:

@@ -78,6 +78,17 @@ def with_names(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(setting=settings_label(frame), point=points(frame))
 
 
+def with_lengths(frame: pd.DataFrame) -> pd.DataFrame:
+    """`with_names`, and ``length``: of the trial step, eta x learning rate.
+
+    Raises:
+      NotDrawn: no learning rate is known, as in a `normlab.Log` without ``lr``.
+    """
+    if frame["lr"].isna().all():
+        raise NotDrawn("it needs the learning rate (lr), but it is not known")
+    return with_names(frame).assign(length=frame["eta"] * frame["lr"])
+
+
 def with_epochs(frame: pd.DataFrame) -> pd.DataFrame:
     """`with_names`, and ``epoch``: the step in passes over the training images."""
     epoch = frame["step"] * frame["batch_size"] / trained_on(frame)

@@ -25,12 +25,12 @@ from normlab.statistics.paired import Estimate, estimate
 RUN = "postmortem_lr"
 _FAILED = 1.0  # points above chance, within which a network has not learned
 _SIZE, _FONT = (8.0, 4.5), 11
+# Label -> its short and its long name.
 _NAMES = {
-    "none": "no norm",
-    "batch": "batch norm",
-    "group (G=4)": "group norm (4 groups)",
+    "none": ("none", "no norm"),
+    "batch": ("batch", "batch norm"),
+    "group (G=4)": ("group", "group norm (4 groups)"),
 }
-_SHORT = {"none": "none", "batch": "batch", "group (G=4)": "group"}
 _HIGH = 2  # so many of the learning rates are too high without a norm
 _CHANCE = 10.0  # percent, of CIFAR-10's ten classes
 _ASIDE = 1.1  # the factor between the dots of norms at one learning rate
@@ -70,7 +70,7 @@ def draw(table: pd.DataFrame) -> Figure:
         figure = Figure(figsize=_SIZE, layout="constrained")
         ax = figure.subplots()
         styles = looks(_NAMES)
-        for i, (label, name) in enumerate(_NAMES.items()):
+        for i, (label, (_, name)) in enumerate(_NAMES.items()):
             rows, color = table[table["label"] == label], styles[label]["color"]
             aside = rows["lr"] * _ASIDE ** (i - 1)
             ax.scatter(aside, rows["accuracy"], s=24, color=color, alpha=0.5, lw=0)
@@ -122,7 +122,7 @@ def _at_chance(table: pd.DataFrame, lr: float) -> str:
     at = table[np.isclose(table["lr"], lr)]
     failed = at[_has_failed(at)].groupby("label").size()
     seeds = at["seed"].nunique()
-    counts = {name: failed.get(label, 0) for label, name in _SHORT.items()}
+    counts = {name: failed.get(label, 0) for label, (name, _) in _NAMES.items()}
     return "\n".join(f"{name} {n} of {seeds}" for name, n in counts.items() if n)
 
 

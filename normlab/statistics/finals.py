@@ -16,6 +16,7 @@ from normlab.statistics.intervals import (
     LOST,
     Interval,
     interval_name,
+    least_and_most,
     median_intervals,
     number,
 )
@@ -177,9 +178,18 @@ def best(
 
 
 def place_text(table: pd.DataFrame) -> pd.Series:
-    """A name for each row's point on its dynamic axes: ``lr 0.001``."""
-    names = [name for name in HYPERPARAMETERS if name in table]
-    words = [f"{name} " + table[name].map(number) for name in names]
+    """A name for each row's point on its dynamic axes: ``lr 0.001``.
+
+    A `normlab.Log` may have no ``lr``: it is left out, or "unknown" if other rows have
+    one.
+    """
+    known = (name for name in HYPERPARAMETERS if name in table)
+    names = [name for name in known if table[name].notna().any()]
+    if not names:
+        return pd.Series("", table.index)
+    words = [
+        f"{name} " + table[name].map(number).replace("nan", "unknown") for name in names
+    ]
     return functools.reduce(lambda a, b: a + ", " + b, words)
 
 
@@ -196,7 +206,8 @@ def text_table(
     cells = table.assign(at=place_text(table))
     columns = dict.fromkeys(cells["at"])
     # One column has nothing to choose from.
-    ranked = best(cells, "_loss" not in metric) if len(columns) > 1 else cells.head(0)
+    known = cells[np.isfinite(cells["median"])]
+    ranked = best(known, "_loss" not in metric) if len(columns) > 1 else cells.head(0)
     stars = set(zip(ranked["setting"], ranked["at"], strict=True))
 
     def words(row) -> str:
@@ -212,8 +223,9 @@ def text_table(
     grid = {(r["setting"], r["at"]): r["text"] for _, r in cells.iterrows()}
     first = ["norm", *rows]
     others = [[c, *(grid.get((s, c), "-") for s in rows)] for c in columns]
-    n = int(table["n"].max())
-    head = f"final {metric}: median [{interval_name(n)}]" + ", * best" * bool(stars)
+    least, most = least_and_most(table["n"])
+    head = f"final {metric}: median [{interval_name(most, least)}]"
+    head += ", * best" * bool(stars)
     return "\n".join([head, *_blocks(first, others, width)])
 
 

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +10,8 @@ import pandas as pd
 
 # Written instead of a number that is NaN.
 LOST = "diverged"
+# The smallest number of values with an interval of 95%.
+_ENOUGH = 6
 
 
 class Interval(NamedTuple):
@@ -123,13 +125,45 @@ def _coverage(n: int, k: int) -> float:
     return max(0.0, 1 - 2 * tail)
 
 
-def interval_name(n: int) -> str:
-    """The name of the interval of ``n`` seeds in a caption."""
+def interval_name(n: int, least: int | None = None) -> str:
+    """The name of the interval of ``n`` seeds in a caption.
+
+    Args:
+      n: the number of seeds; the largest, if it is not the same everywhere.
+      least: the smallest number, if it is not ``n``.
+    """
+    least = n if least is None else least
     if n < 2:
         return "one seed, no interval"
-    if n < 6:
-        return f"range of {n} seeds ({_coverage(n, 1):.0%} interval of the median)"
-    return f"95% interval of the median of {n} seeds"
+    seeds = f"{n} seeds" if least == n else f"{least} to {n} seeds"
+    if least >= _ENOUGH:
+        return f"95% interval of the median of {seeds}"
+    if n >= _ENOUGH:
+        return f"95% interval of the median of {seeds}, or the range below {_ENOUGH}"
+    covers = f"{_coverage(n, 1):.0%}"
+    if least != n:
+        lowest = f"{_coverage(least, 1):.0%} to" if least > 1 else "at most"
+        covers = f"{lowest} {covers}"
+    return f"range of {seeds} ({covers} interval of the median)"
+
+
+def seeds_words(counts: Iterable[float], ends: str = "band") -> str:
+    """What a figure shows of its seeds: ``median over seeds, band: range of 3 ...``.
+
+    Args:
+      counts: the numbers of seeds behind the medians; 0 is a missing median.
+      ends: what shows the intervals.
+    """
+    n = least_and_most(counts)
+    if n[1] < 2:
+        return "one seed"
+    return f"median over seeds, {ends}: {interval_name(n[1], n[0])}"
+
+
+def least_and_most(counts: Iterable[float]) -> tuple[int, int]:
+    """The range of the numbers of seeds, without those that are 0."""
+    known = [int(n) for n in counts if n > 0] or [0]
+    return min(known), max(known)
 
 
 def number(value: float) -> str:

@@ -114,10 +114,7 @@ class Later:
 
 def _size(name: str, cell: Cell) -> str:
     steps, members = counted(cell.config.steps, "step"), len(cell.members)
-    return (
-        f"{name}: {counted(members, 'member')} x {steps} of batch size "
-        f"{cell.config.batch_size}"
-    )
+    return f"{name}: {counted(members, 'member')} x {steps}"
 
 
 class Planner:

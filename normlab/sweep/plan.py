@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from normlab.words import counted, plural
 
 # The CPU time for tracing before anything runs.
 _TRACING_SECONDS = 3.0
+_WIDTH = 80  # of a plan's lines
 
 
 @dataclass(frozen=True)
@@ -38,20 +40,35 @@ class Plan:
 
     @property
     def text(self) -> str:
-        """The plan as several readable lines."""
+        """The plan as several readable lines of at most 80 characters."""
         cells = tuple(plan.cell for plan in self.cells)
         members, steps = plan_size(cells)
         some = f"{len(cells)} of " * (len(cells) < self.total)
+        sizes = {cell.config.batch_size for cell in cells}
+        # Cells that differ in it have it in their names.
+        size = f" of batch size {max(sizes)}" if len(sizes) == 1 else ""
         lines = [
             f"plan: {some}{counted(self.total, 'cell')}, {counted(members, 'member')}, "
-            f"{steps:,} {plural(steps, 'member-step')}",
+            f"{steps:,} {plural(steps, 'member-step')}{size}",
             f"execution: {self.execution} ({self.execution_why})",
             *(f"  {plan.line}" for plan in self.cells),
         ]
         # Mostly one reason for all cells.
         planned = (plan for plan in self.cells if isinstance(plan, CellPlan))
         reasons = dict.fromkeys(plan.member_chunk_why for plan in planned)
-        return "\n".join([*lines, *(f"at once: {reason}" for reason in reasons)])
+        lines += [f"at once: {reason}" for reason in reasons]
+        return "\n".join(map(_folded, lines))
+
+
+def _folded(line: str) -> str:
+    """``line``, continued below if it is too long. Names are not broken."""
+    return textwrap.fill(
+        line,
+        _WIDTH,
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def sweep_cells(

@@ -1,7 +1,8 @@
-"""docs/notebooks: stored without outputs; and they run, bar and figures included."""
+"""docs/notebooks: stored with the outputs of their code; and they run, with bars."""
 
 import importlib.util
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,8 @@ from typing import Any
 import pytest
 
 import normlab
+from tests.api.notebooks import FOLDER, NOTEBOOKS, digest, kept, run
 
-FOLDER = Path(__file__).parents[2] / "docs" / "notebooks"
-NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 NAMES = [path.stem for path in NOTEBOOKS]
 # What a notebook needs of the package, beside `normlab.run`.
 NEEDS = {
@@ -33,28 +33,45 @@ def test_there_are_three():
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
-def test_they_are_stored_without_outputs(path):
+def test_they_are_stored_with_the_outputs_of_their_code(path):
+    """If this fails: python -m tests.api.notebooks."""
     assert len(cells(path)) >= 3 and len(cells(path, "markdown")) >= 2
     for cell in cells(path):
-        assert cell["outputs"] == [] and cell["execution_count"] is None
         source = "".join(cell["source"])
         compile(source.replace("%%writefile", "#"), path.name, "exec")
+    text = path.read_text(encoding="utf-8")
+    notebook = json.loads(text)
+    assert notebook["metadata"]["normlab"]["sources"] == digest(notebook)
+    outputs = [output for cell in cells(path) for output in cell["outputs"]]
+    assert len(shown(outputs, "image/png")) == figures(path) > 0
+    assert [kept(output) for output in outputs] == outputs
+    assert not any(output["output_type"] == "error" for output in outputs)
+    assert not re.search(r"/(home|root|tmp|Users)/", text) and len(text) < 300_000
+
+
+def test_only_other_code_has_another_digest():
+    def of(text: str, code: str) -> str:
+        sources = {"markdown": [text], "code": [code]}
+        made = [{"cell_type": kind, "source": x} for kind, x in sources.items()]
+        return digest({"cells": made})
+
+    assert of("title", "1 + 1") == of("another", "1 + 1") != of("title", "1 + 2")
+
+
+def figures(path: Path) -> int:
+    """How many figures the code of a notebook draws."""
+    return sum(FIGURE in "".join(cell["source"]) for cell in cells(path))
 
 
 def executed(path: Path, folder: Path, monkeypatch) -> list[dict[str, Any]]:
     """The outputs of a notebook that is run in ``folder``, in order."""
-    nbclient = pytest.importorskip("nbclient")
-    nbformat = pytest.importorskip("nbformat")
+    pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
     monkeypatch.setenv("PYTHONPATH", ":".join(filter(None, sys.path)))
     monkeypatch.setenv("NORMLAB_DATA_DIR", str(folder / "data"))
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(folder / "compiled"))
     monkeypatch.delenv("MPLBACKEND", raising=False)  # as in a notebook
-    notebook = nbformat.read(path, as_version=4)
-    client = nbclient.NotebookClient(
-        notebook, timeout=600, resources={"metadata": {"path": str(folder)}}
-    )
-    client.execute()  # raises what a cell raises
+    notebook = run(path, folder)
     codes = (cell for cell in notebook.cells if cell.cell_type == "code")
     return [output for cell in codes for output in cell.outputs]
 
@@ -77,8 +94,7 @@ def test_they_run(path, tmp_path, monkeypatch):
         pytest.skip(f"there is no {needed}")
     pytest.importorskip("ipywidgets")
     outputs = executed(path, tmp_path, monkeypatch)
-    figures = sum(FIGURE in "".join(cell["source"]) for cell in cells(path))
-    assert figures and len(shown(outputs, "image/png")) == figures
+    assert len(shown(outputs, "image/png")) == figures(path)
     assert printed(outputs, "stderr") == ""
     bars = shown(outputs, "application/vnd.jupyter.widget-view+json")
     said = printed(outputs, "stdout")

@@ -226,7 +226,7 @@ def test_what_it_says(tmp_path, capsys):
     assert capsys.readouterr() == ("", "")
     small.run(tmp_path / "run", norm="none", steps=1, progress=True)
     out, err = capsys.readouterr()
-    assert out.startswith("plan: 1 cell, 4 members, 4 member-steps\n")
+    assert out.startswith("plan: 1 cell, 4 members, 4 member-steps of batch size ")
     assert out.endswith(f"out: {tmp_path / 'run'}\n") and "none: done" in err
 
 

@@ -1,6 +1,7 @@
 """``python -m normlab.bench.ways``: every way timed, beside the one that auto takes."""
 
 import json
+import re
 
 import pytest
 from absl import flags
@@ -53,11 +54,22 @@ def test_the_loss_of_a_wrong_choice_is_seen():
 
 
 @pytest.mark.parametrize(
-    "word", ["--members=0", "--repeats=0", "--model=vgg99", "--execution=pmap"]
+    "word",
+    [
+        *("--members=0", "--repeats=0", "--execution=pmap", "--conv=fast"),
+        *("--model=small_cnn,vgg99", "--norm=none,norm9", "--optimizer=best"),
+        "--precision=float32,float7",
+    ],
 )
-def test_mistakes(word, capsys):
+def test_mistakes_are_told_before_anything_is_timed(word, capsys, monkeypatch):
+    def never(*_):
+        raise AssertionError("it is timed")
+
+    monkeypatch.setattr(command, "measure_machine", never)
+    monkeypatch.setattr(command, "time_ways", never)
     assert call([word]) == 1
-    assert word.partition("=")[2] in capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert re.split("[=,]", word)[-1] in err and err.count("\n") == 1 and not out
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from normlab.claims import (
     FAMILIES,
     Claim,
     Verdict,
+    __main__,
     corrected,
     ledger,
     to_table,
@@ -21,6 +22,7 @@ from normlab.claims import (
 from normlab.claims.__main__ import flag_values, main
 from normlab.claims.evidence import Evidence
 from normlab.claims.judge import judge
+from normlab.claims.text import rows
 from tests.called import called
 from tests.claims.made import CIFAR, REPORT, REPORT_BATCH, frame, run, spread
 
@@ -426,13 +428,40 @@ def test_the_command(capsys, tmp_path):
     status, out, _ = call(capsys, f"--out={path}")
     lines = out.splitlines()
     assert status == 0 and lines[-1] == f"ledger: {path}"
-    assert lines[0].split()[:2] == ["C1", "undecided"]
-    assert lines[0].endswith(CLAIMS["C1"].sentence)
-    assert lines[-2].startswith("missing: experiments/report_bn.flags, ")
+    assert "missing: experiments/report_bn.flags, " in out
     written = path.read_text(encoding="utf-8").splitlines()
     assert written[0].startswith("id,sentence,source,family,verdict,words,adjusted,")
-    rows = lines.index("")
-    assert len(written) == 1 + rows
-    assert lines[rows + 1].startswith(f"the report: {len(FAMILIES['the report'])} cl")
+    assert len(written) == 1 + len(ledger([]))
+    assert f"the report: {len(FAMILIES['the report'])} claims: " in out
+    # The legend is first, then the header, then a row with its words below.
+    assert lines[0].startswith("How to read this.")
+    head = next(k for k, line in enumerate(lines) if line.startswith("claim "))
+    row, below = lines[head + 3 : head + 5]
+    assert row.split()[:2] == ["C1", "undecided"]
+    assert below.startswith(8 * " " + CLAIMS["C1"].sentence[:60])
+    assert max(map(len, lines[:-1])) <= 100
     status, _, err = call(capsys, f"--run={tmp_path}")
     assert status == 1 and "not a run directory" in err and err.count("\n") == 1
+
+
+def test_runs_without_claims_are_one_line(capsys, monkeypatch):
+    nothing = ledger([])
+    monkeypatch.setattr(__main__, "ledger", lambda runs: nothing)
+    status, out, _ = call(capsys, "--run=runs/own")
+    assert status == 0 and out.startswith("no claim is about this run. ")
+    assert f"{len(CLAIMS)} claims" in out and out.count("\n") == 1
+
+
+def test_long_cells_and_words_continue_below():
+    told, words = "not rejected, mean 0.00062 nats off, chosen to match", "loss " * 40
+    row = ledger([])[0]._replace(words=f"{told}: width 0.5", sentence=words)
+    lines = rows(row)
+    assert lines[0].split()[-2:] == ["-", "0"] and max(map(len, lines)) <= 100
+    assert [line[8:33].strip() for line in lines[:3]] == [
+        "not rejected, mean",
+        "0.00062 nats off, chosen",
+        "to match",
+    ]
+    below = " ".join(line.strip() for line in lines[3:])
+    assert below.split() == f"{words}[run: width 0.5]".split()
+    assert all(line.startswith(8 * " ") for line in lines[1:])

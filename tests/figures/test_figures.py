@@ -16,8 +16,9 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import rgb_to_hsv, to_rgb
 from matplotlib.figure import Figure
 
-from normlab.figures import FIGURES, METRICS, Sources, draw_all
+from normlab.figures import FIGURES, METRICS, Sources, draw_all, lr_sensitivity
 from normlab.figures.colours import PALETTE, looks, others
+from normlab.figures.headings import headline_of
 from normlab.figures.style import save
 from normlab.figures.tables import NotDrawn
 from normlab.store import load
@@ -196,10 +197,25 @@ def test_it_says_what_it_shows(name, run, shown):
     elif run == "batch sizes":
         settings = {f"{s}, batch_size {b}" for s in settings for b in (10, 50)}
     assert settings <= set(text.splitlines())
-    assert "digits" in text and "median" in text
+    assert "digits" in text and ("median over" in text) == (run != "one seed")
     assert name != "curves" or "digits, small_cnn" in text
-    n = "one seed, no interval" if run == "one seed" else "range of 3 seeds (75%"
-    assert n in text
+    known = {"one seed": "one seed", "some diverge": "3 seeds ("}
+    assert known.get(run, "range of 3 seeds (75%") in text
+
+
+def test_equal_counts_say_where_the_norms_differ_most(shown):
+    table = shown("lr_sensitivity", "plain")[0]
+    at = table["line"].eq("batch") & table["lr"].eq(table["lr"].max())
+
+    def ended(x: float) -> pd.DataFrame:
+        median = np.where(at, x, 0.5)
+        return table.assign(median=median, low=median, high=median)
+
+    lr = f"{table['lr'].max():g}"
+    said = f"Largest difference at lr {lr}, in final test accuracy: batch 0.51, group"
+    assert headline_of(lr_sensitivity.draw(ended(0.51))).startswith(said)
+    said = "Learning rates (of 2) within 10 points of the best test accuracy: batch 1,"
+    assert headline_of(lr_sensitivity.draw(ended(0.8))).startswith(said)
 
 
 @pytest.mark.parametrize("name", ALWAYS)

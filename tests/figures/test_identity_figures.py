@@ -96,9 +96,9 @@ def test_the_slack_by_layer_and_norm(frame):
 
 
 def test_the_slack_is_told():
-    def said(**worst: float) -> str:
+    def said(n: int = 3, **worst: float) -> str:
         rows = [
-            {"measure": name, "median": value / k, "setting": "batch"}
+            {"measure": name, "median": value / k, "setting": "batch", "n": n}
             for name, value in worst.items()
             for k in (1, 2)
         ]
@@ -113,6 +113,8 @@ def test_the_slack_is_told():
     for lost in (np.nan, np.inf):
         assert said(relative_error=4.5e-7, printed_shortfall=lost) == begin
     assert said(relative_error=np.nan) == ""
+    one = said(n=1, relative_error=4.5e-7)
+    assert one == "The corrected identity holds to 4.5e-07"
 
 
 def test_the_slack_is_drawn(frame):

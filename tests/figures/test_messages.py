@@ -27,9 +27,16 @@ ROWS = pd.DataFrame(
 
 def test_the_best_of_the_run_is_named():
     assert highest(ROWS, "accuracy") == "Highest accuracy: 0.8 (batch, lr 0.1)"
-    assert highest(ROWS, "loss", lower=True) == "Lowest loss: 0.1 (none, lr 0.1)"
+    assert highest(ROWS, "loss", lower=True) == "Lowest loss: 0.6 (none, lr 0.1)"
     tied = ROWS.assign(median=[0.1, 0.8, 0.2, 0.8, 0.9])
-    assert highest(tied, "accuracy") == "Highest accuracy: 0.8 (a tie of 2)"
+    both = "Highest accuracy: 0.8 (a tie of none and batch; lr 0.1)"
+    assert highest(tied, "accuracy") == both
+    nearly = tied.assign(median=[0.1, 0.8, 0.2, 0.80001, 0.9])  # equal as written
+    assert highest(nearly, "accuracy") == both
+    apart = tied.assign(point=["lr 1", "lr 1", "lr 2", "lr 2", ""])
+    assert "(a tie of none, lr 1 and batch, lr 2)" in highest(apart, "accuracy")
+    many = pd.concat([ROWS] * 4)
+    assert highest(many, "accuracy") == "Highest accuracy: 0.8 (a tie of 4)"
     assert highest(ROWS.assign(median=np.nan), "accuracy") == ""
     assert last_rows(ROWS, "step")["median"].tolist() == [0.6, 0.8]
 
@@ -37,9 +44,31 @@ def test_the_best_of_the_run_is_named():
 def test_the_best_of_a_curve_that_ends_early_is_said_to():
     early = ROWS[(ROWS["setting"] == "none") | (ROWS["step"] == 0)]
     said = highest(last_rows(early, "step"), "final accuracy", lower=True)
+    # It breaks off, so its end is no final value; unless there is no other curve.
+    assert said == "Lowest final accuracy: 0.6 (none, lr 0.1)"
+    shorter = last_rows(early, "step").assign(diverged=0)
+    said = highest(shorter, "final accuracy", lower=True)
     assert said == "Lowest final accuracy: 0.2 (batch, lr 0.1; ends at step 0)"
     whole = highest(last_rows(early, "step"), "final accuracy")
     assert whole == "Highest final accuracy: 0.6 (none, lr 0.1)"
+
+
+def test_what_diverged_is_not_the_best():
+    """By the seeds left at a curve's end, or by the number that diverged."""
+    rows = ROWS.assign(n=[3, 3, 3, 3, 1])
+    end = (rows["setting"] == "batch") & (rows["step"] == 10)
+
+    def said(left):
+        return highest(last_rows(rows.assign(n=rows["n"].mask(end, left)), "step"), "x")
+
+    assert said(3) == "Highest x: 0.8 (batch, lr 0.1)"
+    assert said(2) == "Highest x: 0.8 (batch, lr 0.1; 1 of 3 seeds diverged)"
+    assert said(1) == "Highest x: 0.6 (none, lr 0.1)"
+    finals = pd.DataFrame({"setting": ["a", "b"], "median": [0.9, 0.5], "n": 4})
+    assert highest(finals.assign(diverged=[2, 0]), "x") == "Highest x: 0.5 (b)"
+    assert highest(finals.assign(diverged=3), "x").endswith(
+        "0.9 (a; 3 of 4 seeds diverged)"
+    )
 
 
 def test_few_settings_are_listed_and_of_many_the_extremes():

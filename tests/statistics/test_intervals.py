@@ -12,6 +12,7 @@ from normlab.statistics.intervals import (
     interval_name,
     median_interval,
     median_intervals,
+    seeds_words,
 )
 
 NAN, INF = math.nan, math.inf
@@ -135,3 +136,15 @@ def test_interval_names():
     assert interval_name(0) == interval_name(1) == "one seed, no interval"
     assert interval_name(3) == "range of 3 seeds (75% interval of the median)"
     assert interval_name(6) == "95% interval of the median of 6 seeds"
+    fewer = "range of 2 to 5 seeds (50% to 94% interval of the median)"
+    assert interval_name(5, least=2) == fewer
+    assert interval_name(9, 7) == "95% interval of the median of 7 to 9 seeds"
+    assert interval_name(9, 3).endswith("of 3 to 9 seeds, or the range below 6")
+
+
+def test_what_figures_say_of_their_seeds():
+    assert seeds_words([1.0, 1.0]) == seeds_words([]) == seeds_words([0]) == "one seed"
+    assert seeds_words([0, 3, 3], "bars") == (
+        "median over seeds, bars: range of 3 seeds (75% interval of the median)"
+    )
+    assert "range of 1 to 3 seeds (at most 75%" in seeds_words([1, 0, 3])

@@ -9,6 +9,7 @@ random, so no dataset is needed.
 """
 
 import dataclasses
+import itertools
 from dataclasses import dataclass
 
 from absl import flags
@@ -83,35 +84,37 @@ def text_of(timed: Timed, members: int, name: str, gbs: float, batch_size: int) 
     return "\n".join(lines)
 
 
+def _points(config: WaysConfig) -> list[tuple[str, str, int, int, str]]:
+    """(model, norm, batch size, members, precision) of every network, in order."""
+    return [
+        (model, norm, config.batch_size, members, precision)
+        for model, norm, precision, members in itertools.product(
+            config.model, config.norm, config.precision, config.members
+        )
+    ]
+
+
 def main(values: flags.FlagValues) -> int:
     config = read(WaysConfig, values)
     use_cores(config.devices)
+    # All of them first: a wrong name is known before anything is timed.
+    cells = {point: make_cell(*point, config.optimizer) for point in _points(config)}
     dataset, machine = random_images(), measure_machine("float32")
     print(f"{machine.name}: {machine.bandwidth_gbs:.0f} GB/s")
     print("median [min, max] of a step of all members", flush=True)
     results = []
-    for model in config.model:
-        for norm in config.norm:
-            for precision in config.precision:
-                for members in config.members:
-                    point = (model, norm, config.batch_size, members, precision)
-                    cell = make_cell(*point, config.optimizer)
-                    timed = time_ways(
-                        cell, dataset, config.options, config.repeats, config.seconds
-                    )
-                    name = (
-                        f"{model}, {norm}, {precision}, batch size "
-                        f"{config.batch_size}, {members} members"
-                    )
-                    gbs = machine.bandwidth_gbs
-                    text = text_of(timed, members, name, gbs, config.batch_size)
-                    print(text, flush=True)
-                    results.append({"name": name, **dataclasses.asdict(timed)})
-                    if config.out:  # a run that is stopped keeps what it has
-                        stamp = {"config": dataclasses.asdict(config), **session()}
-                        stamp["machine"] = dataclasses.asdict(machine)
-                        value = {**stamp, "results": results}
-                        write_json(path_of(config.out), value)
+    for (model, norm, batch_size, members, precision), cell in cells.items():
+        timed = time_ways(cell, dataset, config.options, config.repeats, config.seconds)
+        name = (
+            f"{model}, {norm}, {precision}, batch size {batch_size}, {members} members"
+        )
+        text = text_of(timed, members, name, machine.bandwidth_gbs, batch_size)
+        print(text, flush=True)
+        results.append({"name": name, **dataclasses.asdict(timed)})
+        if config.out:  # a run that is stopped keeps what it has
+            stamp = {"config": dataclasses.asdict(config), **session()}
+            stamp["machine"] = dataclasses.asdict(machine)
+            write_json(path_of(config.out), {**stamp, "results": results})
     return 0
 
 

@@ -12,6 +12,7 @@ from normlab.config import SweepConfig
 from normlab.data import Dataset
 from normlab.members.over import Way, candidates
 from normlab.run_options import RunOptions
+from normlab.store.provenance import check_names
 from normlab.sweep.cell_plan import Planner
 from normlab.sweep.grid import expand
 from normlab.sweep.populate import make_population
@@ -65,7 +66,11 @@ def random_images(count: int = 5000) -> Dataset:
 def make_cell(
     model: str, norm: str, batch_size: int, members: int, precision: str, optimizer: str
 ) -> Cell:
-    """A cell of one seed, with learning rates from 1e-4 to 1e-2."""
+    """A cell of one seed, with learning rates from 1e-4 to 1e-2.
+
+    Raises:
+      UserError: a name is unknown.
+    """
     config = SweepConfig(
         dataset=(DATASET,),
         model=(model,),
@@ -77,6 +82,7 @@ def make_cell(
         num_seeds=1,
         steps=10_000,
     )
+    check_names(config)
     (cell,) = expand(config, {DATASET: 5000})
     return cell
 

@@ -1,0 +1,67 @@
+"""A plan fits a terminal of 80 columns."""
+
+from pathlib import Path
+
+import pytest
+from absl import flags
+
+from normlab.config import SweepConfig
+from normlab.flags import define, read
+from normlab.members.memory import Footprint
+from normlab.run_options import RunOptions
+from normlab.sweep.cell_plan import CellPlan, Later
+from normlab.sweep.grid import expand, names_of
+from normlab.sweep.plan import Plan
+from tests import tiny
+from tests.cells import SIZES
+
+FOLDER = Path(__file__).parents[2] / "experiments"
+NAMES = sorted(p.stem for p in FOLDER.glob("*.flags") if "bench" not in p.stem)
+WHY = "auto: all fit in 60% of the 118.9 GiB of free memory, by an upper bound"
+
+
+def plan_of(name: str, planned: bool) -> Plan:
+    """The plan of a flagfile, as on a computer of eight devices."""
+    values = flags.FlagValues()
+    define(SweepConfig, values)
+    define(RunOptions, values)
+    values(["test", f"--flagfile={FOLDER / name}.flags"])
+    cells = expand(read(SweepConfig, values), SIZES)
+    names, dataset, need = names_of(cells), tiny.dataset(), Footprint(2**27, 2**29)
+
+    def never():
+        raise AssertionError("a plan's text builds nothing")
+
+    def planned_cell(cell) -> CellPlan | Later:
+        if not planned:
+            return Later(cell, names[cell.id], never)
+        some = len(cell.members)
+        rest = (never, need, "map", some, WHY, 8)
+        return CellPlan(cell, names[cell.id], dataset, *rest)
+
+    plans = tuple(map(planned_cell, cells))
+    return Plan(plans, "map", "auto: on a CPU, one member at a time stays", len(cells))
+
+
+@pytest.mark.parametrize("planned", [True, False])
+def test_no_line_is_longer(planned):
+    for name in NAMES:
+        plan = plan_of(name, planned)
+        lines = plan.text.splitlines()
+        assert max(map(len, lines)) <= 80, name
+        # Nothing is lost, only folded.
+        whole = " ".join(plan.text.split())
+        assert all(one.line in whole for one in plan.cells)
+
+
+def test_the_quickstart_has_a_line_for_each_cell():
+    lines = plan_of("quickstart", planned=True).text.splitlines()
+    assert [line.split(":")[0].strip() for line in lines] == [
+        "plan",
+        "execution",
+        "none",
+        "batch",
+        "group (G=4)",
+        "at once",
+    ]
+    assert lines[0].endswith(" member-steps of batch size 50")
