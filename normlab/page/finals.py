@@ -16,6 +16,7 @@ from normlab.statistics.finals import (
 from normlab.statistics.intervals import Interval, interval_name
 
 _MOST_TOLD = 5
+DECIMALS = 3  # at most, of a final value
 
 
 class Final(NamedTuple):
@@ -104,4 +105,4 @@ def _text(row: pd.Series) -> str:
         return plain(interval.median)
     if any(map(math.isnan, ends)) or interval.low == interval.high:
         return interval.text
-    return interval_text(*ends)
+    return interval_text(*ends, most=DECIMALS)
