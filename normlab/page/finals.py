@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from normlab.cell import HYPERPARAMETERS
+from normlab.settings.phrases import joined, label_phrases
 from normlab.statistics.digits import interval_text, plain
 from normlab.statistics.finals import (
     best,
@@ -90,11 +92,31 @@ def _lead(words: str, top: pd.DataFrame, many: bool, higher: bool) -> str:
         begin = f"Best final {words} of {len(top)} settings"
         top = top.sort_values("median", ascending=not higher, kind="stable").head(1)
         many = True
-    texts = [
-        f"{row['setting']} {_text(row)}" + (f" at {row['place']}" if many else "")
-        for _, row in top.iterrows()
-    ]
+    texts = []
+    for _, row in top.iterrows():
+        place = label_phrases(row["place"]) if many else []
+        words = joined([*label_phrases(row["setting"]), *place])
+        texts.append(f"{_text(row)} {words}")
     return f"{begin}: {'; '.join(texts)}."
+
+
+def heading(label: str) -> tuple[str, str]:
+    """A label as the head of a row or column: its first part, and the rest in words.
+
+    ``batch, norm_dense True`` is ``batch`` and ``with norms also after the dense
+    layer``; ``lr 0.001`` is ``learning rate 0.001`` and nothing.
+    """
+    first, _, rest = label.partition(", ")
+    name, _, value = first.partition(" ")
+    if name in HYPERPARAMETERS:
+        words = label_phrases(label)
+        return ", ".join(_bare(one) for one in words), ""
+    return first.replace("_", " "), joined(label_phrases(rest)) if rest else ""
+
+
+def _bare(words: str) -> str:
+    """Words without what joins them to a sentence."""
+    return words.removeprefix("at ").removeprefix("a ").replace(" of ", " ")
 
 
 def _text(row: pd.Series) -> str:

@@ -5,9 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from normlab.grouping import GROUPINGS
 from normlab.page.finals import DECIMALS
-from normlab.settings.phrases import joined, phrase
+from normlab.settings.phrases import joined, label_phrases, phrase
 from normlab.statistics.digits import interval_text, plain
 
 _NAMES = {
@@ -52,19 +51,7 @@ def with_words(compared: str, row: pd.Series) -> str:
         return f"with {many if value.isdecimal() else f'{value} norm'}"
     if compared != "setting":
         return phrase(compared, value)
-    first, *rest = value.split(", ")
-    words = [_part(first), *map(_part, rest)]
-    return joined(words)
-
-
-def _part(text: str) -> str:
-    """A part of a label in words: ``norm_dense False``, ``batch`` or ``random``."""
-    name, _, value = text.partition(" ")
-    if value and not value.startswith("("):
-        return phrase(name, value)
-    if text in GROUPINGS:
-        return phrase("grouping", text)
-    return f"with {text.replace('_', ' ')}"
+    return joined(label_phrases(value))
 
 
 def where_words(names: Sequence[str], place: Any, rows: pd.DataFrame) -> str:
@@ -80,7 +67,7 @@ def where_words(names: Sequence[str], place: Any, rows: pd.DataFrame) -> str:
         if rows[name].nunique() < 2 or not str(value) or value != value:
             continue
         if name in ("point", "setting", "rest"):
-            words += map(_part, str(value).split(", "))
+            words += label_phrases(str(value))
         elif name in ("layer", "norm_layer"):
             words.append(f"in {value}")
         else:

@@ -38,6 +38,26 @@ def phrase(name: str, value: str) -> str:
     return f"{'at' if _is_number(value) else 'with'} {plain} {said}"
 
 
+def label_phrases(label: str) -> list[str]:
+    """The parts of a label in words: of a setting, or of a point on the axes.
+
+    ``batch, norm_dense True`` is ``with batch`` and ``with norms also after the dense
+    layer``; ``lr 0.1`` is ``at a learning rate of 0.1``.
+    """
+    return [_part(text) for text in label.split(", ")]
+
+
+def _part(text: str) -> str:
+    name, _, value = text.partition(" ")
+    if text == "none":
+        return "without a norm"
+    if value and not value.startswith("("):
+        return phrase(name, value)
+    if text in _DECLARED["grouping"].known:
+        return phrase("grouping", text)
+    return f"with {text.replace('_', ' ')}"
+
+
 def joined(phrases: Sequence[str]) -> str:
     """Phrases in one: ``at a learning rate of 0.1 and width 2, with random groups``.
 
