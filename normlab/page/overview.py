@@ -48,15 +48,15 @@ def below(rows: Sequence[Judged]) -> dict[str, str]:
 
     It is the most frequent one, if it has a size: ``1/8 width, 3000 of 15000 steps``.
     """
-    found: dict[str, Counter[str]] = {}
+    scales: dict[str, list[str]] = {}
     for row in rows:
-        found.setdefault(row.verdict.family, Counter())[row.scale] += 1
-    most = {family: scales.most_common(1)[0][0] for family, scales in found.items()}
-    return {
-        family: scale
-        for family, scale in most.items()
-        if " of " in scale or "width" in scale
-    }
+        scales.setdefault(row.verdict.family, []).append(row.scale)
+    found = {}
+    for family, each in scales.items():
+        smaller = [scale for scale in each if " of " in scale or "width" in scale]
+        if 2 * len(smaller) > len(each):
+            found[family] = Counter(smaller).most_common(1)[0][0]
+    return found
 
 
 def trained(frame: pd.DataFrame) -> str:

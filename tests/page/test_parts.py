@@ -299,8 +299,8 @@ def test_every_claim_has_a_short_name():
 
 def test_the_scale_is_told_of_sources_that_most_runs_fall_short_of():
     small = "not at its scale"
-    scales = ["1/8 width", "1/8 width", "1/4 width", "", "", "1/8 width", "digits"]
-    families = ["a", "a", "a", "b", "b", "b", "c"]
+    scales = ["1/8 width", "1/8 width", "1/4 width", "", "", "", "1/8 width", "digits"]
+    families = ["a", "a", "a", "a", "a", "b", "b", "c"]
     ledger_rows = [
         verdict(f"C{k}", small, family=family) for k, family in enumerate(families)
     ]
