@@ -113,7 +113,7 @@ def render(
     table = files.csv("ledger", to_table(verdicts))
     leading = answer.leading(answers)
     figures_of = {a.finding.id: _figure(a, sections) for a in answers}
-    firsts = [figures_of[one.finding.id] for one in leading]
+    firsts = [(figures_of[a.finding.id], a.finding.metric) for a in leading]
     return (
         _environment()
         .get_template("page.html")
@@ -125,7 +125,7 @@ def render(
             answers=answers,
             leading=leading,
             figures=figures_of,
-            first=next(filter(None, firsts), None),
+            first=next((one for one in firsts if one[0]), None),
             sure=sure.how_sure(claims),
             families=forest.families(reached),
             ticks=forest.TICKS,
