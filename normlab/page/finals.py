@@ -6,6 +6,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from normlab.cell import HYPERPARAMETERS
+from normlab.grouping import GROUPINGS
 from normlab.settings.phrases import joined, label_phrases
 from normlab.statistics.digits import interval_text, plain
 from normlab.statistics.finals import (
@@ -94,10 +95,15 @@ def _lead(words: str, top: pd.DataFrame, many: bool, higher: bool) -> str:
         many = True
     texts = []
     for _, row in top.iterrows():
-        place = label_phrases(row["place"]) if many else []
-        words = joined([*label_phrases(row["setting"]), *place])
+        place = label_words(row["place"]) if many else []
+        words = joined([*label_words(row["setting"]), *place])
         texts.append(f"{_text(row)} {words}")
     return f"{begin}: {'; '.join(texts)}."
+
+
+def label_words(label: str) -> list[str]:
+    """The parts of a label in words (`normlab.settings.phrases`)."""
+    return label_phrases(label, GROUPINGS)
 
 
 def heading(label: str) -> tuple[str, str]:
@@ -109,9 +115,9 @@ def heading(label: str) -> tuple[str, str]:
     first, _, rest = label.partition(", ")
     name, _, value = first.partition(" ")
     if name in HYPERPARAMETERS:
-        words = label_phrases(label)
+        words = label_words(label)
         return ", ".join(_bare(one) for one in words), ""
-    return first.replace("_", " "), joined(label_phrases(rest)) if rest else ""
+    return first.replace("_", " "), joined(label_words(rest)) if rest else ""
 
 
 def _bare(words: str) -> str:

@@ -5,6 +5,7 @@ there overlap. A setting whose networks diverged or guess comes last, or is not
 compared, and so is a curve that ends early; the sentence names them.
 """
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -191,11 +192,13 @@ def _aside(rows: pd.DataFrame, compared: str) -> str:
     """Which settings are not compared, and why."""
     once = rows.drop_duplicates([compared, *_spots(rows, compared)])
     reasons = once["failed"].where(once["failed"] != "", once["early"])
-    said = []
-    for why, own in once.groupby(reasons, sort=False):
-        named = counted_names(with_words(compared, row) for _, row in own.iterrows())
-        said.append(f"{named} ({why})")
-    return f" Not compared: {'; '.join(said)}." if said else ""
+    pairs = zip(once.iterrows(), reasons, strict=True)
+    counts = Counter((with_words(compared, row), why) for (_, row), why in pairs)
+    said = ", ".join(
+        f"{name} ({why}{f', in {count} places' if count > 1 else ''})"
+        for (name, why), count in counts.items()
+    )
+    return f" Not compared: {said}." if said else ""
 
 
 def _farthest(rows: pd.DataFrame, compared: str, metric: str, when: str) -> str:

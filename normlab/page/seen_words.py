@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from normlab.page.finals import DECIMALS
-from normlab.settings.phrases import joined, label_phrases, phrase
+from normlab.page.finals import DECIMALS, label_words
+from normlab.settings.phrases import joined, phrase
 from normlab.statistics.digits import interval_text, plain
 
 _NAMES = {
@@ -51,7 +51,7 @@ def with_words(compared: str, row: pd.Series) -> str:
         return f"with {many if value.isdecimal() else f'{value} norm'}"
     if compared != "setting":
         return phrase(compared, value)
-    return joined(label_phrases(value))
+    return joined(label_words(value))
 
 
 def where_words(names: Sequence[str], place: Any, rows: pd.DataFrame) -> str:
@@ -67,7 +67,7 @@ def where_words(names: Sequence[str], place: Any, rows: pd.DataFrame) -> str:
         if rows[name].nunique() < 2 or not str(value) or value != value:
             continue
         if name in ("point", "setting", "rest"):
-            words += label_phrases(str(value))
+            words += label_words(str(value))
         elif name in ("layer", "norm_layer"):
             words.append(f"in {value}")
         else:

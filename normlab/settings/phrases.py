@@ -1,6 +1,6 @@
 """Settings in sentences: ``at a learning rate of 0.01``, and never a flag's name."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from normlab.settings.declare import Setting, settings_of
 from normlab.settings.members import MemberSettings
@@ -38,22 +38,25 @@ def phrase(name: str, value: str) -> str:
     return f"{'at' if _is_number(value) else 'with'} {plain} {said}"
 
 
-def label_phrases(label: str) -> list[str]:
+def label_phrases(label: str, groupings: Collection[str] = ()) -> list[str]:
     """The parts of a label in words: of a setting, or of a point on the axes.
 
     ``batch, norm_dense True`` is ``with batch`` and ``with norms also after the dense
     layer``; ``lr 0.1`` is ``at a learning rate of 0.1``.
+
+    Args:
+      groupings: the names of groupings, which stand in labels without their setting's.
     """
-    return [_part(text) for text in label.split(", ")]
+    return [_part(text, groupings) for text in label.split(", ")]
 
 
-def _part(text: str) -> str:
+def _part(text: str, groupings: Collection[str]) -> str:
     name, _, value = text.partition(" ")
     if text == "none":
         return "without a norm"
     if value and not value.startswith("("):
         return phrase(name, value)
-    if text in _DECLARED["grouping"].known:
+    if text in groupings:
         return phrase("grouping", text)
     return f"with {text.replace('_', ' ')}"
 

@@ -63,7 +63,6 @@ class NetworkSettings:
         axis="static",
         above=0,
         high=_WIDEST,
-        phrase="at {} times the width",
     )
     init: str = flag(
         "standard",

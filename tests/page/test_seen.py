@@ -90,7 +90,7 @@ def test_a_curve_that_ends_early_is_not_compared():
         text = seen(rows(metric, FAR)[~cut.to_numpy()])
         assert "with batch and 0." in text and "with group (G=4)." in text
         assert text.endswith(
-            " Not compared: without a norm (2 times) (ends at epoch 0.5)."
+            " Not compared: without a norm (ends at epoch 0.5, in 2 places)."
         )
 
 
