@@ -18,7 +18,7 @@ from normlab.statistics.finals import (
 )
 from normlab.statistics.intervals import Interval, interval_name
 
-_MOST_TOLD = 5
+_MOST_TOLD = 3
 DECIMALS = 3  # at most, of a final value
 
 
