@@ -13,7 +13,7 @@ import pandas as pd
 
 from normlab.figures.messages import ends_early
 from normlab.figures.tables import RUN
-from normlab.page.failed import Failed
+from normlab.page.failed import AT_CHANCE, Failed
 from normlab.page.seen_words import (
     counted_names,
     quantity,
@@ -75,8 +75,11 @@ def seen(
     lost, rows = rows[~is_finite], rows[is_finite]
     rows = rows.assign(early=_early(rows, compared))
     # An accuracy at chance is the lowest. Other quantities of a network that does not
-    # train say nothing.
-    counts = rows["early"].eq("") & (rows["failed"].eq("") | ("accuracy" in metric))
+    # train say nothing, and neither do the seeds that are left if most diverged.
+    trains = rows["failed"].eq("")
+    if "accuracy" in metric:
+        trains |= rows["failed"].eq(AT_CHANCE)
+    counts = rows["early"].eq("") & trains
     ends, when = _reduced(rows[counts], metric, compared)
     text = _farthest(ends, compared, metric or name, when)
     others = f"{_lost(lost, rows, compared)}{_aside(rows[~counts], compared)}"

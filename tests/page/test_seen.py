@@ -151,6 +151,10 @@ def test_a_setting_that_does_not_train_is_never_the_best():
     # An accuracy at chance is the lowest, and it is a result.
     text = seen(rows("test_accuracy", FAR), failed=CHANCE)
     assert "to 0.100 [0.090, 0.110] without a norm (at chance)." in text
+    most = {("batch", "lr 0.1"): "diverged"}  # and the seeds that are left do best
+    text = seen(rows("test_accuracy", FAR), failed=most)
+    assert "is 0.500 [0.490, 0.510] with group (G=4) and 0.100" in text
+    assert text.endswith(" Not compared: with batch (diverged).")
     two = {k: v for k, v in FAR.items() if k[1] == "lr 0.1" and k[0] != "batch"}
     text = seen(rows("batch_loss", two), failed=CHANCE)
     assert text.startswith("The median over training of the batch loss is 0.375 with g")
