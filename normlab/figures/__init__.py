@@ -281,7 +281,8 @@ def plotted(name: str, sources: Sources, asked: bool = False) -> pd.DataFrame | 
         if asked:
             raise NotDrawn(f"--figures={name}: {error}") from error
         if isinstance(error, DivergedEarly | CannotHold):
-            _log.warning("figure %s is left out: %s", name, error)
+            runs = ", ".join(sources.runs) or Path(sources.run).name
+            _log.warning("figure %s of %s is left out: %s", name, runs, error)
         return None
     except CannotDraw:
         raise

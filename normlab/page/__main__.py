@@ -7,14 +7,20 @@ The page answers what norms do, as far as the runs can tell: it has the verdicts
 sources' claims. For every run, it has the results, the figures with their data, curves
 to explore, the flags and the revision. Runs may be unfinished. It needs no network.
 Images and tables lie beside it in index_files/, or inside it with --self_contained.
+An earlier page in the folder is replaced; another index.html is not.
 """
+
+import sys
 
 from absl import flags as absl_flags
 
 from normlab import flags
 from normlab.errors import UserError
-from normlab.page import write
+from normlab.page import FILE, write
+from normlab.page.document import is_page
 from normlab.words import path_of
+
+PROGRAM = "normlab.page"
 
 
 def flag_values() -> absl_flags.FlagValues:
@@ -42,16 +48,26 @@ def main(values: absl_flags.FlagValues) -> None:
     """Writes the page.
 
     Raises:
-      UserError: no run is given, or a run does not exist, is empty, or is damaged.
+      UserError: no run is given, or a run does not exist, is empty, or is damaged, or
+        the folder has an index.html that is not a page of normlab.
     """
     if not values.run:
         raise UserError(
             "nothing to show: pass --run=RUN, a directory made by python -m "
             "normlab.sweep"
         )
-    path = write(values.run, path_of(values.out), self_contained=values.self_contained)
-    print(f"page: {path} ({path.stat().st_size / 1e6:.1f} MB)")
+    folder = path_of(values.out)
+    replaces = is_page(folder / FILE)
+    inside = values.self_contained
+    say = _say if len(values.run) > 1 else None
+    path = write(values.run, folder, self_contained=inside, say=say)
+    size = f"{path.stat().st_size / 1e6:.1f} MB"
+    print(f"page: {path} ({size}){', in place of an earlier page' * replaces}")
+
+
+def _say(text: str) -> None:
+    print(f"{PROGRAM}: {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
-    flags.run(main, flag_values(), program="normlab.page", doc=__doc__ or "")
+    flags.run(main, flag_values(), program=PROGRAM, doc=__doc__ or "")

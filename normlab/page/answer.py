@@ -27,6 +27,7 @@ from normlab.page.sure import sureness
 # Sentences about findings; one more says how sure all verdicts are.
 _MOST = 4
 _OPEN = "open"
+_SMALLER = "below the source's scale, "
 # The directions of a claim that are the names of a clause.
 _DIRECTIONS = {
     SUPPORTED: "true",
@@ -60,12 +61,35 @@ class Clause(NamedTuple):
         return self.template.format(self.name)
 
 
+class Said(NamedTuple):
+    """A sentence of an answer.
+
+    Attributes:
+      text: the sentence.
+      clauses: the claims that say it: one, or several with the same clause.
+    """
+
+    text: str
+    clauses: tuple[Clause, ...]
+
+    @property
+    def decided(self) -> bool:
+        """Whether its claims have a direction."""
+        return any(direction(one.row) != _OPEN for one in self.clauses)
+
+    @property
+    def sure(self) -> str:
+        """How sure it is, in words; "" if its claims are not equally sure."""
+        each = {one.sure for one in self.clauses}
+        return each.pop() if len(each) == 1 else ""
+
+
 class Answer(NamedTuple):
     """The answer to the question of a finding.
 
     Attributes:
       finding: the finding.
-      clauses: what its claims say; together they are one sentence.
+      clauses: what its claims say.
       others: further judged claims about the question.
     """
 
@@ -74,25 +98,31 @@ class Answer(NamedTuple):
     others: tuple[Judged, ...]
 
     @property
-    def text(self) -> str:
-        """The answer as one sentence: at which scale, and what the claims say."""
-        scales = {one.row.scale for one in self.clauses}
-        scale = scales.pop() if len(scales) == 1 else ""
-        alike: dict[str, list[str]] = {}
+    def said(self) -> list[Said]:
+        """One sentence for every clause; equal ones are told once, with all names."""
+        alike: dict[str, list[Clause]] = {}
         for one in self.clauses:
-            words = one.template
-            if one.row.scale and not scale:
-                words += f", measured with {one.row.scale}"
-            alike.setdefault(words, []).append(one.name)
-        text = "; ".join(words.format(listed(names)) for words, names in alike.items())
-        text = f"at {scale}, {text}" if scale else text
-        return f"{text[:1].upper()}{text[1:]}."
+            words = f"{_SMALLER if one.row.scale else ''}{one.template}"
+            alike.setdefault(words, []).append(one)
+        return [
+            Said(_sentence(words.format(listed([c.name for c in own]))), tuple(own))
+            for words, own in alike.items()
+        ]
 
     @property
-    def sure(self) -> str:
-        """How sure the answer is, in words; "" if its claims are not equally sure."""
-        each = {one.sure for one in self.clauses}
-        return each.pop() if len(each) == 1 else ""
+    def text(self) -> str:
+        """The whole answer."""
+        return " ".join(one.text for one in self.said)
+
+    @property
+    def lead(self) -> Said:
+        """The sentence for the first screen: the first that says something."""
+        said = self.said
+        return next((one for one in said if one.decided), said[0])
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def answers(
@@ -124,7 +154,7 @@ def answers(
 
 def leading(found: Sequence[Answer]) -> list[Answer]:
     """The answers for the first screen: those that say something come first."""
-    decided = [a for a in found if any(direction(c.row) != _OPEN for c in a.clauses)]
+    decided = [a for a in found if a.lead.decided]
     rest = [a for a in found if a not in decided]
     return [*decided, *rest][:_MOST]
 
@@ -133,7 +163,7 @@ def clause(point: Point, row: Judged) -> Clause:
     """What a judged claim says about a question."""
     said = {"true": point.true, "false": point.false}.get(direction(row))
     if direction(row) == "same" and point.same:
-        said = f"{point.same} ({NO_DIFFERENCE} larger than {_margins(row)})"
+        said = f"{point.same} (within {_margins(row)})"
     elif said is None:
         said = f"it is open whether {point.open}"
     return Clause(said, point.name, row, sureness(row), row.value)

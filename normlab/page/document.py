@@ -1,6 +1,6 @@
 """Renders the page: reads the runs and fills in the templates."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -8,9 +8,10 @@ import jinja2
 
 import normlab
 from normlab.claims import ledger, to_table
+from normlab.errors import UserError
 from normlab.figures import Sources
-from normlab.page import answer, drawn, files, forest, judged, sure
-from normlab.page.overview import overview
+from normlab.page import answer, drawn, files, finals, forest, judged, names, sure
+from normlab.page.overview import below, overview
 from normlab.page.sections import (
     Section,
     Shown,
@@ -20,9 +21,12 @@ from normlab.page.sections import (
 )
 from normlab.store.layout import each_once, write_text
 from normlab.store.provenance import now, revision
+from normlab.words import counted
 
 FILE = "index.html"
 _SCRIPTS = ("page.js", "curves.js", "explore.js")
+# One of these is in every page: the second in those from before the first.
+_MARKS = ('<meta name="generator" content="normlab">', " by normlab ")
 
 
 def write(
@@ -31,6 +35,7 @@ def write(
     *,
     processes: int | None = None,
     self_contained: bool = False,
+    say: Callable[[str], None] | None = None,
 ) -> Path:
     """Writes the page for some runs.
 
@@ -39,24 +44,44 @@ def write(
         ``index_files/`` beside it.
       processes: as for `normlab.page.drawn.drawing`.
       self_contained: put images and tables into the page instead.
+      say: is called with what is being done, run by run.
 
     Returns:
       The path of the page.
 
     Raises:
       UserError: a run does not exist, is empty, or is damaged; or the page cannot be
-        written.
+        written, or would take the place of a file that is no page of normlab.
     """
     path = folder / FILE
+    is_page(path)  # before minutes of drawing
     place = files.Inside() if self_contained else files.Beside(path)
-    write_text(path, render(runs, processes, place))
+    write_text(path, render(runs, processes, place, say))
     return path
+
+
+def is_page(path: Path) -> bool:
+    """Whether a page of normlab is there, which a new one may replace.
+
+    Raises:
+      UserError: it is another file.
+    """
+    if not path.is_file():
+        return False
+    text = path.read_text(encoding="utf-8", errors="replace")
+    if not any(mark in text for mark in _MARKS):
+        raise UserError(
+            f"{path} is not a page of normlab, and it is not overwritten; choose "
+            "another --out"
+        )
+    return True
 
 
 def render(
     runs: Sequence[str | Path],
     processes: int | None = None,
     place: files.Place | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> str:
     """The page for some runs, as HTML.
 
@@ -64,30 +89,31 @@ def render(
 
     Args:
       place: where images and tables go; by default into the page.
+      say: as for `write`.
 
     Raises:
       UserError: as for `write`.
     """
-    place = place or files.Inside()
+    place, say = place or files.Inside(), say or _silent
     paths = [run_paths.root for run_paths in each_once(runs)]
-    names = anchors([path.name for path in paths])
+    ids = anchors([path.name for path in paths])
     sources = [Sources(run) for run in runs]
     with drawn.drawing(sources, processes) as figures:
+        say("judging the claims")
         verdicts = ledger(runs)
-        sections = [
-            read_section(source, path.name, anchor, drawings, place)
-            for source, path, anchor, drawings in zip(
-                sources, paths, names, figures, strict=True
-            )
-        ]
-    addresses = {str(run): f"#{name}" for run, name in zip(runs, names, strict=True)}
+        sections = []
+        each = zip(sources, paths, ids, figures, strict=True)
+        for source, path, anchor, drawings in each:
+            sections.append(read_section(source, path.name, anchor, drawings, place))
+            say(f"{len(sections)} of {counted(len(paths), 'run')}: {path.name}")
+    addresses = {str(run): f"#{name}" for run, name in zip(runs, ids, strict=True)}
     claims = judged.judged(verdicts, addresses)
     reached = [row for row in claims if row.measured]
     answers = answer.answers(claims)
     table = files.csv("ledger", to_table(verdicts))
     leading = answer.leading(answers)
     figures_of = {a.finding.id: _figure(a, sections) for a in answers}
-    ids = [one.finding.id for one in leading]
+    firsts = [(figures_of[a.finding.id], a.finding.metric) for a in leading]
     return (
         _environment()
         .get_template("page.html")
@@ -99,10 +125,11 @@ def render(
             answers=answers,
             leading=leading,
             figures=figures_of,
-            first=next((f for f in map(figures_of.get, ids) if f), None),
+            first=next((one for one in firsts if one[0]), None),
             sure=sure.how_sure(claims),
             families=forest.families(reached),
             ticks=forest.TICKS,
+            below=below(reached),
             overview=overview([section.frame for section in sections]),
             unfinished=[s.name for s in sections if not s.origin.complete],
             ledger_csv=files.download(table, place, "ledger"),
@@ -114,6 +141,10 @@ def render(
             revision=revision(),
         )
     )
+
+
+def _silent(text: str) -> None:
+    """Says nothing."""
 
 
 def _figure(
@@ -146,6 +177,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     found.filters.update(bar=forest.bar, near=forest.near)
+    found.filters.update(short_name=names.name_of, heading=finals.heading)
     return found
 
 

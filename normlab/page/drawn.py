@@ -31,9 +31,11 @@ from normlab.figures import (
     plotted,
 )
 from normlab.figures.paper import drawing_with
+from normlab.figures.sources import METRICS
 from normlab.figures.style import style
 from normlab.members.placement import cores
 from normlab.page.alt import alt_text
+from normlab.page.failed import Failed, failed
 from normlab.page.files import File, csv
 from normlab.page.seen import all_seen
 from normlab.store import RunPaths
@@ -143,6 +145,11 @@ def _sources(run: str) -> Sources:
     return Sources(run)
 
 
+@functools.lru_cache(maxsize=1)
+def _failed(sources: Sources) -> Failed:
+    return failed(sources.table(METRICS))
+
+
 def _drawn_of(run: str, name: str) -> list[Drawn]:
     """Calls `_drawn` in a worker process."""
     return _drawn(_sources(run), name)
@@ -158,7 +165,8 @@ def _drawn(sources: Sources, name: str) -> list[Drawn]:
         table = _table(sources, name)
         if table is None:
             return []
-        drawn = drawn._replace(csv=csv(name, table), seen=all_seen(table, name))
+        told = all_seen(table, name, _failed(sources))
+        drawn = drawn._replace(csv=csv(name, table), seen=told)
         with only(name), drawing_with(PaperStyle(), sources.labels):
             return [_with_image(drawn, draw(table), table)]
     except CannotDraw as error:

@@ -5,6 +5,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from normlab.cell import HYPERPARAMETERS
+from normlab.grouping import GROUPINGS
+from normlab.settings.phrases import joined, label_phrases
 from normlab.statistics.digits import interval_text, plain
 from normlab.statistics.finals import (
     best,
@@ -15,7 +18,8 @@ from normlab.statistics.finals import (
 )
 from normlab.statistics.intervals import Interval, interval_name
 
-_MOST_TOLD = 5
+_MOST_TOLD = 3
+DECIMALS = 3  # at most, of a final value
 
 
 class Final(NamedTuple):
@@ -89,11 +93,36 @@ def _lead(words: str, top: pd.DataFrame, many: bool, higher: bool) -> str:
         begin = f"Best final {words} of {len(top)} settings"
         top = top.sort_values("median", ascending=not higher, kind="stable").head(1)
         many = True
-    texts = [
-        f"{row['setting']} {_text(row)}" + (f" at {row['place']}" if many else "")
-        for _, row in top.iterrows()
-    ]
+    texts = []
+    for _, row in top.iterrows():
+        place = label_words(row["place"]) if many else []
+        words = joined([*label_words(row["setting"]), *place])
+        texts.append(f"{_text(row)} {words}")
     return f"{begin}: {'; '.join(texts)}."
+
+
+def label_words(label: str) -> list[str]:
+    """The parts of a label in words (`normlab.settings.phrases`)."""
+    return label_phrases(label, GROUPINGS)
+
+
+def heading(label: str) -> tuple[str, str]:
+    """A label as the head of a row or column: its first part, and the rest in words.
+
+    ``batch, norm_dense True`` is ``batch`` and ``with norms also after the dense
+    layer``; ``lr 0.001`` is ``learning rate 0.001`` and nothing.
+    """
+    first, _, rest = label.partition(", ")
+    name, _, value = first.partition(" ")
+    if name in HYPERPARAMETERS:
+        words = label_words(label)
+        return ", ".join(_bare(one) for one in words), ""
+    return first.replace("_", " "), joined(label_words(rest)) if rest else ""
+
+
+def _bare(words: str) -> str:
+    """Words without what joins them to a sentence."""
+    return words.removeprefix("at ").removeprefix("a ").replace(" of ", " ")
 
 
 def _text(row: pd.Series) -> str:
@@ -104,4 +133,4 @@ def _text(row: pd.Series) -> str:
         return plain(interval.median)
     if any(map(math.isnan, ends)) or interval.low == interval.high:
         return interval.text
-    return interval_text(*ends)
+    return interval_text(*ends, most=DECIMALS)

@@ -16,27 +16,22 @@ FINDINGS = (
             Point(
                 "H4",
                 "at high learning rates (0.01 and 0.03), the report's small network "
-                "ends with a higher test accuracy with batch norm than with no norm",
+                "tests better with batch norm than without",
                 "at a high learning rate (0.01, 0.03 or both), the report's small "
-                "network does not end with a higher test accuracy with batch norm "
-                "than with no norm",
-                "the report's small network ends with a higher test accuracy with "
-                "batch norm than with no norm at high learning rates (0.01 and 0.03)",
+                "network does not test better with batch norm than without",
+                "the report's small network tests better with batch norm than without "
+                "at high learning rates (0.01 and 0.03)",
                 "at high learning rates (0.01 and 0.03), the report's small network "
-                "ends with the same test accuracy with batch norm as with no norm",
+                "tests equally well with batch norm and without",
             ),
             Point(
                 "C2c",
-                "batch norm at a rate of 3e-3 meets all three conditions: fewer steps "
-                "to 70% training accuracy than no norm at 1e-3, fewer than batch norm "
-                "at 1e-3, and a test accuracy at most 1 point below that of no norm",
-                "batch norm at a rate of 3e-3 fails at least one of three conditions: "
-                "fewer steps to 70% training accuracy than no norm at 1e-3, fewer "
-                "than batch norm at 1e-3, and a test accuracy at most 1 point below "
-                "that of no norm",
-                "batch norm at a rate of 3e-3 meets three conditions: fewer steps to "
-                "70% training accuracy than no norm at 1e-3, fewer than batch norm at "
-                "1e-3, and a test accuracy at most 1 point below that of no norm",
+                "batch norm at rate 3e-3 meets three conditions: faster than at "
+                "1e-3, faster than no norm, as accurate",
+                "batch norm at rate 3e-3 fails at least one of three conditions: "
+                "faster than at 1e-3, faster than no norm, as accurate",
+                "batch norm at rate 3e-3 meets three conditions: faster than at "
+                "1e-3, faster than no norm, as accurate",
             ),
         ),
         (("postmortem_lr", "lr_sensitivity"), ("cifar10_first", "lr_sensitivity")),
@@ -49,29 +44,25 @@ FINDINGS = (
         (
             Point(
                 "C1p",
-                "batch norm speeds up the training of the report's small network in "
-                "all three settings (batch size 50 at rates of 1e-3 and 1e-4, batch "
-                "size 100 at 1e-3)",
-                "in at least one of three settings (batch size 50 at rates of 1e-3 "
-                "and 1e-4, batch size 100 at 1e-3), batch norm does not speed up the "
-                "training of the report's small network",
-                "batch norm speeds up the training of the report's small network in "
-                "all three settings (batch size 50 at rates of 1e-3 and 1e-4, batch "
-                "size 100 at 1e-3)",
-                "in all three settings (batch size 50 at rates of 1e-3 and 1e-4, "
-                "batch size 100 at 1e-3), the report's small network trains as fast "
-                "with batch norm as with no norm",
+                "the report's small network trains faster with batch norm in all three "
+                "settings of batch size and rate",
+                "in at least one of three settings of batch size and rate, the "
+                "report's small network does not train faster with batch norm",
+                "the report's small network trains faster with batch norm in all three "
+                "settings of batch size and rate",
+                "the report's small network trains as fast with batch norm as without "
+                "in all three settings",
             ),
             Point(
                 "C11p",
-                "group norm slows down the training of the report's small network "
-                "with 1, 4 and 16 groups",
+                "group norm slows down the training of the report's small network with "
+                "1, 4 and 16 groups",
                 "for at least one number of groups (1, 4 or 16), group norm does not "
-                "slow down the training of the report's small network",
-                "group norm slows down the training of the report's small network "
+                "slow down the report's small network",
+                "group norm slows down the training of the report's small network with "
+                "1, 4 and 16 groups",
+                "the report's small network trains as fast with group norm as without, "
                 "with 1, 4 and 16 groups",
-                "with 1, 4 and 16 groups, the report's small network trains as fast "
-                "with group norm as with no norm",
             ),
         ),
         (("proper_gn", "curves"), ("proper_bn", "curves"), ("report_gn", "curves")),
@@ -85,39 +76,34 @@ FINDINGS = (
         (
             Point(
                 "C1tp",
-                "at a rate of 1e-3 and batch sizes of 10, 50 and 100, the report's "
-                "small network ends with a higher test accuracy with batch norm than "
-                "with no norm",
-                "at a rate of 1e-3 and at least one of three batch sizes (10, 50 or "
-                "100), the report's small network does not end with a higher test "
-                "accuracy with batch norm than with no norm",
-                "the report's small network ends with a higher test accuracy with "
-                "batch norm than with no norm at a rate of 1e-3 and batch sizes of "
-                "10, 50 and 100",
-                "at a rate of 1e-3 and batch sizes of 10, 50 and 100, the report's "
-                "small network ends with the same test accuracy with batch norm as "
-                "with no norm",
+                "at batch sizes of 10, 50 and 100, the report's small network tests "
+                "better with batch norm than without",
+                "for at least one batch size (10, 50 or 100), the report's small "
+                "network does not test better with batch norm than without",
+                "the report's small network tests better with batch norm than without "
+                "at batch sizes of 10, 50 and 100",
+                "at batch sizes of 10, 50 and 100, the report's small network tests "
+                "equally well with batch norm and without",
             ),
             Point(
                 "C6p",
-                "with 1, 4 and 16 groups, group norm changes the final test accuracy "
-                "of the report's small network by less than 1 point",
-                "for at least one number of groups (1, 4 or 16), group norm changes "
-                "the final test accuracy of the report's small network by more than 1 "
-                "point",
-                "group norm changes the final test accuracy of the report's small "
-                "network by less than 1 point with 1, 4 and 16 groups",
+                "group norm changes the test accuracy of the report's small network by "
+                "less than 1 point",
+                "for at least one number of groups, group norm changes the test "
+                "accuracy of the small network by over 1 point",
+                "group norm changes the test accuracy of the report's small network by "
+                "less than 1 point",
             ),
             Point(
                 "H6",
-                "batch norm narrows the gap between the training and test accuracy of "
-                "the report's small network",
-                "batch norm does not narrow the gap between the training and test "
-                "accuracy of the report's small network",
-                "batch norm narrows the gap between the training and test accuracy of "
-                "the report's small network",
-                "the gap between the training and test accuracy of the report's small "
-                "network is the same with batch norm as with no norm",
+                "batch norm narrows the gap between training and test accuracy of the "
+                "report's small network",
+                "batch norm does not narrow the gap between training and test accuracy "
+                "of the report's small network",
+                "batch norm narrows the gap between training and test accuracy of the "
+                "report's small network",
+                "the gap between training and test accuracy of the report's small "
+                "network is the same with and without batch norm",
             ),
         ),
         (("proper_bn", "batch_size"), ("report_bn", "batch_size")),
@@ -130,25 +116,25 @@ FINDINGS = (
         (
             Point(
                 "SF4",
-                "by all six measures, the loss of a VGG is smoother along the "
-                "gradient with batch norm than with no norm",
+                "by all six measures, the loss of a VGG is smoother along the gradient "
+                "with batch norm than without",
                 "by at least one of six measures, the loss of a VGG is not smoother "
-                "along the gradient with batch norm than with no norm",
-                "the loss of a VGG is smoother along the gradient with batch norm "
-                "than with no norm by all six measures",
-                "by all six measures, the loss of a VGG is as smooth along the "
-                "gradient with batch norm as with no norm",
+                "along the gradient with batch norm",
+                "the loss of a VGG is smoother along the gradient with batch norm by "
+                "all six measures",
+                "by all six measures, the loss of a VGG is as smooth with batch norm "
+                "as without",
             ),
             Point(
                 "SF4g",
-                "by all six measures, the loss of a VGG is smoother along the "
-                "gradient with group norm than with no norm",
+                "by all six measures, the loss of a VGG is smoother along the gradient "
+                "with group norm than without",
                 "by at least one of six measures, the loss of a VGG is not smoother "
-                "along the gradient with group norm than with no norm",
-                "the loss of a VGG is smoother along the gradient with group norm "
-                "than with no norm by all six measures",
-                "by all six measures, the loss of a VGG is as smooth along the "
-                "gradient with group norm as with no norm",
+                "along the gradient with group norm",
+                "the loss of a VGG is smoother along the gradient with group norm by "
+                "all six measures",
+                "by all six measures, the loss of a VGG is as smooth with group norm "
+                "as without",
             ),
         ),
         (("santurkar_vgg_cpu", "santurkar_4"), ("smoothness_digits", "santurkar_4")),
@@ -161,25 +147,25 @@ FINDINGS = (
         (
             Point(
                 "W5",
-                "at batch sizes of 2 and 4, a ResNet ends with a higher test accuracy "
-                "with group norm than with batch norm",
-                "at a batch size of 2, of 4 or at both, a ResNet does not end with a "
-                "higher test accuracy with group norm than with batch norm",
-                "a ResNet ends with a higher test accuracy with group norm than with "
-                "batch norm at batch sizes of 2 and 4",
-                "at batch sizes of 2 and 4, a ResNet ends with the same test accuracy "
-                "with group norm as with batch norm",
+                "at batch sizes of 2 and 4, a ResNet tests better with group norm than "
+                "with batch norm",
+                "at a batch size of 2, 4 or both, a ResNet does not test better with "
+                "group norm than with batch norm",
+                "a ResNet tests better with group norm than with batch norm at batch "
+                "sizes of 2 and 4",
+                "at batch sizes of 2 and 4, a ResNet tests equally well with group "
+                "norm and batch norm",
             ),
             Point(
                 "W4",
-                "a ResNet with batch norm loses accuracy as the batch shrinks from 32 "
-                "to 2, and more than one with group norm",
-                "a ResNet with batch norm does not lose accuracy as the batch shrinks "
-                "from 32 to 2, or not more than one with group norm",
-                "a ResNet with batch norm loses accuracy as the batch shrinks from 32 "
-                "to 2, and more than one with group norm",
-                "a ResNet with batch norm is as accurate with a batch of 2 as of 32, "
-                "alone and compared with group norm",
+                "as batches shrink from 32 to 2, a ResNet loses accuracy with batch "
+                "norm, and more than with group norm",
+                "with batch norm, a ResNet loses no accuracy as batches shrink from 32 "
+                "to 2, or not more than with group norm",
+                "a ResNet with batch norm loses accuracy as batches shrink to 2, and "
+                "more than with group norm",
+                "a ResNet with batch norm is as accurate with batches of 2 as of 32, "
+                "alone and beside group norm",
             ),
         ),
         (("resnet_batch_size", "batch_size"), ("postmortem_batch_size", "batch_size")),
@@ -192,20 +178,20 @@ FINDINGS = (
         (
             Point(
                 "SF3",
-                "batch norm does not reduce the internal covariate shift of a VGG by "
-                "an amount that matters (0.05 in its cosine)",
+                "batch norm does not reduce the internal covariate shift of a VGG "
+                "enough to matter (0.05 in cosine)",
                 "batch norm reduces the internal covariate shift of a VGG",
-                "batch norm reduces the internal covariate shift of a VGG by an "
-                "amount that matters (0.05 in its cosine)",
+                "batch norm reduces the internal covariate shift of a VGG enough to "
+                "matter (0.05 in cosine)",
             ),
             Point(
                 "SF3d",
                 "batch norm does not reduce the internal covariate shift of a deep "
-                "linear network by an amount that matters (0.05 in its cosine)",
+                "linear network enough to matter (0.05 in cosine)",
                 "batch norm reduces the internal covariate shift of a deep linear "
                 "network",
                 "batch norm reduces the internal covariate shift of a deep linear "
-                "network by an amount that matters (0.05 in its cosine)",
+                "network enough to matter (0.05 in cosine)",
             ),
         ),
         (("santurkar_noisy_cpu", "santurkar_3"),),
@@ -218,27 +204,25 @@ FINDINGS = (
         (
             Point(
                 "F3",
-                "in all seven comparisons, groups of correlated channels train better "
-                "than other groups (sequential, random or anti-correlated)",
+                "groups of correlated channels train better than other groups in all "
+                "seven comparisons",
                 "in at least one of seven comparisons, groups of correlated channels "
-                "do not train better than other groups (sequential, random or "
-                "anti-correlated)",
-                "groups of correlated channels train better than other groups "
-                "(sequential, random or anti-correlated) in all seven comparisons",
-                "in all seven comparisons, groups of correlated channels train as "
-                "well as other groups (sequential, random or anti-correlated)",
+                "do not train better than other groups",
+                "groups of correlated channels train better than other groups in all "
+                "seven comparisons",
+                "in all seven comparisons, groups of correlated channels train as well "
+                "as other groups",
             ),
             Point(
                 "C9h",
-                "in all four comparisons, groups of channels with like moments train "
-                "better than other groups (sequential or anti-correlated)",
-                "in at least one of four comparisons, groups of channels with like "
-                "moments do not train better than other groups (sequential or "
-                "anti-correlated)",
                 "groups of channels with like moments train better than other groups "
-                "(sequential or anti-correlated) in all four comparisons",
+                "in all four comparisons",
+                "in at least one of four comparisons, groups of channels with like "
+                "moments do not train better than other groups",
+                "groups of channels with like moments train better than other groups "
+                "in all four comparisons",
                 "in all four comparisons, groups of channels with like moments train "
-                "as well as other groups (sequential or anti-correlated)",
+                "as well as other groups",
             ),
         ),
         (("grouping_small_cnn", "curves"), ("postmortem_groups", "groups")),

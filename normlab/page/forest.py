@@ -56,11 +56,11 @@ def near(distance: Distance) -> Bar:
 TICKS = tuple(
     Tick(100 * at(value) / WIDTH, text)
     for value, text in (
-        (-100, "−100"),
+        (-1000, "−1000"),
         (-10, "−10"),
         (0, "0"),
         (10, "10"),
-        (100, "100"),
+        (1000, "1000"),
     )
 )
 

@@ -1,10 +1,12 @@
 """A summary of all runs on the page, in numbers."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import pandas as pd
 
+from normlab.page.judged import Judged
 from normlab.statistics.finals import trained_on
 from normlab.statistics.intervals import number
 
@@ -21,6 +23,7 @@ class Overview(NamedTuple):
       steps: the total number of updates of all networks.
       norms, datasets, models: the names, without repetition.
       seeds: the largest number of seeds in a run.
+      long: the number of steps of a network: ``300 to 20,000``.
     """
 
     runs: int
@@ -30,6 +33,7 @@ class Overview(NamedTuple):
     datasets: list[str]
     models: list[str]
     seeds: int
+    long: str
 
     @property
     def updates(self) -> str:
@@ -37,6 +41,22 @@ class Overview(NamedTuple):
         if self.steps >= 10**6:
             return f"{self.steps / 1e6:.1f} million"
         return f"{self.steps:,}"
+
+
+def below(rows: Sequence[Judged]) -> dict[str, str]:
+    """Source -> the scale of its runs, if most of them fall short of the source.
+
+    It is the most frequent one, if it has a size: ``1/8 width, 3000 of 15000 steps``.
+    """
+    scales: dict[str, list[str]] = {}
+    for row in rows:
+        scales.setdefault(row.verdict.family, []).append(row.scale)
+    found = {}
+    for family, each in scales.items():
+        smaller = [scale for scale in each if " of " in scale or "width" in scale]
+        if 2 * len(smaller) > len(each):
+            found[family] = Counter(smaller).most_common(1)[0][0]
+    return found
 
 
 def trained(frame: pd.DataFrame) -> str:
@@ -54,8 +74,12 @@ def trained(frame: pd.DataFrame) -> str:
 
 
 def _range(values: pd.Series) -> str:
-    low, high = number(values.min()), number(values.max())
+    low, high = (_counted(float(x)) for x in (values.min(), values.max()))
     return low if low == high else f"{low} to {high}"
+
+
+def _counted(value: float) -> str:
+    return f"{value:,.0f}" if value.is_integer() else number(value)
 
 
 def overview(frames: Sequence[pd.DataFrame]) -> Overview:
@@ -73,4 +97,5 @@ def overview(frames: Sequence[pd.DataFrame]) -> Overview:
         names("dataset"),
         names("model"),
         max(frame["seed"].nunique() for frame in frames),
+        _range(pd.concat([frame["steps"] for frame in frames])),
     )

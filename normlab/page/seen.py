@@ -1,11 +1,11 @@
 """What is seen in a figure: a sentence that is computed from the figure's table.
 
 It compares the settings where they are farthest apart and says whether the intervals
-there overlap. It also says if a curve ends early, and which settings have no finite
-value.
+there overlap. A setting whose networks diverged or guess comes last, or is not
+compared, and so is a curve that ends early; the sentence names them.
 """
 
-from collections.abc import Sequence
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -13,15 +13,25 @@ import pandas as pd
 
 from normlab.figures.messages import ends_early
 from normlab.figures.tables import RUN
-from normlab.statistics.digits import interval_text, plain
-from normlab.statistics.intervals import number
+from normlab.page.failed import AT_CHANCE, Failed
+from normlab.page.seen_words import (
+    counted_names,
+    quantity,
+    told,
+    where_words,
+    with_words,
+)
+from normlab.statistics.digits import plain
+from normlab.statistics.finals import place_text
 
 # Columns that hold neither a value nor a place where values are compared.
 _OTHER = {
     "median", "low", "high", "n", "coverage", "source", "diverged", "where", "unit",
     "steps_averaged", "line", "experiment", "panel", "eta_from", "eta_to", "time",
+    "failed", "early",
 }  # fmt: skip
 _ACROSS = ("epoch", "step")
+_NONE: Failed = {}
 # What is compared, in order: the first column of these with several values.
 _COMPARED = ("groups", "setting", "batch_size", "lr", "layer")
 # The metric that is told if there are several.
@@ -29,33 +39,27 @@ _FIRST = (
     "test_accuracy", "test_loss", "train_accuracy", "train_loss", "beta", "cosine",
     "penalized", "relative_error", "removed",
 )  # fmt: skip
-_NAMES = {
-    "beta": "effective smoothness",
-    "difference": "change of the gradient",
-    "cosine": "cosine of the gradients before and after the other layers' update",
-    "gradient_norm": "norm of the gradient",
-    "relative_error": "relative error of the identity",
-    "removed": "share of the gradient that the norm removes",
-    "penalized": "loss with its penalty",
-    "gradient_norm_layers": "norm of the gradient",
-    "santurkar_11": "change of the gradient",
-}
 
 
-def all_seen(table: pd.DataFrame, name: str = "") -> dict[str, str]:
+def all_seen(
+    table: pd.DataFrame, name: str = "", failed: Failed = _NONE
+) -> dict[str, str]:
     """`seen` of each metric in the table, and of the main one as ``""``."""
     column = _metric_column(table)
     metrics = [] if column is None else [str(x) for x in dict.fromkeys(table[column])]
-    return {metric: seen(table, name, metric) for metric in ("", *metrics)}
+    return {metric: seen(table, name, metric, failed) for metric in ("", *metrics)}
 
 
-def seen(table: pd.DataFrame, name: str = "", metric: str = "") -> str:
+def seen(
+    table: pd.DataFrame, name: str = "", metric: str = "", failed: Failed = _NONE
+) -> str:
     """A sentence about the figure, or "" if its table has nothing to compare.
 
     Args:
       table: the figure's table (see `normlab.figures.tables` for its columns).
       name: the name of the figure, which is what it shows if there is no metric.
       metric: which metric to tell of; by default the most important one.
+      failed: the settings that do not train (`normlab.page.failed`).
     """
     rows = table[table["source"] == RUN] if "source" in table else table
     if {"density", "left", "right", "setting"} <= set(rows):
@@ -63,15 +67,47 @@ def seen(table: pd.DataFrame, name: str = "", metric: str = "") -> str:
     if not {"median", "low", "high"} <= set(rows) or rows.empty:
         return ""
     rows, metric = _of_one_metric(rows, metric)
-    rows = _split(rows)
+    rows = _split(rows.assign(failed=_failed(rows, failed)))
     compared = next((c for c in _COMPARED if c in rows and _many(rows, c)), None)
     if compared is None:
         return ""
     is_finite = np.isfinite(rows["median"])
-    lost = rows[~is_finite]
-    rows, when = _reduced(rows[is_finite], metric, compared)
-    text = _farthest(rows, compared, metric or name, when)
-    return f"{text}{_lost(lost, compared)}" if text else ""
+    lost, rows = rows[~is_finite], rows[is_finite]
+    rows = rows.assign(early=_early(rows, compared))
+    # An accuracy at chance is the lowest. Other quantities of a network that does not
+    # train say nothing, and neither do the seeds that are left if most diverged.
+    trains = rows["failed"].eq("")
+    if "accuracy" in metric:
+        trains |= rows["failed"].eq(AT_CHANCE)
+    counts = rows["early"].eq("") & trains
+    ends, when = _reduced(rows[counts], metric, compared)
+    text = _farthest(ends, compared, metric or name, when)
+    others = f"{_lost(lost, rows, compared)}{_aside(rows[~counts], compared)}"
+    if not text and others and len(ends) == 1:
+        said = told(ends.iloc[0], compared)
+        text = f"The {when}{quantity(metric or name)} is {said}."
+    return f"{text}{others}" if text else ""
+
+
+def _failed(rows: pd.DataFrame, failed: Failed) -> list[str]:
+    """Why the networks of each row do not train, or ""."""
+    if not failed or "setting" not in rows:
+        return [""] * len(rows)
+    known = "point" in rows or "lr" in rows
+    at = rows["point"] if "point" in rows else place_text(rows) if known else ""
+    pairs = rows.assign(at=at)[["setting", "at"]].astype(str)
+    return [failed.get((a, b), "") for a, b in pairs.itertuples(index=False)]
+
+
+def _early(rows: pd.DataFrame, compared: str) -> pd.Series:
+    """Of each row, where its curve ends if that is far before others, or ""."""
+    across = next((name for name in _ACROSS if name in rows), None)
+    if across is None or rows.empty:
+        return pd.Series("", index=rows.index)
+    keys = [compared, *_places(rows, compared, across)]
+    last = rows.groupby(keys, sort=False, dropna=False)[across].transform("max")
+    ends = {end: ends_early(pd.Series({across: end}), rows) for end in last.unique()}
+    return last.map(ends)
 
 
 def _many(rows: pd.DataFrame, name: str) -> bool:
@@ -98,9 +134,18 @@ def _split(rows: pd.DataFrame) -> pd.DataFrame:
     if "setting" not in rows:
         return rows
     parts = rows["setting"].astype(str).str.partition(", ")
-    if parts[0].nunique() < 2 or parts[2].nunique() < 2:
+    if parts[0].nunique() < 2:  # other settings of one norm are compared
+        one = parts[2].ne("").all() and parts[2].nunique() > 1
+        return rows.assign(setting=parts[2]) if one else rows
+    if parts[2].nunique() < 2:
         return rows
-    return rows.assign(setting=parts[0], rest=parts[2])
+    rests = {text: text.split(", ") for text in parts[2].unique()}
+    shared = set.intersection(*map(set, rests.values()))
+    own = {
+        text: ", ".join(word for word in words if word not in shared)
+        for text, words in rests.items()
+    }
+    return rows.assign(setting=parts[0], rest=parts[2].map(own))
 
 
 def _reduced(
@@ -126,21 +171,41 @@ def _places(rows: pd.DataFrame, compared: str, across: str | None) -> list[str]:
     return [str(c) for c in rows if c not in {*_OTHER, compared, across}]
 
 
-def _lost(rows: pd.DataFrame, compared: str) -> str:
+def _spots(rows: pd.DataFrame, compared: str) -> list[str]:
+    """The columns that make a place, where whole curves are compared."""
+    return [x for x in _places(rows, compared, None) if x not in _ACROSS]
+
+
+def _lost(rows: pd.DataFrame, finite: pd.DataFrame, compared: str) -> str:
     """Which settings have places without a finite value: their networks diverged."""
-    counts = {_with(compared, r): 0 for _, r in rows.iterrows()}
-    for _, row in rows.iterrows():
-        counts[_with(compared, row)] += 1
-    words = [
-        f"{name} ({count} times)" if count > 1 else name
-        for name, count in counts.items()
-    ]
-    return f" No finite value: {', '.join(words)}." if words else ""
+    keys = [compared, *_spots(rows, compared)]
+    known = set(finite[keys].itertuples(index=False, name=None))
+    once = rows.drop_duplicates(keys)
+    named = counted_names(
+        with_words(compared, row)
+        for (_, row), key in zip(
+            once.iterrows(), once[keys].itertuples(index=False, name=None), strict=True
+        )
+        if key not in known
+    )
+    return f" No finite value: {named}." if named else ""
+
+
+def _aside(rows: pd.DataFrame, compared: str) -> str:
+    """Which settings are not compared, and why."""
+    once = rows.drop_duplicates([compared, *_spots(rows, compared)])
+    reasons = once["failed"].where(once["failed"] != "", once["early"])
+    pairs = zip(once.iterrows(), reasons, strict=True)
+    counts = Counter((with_words(compared, row), why) for (_, row), why in pairs)
+    said = ", ".join(
+        f"{name} ({why}{f', in {count} places' if count > 1 else ''})"
+        for (name, why), count in counts.items()
+    )
+    return f" Not compared: {said}." if said else ""
 
 
 def _farthest(rows: pd.DataFrame, compared: str, metric: str, when: str) -> str:
-    places = _places(rows, compared, None)
-    places = [name for name in places if name not in _ACROSS]
+    places = _spots(rows, compared)
     groups: Any = (
         rows.groupby(places, sort=False, dropna=False) if places else [((), rows)]
     )
@@ -157,9 +222,9 @@ def _farthest(rows: pd.DataFrame, compared: str, metric: str, when: str) -> str:
     if not pairs:
         return ""
     apart, _, place, least, most, own = max(pairs, key=lambda pair: pair[:2])
-    where = _where(places, place, rows)
-    name = _NAMES.get(metric, metric.replace("_", " ")) or "value"
-    high, low = (_told(r, own, compared) for r in (most, least))
+    where = where_words(places, place, rows)
+    name = quantity(metric)
+    high, low = (told(r, compared) for r in (most, least))
     begin = f"{where[:1].upper()}{where[1:]}, the {when}{name}" if where else ""
     begin = begin or f"The {when}{name}"
     if not apart:
@@ -182,40 +247,6 @@ def _gap(least: pd.Series, most: pd.Series, metric: str) -> float:
     return float(np.log(high / low))
 
 
-def _told(row: pd.Series, rows: pd.DataFrame, compared: str) -> str:
-    """A value, of which setting it is, and whether its curve ends early."""
-    early = ends_early(row, rows)
-    return f"{_value(row)} {_with(compared, row)}" + (f" ({early})" if early else "")
-
-
-def _value(row: pd.Series) -> str:
-    if "low" not in row or row["low"] == row["median"] == row["high"]:
-        return plain(float(row["median"]))
-    return interval_text(float(row["median"]), float(row["low"]), float(row["high"]))
-
-
-def _with(compared: str, row: pd.Series) -> str:
-    value = row[compared]
-    if compared == "setting":
-        return "without a norm" if value == "none" else f"with {value}"
-    text = number(float(value)) if isinstance(value, float) else str(value)
-    return f"at {compared.replace('_', ' ')} {text}"
-
-
-def _where(names: Sequence[str], place: Any, rows: pd.DataFrame) -> str:
-    """The place in words, without what is the same everywhere."""
-    values = place if isinstance(place, tuple) else (place,)
-    words = []
-    for name, value in zip(names, values, strict=True):
-        if not _many(rows, name) or not str(value) or value != value:
-            continue
-        text = number(value) if isinstance(value, float) else str(value)
-        plain_name = name in ("point", "setting", "rest", "layer", "norm_layer")
-        words.append(text if plain_name else f"{name.replace('_', ' ')} {text}")
-    text = ", ".join(words).replace("lr ", "a learning rate of ").replace("_", " ")
-    return f"at {text}" if text else ""
-
-
 def _widths(rows: pd.DataFrame) -> str:
     """The standard deviations of histograms at the last step."""
     rows = rows[rows["step"] == rows["step"].max()]
@@ -224,14 +255,16 @@ def _widths(rows: pd.DataFrame) -> str:
     if "norm_layer" in rows:
         rows = rows[rows["norm_layer"] == rows["norm_layer"].iloc[-1]]
     words = []
-    for setting, own in rows.groupby("setting", sort=False):
+    for _, own in rows.groupby("setting", sort=False):
         weight = own["density"] * (own["right"] - own["left"])
         if not weight.sum() > 0:
             continue
         middle = (own["left"] + own["right"]) / 2
         mean = (weight * middle).sum() / weight.sum()
         spread = (weight * (middle - mean) ** 2).sum() / weight.sum()
-        words.append(f"{plain(float(np.sqrt(spread)))} with {setting}")
+        words.append(
+            f"{plain(float(np.sqrt(spread)))} {with_words('setting', own.iloc[0])}"
+        )
     if not words:
         return ""
     step = int(rows["step"].iloc[0])

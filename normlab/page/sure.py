@@ -38,7 +38,8 @@ def sureness(row: Judged) -> str:
     verdict = row.verdict
     seeds = ", ".join(filter(None, [counted(verdict.n, "seed"), _parts(row)]))
     if row.scale:
-        return f"{seeds}; the source is larger, so this is no verdict on its claim"
+        small = "the source is larger, so this is no verdict on its claim"
+        return f"{seeds} at {row.scale}; {small}"
     kind = kind_of(row)
     if kind == CHECK:
         return f"checked in {counted(verdict.n, 'network')}"
@@ -48,8 +49,7 @@ def sureness(row: Judged) -> str:
         return f"{seeds}; not rejected, which is no evidence that they agree"
     if verdict.adjusted and verdict.adjusted == verdict.verdict:
         return f"{seeds}; also after correction for testing many claims"
-    alone = "p below 0.05 by its own test"
-    return f"{seeds}; {alone}, not after correction for testing many claims"
+    return f"{seeds}; p below 0.05 by its own test, not after correction"
 
 
 def _parts(row: Judged) -> str:
@@ -93,22 +93,22 @@ def _tests(rows: Sequence[Judged]) -> str:
     decided = [r for r in rows if r.verdict.verdict in (SUPPORTED, CONTRADICTED)]
     kept = [r for r in decided if r.verdict.adjusted == r.verdict.verdict]
     supported, contradicted = _number(rows, SUPPORTED), _number(rows, CONTRADICTED)
-    text = (
+    told = [
         f"Of {counted(len(rows), 'claim')} with a statistical test, "
         f"{supported} {_be(supported)} supported and "
-        f"{contradicted} {_be(contradicted)} contradicted"
-    )
+        f"{contradicted} {_be(contradicted)} contradicted."
+    ]
     if any(r.verdict.adjusted for r in decided):
-        stay = f"{len(kept)} stay so" if len(kept) != 1 else "1 stays so"
-        text += f"; {stay} after correction for testing many"
+        stay = "stays" if len(kept) == 1 else "stay"
+        told.append(f"After correction for testing many, {len(kept)} {stay} so.")
     limited = sum(bool(row.scale) for row in rows)
     if limited:
         have, their = ("has", "its") if limited == 1 else ("have", "their")
-        text += (
-            f"; {counted(limited, 'claim')} {have} no verdict, because {their} "
-            "networks are smaller or trained for less time than the source's"
+        told.append(
+            f"{counted(limited, 'claim')} {have} no verdict, because {their} networks "
+            "are smaller, or trained for less time, than the source's."
         )
-    return f"{text}." if rows else ""
+    return " ".join(told) if rows else ""
 
 
 def _checks(rows: Sequence[Judged]) -> str:

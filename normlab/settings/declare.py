@@ -38,6 +38,8 @@ class Setting:
         the setting.
       in_label: whether the label of a cell's norm shows it, as
         `normlab.cell.norm_label` writes it; other settings follow the label.
+      phrase: how a sentence says it, with ``{}`` for its value: ``at a learning rate of
+        {}``; of a switch, the words for on and for off. "" for ``at width 2``.
       recipe: whether it changes the gradient or the rate of training, which published
         curves and claims take to be plain (`normlab.settings.PLAIN`).
     """
@@ -55,6 +57,7 @@ class Setting:
     stored_as: str = ""
     read_by: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     in_label: bool = False
+    phrase: str | tuple[str, str] = ""
     recipe: bool = False
 
     @property

@@ -13,7 +13,14 @@ class MemberSettings:
     GROUP: ClassVar[str] = "training"
 
     seed: int = flag(0, "The first seed.", low=0)
-    lr: float = flag(1e-3, "Learning rates.", axis="member", low=0, float32=True)
+    lr: float = flag(
+        1e-3,
+        "Learning rates.",
+        axis="member",
+        low=0,
+        float32=True,
+        phrase="at a learning rate of {}",
+    )
     momentum: float = flag(
         0.9,
         "Momentum (only --optimizer=momentum).",
@@ -38,6 +45,7 @@ class MemberSettings:
         choices="grouping",
         read_by={"norm": "sequential"},
         before="sequential",
+        phrase="with {} groups",
     )
     warmup: int = flag(
         0,
@@ -67,6 +75,7 @@ class MemberSettings:
         float32=True,
         before=0.0,
         recipe=True,
+        phrase="with gradients clipped to a norm of {}",
     )
     clip_adaptive: float = flag(
         0.0,

@@ -60,10 +60,18 @@ class NormSettings:
         float32=True,
     )
     norm_scale: bool = flag(
-        True, "Whether norms learn a scale.", axis="static", read_by=_BY_NORM
+        True,
+        "Whether norms learn a scale.",
+        axis="static",
+        read_by=_BY_NORM,
+        phrase=("with a learned scale", "without a learned scale"),
     )
     norm_bias: bool = flag(
-        True, "Whether norms learn a bias.", axis="static", read_by=_BY_NORM
+        True,
+        "Whether norms learn a bias.",
+        axis="static",
+        read_by=_BY_NORM,
+        phrase=("with a learned bias", "without a learned bias"),
     )
     norm_init: str = flag(
         "standard",
@@ -73,6 +81,7 @@ class NormSettings:
         choices="norm_init",
         read_by=_BY_NORM,
         before="standard",
+        phrase="with {} initialization of norms",
     )
     zero_last_scale: bool = flag(
         False,
@@ -81,6 +90,7 @@ class NormSettings:
         axis="static",
         read_by=_BY_BOTH,
         before=False,
+        phrase=("with blocks that start at zero", "with blocks that start as usual"),
     )
     norm_dense: bool = flag(
         False,
@@ -88,6 +98,10 @@ class NormSettings:
         axis="static",
         read_by=_BY_BOTH,
         before=False,
+        phrase=(
+            "with norms also after the dense layer",
+            "with norms only after convolutions",
+        ),
     )
     norm_p: str = flag(
         "2",
@@ -150,4 +164,5 @@ class NormSettings:
         "--norm=batch_noisy: add the noise in evaluation, too.",
         axis="static",
         read_by=_BY_NORM,
+        phrase=("with noise in evaluation", "without noise in evaluation"),
     )

@@ -21,9 +21,14 @@ class NetworkSettings:
         "Datasets; also npz:FILE and tfds:NAME.",
         axis="static",
         choices="dataset",
+        phrase="on {}",
     )
     train_size: int = flag(
-        0, "Train on the first this many images (0: all).", axis="static", low=0
+        0,
+        "Train on the first this many images (0: all).",
+        axis="static",
+        low=0,
+        phrase="with {} images",
     )
     validation: int = flag(
         0,
@@ -33,6 +38,7 @@ class NetworkSettings:
         axis="static",
         low=0,
         before=0,
+        phrase="with {} images held out",
     )
     standardize: str = flag(
         "channel",
@@ -46,8 +52,11 @@ class NetworkSettings:
         "Augmentation.",
         axis="static",
         choices=AUGMENT,
+        phrase="with {} as augmentation",
     )
-    model: str = flag("small_cnn", "Models.", axis="static", choices="model")
+    model: str = flag(
+        "small_cnn", "Models.", axis="static", choices="model", phrase="in {}"
+    )
     width: float = flag(
         1.0,
         "Factor for the number of channels in a model's layers.",
@@ -55,7 +64,13 @@ class NetworkSettings:
         above=0,
         high=_WIDEST,
     )
-    init: str = flag("standard", "Initialisers.", axis="static", choices="init")
+    init: str = flag(
+        "standard",
+        "Initialisers.",
+        axis="static",
+        choices="init",
+        phrase="with {} initialization of weights",
+    )
     norm: str = flag(
         "none",
         "Normalization.",
@@ -72,7 +87,13 @@ class TrainingSettings:
 
     GROUP: ClassVar[str] = "training"
 
-    optimizer: str = flag("adam", "Optimizers.", axis="static", choices="optimizer")
+    optimizer: str = flag(
+        "adam",
+        "Optimizers.",
+        axis="static",
+        choices="optimizer",
+        phrase="with the optimizer {}",
+    )
     batch_size: int = flag(50, "Batch sizes.", axis="static", low=1)
     batch_order: str = flag(
         "shuffled",
@@ -98,6 +119,7 @@ class TrainingSettings:
         choices="schedule",
         before="constant",
         recipe=True,
+        phrase="with a {} schedule",
     )
     label_smoothing: float = flag(
         0.0,
@@ -119,6 +141,7 @@ class TrainingSettings:
         choices=("all", "kernels"),
         before="all",
         recipe=True,
+        phrase="with weight decay on {}",
     )
     accumulate: int = flag(
         1,
@@ -129,4 +152,5 @@ class TrainingSettings:
         low=1,
         before=1,
         recipe=True,
+        phrase="with gradients of {} parts",
     )

@@ -19,13 +19,19 @@ def decimals(low: float, high: float) -> int:
 
 
 def interval_text(
-    middle: float, low: float, high: float, bounds: Sequence[float] = ()
+    middle: float,
+    low: float,
+    high: float,
+    bounds: Sequence[float] = (),
+    most: int = _MOST_DECIMALS,
 ) -> str:
     """``-4.5 [-5.7, -3.4]``: a value with two significant digits of its interval.
 
     Args:
       bounds: numbers with which the ends are compared. Digits are added until an end
         is on the same side of them as it is written.
+      most: at most so many decimals, if that leaves something of the number: small ones
+        are written as powers of ten instead.
     """
     if math.isnan(low) or math.isnan(high):
         return plain(middle)
@@ -33,7 +39,10 @@ def interval_text(
     if max(sizes, default=0.0) >= _LARGE:
         return f"{middle:.2e} [{low:.2e}, {high:.2e}]"
     count = decimals(low, high)
-    while count < _MOST_DECIMALS and not all(
+    if count > most and max(sizes, default=0.0) < 10.0 ** (1 - most):
+        return f"{middle:.1e} [{low:.1e}, {high:.1e}]"
+    count = min(count, most)
+    while count < most and not all(
         _same_side(end, bound, count) for end in (low, high) for bound in bounds
     ):
         count += 1

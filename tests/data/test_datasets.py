@@ -11,7 +11,7 @@ import pytest
 
 from normlab import data
 from normlab.data import cache, cifar10
-from normlab.data.tasks import task_of
+from normlab.data.tasks import chance_of, task_of
 from normlab.errors import UserError
 
 
@@ -23,6 +23,8 @@ def test_contract(name):
         pytest.skip(str(error))
     assert dataset.name == name
     assert dataset.task == task_of(name)
+    chance = 1 / len(dataset.classes) if dataset.task == "classification" else None
+    assert chance_of(name) == chance
     for x, y in (
         (dataset.train_x, dataset.train_y),
         (dataset.test_x, dataset.test_y),

@@ -53,5 +53,7 @@ def test_a_figure_that_divergence_left_nothing_of_says_so(tmp_path, caplog, tall
     assert small.sweep(out, figures=True, **SETTINGS | {"lr": "1e38"}) == 0
     why = "it shows curves, but members diverged before their second point"
     names = ("curves", "gradient_norm")
-    assert caplog.messages == [f"figure {name} is left out: {why}" for name in names]
+    assert caplog.messages == [
+        f"figure {name} of run is left out: {why}" for name in names
+    ]
     assert not any((out / "figures" / f"{name}.png").exists() for name in names)

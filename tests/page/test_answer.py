@@ -1,5 +1,6 @@
 """The answer is computed from the ledger: it changes when verdicts change."""
 
+import dataclasses
 import itertools
 import math
 import re
@@ -32,7 +33,7 @@ def text_of(*verdicts) -> str:
     [
         ("supported", "At high learning rates (0.01 and 0.03), the report's small "),
         ("contradicted", "At a high learning rate (0.01, 0.03 or both), the "),
-        ("undecided", "It is open whether the report's small network ends with a"),
+        ("undecided", "It is open whether the report's small network tests"),
         (
             "no difference",
             "At high learning rates (0.01 and 0.03), the report's small ",
@@ -42,8 +43,7 @@ def text_of(*verdicts) -> str:
 def test_a_sentence_is_that_of_its_verdict(kind, said):
     text = text_of(verdict("H4", kind, unit="points"))
     assert text.startswith(said)
-    margin = " (no difference larger than 1 point)."
-    assert text.endswith(margin) == (kind == "no difference")
+    assert text.endswith(" (within 1 point).") == (kind == "no difference")
 
 
 def test_no_difference_names_its_subject_and_the_margins_of_all_parts():
@@ -52,17 +52,17 @@ def test_no_difference_names_its_subject_and_the_margins_of_all_parts():
         for k, part in enumerate(CLAIMS["C1p"].parts, 1)
     ]
     text = text_of(verdict("C1p", "no difference", unit="nats"), *parts)
-    assert "the report's small network trains as fast with batch norm" in text
-    assert text.endswith("(no difference larger than 1 point or 0.005 nats).")
+    assert text.startswith("The report's small network trains as fast with batch norm")
+    assert text.endswith("(within 1 point or 0.005 nats).")
 
 
 def test_a_sentence_joins_the_claims_of_its_question():
     text = text_of(verdict("C1p", "contradicted"), verdict("C11p"))
     assert text.startswith("In at least one of three settings")
-    assert "; group norm slows down the training of the report's small" in text
+    assert ". Group norm slows down the training of the report's small" in text
     other = text_of(verdict("C1p"), verdict("C11p", "undecided"))
-    assert other.startswith("Batch norm speeds up")
-    assert "; it is open whether group norm slows down" in other
+    assert other.startswith("The report's small network trains faster with")
+    assert ". It is open whether group norm slows down" in other
 
 
 def clauses(point) -> dict[str, str]:
@@ -102,9 +102,22 @@ def test_every_pair_of_verdicts_says_what_each_says_alone():
                     merged = alone[0].replace(a.name, f"{a.name} and {b.name}")
                     if alone[0].replace(a.name, b.name) == alone[1]:
                         alone = [merged]
-                first, *rest = (re.escape(x[1:]) for x in alone)
-                joined = "; ".join([first, *(f"[A-Za-z]{x}" for x in rest)])
-                assert re.fullmatch(rf"[A-Z]{joined}\.", text), text
+                assert text == ". ".join([*alone, ""]).strip(), text
+
+
+def test_a_sentence_is_one_thought_of_few_words():
+    """At any verdict and scale. Only a list of the experiments may be longer."""
+    for point in POINTS:
+        for kind in VERDICTS:
+            ledger = verdict(point.claim, kind, unit="points", claim=point.claim)
+            [row] = rows(ledger)
+            for scale in ("", "1/8 width"):
+                row = dataclasses.replace(row, scale=scale)
+                clauses = (answer.clause(point, row),)
+                [said] = answer.Answer(FINDINGS[0], clauses, ()).said
+                text = said.text
+                assert len(text.split()) <= 27 and ";" not in text, text
+                assert text.startswith("Below the source's") == bool(scale)
 
 
 # Words by which a clause says that one part of several fails, and not that all do.
@@ -144,10 +157,10 @@ def test_a_claim_says_no_difference_if_its_parts_can():
 def test_experiments_with_one_verdict_are_told_together():
     kinds = ["supported", "supported", "contradicted", "supported", "undecided"]
     text = text_of(*(verdict(f"R{k}", kind) for k, kind in enumerate(kinds, 1)))
-    inside = "inside the 95% prediction intervals of one more run of ours"
+    inside = "inside our 95% prediction intervals"
     assert text == (
-        f"The compared numbers of E1, E2 and E4 lie {inside}; the compared numbers of "
-        f"E3 do not all lie {inside}; it is open whether the compared numbers of E5 "
+        f"The compared numbers of E1, E2 and E4 lie {inside}. The compared numbers of "
+        f"E3 do not all lie {inside}. It is open whether the compared numbers of E5 "
         f"lie {inside}."
     )
     assert answer.listed(["E1", "E2"]) == "E1 and E2"
@@ -164,7 +177,7 @@ def test_what_no_run_reaches_is_not_answered():
 
 def sure_of(*verdicts) -> str:
     [found] = answer.answers(rows(*verdicts))
-    return found.sure
+    return found.said[0].sure
 
 
 def test_it_says_how_sure_it_is():
@@ -176,7 +189,9 @@ def test_it_says_how_sure_it_is():
     identity = verdict("F1", "identity holds", n=6, level=1.0, low=NAN, high=NAN)
     assert sure_of(identity) == "checked in 6 networks"
     both = answer.answers(rows(kept, verdict("C2c", adjusted="undecided")))[0]
-    assert both.sure == "" and both.clauses[0].sure != both.clauses[1].sure
+    assert [one.sure for one in both.said] == [one.sure for one in both.clauses]
+    alike = answer.answers(rows(verdict("R1"), verdict("R2", n=6)))[0]
+    assert alike.said[0].sure == "" and len(alike.said[0].clauses) == 2
 
 
 def test_a_prediction_that_is_not_rejected_is_no_evidence():
@@ -239,9 +254,13 @@ WEAK, STRONG, TRUE, OPEN = (1.001, 1.5), (2.0, 2.5), (0.2, 0.3), (0.9, 1.2)
 def test_below_the_sources_scale_a_claims_own_test_says_a_direction(intervals, said):
     ledger = smaller("SF4", *intervals)
     text = text_of(*ledger)
-    assert text.startswith("At 1/8 width, 3000 of 15000 steps (vgg11), ")
+    assert text.startswith("Below the source's scale, ")
     assert said in text
-    assert "no verdict on its claim" in sure_of(*ledger)
+    sure_words = sure_of(*ledger)
+    assert "5 seeds at 1/8 width, 3000 of 15000 steps (vgg11)" in sure_words.replace(
+        ", parts: 6 undecided", ""
+    )
+    assert "no verdict on its claim" in sure_words
 
 
 def test_below_the_sources_scale_a_missing_part_leaves_it_open():
@@ -266,10 +285,16 @@ def test_below_the_sources_scale_a_claim_of_one_part_speaks_for_itself():
 
 def test_the_scale_stands_with_the_clause_that_has_it():
     text = text_of(*smaller("SF3", (0.1, 0.4)), verdict("SF3d"))
-    scale = (
-        ", measured with 1/8 width, 3000 of 15000 steps (vgg11); batch norm does not"
-    )
-    assert scale in text and text.startswith("Batch norm reduces")
+    assert text.startswith("Below the source's scale, batch norm reduces")
+    assert ". Batch norm does not reduce" in text
+
+
+def test_the_first_screen_has_one_sentence_of_each_question():
+    [found] = answer.answers(rows(verdict("H4", "undecided"), verdict("C2c")))
+    assert found.lead == found.said[1] and found.lead.decided
+    assert found.lead.clauses[0].row.verdict.id == "C2c"
+    [none] = answer.answers(rows(verdict("H4", "undecided")))
+    assert none.lead == none.said[0] and not none.lead.decided
 
 
 def test_the_first_screen_has_what_is_decided_first():
@@ -293,9 +318,9 @@ def test_how_sure_all_verdicts_are():
     ]
     found = sure.how_sure(rows(*ledger))
     tests = (
-        "Of 4 claims with a statistical test, 1 is supported and 1 is contradicted; 1 "
-        "stays so after correction for testing many; 1 claim has no verdict, because "
-        "its networks are smaller or trained for less time than the source's."
+        "Of 4 claims with a statistical test, 1 is supported and 1 is contradicted. "
+        "After correction for testing many, 1 stays so. 1 claim has no verdict, "
+        "because its networks are smaller, or trained for less time, than the source's."
     )
     explores = "1 verdict is exploratory: its seeds were seen when the rules were set."
     assert found.text == f"{tests} {explores}"
@@ -316,9 +341,9 @@ def test_how_sure_all_verdicts_are():
         f"{explores}"
     )
     more = [*ledger, verdict("C2ap", adjusted="supported", p_adjusted=0.01)]
-    assert "2 are supported and 1 is contradicted; 2 stay so" in (
-        sure.how_sure(rows(*more)).text
-    )
+    text = sure.how_sure(rows(*more)).text
+    assert "2 are supported and 1 is contradicted. " in text and "2 stay so." in text
+    assert all(len(one.split()) <= 25 for one in text.split(". "))
     assert sure.how_sure([]).text == ""
 
 

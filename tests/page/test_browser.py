@@ -287,3 +287,20 @@ def test_axe_finds_nothing(width, scheme, opened):
         for node in one["nodes"]
     ]
     assert told == [] and len(found["passes"]) > 20
+
+
+def test_on_a_phone_the_plot_is_folded_and_wide_tables_say_so(opened):
+    wide = opened()
+    assert wide.locator("details.forest").evaluate("box => box.open")
+    tab = opened(390, target="#run-plain--1")
+    plot = tab.locator("details.forest")
+    assert not plot.evaluate("box => box.open")
+    plot.locator("summary").focus()
+    tab.keyboard.press("Enter")
+    assert plot.get_by_role("table").first.is_visible()
+    table = tab.get_by_role("region", name="Final test accuracy of plain")
+    hint = table.evaluate("box => getComputedStyle(box, '::before').content")
+    assert "Scroll sideways" in hint
+    table.focus()
+    tab.keyboard.press("ArrowRight")
+    tab.wait_for_function("box => box.scrollLeft > 0", arg=table.element_handle())

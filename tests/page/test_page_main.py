@@ -5,6 +5,7 @@ import pytest
 from normlab.page.__main__ import flag_values, main
 from tests.called import called
 from tests.page.bare import no_figures
+from tests.store.handmade import make_cell, write_run
 
 
 def call(capsys, *words) -> tuple[int, str, str]:
@@ -17,6 +18,36 @@ def test_it_says_where_the_page_is(plain, tmp_path, capsys, monkeypatch):
     status, out, err = call(capsys, f"--run={plain}", f"--out={tmp_path / 'r'}")
     assert (status, err) == (0, "")
     assert out.startswith(f"page: {tmp_path / 'r' / 'index.html'} (0.")
+
+
+def test_a_page_is_replaced_and_another_file_is_not(
+    plain, tmp_path, capsys, monkeypatch
+):
+    no_figures(monkeypatch)
+    words = (f"--run={plain}", f"--out={tmp_path}")
+    page = tmp_path / "index.html"
+    page.write_text("<html>of the user's own</html>")
+    status, out, err = call(capsys, *words)
+    assert status == 1 and out == "" and err.count("\n") == 1
+    assert f"{page} is not a page of normlab" in err
+    assert [*tmp_path.iterdir()] == [page] and "user's own" in page.read_text()
+    page.write_text("<footer>Made 2025-01-01 by normlab 0.1</footer>")
+    for _ in range(2):  # one from before, and one of today
+        status, out, err = call(capsys, *words)
+        assert (status, err) == (0, "") and out.endswith(
+            "in place of an earlier page\n"
+        )
+
+
+def test_it_tells_of_every_run(plain, tmp_path, capsys, monkeypatch):
+    no_figures(monkeypatch)
+    write_run(tmp_path / "other", [make_cell()])
+    words = (f"--run={plain}", f"--run={tmp_path / 'other'}", f"--out={tmp_path / 'r'}")
+    status, out, err = call(capsys, *words)
+    assert status == 0 and out.count("\n") == 1
+    assert [line.removeprefix("normlab.page: ") for line in err.splitlines()] == [
+        "judging the claims", "1 of 2 runs: plain", "2 of 2 runs: other",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What the page is made of: curves to explore, folded claims, alternative texts."""
 
+import dataclasses
 import json
 import math
 
@@ -12,7 +13,9 @@ from normlab.config import SweepConfig
 from normlab.figures import colours
 from normlab.figures.tables import PAPER
 from normlab.page import alt, forest, judged, origin, series
-from normlab.page.overview import overview, trained
+from normlab.page.finals import heading
+from normlab.page.names import NAMES
+from normlab.page.overview import below, overview, trained
 from normlab.serialize import to_json
 from normlab.store import load
 from tests.page.conftest import verdict
@@ -251,7 +254,7 @@ def test_how_long_a_run_trains(tmp_path):
     many = frame_of(tmp_path / "b", *more)
     assert trained(many) == "2 to 20 epochs on 50 to 100 examples of digits, 1 seed."
     full = one.assign(steps=10000, batch_size=100)
-    assert trained(full).startswith("10000 steps on 100 examples")
+    assert trained(full).startswith("10,000 steps on 100 examples")
 
 
 def test_bars_stay_within_the_axis():
@@ -272,7 +275,7 @@ def test_overview(tmp_path):
     found = overview(frames)
     assert found[:3] == (2, 16, 320)
     assert (found.norms, found.datasets) == (["batch", "none"], ["digits", "cifar10"])
-    assert found.seeds == 5 and found.updates == "320"
+    assert found.seeds == 5 and found.updates == "320" and found.long == "20"
     assert found._replace(steps=1_230_000).updates == "1.2 million"
 
 
@@ -286,3 +289,36 @@ def test_a_stored_setting_is_shown_as_the_flag_of_today():
 
 def test_what_a_stored_run_does_not_have_is_not_shown_as_changed():
     assert origin._changed({}) == []
+
+
+def test_every_claim_has_a_short_name():
+    assert set(NAMES) == set(CLAIMS)
+    assert len(set(NAMES.values())) == len(NAMES)
+    assert max(map(len, NAMES.values())) <= 32  # what fits beside a bar
+
+
+def test_the_scale_is_told_of_sources_that_most_runs_fall_short_of():
+    small = "not at its scale"
+    scales = ["1/8 width", "1/8 width", "1/4 width", "", "", "", "1/8 width", "digits"]
+    families = ["a", "a", "a", "a", "a", "b", "b", "c"]
+    ledger_rows = [
+        verdict(f"C{k}", small, family=family) for k, family in enumerate(families)
+    ]
+    rows = [
+        dataclasses.replace(row, scale=scale)
+        for row, scale in zip(
+            judged.judged(ledger_rows, {}),
+            scales,
+            strict=True,
+        )
+    ]
+    assert below(rows) == {"a": "1/8 width"}
+
+
+def test_the_head_of_a_row_or_column_names_no_flag():
+    assert heading("lr 0.001") == ("learning rate 0.001", "")
+    assert heading("group (G=4)") == ("group (G=4)", "")
+    assert heading("batch_noisy, norm_dense False, batch_size 10") == (
+        "batch noisy",
+        "with norms only after convolutions, at batch size 10",
+    )

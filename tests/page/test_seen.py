@@ -1,9 +1,15 @@
 """What is seen in a figure follows from its table."""
 
+import math
+
 import pandas as pd
 import pytest
 
+from normlab.page.failed import failed
 from normlab.page.seen import all_seen, seen
+from normlab.settings import phrases
+from normlab.store.load import load
+from tests.store.handmade import make_cell, write_run
 
 
 def rows(metric: str, values: dict, spread: float = 0.01, **more) -> pd.DataFrame:
@@ -77,14 +83,15 @@ def test_settings_without_a_finite_value_are_named():
     assert "No finite value" not in seen(table)
 
 
-def test_a_curve_that_ends_early_is_said_to():
+def test_a_curve_that_ends_early_is_not_compared():
     table = rows("test_accuracy", FAR)
     cut = (table["setting"] == "none") & (table["epoch"] == 1.0)
-    text = seen(table[~cut])
-    assert "to 0.050 [0.040, 0.060] without a norm (ends at epoch 0.5)" in text
-    assert "without a norm (ends at epoch 0.5)" in seen(
-        rows("beta", FAR)[~cut.to_numpy()]
-    )
+    for metric in ("test_accuracy", "beta"):  # half of its curves are missing
+        text = seen(rows(metric, FAR)[~cut.to_numpy()])
+        assert "with batch and 0." in text and "with group (G=4)." in text
+        assert text.endswith(
+            " Not compared: without a norm (ends at epoch 0.5, in 2 places)."
+        )
 
 
 def test_one_seed_has_no_interval():
@@ -126,5 +133,89 @@ def test_histograms_are_told_by_their_widths():
         for t in (0, 8)
         for x in (-1.0 - edge * (t > 0), edge * (t > 0))
     ]
-    text = seen(pd.DataFrame(cells))
-    assert text == "At step 8, the standard deviation is 2.5 with none, 0.5 with batch."
+    assert seen(pd.DataFrame(cells)) == (
+        "At step 8, the standard deviation is 2.5 without a norm, 0.5 with batch."
+    )
+
+
+CHANCE = {("none", "lr 0.1"): "at chance"}
+
+
+def test_a_setting_that_does_not_train_is_never_the_best():
+    """Without its networks' failure, no norm has the smallest gradients and loss."""
+    table = rows("gradient_norm", FAR)
+    assert "0.075 without a norm" in seen(table)
+    text = seen(table, failed=CHANCE)
+    assert "is 0.6 with batch and 0.375 with group (G=4)." in text
+    assert text.endswith(" Not compared: without a norm (at chance).")
+    # An accuracy at chance is the lowest, and it is a result.
+    text = seen(rows("test_accuracy", FAR), failed=CHANCE)
+    assert "to 0.100 [0.090, 0.110] without a norm (at chance)." in text
+    most = {("batch", "lr 0.1"): "diverged"}  # and the seeds that are left do best
+    text = seen(rows("test_accuracy", FAR), failed=most)
+    assert "is 0.500 [0.490, 0.510] with group (G=4) and 0.100" in text
+    assert text.endswith(" Not compared: with batch (diverged).")
+    two = {k: v for k, v in FAR.items() if k[1] == "lr 0.1" and k[0] != "batch"}
+    text = seen(rows("batch_loss", two), failed=CHANCE)
+    assert text.startswith("The median over training of the batch loss is 0.375 with g")
+
+
+def test_a_diverged_curve_that_was_better_is_not_compared():
+    """Its last finite loss is the lowest of all."""
+    values = {("none", "lr 0.1"): 0.1, ("batch", "lr 0.1"): 0.3, ("group", "lr 0.1"): 1}
+    table = rows("test_loss", values)
+    gone = (table["setting"] == "none") & (table["epoch"] == 1.0)
+    text = seen(table.assign(median=table["median"].mask(gone)))
+    assert text.startswith("The final test loss is 1.000 [0.990, 1.010] with group and")
+    assert text.endswith(" Not compared: without a norm (ends at epoch 0.5).")
+
+
+def test_sentences_name_no_flags():
+    values = {
+        (f"{norm}, norm_dense {dense}, init report", "lr 0.1, weight_decay 0.0"): value
+        for norm, dense, value in [
+            ("none", False, 0.1), ("batch", False, 0.2),
+            ("none", True, 0.8), ("batch", True, 0.85),
+        ]
+    }  # fmt: skip
+    text = seen(rows("test_accuracy", values))
+    assert text.startswith("With norms only after convolutions, the final test")
+    one_norm = {
+        ("group_correlated (G=4), random", "lr 0.1"): 0.1,
+        ("group_correlated (G=4), anti_correlated", "lr 0.1"): 0.3,
+    }
+    assert "with anti-correlated groups and 0.075 with" in seen(rows("beta", one_norm))
+
+
+def test_a_phrase_of_every_setting():
+    """None has the underscores of a flag, and a switch reads differently on and off."""
+    for name, setting in phrases._DECLARED.items():
+        for value in ("0.5", "False", "two_words"):
+            assert "_" not in phrases.phrase(name, value), name
+        if isinstance(setting.phrase, tuple):
+            on, off = (phrases.phrase(name, value) for value in ("True", "False"))
+            assert (on, off) == setting.phrase and on != off
+    assert phrases.phrase("lr", "0.0001") == "at a learning rate of 0.0001"
+    assert phrases.phrase("length", "9.999999999999999e-06") == "at length 1e-05"
+    both = ["at width 2", "with x", "at width 2", "at size 1"]
+    assert phrases.joined(both) == "at width 2 and size 1, with x"
+
+
+def test_which_settings_do_not_train(tmp_path):
+    cells = [make_cell(norm=norm, dataset="cifar10") for norm in ("none", "batch")]
+
+    def score(member, step: int) -> float:
+        return 0.1 + 0.005 * (step > 0) + 0.5 * (member.lr < 0.005 or member.seed == 0)
+
+    def loss(member, step: int) -> float:
+        return math.nan if member.lr < 0.005 and member.seed > 0 and step > 5 else 1.0
+
+    frame = load(write_run(tmp_path / "run", cells, score=score, loss=loss).root)
+    # Two of three seeds diverge at the low rate, and guess at the high one.
+    assert failed(frame) == {
+        (norm, point): word
+        for norm in ("none", "batch")
+        for point, word in (("lr 0.001", "diverged"), ("lr 0.01", "at chance"))
+    }
+    unknown = frame.assign(dataset="npz:mine.npz")
+    assert set(failed(unknown)) == {(n, "lr 0.001") for n in ("none", "batch")}

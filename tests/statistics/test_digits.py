@@ -32,6 +32,13 @@ def test_an_end_is_on_the_same_side_of_a_bound_as_it_is_written():
     assert interval_text(0.28, -1.5, 1.0, (-1.5,)) == "0.3 [-1.5, 1.0]"  # at it
 
 
+def test_at_most_so_many_decimals():
+    assert interval_text(0.7037, 0.6998, 0.7076) == "0.7037 [0.6998, 0.7076]"
+    assert interval_text(0.7037, 0.6998, 0.7076, most=3) == "0.704 [0.700, 0.708]"
+    assert interval_text(0.0018, 0.0016, 0.0020, most=3) == "1.8e-03 [1.6e-03, 2.0e-03]"
+    assert interval_text(37.3, 14.0, 60.6, most=3) == "37 [14, 61]"
+
+
 def test_a_width_that_is_carried_over():
     assert decimals(0.0, 0.0996) == decimals(0.0, 0.1) == 2
     assert decimals(0.0, 0.094) == 3

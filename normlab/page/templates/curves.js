@@ -22,12 +22,14 @@ function short(value) {
   return String(Number(value.toPrecision(4)));
 }
 
-// Numbers with two significant digits of their interval, as in normlab.statistics.digits.
+// Numbers with two significant digits of their interval and at most three decimals, as in
+// normlab.statistics.digits.
 function rounded(point) {
   const width = point.high - point.low;
   if (!(width > 0) || Math.abs(point.high) >= 1e5 || width < 1e-6) return short;
   const count = Math.max(0, 1 - Math.floor(Math.log10(Number(width.toExponential(1)))));
-  return (value) => value.toFixed(count);
+  if (count > 3 && Math.max(Math.abs(point.low), Math.abs(point.high)) < 0.01) return (value) => value.toExponential(1);
+  return (value) => value.toFixed(Math.min(count, 3));
 }
 
 // An exponential moving average without the bias of its start.

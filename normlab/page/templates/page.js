@@ -70,8 +70,9 @@ function ledger(form) {
 
 for (const form of document.querySelectorAll("form.filter")) ledger(form);
 
-// On a narrow screen the list of contents starts folded.
+// On a narrow screen the list of contents starts folded, and on a phone how the claims stand.
 if (matchMedia("(max-width: 70rem)").matches) document.querySelector(".contents").open = false;
+if (matchMedia("(max-width: 40rem)").matches) document.querySelector("details.forest")?.removeAttribute("open");
 for (const link of document.querySelectorAll(".contents a"))
   link.addEventListener("click", () => {
     if (matchMedia("(max-width: 70rem)").matches) document.querySelector(".contents").open = false;
