@@ -10,7 +10,17 @@ import normlab
 from normlab.claims import ledger, to_table
 from normlab.errors import UserError
 from normlab.figures import Sources
-from normlab.page import answer, drawn, files, finals, forest, judged, names, sure
+from normlab.page import (
+    answer,
+    drawn,
+    files,
+    finals,
+    forest,
+    judged,
+    names,
+    series,
+    sure,
+)
 from normlab.page.overview import below, overview
 from normlab.page.sections import (
     Section,
@@ -178,6 +188,7 @@ def _environment() -> jinja2.Environment:
     )
     found.filters.update(bar=forest.bar, near=forest.near)
     found.filters.update(short_name=names.name_of, heading=finals.heading)
+    found.filters.update(packed=series.packed)
     return found
 
 

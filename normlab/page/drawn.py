@@ -41,8 +41,8 @@ from normlab.page.seen import all_seen
 from normlab.store import RunPaths
 
 _DPI, _PIXELS = 96, 128  # CSS pixels per inch, and the image's own
-# Plots have few colours. With 48, an image is less than half as large.
-_COLOURS, _SHADED = 48, 256
+# Plots have few colours. With 32, an image is less than half as large.
+_COLOURS, _SHADED = 32, 256
 # One process per this many candidate figures. About half of them are drawn, which takes
 # about as long as it takes to start a process.
 _WORTH, _MOST_PROCESSES = 12, 4

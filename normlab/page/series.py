@@ -4,6 +4,9 @@ The page computes medians over the seeds that the reader selects, so it needs th
 of single members.
 """
 
+import base64
+import json
+import zlib
 from typing import Any
 
 import numpy as np
@@ -142,6 +145,15 @@ def _first(frame: pd.DataFrame, names: list[str]) -> dict[str, str]:
     place = order.index[0]
     values = place if isinstance(place, tuple) else (place,)
     return dict(zip(names, map(_word, values), strict=True))
+
+
+def packed(data: dict[str, Any]) -> str:
+    """The data as deflated JSON in base64, a third of its size; it has no letter <.
+
+    The page's script unpacks it. JSON has no NaN, so there must be none.
+    """
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
 
 
 def _values(cell: pd.DataFrame, name: str, bins: int) -> pd.DataFrame | None:

@@ -1,6 +1,10 @@
 """A page read by Python's own parser: elements with attributes, and text."""
 
+import base64
+import json
+import zlib
 from html.parser import HTMLParser
+from typing import Any
 
 VOID = {"meta", "link", "img", "input", "br", "wbr", "hr"}
 
@@ -48,3 +52,12 @@ class Page(HTMLParser):
             for inner in self.texts.get(tag, []):
                 text = text.replace(inner, " ")
         return " ".join(text.split())
+
+
+def unpacked(text: str) -> dict[str, Any]:
+    """The data of the curves to explore. NaN, which is no JSON, is refused."""
+
+    def refuse(name: str):
+        raise ValueError(f"{name} is no JSON")
+
+    return json.loads(zlib.decompress(base64.b64decode(text)), parse_constant=refuse)

@@ -20,10 +20,16 @@ function onPage(colour) {
 
 const faded = (colour, share) => colour.replace("rgb(", "rgba(").replace(")", `,${share})`);
 
+// The data of a run's curves, as normlab.page.series.packed writes them.
+async function unpacked(text) {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"))).json();
+}
+
 class Explorer {
-  constructor(root) {
+  constructor(root, data) {
     this.root = root;
-    this.data = JSON.parse(root.querySelector("script").textContent);
+    this.data = data;
     this.section = root.closest(".run");
     this.name = this.section.querySelector("h2, summary b").textContent;
     this.hidden = new Set();
@@ -286,7 +292,7 @@ const watching = new IntersectionObserver((found) => {
   for (const { isIntersecting, target } of found) {
     if (!isIntersecting) continue;
     watching.unobserve(target);
-    new Explorer(target);
+    unpacked(target.querySelector("script").textContent).then((data) => new Explorer(target, data));
   }
 }, { rootMargin: "300px" });
 for (const root of document.querySelectorAll(".explore")) {
