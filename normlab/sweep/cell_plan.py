@@ -96,7 +96,9 @@ class CellPlan:
     def choice(self) -> str:
         """What was chosen by timing, and by what numbers; "" if nothing was timed."""
         of = " an earlier cell" if self.remembered else ""
-        return f"{self.way}, by timing{of}: {told(self.times)}" if self.times else ""
+        some = self.way._replace(at_once=self.member_chunk)
+        way = some if some in self.times else self.way
+        return f"{way}, by timing{of}: {told(self.times)}" if self.times else ""
 
 
 @dataclass(frozen=True)
@@ -242,6 +244,9 @@ class Planner:
                 "auto: stopped members cost nothing",
             )
         why += took
+        if 0 < way.at_once < member_chunk:
+            member_chunk = way.at_once
+            why += "; fewer at once are faster, by timing"
         local = len(jax.local_devices())
         idle = devices < min(local, members) and options.devices == "auto"
         if idle and execution != "loop":
