@@ -95,10 +95,16 @@ class CellPlan:
     @property
     def choice(self) -> str:
         """What was chosen by timing, and by what numbers; "" if nothing was timed."""
+        if not self.times:
+            return ""
         of = " an earlier cell" if self.remembered else ""
+        return f"{self.way_at_once}, by timing{of}: {told(self.times)}"
+
+    @property
+    def way_at_once(self) -> str:
+        """The way, with the number of members at once if it was chosen by timing."""
         some = self.way._replace(at_once=self.member_chunk)
-        way = some if some in self.times else self.way
-        return f"{way}, by timing{of}: {told(self.times)}" if self.times else ""
+        return str(some if some in self.times else self.way)
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def decide(plan: CellPlan, options: RunOptions) -> tuple[CellPlan, Population]:
         return plan, population
     plan, before = dataclasses.replace(plan, is_open=False), spent()
     cell, members = plan.cell, len(plan.cell.members)
-    seconds, compiling = _seconds(population, plan, options)
+    seconds, compiling = seconds_of_step(population, plan, options)
     again = plan.again
     if again is None or not is_worth_it(cell, seconds, compiling, others(options)):
         population.start()
@@ -44,7 +44,9 @@ def decide(plan: CellPlan, options: RunOptions) -> tuple[CellPlan, Population]:
 
     def of_another(way: Way) -> float:
         plans[way] = again(way)
-        return _seconds(make_population(plans[way], options), plans[way], options)[0]
+        return seconds_of_step(
+            make_population(plans[way], options), plans[way], options
+        )[0]
 
     def smaller(way: Way, timed: int) -> Way | None:
         if not is_worth_it(cell, seconds, compiling, timed):
@@ -59,7 +61,7 @@ def decide(plan: CellPlan, options: RunOptions) -> tuple[CellPlan, Population]:
     return best, make_population(best, options)
 
 
-def _seconds(
+def seconds_of_step(
     population: Population, plan: CellPlan, options: RunOptions
 ) -> tuple[float, float]:
     """(seconds of a step, seconds of compiling) of members that are initialised."""

@@ -88,7 +88,7 @@ def faked(monkeypatch, times):
             raise times[way]
         return times[way], 0.1
 
-    monkeypatch.setattr(deciding, "_seconds", seconds)
+    monkeypatch.setattr(deciding, "seconds_of_step", seconds)
     return timed
 
 
@@ -229,14 +229,14 @@ def test_one_copy_of_the_data_is_alive_while_ways_are_timed(tmp_path, monkeypatc
     def copies() -> int:
         return sum(x.shape == shape for x in jax.live_arrays() if not x.is_deleted())
 
-    before, real = copies(), deciding._seconds
+    before, real = copies(), deciding.seconds_of_step
 
     def seconds(*arguments):
         found = real(*arguments)
         counts.append(copies() - before)
         return found
 
-    monkeypatch.setattr(deciding, "_seconds", seconds)
+    monkeypatch.setattr(deciding, "seconds_of_step", seconds)
     _, population = deciding.decide(plan, settings)
     assert counts == [1, 1, 1] and copies() - before == 1
     del population
