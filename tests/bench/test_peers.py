@@ -9,6 +9,7 @@ from normlab.bench.same import loss_gaps
 from normlab.bench.task import held_bytes, normlab_contender
 from normlab.bench.timing import timed_run, warm_up
 from normlab.errors import UserError
+from normlab.models import INITS
 from normlab.run_options import RunOptions
 from tests.bench.small import task
 
@@ -62,19 +63,24 @@ def test_a_peer_computes_what_normlab_does(name, variant, work, reference):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("model", "norm"), [("vgg16", "batch"), ("resnet20", "group")])
-def test_other_networks_are_the_same_in_pytorch(model, norm, dataset):
+def test_other_networks_are_the_same_in_pytorch(model, norm, dataset, monkeypatch):
     """With momentum and in float32, and with every product in bfloat16."""
+    # The quick start has channels that are alike. Batch norm blows their rounding up.
+    monkeypatch.setitem(INITS, "standard", INITS["glorot"])
     if reason := PEERS["torch_eager"].why_not():
         pytest.skip(reason)
     settings = {"model": model, "optimizer": "momentum", "width": 0.25, "steps": 3}
     # With few images, rounding grows through many layers of batch norm.
     work = task(dataset, norm, batch_size=20, **settings)
-    losses = timed_run(normlab_contender(work), 3)[1]
+    contender = normlab_contender(work)
+    losses = timed_run(contender, 3)[1]
+    assert contender.twin is not None
+    twin = contender.twin(3)
     assert losses[1, 0] == pytest.approx(losses[0, 0], rel=1e-5)
     assert abs(losses[1] / losses[0] - 1)[2] > 1e-3
     for peer, variant in [("torch_eager", "NHWC, fused"), ("torch_ensemble", "")]:
         found = timed_run(PEERS[peer].variants[variant](work), 3)[1]
-        loss_gaps({"normlab": losses, peer: found}, CLOSE)
+        loss_gaps({"normlab": losses, peer: found}, CLOSE, twin)
     work = task(dataset, norm, batch_size=20, **settings, precision="bfloat16")
     contender = normlab_contender(work)
     mine = timed_run(contender, 3)[1]
