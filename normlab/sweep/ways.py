@@ -14,6 +14,7 @@ import hashlib
 import json
 import logging
 import socket
+import statistics
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -119,14 +120,17 @@ def seconds_in_turns(train: Callable[[int, int], Any], most: int) -> float:
     """Seconds of a step if chunks of members take turns.
 
     Every call moves all states to the device and back. So the time of a call of
-    ``most`` steps is computed from that of one step and that of some.
+    ``most`` steps is computed from those of one step and of some. This is a difference,
+    which could be too small by chance, so the median round counts.
     """
-    one = min(_timed(train, 1) for _ in range(_ROUNDS))
-    some = min(most, max(2, int(_ROUND_SECONDS / max(one, 1e-9))))
-    if some == 1:
-        return one
-    each = (min(_timed(train, some) for _ in range(_ROUNDS)) - one) / (some - 1)
-    return (one + (most - 1) * max(each, 0.0)) / most
+    some = min(most, max(2, int(_ROUND_SECONDS / max(_timed(train, 1), 1e-9))))
+
+    def of_a_round() -> float:
+        one = _timed(train, 1)
+        each = (_timed(train, some) - one) / (some - 1) if some > 1 else one
+        return (one + (most - 1) * max(each, 0.0)) / most
+
+    return statistics.median(of_a_round() for _ in range(_ROUNDS))
 
 
 def _timed(train: Callable[[int, int], Any], count: int) -> float:
