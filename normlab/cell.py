@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 
 from normlab.plugins import short
 from normlab.settings import (
@@ -93,7 +94,7 @@ class Cell:
         """That of the configuration; it says if something else trained the cell."""
         return self.config.label + ", adopted" * self.adopted
 
-    @property
+    @cached_property  # it is asked for often, and takes a while
     def id(self) -> str:
         """The name of its folder: that of the configuration; of an addition, `+N`."""
         return f"{self.config.id}+{self.first}" if self.first else self.config.id

@@ -186,8 +186,8 @@ def _group(
 ) -> _Group:
     """The program of some quantities over the members of a cell."""
     platform = jax.local_devices()[0].platform
-    (_, conv), _ = choose_way(options.execution, options.conv, platform)
-    site, measured = build_measure(cell.config, dataset, names, settings, conv=conv)
+    way, _ = choose_way(options.execution, options.conv, platform)
+    site, measured = build_measure(cell.config, dataset, names, settings, conv=way.conv)
     run = Runner(
         measured,
         (True, True),

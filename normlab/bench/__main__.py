@@ -2,9 +2,9 @@
 
     python -m normlab.bench --flagfile=experiments/bench_cpu.flags
 
-Every contender trains the report's network with Adam, from the same parameters and on
-the same batches. The benchmark first checks that their losses agree, and then times
-them. If a peer cannot run here, the output gives the reason.
+Every contender trains the same network from the same parameters, on the same batches
+and with the same optimizer. The benchmark first checks that their losses agree, and
+then times them. If a peer cannot run here, the output gives the reason.
 """
 
 import dataclasses
@@ -18,6 +18,7 @@ from absl import flags
 from normlab import data
 from normlab.bench.block import Block, measure_block
 from normlab.bench.figure import draw, tabulate
+from normlab.bench.images import RANDOM, random_images
 from normlab.bench.machine import Machine, measure_machine
 from normlab.bench.peers import find_peers
 from normlab.bench.settings import BenchConfig
@@ -57,7 +58,10 @@ def main(values: flags.FlagValues) -> int:
     config = read(BenchConfig, values)
     use_cores(config.devices)
     peers = find_peers(config.peers)
-    dataset = data.load(config.dataset, data.data_dir(config.data_dir or None))
+    if config.dataset == RANDOM:
+        dataset = random_images()
+    else:
+        dataset = data.load(config.dataset, data.data_dir(config.data_dir or None))
     tasks = [
         make_task(
             dataset,
@@ -66,6 +70,9 @@ def main(values: flags.FlagValues) -> int:
             np.logspace(-4, -2, members).tolist(),
             config.steps,
             options=config.options,
+            choose=config.choose,
+            model=config.model,
+            optimizer=config.optimizer,
             precision=config.precision,
         )
         for norm in config.norm

@@ -1,7 +1,16 @@
-"""The least arithmetic and memory traffic of a step of the report's network."""
+"""The least arithmetic and memory traffic of a step of a network."""
 
 import math
 from typing import NamedTuple
+
+import jax
+
+from normlab.models import make_model
+from normlab.norms import make_norm
+
+# How often a step moves the parameters: the optimizer reads and writes them and its
+# moments, and the gradient moves once, because it can be used where it is computed.
+_TIMES_MOVED = {"adam": 7, "momentum": 5}
 
 
 class LayerProducts(NamedTuple):
@@ -23,22 +32,40 @@ class LayerProducts(NamedTuple):
         return self.positions * self.inputs * self.features
 
 
-def small_cnn_layers(
-    image_shape: tuple[int, int, int], classes: int
+def layer_products(
+    model: str, image_shape: tuple[int, int, int], classes: int, width: float = 1.0
 ) -> list[LayerProducts]:
-    """The products of `normlab.models.small_cnn` for images of (H, W, C)."""
-    height, width, channels = image_shape
+    """The products of a network of `normlab.models` for images of (H, W, C).
+
+    The first layer comes first. Nothing is computed; shapes are traced.
+    """
+    network = make_model(
+        model, norm=make_norm("none"), init="standard", classes=classes, width=width
+    )
+    image = jax.ShapeDtypeStruct((1, *image_shape), "float32")
+
+    def run(key, image):
+        return network.init_with_output(
+            key, image, statistics="batch", capture_intermediates=True
+        )
+
+    _, variables = jax.eval_shape(run, jax.random.key(0), image)
+    outputs = variables["intermediates"]
     layers = []
-    for features in (16, 32):
-        layers.append(LayerProducts(height * width, 9 * channels, features))
-        height, width, channels = -(-height // 2), -(-width // 2), features
-    layers.append(LayerProducts(1, height * width * channels, 256))
-    layers.append(LayerProducts(1, 256, classes))
+    for name, values in variables["params"].items():
+        kernel, (output,) = values["kernel"], outputs[name]["__call__"]
+        features = output.shape[-1]
+        positions = output.size // features
+        layers.append(LayerProducts(positions, kernel.size // features, features))
     return layers
 
 
 def step_gflop(
-    image_shape: tuple[int, int, int], classes: int, batch_size: int
+    model: str,
+    image_shape: tuple[int, int, int],
+    classes: int,
+    batch_size: int,
+    width: float = 1.0,
 ) -> float:
     """GFLOP of one member's step: two per multiply-add, of products only.
 
@@ -46,19 +73,24 @@ def step_gflop(
     its input. The first layer needs no input gradient. Norms, pooling and the optimizer
     are left out, because they are limited by memory traffic, not by arithmetic.
     """
-    first, *rest = (x.multiply_adds for x in small_cnn_layers(image_shape, classes))
+    layers = layer_products(model, image_shape, classes, width)
+    first, *rest = (layer.multiply_adds for layer in layers)
     return 2 * batch_size * (2 * first + 3 * sum(rest)) / 1e9
 
 
 def step_bytes(
-    image_shape: tuple[int, int, int], batch_size: int, parameter_bytes: int
+    image_shape: tuple[int, int, int],
+    batch_size: int,
+    parameter_bytes: int,
+    optimizer: str = "adam",
 ) -> int:
     """The least number of bytes that one member's step moves through memory.
 
-    The parameters count seven times: they and Adam's two moments are read and written,
-    and the gradient moves once, because it can be used where it is computed. The images
+    The parameters count seven times with Adam, and five times with momentum. The images
     of the batch count one byte per value. Activations are left out, because they could
     stay in a cache. If the share of the bandwidth is close to 1, only a different
     optimizer could be faster.
     """
-    return 7 * parameter_bytes + batch_size * math.prod(image_shape)
+    return _TIMES_MOVED[optimizer] * parameter_bytes + batch_size * math.prod(
+        image_shape
+    )

@@ -63,6 +63,7 @@ class Block:
       left_out: peer -> why it did not run.
     """
 
+    model: str
     dataset: str
     norm: str
     batch_size: int
@@ -93,7 +94,7 @@ def measure_block(
       UserError: a contender's losses differ from normlab's by more than ``tolerance``,
         and by more than rounding explains.
     """
-    contenders = {f"normlab ({task.plan.execution})": normlab_contender(task)}
+    contenders = {f"normlab ({task.label})": normlab_contender(task)}
     warm = {name: warm_up(timed, task.steps) for name, timed in contenders.items()}
     left_out: dict[str, str] = {}
     for name, peer in peers.items():
@@ -104,7 +105,8 @@ def measure_block(
     twin = make_twin(count) if make_twin and len(contenders) > 1 else None
     try:
         losses = {k: timed.losses for k, timed in warm.items()}
-        gaps = loss_gaps(losses, tolerance, twin)
+        trained = {k: contender.trained for k, contender in contenders.items()}
+        gaps = loss_gaps(losses, tolerance, twin, trained)
     except UserError as error:
         where = f"norm {config.norm}, batch size {config.batch_size}"
         raise UserError(f"{where}: {error}") from None
@@ -113,9 +115,12 @@ def measure_block(
     medians = {name: statistics.median(timed) for name, timed in times.items()}
     median = medians[mine]
     shape = task.dataset.image_shape
-    gflop = step_gflop(shape, len(task.dataset.classes), config.batch_size)
+    classes, width = len(task.dataset.classes), config.width
+    gflop = step_gflop(config.model, shape, classes, config.batch_size, width)
     parameter_bytes = tree_bytes(task.initial_params)
-    least_bytes = step_bytes(shape, config.batch_size, parameter_bytes)
+    least_bytes = step_bytes(
+        shape, config.batch_size, parameter_bytes, config.optimizer
+    )
     gathering = data_path_ms(task, repeats)
     rows = []
     for name in contenders:
@@ -137,6 +142,7 @@ def measure_block(
         )
     best = min(rows[1:], key=lambda row: row.median, default=None)
     return Block(
+        model=config.model,
         dataset=task.dataset.name,
         norm=config.norm,
         batch_size=config.batch_size,

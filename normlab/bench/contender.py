@@ -1,6 +1,6 @@
 """A contender of the benchmark: a way to train the members of a task."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ def _unknown() -> int | None:
 
 @dataclass(frozen=True)
 class Contender:
-    """A way to train all members of a `normlab.bench.task.Task`.
+    """A way to train the members of a `normlab.bench.task.Task`.
 
     It trains them in ``parts``, one after another: 1 part if all members train
     together, or one part per member if each has its own loop.
@@ -26,6 +26,8 @@ class Contender:
       parts: the number of parts.
       compile_seconds: the time spent compiling, if the contender knows it. Otherwise it
         is the difference between the first and a later call.
+      trained: the members that it trains, by number, if they are not all. Members that
+        take the same time, one after another, need not all be waited for.
       twin: like ``train``, of all members, from a start that differs by the rounding of
         products. It shows how much rounding grows.
       memory: peak memory in bytes beyond the training images, or None if unknown.
@@ -37,3 +39,4 @@ class Contender:
     compile_seconds: Callable[[], float] | None = None
     memory: Callable[[], int | None] = _unknown
     twin: Callable[[int], np.ndarray] | None = None
+    trained: Sequence[int] | None = None

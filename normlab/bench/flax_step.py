@@ -72,9 +72,16 @@ class State(NamedTuple):
 def make_step(task: Task) -> Callable:
     """``step(state, picked_B, images, labels) -> (state, loss)``, pure.
 
+    Raises:
+      NotImplementedError: the task is not the report's network with Adam in float32.
+
     ``picked_B`` (int32) picks the batch from ``images`` (float32 NHWC, standardised
     beforehand) and ``labels`` (int32).
     """
+    config = task.config
+    asked = config.model, config.optimizer, config.precision
+    if asked[:2] != ("small_cnn", "adam") or asked[2] == "bfloat16":
+        raise NotImplementedError(f"plain Flax is not written for {', '.join(asked)}")
     model, tx = _model(task), _adam()
 
     def step(state: State, picked_B, images, labels):

@@ -11,7 +11,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 
-from normlab.train.precision import products_in
+from normlab.train.precision import layer_dtype, products_in
 from normlab.words import counted
 
 
@@ -42,10 +42,11 @@ def measure_machine(precision: str, repeats: int = 5) -> Machine:
 
 
 def matmul_rate(size: int, precision: str, repeats: int) -> float:
-    """FLOP/s of a product of two (size, size) float32 matrices, in ``precision``."""
+    """FLOP/s of a product of two (size, size) matrices, in ``precision``."""
+    dtype = layer_dtype(precision) or jnp.float32
     # Multiplying by a permutation of rows keeps the values bounded.
-    a = jnp.roll(jnp.eye(size, dtype=jnp.float32), 1, axis=0)
-    x = jnp.ones((size, size), jnp.float32)
+    a = jnp.roll(jnp.eye(size, dtype=dtype), 1, axis=0)
+    x = jnp.ones((size, size), dtype)
     product = jax.jit(products_in(precision, lambda x: jnp.dot(a, x)))
     return 2 * size**3 / _best_seconds(product, x, repeats)
 

@@ -1,6 +1,6 @@
 """Checks that all contenders compute the same, by comparing their losses."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -14,17 +14,21 @@ _TIMES, _MOST = 10.0, 0.1
 
 
 def loss_gaps(
-    losses: Mapping[str, np.ndarray], tolerance: float, twin: np.ndarray | None = None
+    losses: Mapping[str, np.ndarray],
+    tolerance: float,
+    twin: np.ndarray | None = None,
+    trained: Mapping[str, Sequence[int] | None] | None = None,
 ) -> dict[str, float]:
     """The largest relative gap between each contender's losses and the first's.
 
     Args:
-      losses: float32 (members, steps), by contender; all of one shape. Entry t of a
-        member is the loss after t updates.
+      losses: float32 (members, steps), by contender; all of one shape, but for
+        ``trained``. Entry t of a member is the loss after t updates.
       tolerance: the gap that is always allowed. float32 sums in a different order make
         losses drift apart during training.
       twin: losses of the first contender from a start that differs by rounding. Where
         it has drifted away, rounding grows, so a larger gap is allowed.
+      trained: the members, by number, of a contender that trained only some.
 
     Raises:
       UserError: the gap is larger, or a loss is NaN.
@@ -34,15 +38,17 @@ def loss_gaps(
     gaps = {first: 0.0}
     for name, contender_losses in others:
         gaps[name] = 0.0
+        some = (trained or {}).get(name)
+        rows = np.arange(len(reference)) if some is None else np.asarray(some)
         for step in sorted({min(step, reference.shape[1] - 1) for step in _AFTER}):
-            each = np.abs(contender_losses[:, step] / reference[:, step] - 1)
-            wrong = ~(each <= allowed[:, step])
+            each = np.abs(contender_losses[:, step] / reference[rows, step] - 1)
+            wrong = ~(each <= allowed[rows, step])
             if wrong.any():
                 member = int(np.argmax(wrong))
                 raise UserError(
                     f"{name} and {first} do not compute the same: after {step} updates "
                     f"their losses differ by {each[member]:.1e} of their size, where "
-                    f"{allowed[member, step]:.1e} is allowed "
+                    f"{allowed[rows[member], step]:.1e} is allowed "
                     f"(--tolerance={tolerance:g}, or more if rounding grows)"
                 )
             gaps[name] = max(gaps[name], float(each.max()))

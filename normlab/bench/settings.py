@@ -10,7 +10,10 @@ from normlab.run_options import RunOptions
 from normlab.settings import flag
 
 # The precisions of a sweep that all contenders support.
-PRECISIONS = ("float32", "tf32")
+PRECISIONS = ("float32", "tf32", "bfloat16")
+# The networks and optimizers that the PyTorch peers have.
+MODELS = ("small_cnn", "resnet20", "vgg16")
+OPTIMIZERS = ("adam", "momentum")
 # The maximum of every count. More would not fit into memory, or take too long.
 _MOST = 100_000
 
@@ -19,8 +22,12 @@ _MOST = 100_000
 class BenchConfig:
     """The blocks to time, each a (norm, batch size, member count), and how."""
 
-    dataset: str = flag("cifar10", "The dataset whose images are used.")
+    dataset: str = flag(
+        "cifar10", "The dataset whose images are used; random: random ones like it."
+    )
     data_dir: str = flag("", "Where datasets live; else NORMLAB_DATA_DIR.")
+    model: str = flag("small_cnn", "The network.", choices=MODELS)
+    optimizer: str = flag("adam", "The optimizer; momentum: 0.9.", choices=OPTIMIZERS)
     norm: tuple[str, ...] = flag(("none", "batch", "group"), "Norms to time.")
     batch_size: tuple[int, ...] = flag((50,), "Batch sizes to time.")
     members: tuple[int, ...] = flag(
@@ -29,9 +36,14 @@ class BenchConfig:
     steps: int = flag(50, "Steps of one timed run; a slow peer gets fewer.")
     repeats: int = flag(5, "Timed runs of each contender, alternating.")
     execution: str = flag("auto", "normlab's way to run members; see normlab.sweep.")
+    choose: bool = flag(
+        False, "normlab chooses its way by timing all of them, as a long sweep does."
+    )
     devices: str = flag("auto", "Devices that normlab uses; see normlab.sweep.")
     precision: str = flag(
-        "float32", "The precision of products, for all contenders.", choices=PRECISIONS
+        "float32",
+        "The precision of products, for all contenders. bfloat16: PyTorch's autocast.",
+        choices=PRECISIONS,
     )
     peers: tuple[str, ...] = flag(
         ("all",), "Peers to compare with: names, all, or none."

@@ -39,7 +39,7 @@ def block_text(block: Block) -> str:
     repeats = len(block.rows[0].ms)
     lines = [
         "",
-        f"{block.dataset}, norm {block.norm}, batch {block.batch_size}, "
+        f"{block.model}, {block.dataset}, norm {block.norm}, batch {block.batch_size}, "
         f"{counted(block.members, 'member')}: {counted(repeats, 'run')} of "
         f"{counted(block.steps, 'step')}; {block.gflop:.3g} GFLOP per member and step; "
         f"normlab on {counted(block.devices, 'device')}",

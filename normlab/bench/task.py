@@ -17,10 +17,14 @@ from normlab.data import Dataset
 from normlab.data.batches import batch_indices
 from normlab.data.transform import feature_statistics, standardize
 from normlab.run_options import RunOptions
-from normlab.sweep.plan import CellPlan, make_plan
+from normlab.sweep.cell_plan import CellPlan, Planner
+from normlab.sweep.decide import decide
+from normlab.sweep.grid import expand
 from normlab.sweep.population import Population
 from normlab.train.program import data_arrays, to_device
 
+# Steps of a training that is worth all timing.
+_LONG = 10**7
 # How far rounding moves a number, relative to its size.
 _ROUNDING = {"float32": 2.0**-23, "tf32": 2.0**-11, "bfloat16": 2.0**-8}
 
@@ -53,6 +57,11 @@ class Task:
     def devices(self) -> list[Any]:
         """The devices over which normlab spreads the members."""
         return jax.local_devices()[: self.plan.devices]
+
+    @property
+    def label(self) -> str:
+        """How normlab runs the members: ``map``, or more if it was chosen."""
+        return self.plan.way_at_once if self.plan.times else self.plan.execution
 
     @property
     def learning_rates(self) -> list[float]:
@@ -107,27 +116,32 @@ def make_task(
     steps: int,
     *,
     options: RunOptions | None = None,
-    precision: str = "float32",
+    choose: bool = False,
+    **network: Any,
 ) -> Task:
-    """The report's network with ``norm`` (group: 4 groups), Adam, one seed.
+    """A network with ``norm`` (group: 4 groups), one seed; by default the report's.
 
     Args:
       rates: learning rates, one per member.
       options: how normlab runs it.
-      precision: the precision of products, as in `SweepConfig`.
+      choose: whether normlab chooses its way by timing, as for a long training.
+      network: the model, width, optimizer and precision, as in `SweepConfig`.
     """
     config = SweepConfig(
         dataset=(dataset.name,),
         norm=(norm,),
         batch_size=(batch_size,),
-        precision=(precision,),
         lr=tuple(rates),
         num_seeds=1,
-        steps=steps,
+        steps=_LONG if choose else steps,
+        **{name: (value,) for name, value in network.items()},
     )
     options = dataclasses.replace(options or RunOptions(), call_steps=steps)
-    (plan,) = make_plan(config, options).cells
-    return Task(plan.now(), dataset, steps)
+    (cell,) = expand(config, {dataset.name: len(dataset.train_x)})
+    plan = Planner((cell,), [cell], {dataset.name: dataset}, options).plan(cell)
+    if choose:
+        plan, _ = decide(plan, options)
+    return Task(plan, dataset, steps)
 
 
 def normlab_contender(task: Task) -> Contender:

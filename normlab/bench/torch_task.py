@@ -1,23 +1,28 @@
 """A task in PyTorch, shared by the PyTorch peers. Importing this requires torch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from normlab.bench.contender import Contender
 from normlab.bench.task import Task, standardised_NHWC
 from normlab.bench.torch_here import no_cuda
-from normlab.bench.torch_network import TorchNetwork, place
+from normlab.bench.torch_models import NETWORKS, load
+from normlab.bench.torch_network import place
 from normlab.data import Dataset
 from normlab.members.placement import cores
 
 # Otherwise the shell's OMP_NUM_THREADS would slow only these peers.
 torch.set_num_threads(cores())
+
+
+# Members that take turns are timed up to this number; more take the same time each.
+_MOST_PARTS = 8
 
 
 @lru_cache(maxsize=1)
@@ -27,7 +32,7 @@ def device() -> torch.device:
 
 
 def use_precision(precision: str) -> None:
-    """Sets the precision of products on a GPU: ``float32`` or ``tf32``.
+    """Sets the precision of float32 products on a GPU; see `as_asked` for bfloat16.
 
     cuDNN measures which convolution algorithm is fastest.
     """
@@ -35,6 +40,43 @@ def use_precision(precision: str) -> None:
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
     torch.backends.cudnn.allow_tf32 = tf32
     torch.backends.cudnn.benchmark = True
+
+
+def as_asked(precision: str) -> torch.autocast:
+    """A context in which a loss is computed: autocast for ``bfloat16``.
+
+    Casts are not cached, because every step uses a parameter once, and a captured graph
+    must cast again.
+    """
+    return torch.autocast(
+        device().type,
+        torch.bfloat16,
+        enabled=precision == "bfloat16",
+        cache_enabled=False,
+    )
+
+
+def make_optimizer(task: Task, params: Iterable[Tensor], lr: Any, **options: Any):
+    """The task's optimizer: Adam, or SGD with momentum.
+
+    Args:
+      options: of ``torch.optim.Adam``; SGD takes those that it has.
+    """
+    if task.config.optimizer == "adam":
+        return torch.optim.Adam(params, lr, **options)
+    if task.config.optimizer == "momentum":
+        options.pop("capturable", None)  # SGD always is
+        momentum = task.cell.members[0].momentum
+        return torch.optim.SGD(params, lr, momentum=momentum, **options)
+    raise NotImplementedError(f"no optimizer {task.config.optimizer} here")
+
+
+def restart(optimizer: torch.optim.Optimizer) -> None:
+    """Zeros what an optimizer remembers: moments, and the count of steps."""
+    for state in optimizer.state.values():
+        for values in state.values():
+            if values is not None:
+                values.zero_()
 
 
 def synchronize() -> None:
@@ -74,57 +116,51 @@ def batches_of(task: Task) -> Tensor:
     return torch.tensor(task.batches.astype(np.int64), device=device())
 
 
-def make_network(task: Task, channels_last: bool = False) -> TorchNetwork:
+def make_network(task: Task, channels_last: bool = False) -> nn.Module:
     """The task's network on the device, with normlab's own initial parameters.
 
     It also sets PyTorch's precision to that of the task.
     """
     use_precision(task.config.precision)
-    config, params = task.config, task.initial_params
-    network = TorchNetwork(
+    config = task.config
+    network = NETWORKS[config.model](
         config.norm,
         task.dataset.image_shape,
         len(task.dataset.classes),
         groups=config.groups or 1,
         epsilon=config.epsilon,
         decay=config.norm_momentum,
+        width=config.width,
     )
-    with torch.no_grad():
-        for name in ("conv1", "conv2", "dense1", "dense2"):
-            layer = getattr(network, name)
-            kernel = torch.tensor(params[name]["kernel"])
-            # HWIO -> OIHW, or inputs x outputs -> outputs x inputs.
-            kernel = kernel.permute(3, 2, 0, 1) if kernel.ndim == 4 else kernel.T
-            layer.weight.copy_(kernel)
-            layer.bias.copy_(torch.tensor(params[name]["bias"]))
+    load(network, task.initial_params)
     return place(network, device(), channels_last)
 
 
 class Trainer:
-    """A network and its Adam, which can be reset in place to any member's start.
+    """A network and its optimizer, which can be reset in place to any member's start.
 
     Args:
       task: the task.
       channels_last: the memory format.
-      adam: options of ``torch.optim.Adam``. Compiled and captured steps need a tensor
-        as ``lr``, so that the learning rate is data.
+      lr: the learning rate. Compiled and captured steps need a tensor, so that it is
+        data.
+      options: further options of `make_optimizer`.
     """
 
-    def __init__(self, task: Task, channels_last: bool, **adam: Any):
-        self._rates = task.learning_rates
+    def __init__(self, task: Task, channels_last: bool, lr: Any = 1e-3, **options: Any):
+        self._rates, self._precision = task.learning_rates, task.config.precision
         self._images, self._labels = on_device(task.dataset, channels_last)
         self._network = make_network(task, channels_last)
         self._start = {k: v.clone() for k, v in self._network.state_dict().items()}
-        self._adam = torch.optim.Adam(self._network.parameters(), **adam)
+        params = self._network.parameters()
+        self._optimizer = make_optimizer(task, params, lr, **options)
 
     def reset(self, part: int) -> None:
-        """Resets the network and Adam to the start of member ``part``."""
+        """Resets the network and its optimizer to the start of member ``part``."""
         self._network.load_state_dict(self._start)
-        self._adam.zero_grad()
-        for state in self._adam.state.values():
-            for values in state.values():  # the step count and both moments
-                values.zero_()
-        for group in self._adam.param_groups:
+        self._optimizer.zero_grad()
+        restart(self._optimizer)
+        for group in self._optimizer.param_groups:
             if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(self._rates[part])
             else:
@@ -141,10 +177,11 @@ class Trainer:
 
     def update(self, x_NCHW: Tensor, labels_N: Tensor) -> Tensor:
         """Takes one step on this batch; returns the loss before it."""
-        self._adam.zero_grad()
-        loss = F.cross_entropy(self._network(x_NCHW), labels_N)
+        self._optimizer.zero_grad()
+        with as_asked(self._precision):
+            loss = F.cross_entropy(self._network(x_NCHW), labels_N)
         loss.backward()
-        self._adam.step()
+        self._optimizer.step()
         return loss.detach()
 
 
@@ -170,6 +207,15 @@ def loop(task: Task, reset: Callable, step: Callable, **known: Any) -> Contender
 def one_by_one(
     task: Task, trainer: Trainer, step: Callable[[Tensor], Tensor], **known: Any
 ) -> Contender:
-    """`loop` over one learning rate after another, with a single trainer."""
-    parts = len(task.learning_rates)
-    return loop(task, trainer.reset, step, parts=parts, **known)
+    """`loop` over one learning rate after another, with a single trainer.
+
+    Of many, some are trained: evenly spaced, with the first and the last.
+    """
+    count = len(task.learning_rates)
+    trained = np.linspace(0, count - 1, min(count, _MOST_PARTS)).round().astype(int)
+
+    def reset(part: int) -> None:
+        trainer.reset(trained[part])
+
+    known |= {"parts": len(trained), "trained": tuple(trained.tolist())}
+    return loop(task, reset, step, **known)

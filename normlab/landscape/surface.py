@@ -56,8 +56,9 @@ class Surface:
         total: int,
     ):
         platform = jax.local_devices()[0].platform
-        (_, conv), _ = choose_way(config.execution, config.conv, platform)
-        conv = "forward" if conv == "direct" and config.conv == "auto" else conv
+        way, _ = choose_way(config.execution, config.conv, platform)
+        forward = way.conv == "direct" and config.conv == "auto"
+        conv = "forward" if forward else way.conv
         network = build_network(cell_config, dataset, conv=conv)
         evaluates = {
             statistics: make_evaluate(

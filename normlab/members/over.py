@@ -41,13 +41,31 @@ def choose_conv(execution: str, platform: str) -> str:
 
 
 class Way(NamedTuple):
-    """How members are run: an execution, and a form of the convolutions."""
+    """How members are run.
+
+    Attributes:
+      conv: the form of the convolutions.
+      at_once: members on the devices at once; 0: as many as fit in memory.
+    """
 
     execution: str
     conv: str
+    at_once: int = 0
 
     def __str__(self) -> str:
-        return f"{self.execution} with {self.conv}"
+        some = f" of {self.at_once}" if self.at_once else ""
+        return f"{self.execution}{some} with {self.conv}"
+
+    @classmethod
+    def read(cls, text: str) -> "Way":
+        """The way of a text that `str` made.
+
+        Raises:
+          ValueError: it made no such text.
+        """
+        run, conv = text.split(" with ")
+        execution, _, at_once = run.partition(" of ")
+        return cls(execution, conv, int(at_once or 0))
 
 
 def choose_way(execution: str, conv: str, platform: str) -> tuple[Way, str]:

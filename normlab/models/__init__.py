@@ -13,7 +13,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from normlab.models import conv_direct, conv_pallas, conv_patches
+from normlab.models import conv_direct, conv_patches
 from normlab.models.adopted import adopt
 from normlab.models.deep_linear import DeepLinear
 from normlab.models.init import INITS, Init
@@ -44,6 +44,13 @@ LAYERS: dict[str, tuple[str, ...]] = {
 # In a forward pass alone, patches are only faster for a first layer's few channels.
 _THIN_FORWARD = 100
 
+
+def _pallas(*args: Any, **options: Any) -> jax.Array:
+    from normlab.models import conv_pallas  # Pallas takes long to import
+
+    return conv_pallas.conv_general_dilated(*args, **options)
+
+
 # Forms of the same function, each fast in another place: "patches" if kernels are
 # mapped over members, "direct" in a CPU's loops, "forward" in such loops without
 # gradients, and "lax" (the primitive) elsewhere. "shared" is "patches" for a program in
@@ -54,7 +61,7 @@ CONVS: dict[str, Callable[..., jax.Array]] = {
     "shared": conv_patches.conv_general_dilated,
     "direct": conv_direct.conv_general_dilated,
     "forward": partial(conv_direct.conv_general_dilated, thin=_THIN_FORWARD),
-    "pallas": conv_pallas.conv_general_dilated,
+    "pallas": _pallas,
     "lax": jax.lax.conv_general_dilated,
 }
 

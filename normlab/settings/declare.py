@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import types
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 from normlab.registry import REGISTRIES
@@ -180,7 +181,12 @@ def stored(settings: Any) -> dict[str, Any]:
 
 def earlier(kind: Any) -> dict[str, Any]:
     """The values, as in JSON, of settings that a ``kind`` stored earlier lacks."""
-    hints = get_type_hints(kind if isinstance(kind, type) else type(kind))
+    return dict(_earlier(kind if isinstance(kind, type) else type(kind)))
+
+
+@cache  # reading type hints takes as long as all else of a cell's id
+def _earlier(kind: type) -> dict[str, Any]:
+    hints = get_type_hints(kind)
     return {
         setting.stored_as or spec.name: [setting.before]
         if get_origin(hints[spec.name]) is tuple

@@ -38,5 +38,6 @@ class DeviceSettings:
     member_chunk: str = flag(
         "auto",
         "Members on the devices at once: a number (rounded up to a multiple of the "
-        "number of devices), or auto (as many as fit in memory).",
+        "number of devices), or auto (as many as fit in memory, or fewer if a sweep's "
+        "timing finds that faster).",
     )

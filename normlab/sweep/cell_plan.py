@@ -95,8 +95,16 @@ class CellPlan:
     @property
     def choice(self) -> str:
         """What was chosen by timing, and by what numbers; "" if nothing was timed."""
+        if not self.times:
+            return ""
         of = " an earlier cell" if self.remembered else ""
-        return f"{self.way}, by timing{of}: {told(self.times)}" if self.times else ""
+        return f"{self.way_at_once}, by timing{of}: {told(self.times)}"
+
+    @property
+    def way_at_once(self) -> str:
+        """The way, with the number of members at once if it was chosen by timing."""
+        some = self.way._replace(at_once=self.member_chunk)
+        return str(some if some in self.times else self.way)
 
 
 @dataclass(frozen=True)
@@ -239,6 +247,9 @@ class Planner:
                 "auto: stopped members cost nothing",
             )
         why += took
+        if 0 < way.at_once < member_chunk:
+            member_chunk = way.at_once
+            why += "; fewer at once are faster, by timing"
         local = len(jax.local_devices())
         idle = devices < min(local, members) and options.devices == "auto"
         if idle and execution != "loop":

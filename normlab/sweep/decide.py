@@ -6,10 +6,20 @@ from normlab.members.over import Way
 from normlab.run_options import RunOptions
 from normlab.sweep.backend import cache_folder
 from normlab.sweep.cell_plan import CellPlan
+from normlab.sweep.due import Due
 from normlab.sweep.populate import make_population
 from normlab.sweep.population import Population
 from normlab.sweep.quiet import is_quiet, spent
-from normlab.sweep.ways import best_of, is_worth_it, remember, seconds_of, time_all
+from normlab.sweep.ways import (
+    best_of,
+    half_at_once,
+    is_worth_it,
+    others,
+    remember,
+    seconds_in_turns,
+    seconds_of,
+    time_all,
+)
 
 
 def decide(plan: CellPlan, options: RunOptions) -> tuple[CellPlan, Population]:
@@ -23,9 +33,10 @@ def decide(plan: CellPlan, options: RunOptions) -> tuple[CellPlan, Population]:
     if not plan.is_open:
         return plan, population
     plan, before = dataclasses.replace(plan, is_open=False), spent()
-    seconds, compiling = _seconds(population, options)
+    cell, members = plan.cell, len(plan.cell.members)
+    seconds, compiling = seconds_of_step(population, plan, options)
     again = plan.again
-    if again is None or not is_worth_it(plan.cell, options, seconds, compiling):
+    if again is None or not is_worth_it(cell, seconds, compiling, others(options)):
         population.start()
         return plan, population
     del population  # its copy of the data, too: there is room for one
@@ -33,18 +44,30 @@ def decide(plan: CellPlan, options: RunOptions) -> tuple[CellPlan, Population]:
 
     def of_another(way: Way) -> float:
         plans[way] = again(way)
-        return _seconds(make_population(plans[way], options), options)[0]
+        return seconds_of_step(
+            make_population(plans[way], options), plans[way], options
+        )[0]
 
-    times = time_all({plan.way: seconds}, options, of_another, len(plan.cell.members))
+    def smaller(way: Way, timed: int) -> Way | None:
+        if not is_worth_it(cell, seconds, compiling, timed):
+            return None
+        size, devices = plans[way].member_chunk, plans[way].devices
+        return half_at_once(way, size, members, devices, options)
+
+    times = time_all({plan.way: seconds}, options, of_another, smaller, members)
     if is_quiet(before, spent()):
-        remember(plan.cell, options, cache_folder(options), times)
+        remember(cell, options, cache_folder(options), times)
     best = dataclasses.replace(plans[best_of(times)], times=times, is_open=False)
     return best, make_population(best, options)
 
 
-def _seconds(population: Population, options: RunOptions) -> tuple[float, float]:
+def seconds_of_step(
+    population: Population, plan: CellPlan, options: RunOptions
+) -> tuple[float, float]:
     """(seconds of a step, seconds of compiling) of members that are initialised."""
     population.start()
     population.train(0, 1)
-    seconds = seconds_of(population.train, options.call_steps)
-    return seconds, population.compile_seconds
+    most = min(options.call_steps, Due(plan.cell).following(0))
+    alone = plan.member_chunk >= len(plan.cell.members)
+    timing = seconds_of if alone else seconds_in_turns
+    return timing(population.train, most), population.compile_seconds

@@ -113,13 +113,13 @@ def make_plan(
     cells = _expand(config, datasets, before)
     selected = [cell for cell in cells if only is None or cell.id in only]
     platform = jax.local_devices()[0].platform
-    (execution, conv), why = choose_way(options.execution, options.conv, platform)
-    why += "" if options.conv == "auto" else f", with --conv={conv}"
+    way, why = choose_way(options.execution, options.conv, platform)
+    why += "" if options.conv == "auto" else f", with --conv={way.conv}"
     planner = Planner(cells, selected, datasets, options)
     planner.trace(_TRACING_SECONDS)
     plans = tuple(map(planner.plan_or_later, selected))
     _check_widths(selected, datasets)
-    return Plan(plans, execution, why, len(cells))
+    return Plan(plans, way.execution, why, len(cells))
 
 
 def _check_widths(cells: Sequence[Cell], datasets: Mapping[str, Dataset]) -> None:

@@ -3,6 +3,10 @@
 A training is timed only if that takes a small share of it. Only its steps are timed;
 evaluations and probes, which are few, run in the same way. What was found is kept
 beside the compiled programs, so later cells like it know it from the start.
+
+First all executions and forms of the convolution are timed, with as many members at
+once as fit in memory. If the fastest is vmap, half as many at once are timed, and again
+half of them, for as long as that is faster.
 """
 
 import contextlib
@@ -10,6 +14,7 @@ import hashlib
 import json
 import logging
 import socket
+import statistics
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,7 +25,7 @@ import jax
 from normlab.cell import Cell
 from normlab.errors import UserError, one_line
 from normlab.members.over import Way, candidates, debugging
-from normlab.members.placement import cores
+from normlab.members.placement import cores, padded
 from normlab.run_options import RunOptions
 from normlab.settings import NetworkSettings, NormSettings, named
 from normlab.store.layout import read_json, write_json
@@ -46,24 +51,57 @@ Times = dict[Way, float]
 def is_open(cell: Cell, options: RunOptions) -> bool:
     """Whether the way of a cell may be chosen by timing."""
     asked = candidates(options.execution, options.conv, _platform())
+    sizes = any(_has_sizes(way, options) for way in asked) and len(cell.members) > 2
     few = cell.member_steps < _LEAST_MEMBER_STEPS
-    return len(asked) > 1 and not (few or options.deterministic or debugging())
+    settled = few or options.deterministic or debugging()
+    return (len(asked) > 1 or sizes) and not settled
+
+
+def others(options: RunOptions) -> int:
+    """How many ways are timed beside the one that would be taken without timing.
+
+    At least one: if there is only one execution and form, half as many members.
+    """
+    asked = candidates(options.execution, options.conv, _platform())
+    return max(1, len(asked) - 1)
 
 
 def is_worth_it(
-    cell: Cell, options: RunOptions, step_seconds: float, compile_seconds: float
+    cell: Cell, step_seconds: float, compile_seconds: float, others: int
 ) -> bool:
-    """Whether timing the other ways takes a small share of the training.
+    """Whether timing so many other ways takes a small share of the training.
 
     Args:
       step_seconds: of one step of all members, as it would run without timing.
       compile_seconds: the time to compile that.
     """
-    others = len(candidates(options.execution, options.conv, _platform())) - 1
     each = compile_seconds + 2 * step_seconds
     each += _ROUNDS * max(_ROUND_SECONDS, step_seconds)
     # The one that is chosen is compiled once more.
     return others * each + compile_seconds <= _SHARE * step_seconds * cell.config.steps
+
+
+def _has_sizes(way: Way, options: RunOptions) -> bool:
+    """Whether the number of members at once is open, and changes the program."""
+    return way.execution == "vmap" and options.member_chunk == "auto"
+
+
+def half_at_once(
+    way: Way, at_once: int, members: int, devices: int, options: RunOptions
+) -> Way | None:
+    """The way with half as many members at once; None if that is no candidate.
+
+    One member on each device is none, because map does the same without moving states.
+
+    Args:
+      at_once: members on all devices at once.
+      members: of the cell.
+    """
+    chunks = -(-members // at_once)
+    half = padded(-(-members // (2 * chunks)), devices)
+    if not _has_sizes(way, options) or not 2 * devices <= half < at_once:
+        return None
+    return way._replace(at_once=half)
 
 
 def seconds_of(train: Callable[[int, int], Any], most: int) -> float:
@@ -78,6 +116,23 @@ def seconds_of(train: Callable[[int, int], Any], most: int) -> float:
     return min(_timed(train, count) / count for _ in range(_ROUNDS))
 
 
+def seconds_in_turns(train: Callable[[int, int], Any], most: int) -> float:
+    """Seconds of a step if chunks of members take turns.
+
+    Every call moves all states to the device and back. So the time of a call of
+    ``most`` steps is computed from those of one step and of some. This is a difference,
+    which could be too small by chance, so the median round counts.
+    """
+    some = min(most, max(2, int(_ROUND_SECONDS / max(_timed(train, 1), 1e-9))))
+
+    def of_a_round() -> float:
+        one = _timed(train, 1)
+        each = (_timed(train, some) - one) / (some - 1) if some > 1 else one
+        return (one + (most - 1) * max(each, 0.0)) / most
+
+    return statistics.median(of_a_round() for _ in range(_ROUNDS))
+
+
 def _timed(train: Callable[[int, int], Any], count: int) -> float:
     started = time.perf_counter()
     train(1, count)
@@ -88,6 +143,7 @@ def time_all(
     first: Mapping[Way, float],
     options: RunOptions,
     seconds: Callable[[Way], float],
+    smaller: Callable[[Way, int], Way | None],
     members: int,
 ) -> Times:
     """The milliseconds of every way that works, that of ``first`` in front.
@@ -97,22 +153,39 @@ def time_all(
     Args:
       first: the seconds of the way that would be taken without timing.
       seconds: the seconds of one step of all members.
+      smaller: of a way, after so many have been timed, the one with fewer members at
+        once; None if it is not to be timed.
     """
     times = dict(first)
-    for way in candidates(options.execution, options.conv, _platform()):
-        if way in times:
-            continue
+
+    def add(way: Way) -> None:
         try:
             times[way] = seconds(way)
         except Exception as error:
             log.warning("%s is not timed, because it fails: %s", way, one_line(error))
+
+    for way in candidates(options.execution, options.conv, _platform()):
+        if way not in times:
+            add(way)
+    best = best_of(times)
+    while (way := smaller(best, len(times))) is not None:
+        add(way)
+        if best_of(times) == best:
+            break
+        best = way
     return {way: 1e3 * value / members for way, value in times.items()}
 
 
 def best_of(times: Times) -> Way:
-    """The fastest way; the first one, unless another is clearly faster."""
-    first, best = next(iter(times)), min(times, key=times.__getitem__)
-    return best if times[best] < (1 - _GAIN) * times[first] else first
+    """The first way, unless a later one is clearly faster, and so on.
+
+    No way is faster than the result by more than `_GAIN`.
+    """
+    best, *later = times
+    for way in later:
+        if times[way] < (1 - _GAIN) * times[best]:
+            best = way
+    return best
 
 
 def told(times: Mapping[Way, float]) -> str:
@@ -125,7 +198,7 @@ def told(times: Mapping[Way, float]) -> str:
 def read_times(stored: Any) -> Times:
     """Times from pairs (way, milliseconds), as they are stored; {} if damaged."""
     try:
-        return {Way(*name.split(" with ")): float(ms) for name, ms in stored}
+        return {Way.read(name): float(ms) for name, ms in stored}
     except (AttributeError, TypeError, ValueError):
         return {}
 
@@ -143,7 +216,7 @@ def remembered(cell: Cell, options: RunOptions, folder: Path | None) -> Times:
     except (OSError, UserError):
         return {}
     # All or nothing, since the first one is the one to leave.
-    return times if set(times) <= set(allowed) else {}
+    return times if {way._replace(at_once=0) for way in times} <= set(allowed) else {}
 
 
 def remember(

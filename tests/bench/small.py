@@ -98,6 +98,7 @@ def row(contender: str = "normlab (map)", **changes: Any) -> Row:
 def block(**changes: Any) -> Block:
     """normlab beside two peers, one of them slow; a third is left out."""
     base = Block(
+        model="small_cnn",
         dataset="digits",
         norm="batch",
         batch_size=50,

@@ -63,7 +63,7 @@ def test_numbers_of_a_row(measured):
     assert peer.median == pytest.approx(np.mean(peer.ms))
     assert mine.ratio == 1.0
     assert peer.ratio == pytest.approx(mine.median / peer.median)
-    gflop = step_gflop((8, 8, 3), 3, 5)
+    gflop = step_gflop("small_cnn", (8, 8, 3), 3, 5)
     assert measured.gflop == gflop
     assert peer.gflops == pytest.approx(gflop / (peer.median / 1e3))
     assert peer.matmul_share == pytest.approx(peer.gflops / 100.0)

@@ -72,7 +72,7 @@ def test_a_benchmark(tmp_path, capsys):
         (["--batch_size=5,5"], ["--batch_size", "5 twice"]),
         (["--execution=warp"], ["--execution=warp", "vmap"]),
         (["--devices=0"], ["--devices=0", "positive"]),
-        (["--precision=bfloat16"], ["--precision=bfloat16", "float32, tf32"]),
+        (["--precision=float16"], ["--precision=float16", "float32, tf32"]),
         (["--tolerance=0"], ["--tolerance=0", "above 0"]),
         (["--out=bench.txt"], ["bench.txt", ".json"]),
         (["--out=/proc/bench/x.json"], ["/proc/bench/x.json"]),

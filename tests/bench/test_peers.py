@@ -9,6 +9,7 @@ from normlab.bench.same import loss_gaps
 from normlab.bench.task import held_bytes, normlab_contender
 from normlab.bench.timing import timed_run, warm_up
 from normlab.errors import UserError
+from normlab.models import INITS
 from normlab.run_options import RunOptions
 from tests.bench.small import task
 from tests.marks import slow
@@ -56,6 +57,49 @@ def test_a_peer_computes_what_normlab_does(name, variant, work, reference):
     np.testing.assert_allclose(again, found.losses[:, :4], rtol=CLOSE)
     if name.startswith("flax"):
         assert 0 < (contender.memory() or 0) < 2**30
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("model", "norm"), [("vgg16", "batch"), ("resnet20", "group")])
+def test_other_networks_are_the_same_in_pytorch(model, norm, dataset, monkeypatch):
+    """With momentum and in float32, and with every product in bfloat16."""
+    # The quick start has channels that are alike. Batch norm blows their rounding up.
+    monkeypatch.setitem(INITS, "standard", INITS["glorot"])
+    if reason := PEERS["torch_eager"].why_not():
+        pytest.skip(reason)
+    settings = {"model": model, "optimizer": "momentum", "width": 0.25, "steps": 3}
+    # With few images, rounding grows through many layers of batch norm.
+    work = task(dataset, norm, batch_size=20, **settings)
+    contender = normlab_contender(work)
+    losses = timed_run(contender, 3)[1]
+    assert contender.twin is not None
+    twin = contender.twin(3)
+    assert losses[1, 0] == pytest.approx(losses[0, 0], rel=1e-5)
+    assert abs(losses[1] / losses[0] - 1)[2] > 1e-3
+    for peer, variant in [("torch_eager", "NHWC, fused"), ("torch_ensemble", "")]:
+        found = timed_run(PEERS[peer].variants[variant](work), 3)[1]
+        loss_gaps({"normlab": losses, peer: found}, CLOSE, twin)
+    work = task(dataset, norm, batch_size=20, **settings, precision="bfloat16")
+    contender = normlab_contender(work)
+    mine = timed_run(contender, 3)[1]
+    found = timed_run(PEERS["torch_eager"].variants["NHWC"](work), 3)[1]
+    assert contender.twin is not None
+    loss_gaps({"normlab": mine, "autocast": found}, 1e-2, contender.twin(3))
+    assert abs(found / losses - 1).max() > CLOSE  # it did round
+
+
+def test_of_many_members_some_are_trained(dataset):
+    if reason := PEERS["torch_eager"].why_not():
+        pytest.skip(reason)
+    rates = np.logspace(-4, -2, 20).tolist()
+    contender = PEERS["torch_eager"].variants["NHWC"](task(dataset, rates=rates))
+    assert contender.parts == 8 and contender.trained is not None
+    assert contender.trained[0] == 0 and contender.trained[-1] == 19
+    losses = timed_run(contender, 3)[1]
+    assert losses.shape == (8, 3)
+    one = task(dataset, rates=rates[-1:])
+    alone = timed_run(PEERS["torch_eager"].variants["NHWC"](one), 3)[1]
+    np.testing.assert_allclose(losses[-1:], alone, rtol=CLOSE)
 
 
 @pytest.mark.slow

@@ -61,6 +61,14 @@ def test_more_is_allowed_only_where_rounding_grows():
             loss_gaps({"mine": REFERENCE, "theirs": other}, 1e-3, twin)
 
 
+def test_a_contender_of_some_members_is_compared_to_those():
+    reference = REFERENCE * np.array([[1], [2], [3]], np.float32)
+    losses = {"mine": reference, "theirs": reference[[0, 2]]}
+    assert loss_gaps(losses, 1e-3, trained={"theirs": (0, 2)})["theirs"] == 0
+    with pytest.raises(UserError, match="do not compute the same"):
+        loss_gaps(losses, 1e-3, trained={"theirs": (0, 1)})
+
+
 @pytest.mark.parametrize("lost", [2.0, np.nan, np.inf])
 def test_a_twin_that_is_lost_does_not_allow_everything(lost):
     twin, other = REFERENCE * np.float32(lost), REFERENCE * np.float32(1.2)

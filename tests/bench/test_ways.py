@@ -6,9 +6,10 @@ import re
 import pytest
 from absl import flags
 
+from normlab.bench.images import random_images
 from normlab.bench.machine import Machine
 from normlab.bench.ways import __main__ as command
-from normlab.bench.ways.timed import Timed, make_cell, random_images, time_ways
+from normlab.bench.ways.timed import Timed, make_cell, time_ways
 from normlab.flags import define, run
 from normlab.members.over import candidates
 from normlab.run_options import RunOptions

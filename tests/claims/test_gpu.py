@@ -61,7 +61,7 @@ def rows(name: str) -> pd.DataFrame:
 
 @functools.cache
 def by_flagfile(name: str) -> dict[str, pd.DataFrame]:
-    return dict(list(rows(name).groupby("flagfile")))
+    return {str(flags): table for flags, table in rows(name).groupby("flagfile")}
 
 
 def own_scripts(claim: Claim, side: Side) -> list[str]:

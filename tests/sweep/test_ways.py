@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+from types import SimpleNamespace
 
 import jax
 import pytest
@@ -43,13 +44,14 @@ def eager(monkeypatch):
 def options(tmp_path, **changes) -> RunOptions:
     cache = str(tmp_path / "cache")
     settings = {"call_steps": 3, "devices": "1", "compilation_cache": cache}
+    settings["member_chunk"] = "4"
     return RunOptions(**(settings | changes))
 
 
-def plan_of(settings: RunOptions):
+def plan_of(settings: RunOptions, **changes):
     config = tiny.sweep_config(
         dataset=("tiny",), model=("tiny",), init=("quick",), norm=("batch",),
-        train_size=(24,), steps=4, eval_every=4, train_eval_size=24,
+        train_size=(24,), steps=4, eval_every=4, train_eval_size=24, **changes,
     )  # fmt: skip
     plan = make_plan(config, settings)
     return plan, plan.cells[0].now()
@@ -76,15 +78,17 @@ def faked(monkeypatch, times):
     """What timing finds; returns the ways that were timed."""
     timed = []
 
-    def seconds(population, settings):
-        way = next(w for w in times if w.execution == population._execution)
+    def seconds(population, plan, settings):
+        size = plan.member_chunk % len(plan.cell.members)
+        ways = [w for w in times if w.execution == plan.execution]
+        way = next((w for w in ways if w.at_once == size), ways[0])
         timed.append(way)
         population.start()
         if isinstance(times[way], BaseException):
             raise times[way]
         return times[way], 0.1
 
-    monkeypatch.setattr(deciding, "_seconds", seconds)
+    monkeypatch.setattr(deciding, "seconds_of_step", seconds)
     return timed
 
 
@@ -122,11 +126,11 @@ def test_the_way_found_trains_as_if_it_had_been_asked_for(tmp_path, monkeypatch)
     settings = options(tmp_path, compilation_cache="none")
     timed = faked(monkeypatch, {RULE: 1.0, OTHER: 0.5})
     record, table, _ = trained(plan_of(settings)[1], settings, tmp_path / "found")
-    assert len(timed) == 3 and (record["execution"], record["conv"]) == OTHER
+    assert len(timed) == 3 and (record["execution"], record["conv"]) == OTHER[:2]
     asked = dataclasses.replace(settings, execution="vmap")
     other, same, said = trained(plan_of(asked)[1], asked, tmp_path / "asked")
     assert same is not None and same.equals(table) and not said and "timed" not in other
-    assert (other["execution"], other["conv"]) == OTHER
+    assert (other["execution"], other["conv"]) == OTHER[:2]
 
 
 def test_a_resumed_cell_keeps_its_way(tmp_path, monkeypatch):
@@ -148,7 +152,13 @@ def test_a_resumed_cell_keeps_its_way(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"deterministic": True}, {"execution": "vmap"}, {"execution": "loop"}]
+    "changes",
+    [
+        {"deterministic": True, "member_chunk": "auto"},
+        {"execution": "vmap"},
+        {"execution": "map", "conv": "direct", "member_chunk": "auto"},
+        {"execution": "loop"},
+    ],
 )
 def test_what_is_settled_is_not_timed(tmp_path, changes):
     _, plan = plan_of(options(tmp_path, **changes))
@@ -168,7 +178,7 @@ def test_a_cell_killed_while_it_is_timed_decides_again(tmp_path, monkeypatch):
     assert read_json(paths.config)["execution"] == "undecided"
     faked(monkeypatch, {RULE: 1.0, OTHER: 0.5})
     again = trained(plan_of(settings)[1], settings, tmp_path / "killed")
-    assert (again[0]["execution"], again[0]["conv"]) == OTHER
+    assert (again[0]["execution"], again[0]["conv"]) == OTHER[:2]
     assert again[1] is not None and again[1].equals(once[1])
 
 
@@ -178,7 +188,7 @@ def test_a_way_that_is_not_worth_timing_is_recorded_too(tmp_path, monkeypatch):
     _, plan = plan_of(settings)
     assert plan.is_open
     record, _, told = trained(plan, settings, tmp_path / "run")
-    assert (record["execution"], record["conv"]) == RULE
+    assert (record["execution"], record["conv"]) == RULE[:2]
     assert not told and "timed" not in record
 
 
@@ -194,7 +204,7 @@ def test_a_cell_with_checkpoints_is_not_timed_any_more(tmp_path, monkeypatch):
     _, plan = plan_of(settings)
     assert plan.is_open
     record, _, _ = trained(plan, settings, tmp_path / "run")
-    assert not timed and (record["execution"], record["conv"]) == RULE
+    assert not timed and (record["execution"], record["conv"]) == RULE[:2]
 
 
 def test_a_way_that_fails_is_left_out(tmp_path, monkeypatch, caplog):
@@ -219,14 +229,14 @@ def test_one_copy_of_the_data_is_alive_while_ways_are_timed(tmp_path, monkeypatc
     def copies() -> int:
         return sum(x.shape == shape for x in jax.live_arrays() if not x.is_deleted())
 
-    before, real = copies(), deciding._seconds
+    before, real = copies(), deciding.seconds_of_step
 
-    def seconds(population, settings):
-        found = real(population, settings)
+    def seconds(*arguments):
+        found = real(*arguments)
         counts.append(copies() - before)
         return found
 
-    monkeypatch.setattr(deciding, "_seconds", seconds)
+    monkeypatch.setattr(deciding, "seconds_of_step", seconds)
     _, population = deciding.decide(plan, settings)
     assert counts == [1, 1, 1] and copies() - before == 1
     del population
@@ -275,7 +285,9 @@ def test_kept_times_end_with_the_versions(tmp_path, monkeypatch):
     assert ways.remembered(plan.cell, settings, tmp_path) == {}
 
 
-@pytest.mark.parametrize("stored", [None, 3, [1], [["map", 1]], [["a with b", "x"]]])
+@pytest.mark.parametrize(
+    "stored", [None, 3, [1], [["map", 1]], [["a with b", "x"]], [["a of b with c", 1]]]
+)
 def test_damaged_times_are_none(stored):
     assert ways.read_times(stored) == {}
 
@@ -299,12 +311,96 @@ def test_a_short_training_is_not_worth_it(tmp_path, monkeypatch):
     )
     # Two others, at 3 s of compiling and 0.6 s of timing each, and 3 s of compiling
     # the chosen one, are 5 % of 204 s.
-    assert not ways.is_worth_it(plan.cell, settings, 0.011, 3.0)
-    assert ways.is_worth_it(long, settings, 0.011, 3.0)
-    assert not ways.is_worth_it(long, settings, 0.0095, 3.0)
+    others = ways.others(settings)
+    assert not ways.is_worth_it(plan.cell, 0.011, 3.0, others)
+    assert ways.is_worth_it(long, 0.011, 3.0, others)
+    assert not ways.is_worth_it(long, 0.0095, 3.0, others)
+    assert not ways.is_worth_it(long, 0.011, 3.0, others + 1)
 
 
 def test_another_way_has_to_be_clearly_faster():
     assert ways.best_of({RULE: 1.0, OTHER: 0.98}) == RULE
     assert ways.best_of({RULE: 1.0, OTHER: 0.9}) == OTHER
     assert ways.best_of({OTHER: 1.0, RULE: 0.98}) == OTHER
+    half = OTHER._replace(at_once=2)
+    assert ways.best_of({RULE: 1.0, OTHER: 0.9, half: 0.89}) == OTHER
+    assert ways.best_of({RULE: 1.0, OTHER: 0.98, half: 0.96}) == half
+
+
+def test_fewer_members_at_once_are_timed_while_that_is_faster(tmp_path, monkeypatch):
+    """Eight members, then four, then two; one at a time is left to map."""
+    none = SimpleNamespace(start=lambda: None)
+    monkeypatch.setattr(deciding, "make_population", lambda *_: none)
+    eight = {"lr": (1e-3, 2e-3, 3e-3, 4e-3)}
+    sizes = [OTHER, OTHER._replace(at_once=4), OTHER._replace(at_once=2)]
+    for ms, best, count in [
+        ((0.5, 0.4, 0.3), 2, 5),
+        ((0.5, 0.4, 0.39), 4, 5),
+        ((0.5, 0.5, 0.3), 8, 4),
+        ((2.0, 0.1, 0.1), 8, 3),  # vmap is slower
+    ]:
+        folder = tmp_path / str(best) / str(count)
+        settings = options(folder, member_chunk="auto")
+        times = {RULE: 1.0, **dict(zip(sizes, ms, strict=True))}
+        timed = faked(monkeypatch, times)
+        found, _ = deciding.decide(plan_of(settings, **eight)[1], settings)
+        record = execution_record(found)
+        assert len(timed) == count and record["member_chunk"] == best
+        plan, again = plan_of(settings, **eight)
+        assert again.member_chunk == best and len(again.times) == count
+        if best < 8:
+            assert f"vmap of {best} with patches, by timing:" in found.choice
+            assert f"{best} at once" in again.line and "faster, by timing" in plan.text
+        # A resumed cell keeps what it had, whatever is known now.
+        other = record | {"member_chunk": 4}
+        assert as_before(again, other, settings).member_chunk == 4
+    # A failure of a smaller size costs nothing.
+    broken = jax.errors.JaxRuntimeError("INTERNAL: autotuning failed")
+    faked(monkeypatch, {RULE: 1.0, OTHER: 0.5, sizes[1]: broken})
+    settings = options(tmp_path / "broken", member_chunk="auto")
+    found, _ = deciding.decide(plan_of(settings, **eight)[1], settings)
+    assert (found.execution, found.member_chunk) == ("vmap", 8)
+
+
+def test_memory_bounds_the_members_at_once(tmp_path):
+    settings = options(tmp_path, member_chunk="auto", execution="vmap")
+    _, plan = plan_of(settings)
+    assert plan.is_open and plan.again is not None and plan.member_chunk == 4
+    assert plan.again(OTHER._replace(at_once=2)).member_chunk == 2
+    assert plan.again(OTHER._replace(at_once=8)).member_chunk == 4
+
+
+@pytest.mark.parametrize(
+    ("way", "at_once", "members", "devices", "half"),
+    [
+        (OTHER, 8, 8, 1, 4),
+        (OTHER, 5, 5, 1, 3),
+        (OTHER, 2, 2, 1, None),
+        (OTHER, 8, 8, 2, 4),
+        (OTHER, 4, 4, 2, None),
+        (OTHER, 12, 12, 4, 8),
+        (OTHER, 34, 100, 1, 17),  # three turns, then six
+        (RULE, 8, 8, 1, None),
+    ],
+)
+def test_half_of_the_members(way, at_once, members, devices, half, tmp_path):
+    settings = options(tmp_path, member_chunk="auto")
+    found = ways.half_at_once(way, at_once, members, devices, settings)
+    assert found == (half and way._replace(at_once=half))
+    asked = options(tmp_path)
+    assert ways.half_at_once(way, at_once, members, devices, asked) is None
+
+
+def test_moving_the_states_counts_as_often_as_it_happens(monkeypatch):
+    """A call costs 1 s, and a step 0.1 s: 0.11 s each in calls of 100 steps."""
+    monkeypatch.setattr(ways, "_timed", lambda train, count: 1.0 + 0.1 * count)
+    monkeypatch.setattr(ways, "_ROUND_SECONDS", 0.2)
+    assert ways.seconds_in_turns(lambda *_: None, 100) == pytest.approx(0.11)
+    assert ways.seconds_in_turns(lambda *_: None, 1) == pytest.approx(1.1)
+    assert ways.seconds_of(lambda *_: None, 100) == pytest.approx(1.1)
+
+
+def test_a_way_reads_as_it_is_written():
+    for way in (RULE, OTHER, OTHER._replace(at_once=16)):
+        assert Way.read(str(way)) == way
+    assert str(OTHER._replace(at_once=16)) == "vmap of 16 with patches"

@@ -1,7 +1,7 @@
 """PyTorch's own way to train many networks at once: ``vmap`` over stacked parameters.
 
 It uses ``torch.func`` (PyTorch's "model ensembling"): the gradient of one member is
-vmapped, and one Adam updates the stacked parameters.
+vmapped, and one optimizer updates the stacked parameters.
 """
 
 from normlab.bench.contender import Contender
@@ -31,16 +31,17 @@ def contender(task: Task) -> Contender:
     start = {name: value.detach() for name, value in start.items()}
     params = {name: value.clone() for name, value in start.items()}
     first_buffers = {name: value.clone() for name, value in buffers.items()}
-    # torch.optim.Adam takes only one learning rate. It therefore updates tensors of
+    # PyTorch's optimizers take only one learning rate. So this one updates tensors of
     # zeros with a rate of 1, and each member adds the result times its own rate.
     moves = {name: torch.zeros_like(value) for name, value in params.items()}
-    adam = torch.optim.Adam(moves.values(), lr=1.0, fused=True)
+    optimizer = torch_task.make_optimizer(task, moves.values(), 1.0, fused=True)
     rates_M = torch.tensor(task.learning_rates, device=images.device)
     rates = {k: rates_M.reshape(-1, *[1] * (v.ndim - 1)) for k, v in params.items()}
 
     def loss_of(params, buffers, x_NCHW, labels_N):
-        logits = functional_call(network, (params, buffers), (x_NCHW,))
-        return F.cross_entropy(logits, labels_N), buffers  # now updated
+        with torch_task.as_asked(task.config.precision):
+            logits = functional_call(network, (params, buffers), (x_NCHW,))
+            return F.cross_entropy(logits, labels_N), buffers  # now updated
 
     gradients = vmap(grad_and_value(loss_of, has_aux=True), in_dims=(0, 0, None, None))
 
@@ -49,9 +50,7 @@ def contender(task: Task) -> Contender:
         for name, value in start.items():
             params[name].copy_(value)
         buffers.update({k: v.clone() for k, v in first_buffers.items()})
-        for state in adam.state.values():
-            for values in state.values():
-                values.zero_()
+        torch_task.restart(optimizer)
         torch_task.synchronize()
 
     def step(picked_B):
@@ -60,10 +59,10 @@ def contender(task: Task) -> Contender:
         )
         buffers.update(updated)
         for name, move in moves.items():
-            # Fused Adam needs contiguous memory, which convolutions may not return.
+            # A fused step needs contiguous memory, which convolutions may not return.
             move.grad = grads[name].contiguous()
             move.zero_()
-        adam.step()
+        optimizer.step()
         for name, move in moves.items():
             params[name].addcmul_(move, rates[name])
         return losses_M.detach()

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 from absl import flags
 
+from normlab.bench.images import random_images
 from normlab.bench.machine import measure_machine
 from normlab.bench.settings import check_counts, check_out
-from normlab.bench.ways.timed import Timed, make_cell, random_images, time_ways
+from normlab.bench.ways.timed import Timed, make_cell, time_ways
 from normlab.checks import check_settings
 from normlab.flags import defined, read, run
 from normlab.members.placement import use_cores
@@ -42,6 +43,10 @@ class WaysConfig:
     execution: str = flag("auto", "Time only this execution; auto: all.")
     conv: str = flag("auto", "Time only this form of the convolution; auto: all.")
     devices: str = flag("auto", "Devices that share the members.")
+    member_chunk: str = flag(
+        "auto",
+        "Members at once: a number, or auto (also half of what fits, and so on).",
+    )
     repeats: int = flag(3, "Timed runs of every way, alternating.")
     seconds: float = flag(1.0, "About how long a timed run takes.", above=0)
     call_steps: int = flag(100, "Most steps of one call.")
@@ -60,6 +65,7 @@ class WaysConfig:
             execution=self.execution,
             conv=self.conv,
             devices=self.devices,
+            member_chunk=self.member_chunk,
             call_steps=self.call_steps,
             compilation_cache="none",
         )

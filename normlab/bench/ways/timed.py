@@ -7,20 +7,19 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
+from normlab.bench.images import SHAPED_LIKE
 from normlab.cell import Cell
 from normlab.config import SweepConfig
 from normlab.data import Dataset
-from normlab.members.over import Way, candidates
+from normlab.members.over import Way
 from normlab.run_options import RunOptions
 from normlab.store.provenance import check_names
-from normlab.sweep.cell_plan import Planner
+from normlab.sweep.cell_plan import CellPlan, Planner
+from normlab.sweep.decide import seconds_of_step
 from normlab.sweep.grid import expand
 from normlab.sweep.populate import make_population
 from normlab.sweep.population import Population
-from normlab.sweep.ways import best_of, seconds_of
-
-# The images are random, in the shape of these.
-DATASET = "cifar10"
+from normlab.sweep.ways import best_of, half_at_once, time_all
 
 
 @dataclass(frozen=True)
@@ -51,18 +50,6 @@ class Timed:
         return self.median(self.auto) / min(map(self.median, self.ms))
 
 
-def random_images(count: int = 5000) -> Dataset:
-    """Random images of CIFAR-10's shape."""
-    random = np.random.default_rng(0)
-
-    def split(size: int) -> tuple[np.ndarray, np.ndarray]:
-        images = random.integers(0, 256, (size, 32, 32, 3), np.uint8)
-        return images, random.integers(0, 10, size).astype(np.uint8)
-
-    names = tuple(map(str, range(10)))
-    return Dataset(DATASET, *split(count), *split(100), names)
-
-
 def make_cell(
     model: str, norm: str, batch_size: int, members: int, precision: str, optimizer: str
 ) -> Cell:
@@ -72,7 +59,7 @@ def make_cell(
       UserError: a name is unknown.
     """
     config = SweepConfig(
-        dataset=(DATASET,),
+        dataset=(SHAPED_LIKE,),
         model=(model,),
         norm=(norm,),
         batch_size=(batch_size,),
@@ -83,7 +70,7 @@ def make_cell(
         steps=10_000,
     )
     check_names(config)
-    (cell,) = expand(config, {DATASET: 5000})
+    (cell,) = expand(config, {SHAPED_LIKE: 5000})
     return cell
 
 
@@ -96,20 +83,25 @@ def time_ways(
       repeats: timed runs of every way, alternating.
       seconds: about how long a run takes.
     """
-    planner = Planner((cell,), [cell], {DATASET: dataset}, options)
-    plan = planner.plan(cell)
-    platform = jax.local_devices()[0].platform
-    ways = (plan.way, *candidates(options.execution, options.conv, platform))
+    planner = Planner((cell,), [cell], {SHAPED_LIKE: dataset}, options)
+    plan, members = planner.plan(cell), len(cell.members)
+    plans: dict[Way, CellPlan] = {}
     running: dict[Way, Population] = {}
-    for way in dict.fromkeys(ways):
-        running[way] = make_population(planner.plan(cell, way), options)
-        running[way].start()
-        running[way].train(0, 1)
-    members = len(cell.members)
-    found = {
-        way: 1e3 * seconds_of(one.train, options.call_steps) / members
-        for way, one in running.items()
-    }
+
+    def seconds_by(way: Way) -> float:
+        plans[way] = planner.plan(cell, way)
+        population = make_population(plans[way], options)
+        step_seconds, _ = seconds_of_step(population, plans[way], options)
+        running[way] = population
+        return step_seconds
+
+    def smaller(way: Way, timed: int) -> Way | None:
+        del timed  # a benchmark has the time
+        size, devices = plans[way].member_chunk, plans[way].devices
+        return half_at_once(way, size, members, devices, options)
+
+    first = {plan.way: seconds_by(plan.way)}
+    found = time_all(first, options, seconds_by, smaller, members)
     ms: dict[str, list[float]] = {str(way): [] for way in running}
     for _ in range(repeats):
         for way, one in running.items():
