@@ -28,7 +28,7 @@ def alt_text(what: str, table: pd.DataFrame) -> str:
         f"{word}: {_few(run[name])}" for name, word in names.items() if name in run
     ]
     if "n" in run and len(run):
-        parts.append(f"Median and {interval_name(int(run['n'].max()))}")
+        parts.append(f"Median and {interval_name(run['n'])}")
     if "source" in table:
         beside = [x for x in dict.fromkeys(table["source"]) if x != RUN]
         parts += [f"Compared with: {name}" for name in beside]

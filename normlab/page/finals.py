@@ -78,7 +78,7 @@ def read_finals(frame: pd.DataFrame) -> Finals:
         )
     return Finals(
         words,
-        interval_name(int(table["n"].max())),
+        interval_name(table["n"]),
         columns,
         grid,
         _lead(words, top, len(columns) > 1, higher),

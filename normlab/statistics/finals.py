@@ -16,7 +16,6 @@ from normlab.statistics.intervals import (
     LOST,
     Interval,
     interval_name,
-    least_and_most,
     median_intervals,
     number,
 )
@@ -223,8 +222,7 @@ def text_table(
     grid = {(r["setting"], r["at"]): r["text"] for _, r in cells.iterrows()}
     first = ["norm", *rows]
     others = [[c, *(grid.get((s, c), "-") for s in rows)] for c in columns]
-    least, most = least_and_most(table["n"])
-    head = f"final {metric}: median [{interval_name(most, least)}]"
+    head = f"final {metric}: median [{interval_name(table['n'])}]"
     head += ", * best" * bool(stars)
     return "\n".join([head, *_blocks(first, others, width)])
 

@@ -125,14 +125,13 @@ def _coverage(n: int, k: int) -> float:
     return max(0.0, 1 - 2 * tail)
 
 
-def interval_name(n: int, least: int | None = None) -> str:
-    """The name of the interval of ``n`` seeds in a caption.
+def interval_name(counts: Iterable[float]) -> str:
+    """The name in a caption of the intervals of medians.
 
     Args:
-      n: the number of seeds; the largest, if it is not the same everywhere.
-      least: the smallest number, if it is not ``n``.
+      counts: the numbers of seeds behind the medians; 0 is a missing median.
     """
-    least = n if least is None else least
+    least, n = least_and_most(counts)
     if n < 2:
         return "one seed, no interval"
     seeds = f"{n} seeds" if least == n else f"{least} to {n} seeds"
@@ -154,10 +153,10 @@ def seeds_words(counts: Iterable[float], ends: str = "band") -> str:
       counts: the numbers of seeds behind the medians; 0 is a missing median.
       ends: what shows the intervals.
     """
-    n = least_and_most(counts)
-    if n[1] < 2:
+    counts = list(counts)
+    if max(counts, default=0) < 2:
         return "one seed"
-    return f"median over seeds, {ends}: {interval_name(n[1], n[0])}"
+    return f"median over seeds, {ends}: {interval_name(counts)}"
 
 
 def least_and_most(counts: Iterable[float]) -> tuple[int, int]:

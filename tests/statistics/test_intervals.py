@@ -133,13 +133,13 @@ def test_infinities_count():
 
 
 def test_interval_names():
-    assert interval_name(0) == interval_name(1) == "one seed, no interval"
-    assert interval_name(3) == "range of 3 seeds (75% interval of the median)"
-    assert interval_name(6) == "95% interval of the median of 6 seeds"
+    assert interval_name([]) == interval_name([0, 1]) == "one seed, no interval"
+    assert interval_name([3, 0, 3]) == "range of 3 seeds (75% interval of the median)"
+    assert interval_name([6]) == "95% interval of the median of 6 seeds"
     fewer = "range of 2 to 5 seeds (50% to 94% interval of the median)"
-    assert interval_name(5, least=2) == fewer
-    assert interval_name(9, 7) == "95% interval of the median of 7 to 9 seeds"
-    assert interval_name(9, 3).endswith("of 3 to 9 seeds, or the range below 6")
+    assert interval_name([2, 5]) == fewer
+    assert interval_name([9, 7]) == "95% interval of the median of 7 to 9 seeds"
+    assert interval_name([3, 9]).endswith("of 3 to 9 seeds, or the range below 6")
 
 
 def test_what_figures_say_of_their_seeds():
