@@ -105,7 +105,6 @@ def ends(folder: Path, tries: list) -> list:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-@pytest.mark.slow
 def test_a_device_that_is_not_there_is_one_line(ended, tally):
     found = ended[: len(TRIES)]
     assert len(found) == len(TRIES)

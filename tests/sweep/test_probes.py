@@ -215,7 +215,6 @@ def test_stopped_anywhere_the_same_is_measured(measured, tmp_path, monkeypatch):
         )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("member_chunk", "devices"), [pytest.param(2, 1, marks=pytest.mark.slow), (3, 2)]
 )

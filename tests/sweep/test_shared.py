@@ -69,7 +69,6 @@ def test_images_are_picked_once_for_a_seed():
     assert sizes(program.call_of_seed) == (False, True)
 
 
-@pytest.mark.slow
 def test_a_stopped_member_leaves_the_others_as_they_are():
     """Blocks get smaller where members of a seed are missing."""
     cell = tiny.cell(tiny.members(lrs=(0.01, 0.1, 0.2, 0.3), seeds=(0, 1)))

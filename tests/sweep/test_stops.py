@@ -144,7 +144,6 @@ def test_all_may_diverge(execution, chunk, tmp_path, trained):
     assert 0 in {count for _, count in trained}
 
 
-@pytest.mark.slow
 def test_under_vmap_half_the_program_is_left(tmp_path, monkeypatch):
     sizes = []
     train = Population.train
