@@ -22,7 +22,7 @@ from normlab.claims.rules import (
 from normlab.page.finding import Finding, Point
 from normlab.page.findings import FINDINGS
 from normlab.page.judged import Judged
-from normlab.page.sure import sureness
+from normlab.page.sure import stays, sureness
 
 # Sentences about findings; one more says how sure all verdicts are.
 _MOST = 4
@@ -73,9 +73,16 @@ class Said(NamedTuple):
     clauses: tuple[Clause, ...]
 
     @property
-    def decided(self) -> bool:
-        """Whether its claims have a direction."""
-        return any(direction(one.row) != _OPEN for one in self.clauses)
+    def strength(self) -> int:
+        """How much stands behind it; a larger number is stronger.
+
+        3: a claim's verdict stays after correction for testing many; 2: there is one
+        by a test of its own; 1: only networks below the source's scale say so; 0: it
+        is open.
+        """
+        decided = [one.row for one in self.clauses if direction(one.row) != _OPEN]
+        at_scale = [row for row in decided if not row.scale]
+        return bool(decided) + bool(at_scale) + any(map(stays, at_scale))
 
     @property
     def sure(self) -> str:
@@ -116,9 +123,8 @@ class Answer(NamedTuple):
 
     @property
     def lead(self) -> Said:
-        """The sentence for the first screen: the first that says something."""
-        said = self.said
-        return next((one for one in said if one.decided), said[0])
+        """The sentence for the first screen: the strongest, the first of these."""
+        return max(self.said, key=lambda one: one.strength)
 
 
 def _sentence(text: str) -> str:
@@ -153,10 +159,11 @@ def answers(
 
 
 def leading(found: Sequence[Answer]) -> list[Answer]:
-    """The answers for the first screen: those that say something come first."""
-    decided = [a for a in found if a.lead.decided]
+    """The answers for the first screen: to the first questions; the strongest first."""
+    decided = [a for a in found if a.lead.strength]
     rest = [a for a in found if a not in decided]
-    return [*decided, *rest][:_MOST]
+    shown = [*decided, *rest][:_MOST]
+    return sorted(shown, key=lambda a: a.lead.strength, reverse=True)
 
 
 def clause(point: Point, row: Judged) -> Clause:

@@ -47,9 +47,14 @@ def sureness(row: Judged) -> str:
         return seeds
     if verdict.verdict == NOT_REJECTED:
         return f"{seeds}; not rejected, which is no evidence that they agree"
-    if verdict.adjusted and verdict.adjusted == verdict.verdict:
+    if stays(row):
         return f"{seeds}; also after correction for testing many claims"
     return f"{seeds}; p below 0.05 by its own test, not after correction"
+
+
+def stays(row: Judged) -> bool:
+    """Whether a verdict by a test is the same after correction for testing many."""
+    return bool(row.verdict.adjusted) and row.verdict.adjusted == row.verdict.verdict
 
 
 def _parts(row: Judged) -> str:
@@ -91,7 +96,7 @@ def how_sure(rows: Sequence[Judged]) -> Sure:
 
 def _tests(rows: Sequence[Judged]) -> str:
     decided = [r for r in rows if r.verdict.verdict in (SUPPORTED, CONTRADICTED)]
-    kept = [r for r in decided if r.verdict.adjusted == r.verdict.verdict]
+    kept = [r for r in decided if stays(r)]
     supported, contradicted = _number(rows, SUPPORTED), _number(rows, CONTRADICTED)
     told = [
         f"Of {counted(len(rows), 'claim')} with a statistical test, "

@@ -291,10 +291,10 @@ def test_the_scale_stands_with_the_clause_that_has_it():
 
 def test_the_first_screen_has_one_sentence_of_each_question():
     [found] = answer.answers(rows(verdict("H4", "undecided"), verdict("C2c")))
-    assert found.lead == found.said[1] and found.lead.decided
+    assert found.lead == found.said[1] and found.lead.strength
     assert found.lead.clauses[0].row.verdict.id == "C2c"
     [none] = answer.answers(rows(verdict("H4", "undecided")))
-    assert none.lead == none.said[0] and not none.lead.decided
+    assert none.lead == none.said[0] and not none.lead.strength
 
 
 def test_the_first_screen_has_what_is_decided_first():
@@ -306,6 +306,26 @@ def test_the_first_screen_has_what_is_decided_first():
     decided = [v if v.id != last else verdict(last) for v in undecided]
     first = answer.leading(answer.answers(rows(*decided)))[0]
     assert first.finding is FINDINGS[-1]
+
+
+def test_what_stays_after_correction_comes_first():
+    own, kept = (
+        verdict("H4", adjusted="undecided"),
+        verdict("C2c", adjusted="supported"),
+    )
+    [found] = answer.answers(rows(own, kept))
+    assert [one.strength for one in found.said] == [2, 3]
+    assert found.lead == found.said[1]
+    later = verdict("C1tp", adjusted="supported")  # of the third question
+    small = smaller("SF4", (0.7, 0.9))
+    every = answer.answers(rows(own, verdict("C1p", "undecided"), later, *small))
+    order = [(a.finding.id, a.lead.strength) for a in answer.leading(every)]
+    assert order == [
+        ("generalization", 3),
+        ("rates", 2),
+        ("smoothness", 1),
+        ("speed", 0),
+    ]
 
 
 def test_how_sure_all_verdicts_are():
