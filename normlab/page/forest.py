@@ -55,13 +55,7 @@ def near(distance: Distance) -> Bar:
 
 TICKS = tuple(
     Tick(100 * at(value) / WIDTH, text)
-    for value, text in (
-        (-1000, "−1000"),
-        (-10, "−10"),
-        (0, "0"),
-        (10, "10"),
-        (1000, "1000"),
-    )
+    for value, text in ((-30, "← opposite"), (0, "bound"), (30, "as claimed →"))
 )
 
 
