@@ -239,8 +239,8 @@ def test_lines_are_counted_together():
     assert fewer.endswith("rates, batch at 5, group at 2 of 3 learning rates")
     named = says({"batch, momentum 0": (1, 2), "batch, momentum 0.9": (0, 2)})
     assert named.endswith("0 at 1 of 2 learning rates; batch, momentum 0.9 at 0")
-    many = {f"s{i}": (i // 2 + 1, 6) for i in range(8)}
-    assert says(many) == "from s0 and s1 at 1 of 6 learning rates to s6 and s7 at 4"
+    many = {f"s{i}": (4 - i // 2, 6) for i in range(8)}
+    assert says(many) == "from s6 and s7 at 1 of 6 learning rates to s0 and s1 at 4"
 
 
 @pytest.mark.parametrize("name", ALWAYS)
