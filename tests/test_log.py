@@ -8,6 +8,7 @@ import pytest
 
 import normlab
 from normlab.errors import UserError
+from normlab.figures.headings import headline_of
 from tests.figures.seen import words
 
 NAMES = ["effective_smoothness", "gradient_norm"]
@@ -137,3 +138,6 @@ def test_what_the_rate_is_needed_for():
             log.figure(name)
     both = log.beside(filled(steps=1, label="other"))
     assert "lr unknown" in words(both.figure("santurkar_4"))
+    # Without a unit, "loss" stands for it; a headline does not name it.
+    says = headline_of(log.figure("santurkar_4"))
+    assert says.startswith("Range of the loss along the gradient: ")

@@ -13,7 +13,7 @@ from normlab.figures.against import aside, bars
 from normlab.figures.colours import looks, two_parts
 from normlab.figures.fitting import columns_for, panel_size
 from normlab.figures.headings import title
-from normlab.figures.messages import listed
+from normlab.figures.messages import joined, listed, short
 from normlab.figures.panels import crosses, grid, legend
 from normlab.figures.places import place_of
 from normlab.figures.scales import accuracy_axis
@@ -21,12 +21,15 @@ from normlab.figures.style import style
 from normlab.figures.tables import NotDrawn, few, left_out
 from normlab.statistics.finals import main_metric, summarize
 from normlab.statistics.intervals import number, seeds_words
+from normlab.words import counted
 
 _MOST_COLUMNS, _MOST_PANELS = 4, 12
 # With more learning rates than this, matplotlib chooses the ticks.
 _MOST_TICKS = 7
 # What is near to the best: a difference of accuracies, or a ratio of losses.
 _NEAR, _FACTOR = 0.1, 2.0
+_MOST_LINES = 5  # that a headline names
+_WORST = -1.0  # stands for the accuracy of what diverged: below any other
 _ROOM, _ROOM_INCHES = 0.12, 0.14
 
 
@@ -140,25 +143,59 @@ def _says(table: pd.DataFrame, metric: str) -> str:
     if not np.isfinite(values).any():
         return ""
     if metric == "test_loss":
-        near, words = values <= _FACTOR * values.min(), f"{_FACTOR:g} times the lowest"
+        is_near = values <= _FACTOR * values.min()
+        words = f"At most {_FACTOR:g} times the lowest"
     else:
-        near = values >= values.max() - _NEAR
-        words = f"{100 * _NEAR:g} points of the best"
-    of_line = near.groupby(table["line"], sort=False).sum()
-    counts = {str(line): count for line, count in of_line.items()}
-    many, score = table["lr"].nunique(), metric.replace("_", " ")
-    if len(counts) > 1 and len(set(counts.values())) == 1 and metric != "test_loss":
+        is_near = values >= values.max() - _NEAR
+        words = f"Within {100 * _NEAR:g} points of the best"
+    of_line = is_near.groupby(table["line"], sort=False).agg(["sum", "size"])
+    shares = {
+        str(line): (int(near), int(rates))
+        for line, near, rates in of_line.itertuples(name=None)
+    }
+    score = metric.replace("_", " ")
+    if len(shares) > 1 and len(set(shares.values())) == 1 and metric != "test_loss":
         return _widest(table, score)
-    return listed(f"Learning rates (of {many}) within {words} {score}", counts)
+    return f"{words} {score}: {_at_rates(shares)}"
+
+
+def _at_rates(shares: dict[str, tuple[int, int]]) -> str:
+    """``none at 4 of 6 learning rates, batch and group at 5``; of many, the extremes.
+
+    Args:
+      shares: line -> the number of its learning rates that count, and of all of them.
+    """
+    groups: dict[tuple[int, int], list[str]] = {}
+    for line, share in shares.items():
+        groups.setdefault(share, []).append(line)
+    if len(groups) == 1 < len(shares):
+        groups = dict.fromkeys(groups, ["all"])
+    order, (begin, between) = list(groups), ("", ", ")
+    if any(", " in line for line in shares):
+        between = "; "
+    if len(shares) > _MOST_LINES and len(groups) > 1:
+        order.sort(key=lambda share: share[0] / share[1])
+        order, begin, between = [order[0], order[-1]], "from ", " to "
+    words = []
+    for near, rates in order:
+        total = f" of {counted(rates, 'learning rate')}"
+        total = "" if words and rates == order[0][1] else total
+        words.append(f"{joined(groups[near, rates], _MOST_LINES)} at {near}{total}")
+    return f"{begin}{between.join(words)}"
 
 
 def _widest(table: pd.DataFrame, score: str) -> str:
-    """The final values at the learning rate at which the lines differ most."""
-    medians = table.groupby("lr")["median"]
+    """The final values at the learning rate at which the lines differ most.
+
+    A line that diverged differs most from the others. "" if all lines are equal.
+    """
+    medians = table["median"].fillna(_WORST).groupby(table["lr"])
     ranges = medians.max() - medians.min()
-    lr = float(np.asarray(ranges.index)[int(np.nanargmax(ranges))])
+    lr = float(ranges.index.to_numpy()[ranges.argmax()])
     at = table[table["lr"] == lr]
     values = dict(zip(at["line"].astype(str), at["median"], strict=True))
+    if len({short(x) for x in values.values()}) == 1:
+        return ""
     return listed(f"Largest difference at lr {number(lr)}, in final {score}", values)
 
 

@@ -4,7 +4,7 @@ They say what the medians are and no more. Whether two settings differ is for th
 (`normlab.claims`), which compares them seed by seed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -31,23 +31,33 @@ def listed(what: str, values: Mapping[str, float]) -> str:
     """``gradient norm: none 3.1, batch 4.8``; of many settings, the two extremes.
 
     Settings whose value is not finite are named at the end. "" if no value is finite.
+    Values that are equal as written are equal.
     """
     finite = {name: float(x) for name, x in values.items() if np.isfinite(x)}
     if not finite:
         return ""
     lost = _lost([name for name in values if name not in finite])
-    if len(finite) > 1 and len(set(finite.values())) == 1:
+    if len(finite) > 1 and len({short(x) for x in finite.values()}) == 1:
         which = "the others" if lost else "all"
         return f"{what}: {short(next(iter(finite.values())))} for {which}{lost}"
     if len(finite) > _MOST:
-        ends = (
-            min(finite, key=finite.__getitem__),
-            max(finite, key=finite.__getitem__),
+        ends = [short(end(finite.values())) for end in (min, max)]
+        at_end = [[k for k, x in finite.items() if short(x) == end] for end in ends]
+        low, high = (
+            f"{x} ({joined(names)})" for x, names in zip(ends, at_end, strict=True)
         )
-        low, high = (f"{short(finite[name])} ({name})" for name in ends)
         return f"{what}: from {low} to {high}{lost}"
     words = (f"{name} {short(x)}" for name, x in finite.items())
     return f"{what}: {', '.join(words)}{lost}"
+
+
+def joined(names: Sequence[str], most: int = _MOST_TIED, many: str = "settings") -> str:
+    """``none, batch and group``; if there are more than ``most``, ``7 settings``."""
+    if len(names) > most:
+        return f"{len(names)} {many}"
+    *first, last = names
+    between = "; " if any(", " in name for name in names) else ", "
+    return f"{between.join(first)} and {last}" if first else last
 
 
 def _lost(names: list[str]) -> str:
@@ -99,8 +109,9 @@ def highest(table: pd.DataFrame, what: str, lower: bool = False) -> str:
     """The best median: ``Highest test accuracy: 0.686 (none, lr 0.001)``.
 
     Rows that diverged (`_diverged`) are not ranked, unless there are no others. Values
-    that are equal as written are a tie. If some seeds of the best one diverged, or its
-    curve ends far before others, it is said.
+    that are equal as written are a tie. If some seeds of a best one diverged, or its
+    curve ends far before others, it is said. A shorter curve of which it is not known
+    whether it diverged is not ranked, either, and is named.
 
     Args:
       table: rows with ``setting``, ``point`` and ``median``; from `last_rows`, for the
@@ -112,41 +123,60 @@ def highest(table: pd.DataFrame, what: str, lower: bool = False) -> str:
     ours = ours[np.isfinite(ours["median"])]
     if ours.empty:
         return ""
-    ranked = ours[~_diverged(ours)]
-    ranked = ours if ranked.empty else ranked
+    diverged, early = _diverged(ours), _early(ours)
+    unknown = early & ~diverged if "diverged" not in ours else early & False
+    ranked, shorter = ours[~diverged & ~unknown], ours[unknown]
+    if ranked.empty:
+        ranked, shorter = ours, ours.head(0)
     values = ranked["median"]
-    best = ranked.iloc[int((values if lower else -values).argmin())]
-    tied = ranked[values.map(short) == short(best["median"])]
-    which = f"{_tied(tied)}{_reservations(best, ours)}"
-    word = "Lowest" if lower else "Highest"
-    return f"{word} {what}: {short(best['median'])} ({which})"
+    best = short(values.min() if lower else values.max())
+    tied = ranked[values.map(short) == best]
+    which = f"{_named(tied, 'a tie of ')}{_reservations(tied, ours)}"
+    others = ""
+    if len(shorter):
+        others = f"; shorter curves, not ranked: {_named(shorter)}"
+    return f"{'Lowest' if lower else 'Highest'} {what}: {best} ({which}){others}"
 
 
-def _tied(rows: pd.DataFrame) -> str:
-    """The names of the best rows, or how many they are."""
+def _names(rows: pd.DataFrame) -> tuple[list[str], str]:
+    """The rows' names, and the point of all of them, which is not in their names."""
     settings = rows["setting"].astype(str).tolist()
     points = rows["point"].astype(str).tolist() if "point" in rows else [""] * len(rows)
-    common, names = (
-        "",
-        [", ".join(filter(None, x)) for x in zip(settings, points, strict=True)],
-    )
-    if len(names) > _MOST_TIED:
-        return f"a tie of {len(names)}"
+    if len(rows) > 1 and len(set(points)) == 1:
+        return settings, points[0]
+    return [", ".join(filter(None, x)) for x in zip(settings, points, strict=True)], ""
+
+
+def _named(rows: pd.DataFrame, several: str = "") -> str:
+    """The names of the rows, or how many they are; after ``several`` if not one."""
+    names, common = _names(rows)
     if len(names) == 1:
         return names[0]
-    if len(set(points)) == 1:  # said once
-        common, names = points[0], settings
-    *first, last = names
-    between = ", " if common or not points[0] else "; "
-    text = f"a tie of {between.join(first)} and {last}"
-    return f"{text}; {common}" if common else text
+    if len(names) > _MOST_TIED:
+        return f"{several}{len(names)}"
+    return f"{several}{joined(names)}{f'; {common}' if common else ''}"
 
 
-def _reservations(best: pd.Series, rows: pd.DataFrame) -> str:
-    """What has to be said of the best row, with a semicolon before each, or ""."""
-    lost, seeds = (int(best.get(name, 0)) for name in _counts(rows))
+def _reservations(tied: pd.DataFrame, rows: pd.DataFrame) -> str:
+    """What has to be said of the best rows, with a semicolon before each, or ""."""
+    names, _ = _names(tied)
+    said = [_reservation(row, rows) for _, row in tied.iterrows()]
+    if len(said) == 1:
+        return "".join(f"; {words}" for words in said[0])
+    whose: dict[str, list[str]] = {}
+    for name, words in zip(names, map(", ".join, said), strict=True):
+        whose.setdefault(words, []).append(name)
+    return "".join(
+        f"; {joined(some, many='of them')}: {words}"
+        for words, some in whose.items()
+        if words
+    )
+
+
+def _reservation(row: pd.Series, rows: pd.DataFrame) -> list[str]:
+    lost, seeds = (int(row.get(name, 0)) for name in _counts(rows))
     words = [f"{lost} of {counted(seeds, 'seed')} diverged"] if lost else []
-    return "".join(f"; {x}" for x in (*words, ends_early(best, rows)) if x)
+    return [x for x in (*words, ends_early(row, rows)) if x]
 
 
 def _counts(rows: pd.DataFrame) -> tuple[str, str]:
@@ -155,16 +185,25 @@ def _counts(rows: pd.DataFrame) -> tuple[str, str]:
 
 
 def _diverged(rows: pd.DataFrame) -> pd.Series:
-    """Which rows diverged: half of the seeds did, or the curve breaks off."""
+    """Which rows diverged: half of the seeds did, or the curve breaks off.
+
+    A curve may also be shorter because its run is: of fewer epochs, or unfinished.
+    """
     lost, seeds = _counts(rows)
-    known = lost in rows and seeds in rows
-    half = rows[lost].gt(0) & (2 * rows[lost] >= rows[seeds]) if known else False
+    diverged = pd.Series(False, rows.index)
+    if lost in rows and seeds in rows:
+        diverged |= rows[lost].gt(0) & (2 * rows[lost] >= rows[seeds])
+    if "diverged" in rows:
+        diverged |= _early(rows) & rows["diverged"].gt(0)
+    return diverged
+
+
+def _early(rows: pd.DataFrame) -> pd.Series:
+    """Which rows, the ends of curves, are far before others."""
     x = _along(rows)
     if x is None:
-        return pd.Series(half, rows.index)
-    early = rows[x] < _WHOLE * rows[x].max()
-    # A curve may also be shorter because the run is: of fewer epochs, or unfinished.
-    return early & (rows["diverged"].gt(0) if "diverged" in rows else True) | half
+        return pd.Series(False, rows.index)
+    return rows[x] < _WHOLE * rows[x].max()
 
 
 def last_rows(table: pd.DataFrame, x: str) -> pd.DataFrame:

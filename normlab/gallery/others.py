@@ -18,6 +18,7 @@ from normlab.figures import landscape_contour, landscape_line, landscape_surface
 
 # The first of these stored runs that has landscapes is shown.
 _RUNS = ("landscape_small_cnn", "gallery_digits")
+_MODEL = {"model": "small_cnn"}
 
 
 def run_at(experiments: Path, run: str) -> Path:
@@ -43,8 +44,9 @@ def _bench(experiments: Path) -> pd.DataFrame:
     stored = json.loads(
         (run_at(experiments, "bench_cpu") / "bench.json").read_text("utf-8")
     )
+    # Benchmarks from before --model had no choice of it.
     blocks = [
-        Block(**{**block, "rows": [Row(**row) for row in block["rows"]]})
+        Block(**{**_MODEL, **block, "rows": [Row(**row) for row in block["rows"]]})
         for block in stored["results"]
     ]
     return tabulate_bench(blocks, stored["machine"]["name"])

@@ -12,6 +12,8 @@ import pandas as pd
 LOST = "diverged"
 # The smallest number of values with an interval of 95%.
 _ENOUGH = 6
+# Of medians over one seed, and over none.
+_ONE, _NONE = "one seed", "no finite value"
 
 
 class Interval(NamedTuple):
@@ -133,7 +135,7 @@ def interval_name(counts: Iterable[float]) -> str:
     """
     least, n = least_and_most(counts)
     if n < 2:
-        return "one seed, no interval"
+        return f"{_ONE if n else _NONE}, no interval"
     seeds = f"{n} seeds" if least == n else f"{least} to {n} seeds"
     if least >= _ENOUGH:
         return f"95% interval of the median of {seeds}"
@@ -154,8 +156,9 @@ def seeds_words(counts: Iterable[float], ends: str = "band") -> str:
       ends: what shows the intervals.
     """
     counts = list(counts)
-    if max(counts, default=0) < 2:
-        return "one seed"
+    most = max(counts, default=0)
+    if most < 2:
+        return _ONE if most else _NONE
     return f"median over seeds, {ends}: {interval_name(counts)}"
 
 

@@ -22,7 +22,7 @@ from normlab.claims import (
 from normlab.claims.__main__ import flag_values, main
 from normlab.claims.evidence import Evidence
 from normlab.claims.judge import judge
-from normlab.claims.text import rows
+from normlab.claims.text import rows, sums
 from tests.called import called
 from tests.claims.made import CIFAR, REPORT, REPORT_BATCH, frame, run, spread
 
@@ -450,6 +450,15 @@ def test_runs_without_claims_are_one_line(capsys, monkeypatch):
     status, out, _ = call(capsys, "--run=runs/own")
     assert status == 0 and out.startswith("no claim is about this run. ")
     assert f"{len(CLAIMS)} claims" in out and out.count("\n") == 1
+
+
+def test_marks_and_sums():
+    row = ledger([])[0]._replace(verdict=S)
+    holds = row._replace(adjusted=S, p_adjusted=0.01)
+    lines = sums([holds, holds, row, row._replace(adjusted=U)])
+    assert f"{row.family}: 4 claims: 4 {S}; 2 after Holm" in lines
+    told = [rows(row._replace(images=images))[0] for images in ("", "differs")]
+    assert [line.count("~") for line in told] == [0, 1]
 
 
 def test_long_cells_and_words_continue_below():

@@ -205,17 +205,42 @@ def test_it_says_what_it_shows(name, run, shown):
 
 def test_equal_counts_say_where_the_norms_differ_most(shown):
     table = shown("lr_sensitivity", "plain")[0]
-    at = table["line"].eq("batch") & table["lr"].eq(table["lr"].max())
+    is_batch, high = table["line"].eq("batch"), table["lr"].eq(table["lr"].max())
 
-    def ended(x: float) -> pd.DataFrame:
-        median = np.where(at, x, 0.5)
-        return table.assign(median=median, low=median, high=median)
+    def says(batch: float, **columns: str) -> str:
+        """Of 0.5 everywhere, but for batch norm at the higher rate."""
+        median = np.where(is_batch & high, batch, 0.5)
+        ended = table.assign(median=median, low=median, high=median, **columns)
+        return headline_of(lr_sensitivity.draw(ended))
 
-    lr = f"{table['lr'].max():g}"
-    said = f"Largest difference at lr {lr}, in final test accuracy: batch 0.51, group"
-    assert headline_of(lr_sensitivity.draw(ended(0.51))).startswith(said)
-    said = "Learning rates (of 2) within 10 points of the best test accuracy: batch 1,"
-    assert headline_of(lr_sensitivity.draw(ended(0.8))).startswith(said)
+    widest = f"Largest difference at lr {table['lr'].max():g}, in final test accuracy: "
+    assert says(0.51) == f"{widest}batch 0.51, group (G=4) 0.5"
+    assert says(0.5) == says(0.500001) == ""
+    within = "Within 10 points of the best test accuracy: "
+    assert says(0.8) == f"{within}batch at 1 of 2 learning rates, group (G=4) at 0"
+    # A large loss is not the one to tell of.
+    loss = "At most 2 times the lowest test loss: "
+    assert says(0.6, metric="test_loss") == f"{loss}all at 2 of 2 learning rates"
+
+
+def test_where_a_line_diverged_lines_differ_most(shown):
+    table = shown("lr_sensitivity", "plain")[0]
+    first, lr = table["line"] == table["line"].iloc[0], table["lr"].min()
+    median = np.where(table["lr"] == lr, 0.9, np.where(first, 0.5, NAN))
+    gone = lr_sensitivity._says(table.assign(median=median), "test_accuracy")
+    assert gone.endswith("batch 0.5; no finite value: group (G=4)")
+
+
+def test_lines_are_counted_together():
+    counts = {"none": (4, 6), "batch": (5, 6), "group": (5, 6)}
+    says = lr_sensitivity._at_rates
+    assert says(counts) == "none at 4 of 6 learning rates, batch and group at 5"
+    fewer = says(counts | {"group": (2, 3)})
+    assert fewer.endswith("rates, batch at 5, group at 2 of 3 learning rates")
+    named = says({"batch, momentum 0": (1, 2), "batch, momentum 0.9": (0, 2)})
+    assert named.endswith("0 at 1 of 2 learning rates; batch, momentum 0.9 at 0")
+    many = {f"s{i}": (4 - i // 2, 6) for i in range(8)}
+    assert says(many) == "from s6 and s7 at 1 of 6 learning rates to s0 and s1 at 4"
 
 
 @pytest.mark.parametrize("name", ALWAYS)

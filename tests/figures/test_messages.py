@@ -26,31 +26,54 @@ ROWS = pd.DataFrame(
 
 
 def test_the_best_of_the_run_is_named():
-    assert highest(ROWS, "accuracy") == "Highest accuracy: 0.8 (batch, lr 0.1)"
-    assert highest(ROWS, "loss", lower=True) == "Lowest loss: 0.6 (none, lr 0.1)"
-    tied = ROWS.assign(median=[0.1, 0.8, 0.2, 0.8, 0.9])
+    ends = last_rows(ROWS, "step")
+    assert ends["median"].tolist() == [0.6, 0.8]
+    assert highest(ends, "accuracy") == "Highest accuracy: 0.8 (batch, lr 0.1)"
+    assert highest(ends, "loss", lower=True) == "Lowest loss: 0.6 (none, lr 0.1)"
     both = "Highest accuracy: 0.8 (a tie of none and batch; lr 0.1)"
-    assert highest(tied, "accuracy") == both
-    nearly = tied.assign(median=[0.1, 0.8, 0.2, 0.80001, 0.9])  # equal as written
+    assert highest(ends.assign(median=0.8), "accuracy") == both
+    nearly = ends.assign(median=[0.8, 0.80001])  # equal as written
     assert highest(nearly, "accuracy") == both
-    apart = tied.assign(point=["lr 1", "lr 1", "lr 2", "lr 2", ""])
+    apart = nearly.assign(point=["lr 1", "lr 2"])
     assert "(a tie of none, lr 1 and batch, lr 2)" in highest(apart, "accuracy")
-    many = pd.concat([ROWS] * 4)
+    many = pd.concat([ends] * 4)
     assert highest(many, "accuracy") == "Highest accuracy: 0.8 (a tie of 4)"
-    assert highest(ROWS.assign(median=np.nan), "accuracy") == ""
-    assert last_rows(ROWS, "step")["median"].tolist() == [0.6, 0.8]
+    assert highest(ends.assign(median=np.nan), "accuracy") == ""
 
 
-def test_the_best_of_a_curve_that_ends_early_is_said_to():
+def test_a_curve_that_ends_early_is_said_to():
     early = ROWS[(ROWS["setting"] == "none") | (ROWS["step"] == 0)]
-    said = highest(last_rows(early, "step"), "final accuracy", lower=True)
+    ends = last_rows(early, "step")
     # It breaks off, so its end is no final value; unless there is no other curve.
-    assert said == "Lowest final accuracy: 0.6 (none, lr 0.1)"
-    shorter = last_rows(early, "step").assign(diverged=0)
-    said = highest(shorter, "final accuracy", lower=True)
-    assert said == "Lowest final accuracy: 0.2 (batch, lr 0.1; ends at step 0)"
-    whole = highest(last_rows(early, "step"), "final accuracy")
+    said = highest(ends.assign(diverged=[0, 1]), "final loss", lower=True)
+    assert said == "Lowest final loss: 0.6 (none, lr 0.1)"
+    said = highest(ends.assign(diverged=0), "final loss", lower=True)
+    assert said == "Lowest final loss: 0.2 (batch, lr 0.1; ends at step 0)"
+    whole = highest(ends.assign(diverged=0), "final accuracy")
     assert whole == "Highest final accuracy: 0.6 (none, lr 0.1)"
+    # Not known to have diverged, or to be the end: it is not ranked, and is named.
+    best = "Highest final accuracy: 0.6 (none, lr 0.1); shorter curves, not ranked: "
+    assert highest(ends, "final accuracy") == f"{best}batch, lr 0.1"
+    shorter = [ends.iloc[1:].assign(setting=f"s{i}") for i in range(4)]
+    two, four = (pd.concat([ends.iloc[:1], *shorter[:n]]) for n in (2, 4))
+    assert highest(two, "final accuracy") == f"{best}s0 and s1; lr 0.1"
+    assert highest(four, "final accuracy") == f"{best}4"
+
+
+def test_each_of_a_tie_has_its_reservations():
+    """In any order of the rows."""
+    tie = pd.DataFrame({"setting": ["none", "batch"], "point": "lr 1", "median": 0.8})
+    tie = tie.assign(n=4, diverged=[1, 0])
+    lost = "none: 1 of 4 seeds diverged"
+    for rows, names in ((tie, "none and batch"), (tie[::-1], "batch and none")):
+        said = highest(rows, "x")
+        assert said == f"Highest x: 0.8 (a tie of {names}; lr 1; {lost})"
+    early = tie.assign(diverged=0, lost=1, seeds=4, step=[5, 10])
+    assert highest(early, "x").endswith(
+        "; none: 1 of 4 seeds diverged, ends at step 5; batch: 1 of 4 seeds diverged)"
+    )
+    many = pd.concat([tie] * 2 + [tie.assign(diverged=1)])
+    assert highest(many, "x").endswith("(a tie of 6; 4 of them: 1 of 4 seeds diverged)")
 
 
 def test_what_diverged_is_not_the_best():
@@ -75,7 +98,10 @@ def test_few_settings_are_listed_and_of_many_the_extremes():
     assert medians(ROWS, "norm") == "norm: none 0.35, batch 0.5"
     many = {f"s{i}": float(i) for i in range(7)}
     assert listed("norm", many) == "norm: from 0 (s0) to 6 (s6)"
+    tied = many | {"s1": 0.0, "s5": 6.001} | {f"t{i}": 6.0 for i in range(2)}
+    assert listed("norm", tied) == "norm: from 0 (s0 and s1) to 6 (4 settings)"
     assert listed("norm", dict.fromkeys(many, 2.0)) == "norm: 2 for all"
+    assert listed("norm", {"a": 2.0, "b": 2.00001}) == "norm: 2 for all"
     assert listed("norm", {"a": np.nan, "b": np.inf}) == ""
     lost = {"a": 1.0, "b": 1.0, "c": np.nan}
     assert listed("norm", lost) == "norm: 1 for the others; no finite value: c"

@@ -45,6 +45,12 @@ def test_it_is_made(tmp_path, monkeypatch):
     assert "--figures=lr_sensitivity" in written[1].read_text("utf-8")
 
 
+def test_the_other_tables_are_read():
+    for others in OTHERS.values():
+        for tabulate, *_ in others.values():
+            assert len(tabulate(EXPERIMENTS))
+
+
 def test_the_headlines_title_is_what_the_table_says():
     accuracies = {"none": (10.0, 0.1), "batch": (60.0, 0.2)}
     table = pd.DataFrame(

@@ -309,6 +309,9 @@ def test_the_best_point_of_each_setting_has_a_star(frame):
     as_loss = text_table(summarize(frame), "test_loss").splitlines()[2:]
     assert "0.630 [0.610, 0.650] *" in as_loss[0]
     assert "0.740] *" not in as_loss[0]
+    # Nothing is best where every seed diverged.
+    lost = summarize(frame).assign(median=INF, high=INF)
+    assert "*" not in text_table(lost, "test_loss")
 
 
 def test_a_wide_table_continues_below(frame):

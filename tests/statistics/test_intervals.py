@@ -133,7 +133,8 @@ def test_infinities_count():
 
 
 def test_interval_names():
-    assert interval_name([]) == interval_name([0, 1]) == "one seed, no interval"
+    assert interval_name([0, 1]) == "one seed, no interval"
+    assert interval_name([]) == interval_name([0]) == "no finite value, no interval"
     assert interval_name([3, 0, 3]) == "range of 3 seeds (75% interval of the median)"
     assert interval_name([6]) == "95% interval of the median of 6 seeds"
     fewer = "range of 2 to 5 seeds (50% to 94% interval of the median)"
@@ -143,7 +144,8 @@ def test_interval_names():
 
 
 def test_what_figures_say_of_their_seeds():
-    assert seeds_words([1.0, 1.0]) == seeds_words([]) == seeds_words([0]) == "one seed"
+    assert seeds_words([1.0, 1.0]) == seeds_words([0, 1]) == "one seed"
+    assert seeds_words([]) == seeds_words([0, 0]) == "no finite value"
     assert seeds_words([0, 3, 3], "bars") == (
         "median over seeds, bars: range of 3 seeds (75% interval of the median)"
     )

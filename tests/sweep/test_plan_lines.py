@@ -65,3 +65,5 @@ def test_the_quickstart_has_a_line_for_each_cell():
         "at once",
     ]
     assert lines[0].endswith(" member-steps of batch size 50")
+    several = plan_of("postmortem_batch_size", planned=True).text.splitlines()
+    assert several[0].endswith(" member-steps")
