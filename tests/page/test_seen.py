@@ -5,8 +5,9 @@ import math
 import pandas as pd
 import pytest
 
+from normlab.figures import batch_size, groups
 from normlab.page.failed import failed
-from normlab.page.seen import all_seen, seen
+from normlab.page.seen import all_seen, seen, why_failed
 from normlab.settings import phrases
 from normlab.store.load import load
 from tests.store.handmade import make_cell, write_run
@@ -118,12 +119,26 @@ def test_norms_are_compared_where_all_else_is_equal():
     [
         pd.DataFrame({"x": [1.0], "source": ["run"]}),
         rows("test_accuracy", {("batch", "lr 0.1"): 0.8}),
-        rows("test_accuracy", FAR).assign(median=float("nan")),
         rows("test_accuracy", FAR).iloc[:0],
     ],
 )
 def test_nothing_is_said_of_nothing(table):
     assert seen(table) == ""
+
+
+def test_settings_that_are_not_compared_are_named_if_nothing_else_is_said():
+    lost = rows("test_accuracy", FAR).assign(median=math.nan)
+    assert seen(lost) == (
+        "No finite value: without a norm (2 times), with batch (2 times), with group "
+        "(G=4)."
+    )
+    all_failed = dict.fromkeys(FAR, "diverged")
+    text = seen(rows("test_accuracy", FAR), failed=all_failed)
+    assert text.startswith("Not compared: without a norm (diverged, in 2 places), with")
+    two_rates = {k: v for k, v in FAR.items() if k[0] != "group (G=4)"}
+    no_norm = {k: "diverged" for k in FAR if k[0] == "none"}
+    text = seen(rows("test_accuracy", two_rates), failed=no_norm)
+    assert text == "Not compared: without a norm (diverged, in 2 places)."
 
 
 def test_histograms_are_told_by_their_widths():
@@ -148,7 +163,7 @@ def test_a_setting_that_does_not_train_is_never_the_best():
     text = seen(table, failed=CHANCE)
     assert "is 0.6 with batch and 0.375 with group (G=4)." in text
     assert text.endswith(" Not compared: without a norm (at chance).")
-    # An accuracy at chance is the lowest, and it is a result.
+    # An accuracy at chance is a result.
     text = seen(rows("test_accuracy", FAR), failed=CHANCE)
     assert "to 0.100 [0.090, 0.110] without a norm (at chance)." in text
     most = {("batch", "lr 0.1"): "diverged"}  # and the seeds that are left do best
@@ -219,3 +234,85 @@ def test_which_settings_do_not_train(tmp_path):
     }
     unknown = frame.assign(dataset="npz:mine.npz")
     assert set(failed(unknown)) == {(n, "lr 0.001") for n in ("none", "batch")}
+    two = frame[frame["seed"] < 2]  # half of the networks, as in headlines
+    assert failed(two) == failed(frame)
+    assert failed(frame[frame["seed"].isin([0]) | frame["norm"].eq("batch")]) == {
+        key: word for key, word in failed(frame).items() if key[0] == "batch"
+    }
+    # A network that has not finished may yet learn.
+    early = frame[frame["step"] < frame["steps"]]
+    assert set(failed(early).values()) == {"diverged"}
+
+
+def guessing(tmp_path, score: float, **changes):
+    """The table of a run whose networks all have this accuracy."""
+    cell = make_cell(**{"dataset": "cifar10", "batch_size": 50, **changes})
+    run = write_run(tmp_path / "run", [cell], score=lambda member, step: score)
+    return load(run.root)
+
+
+def test_chance_is_the_share_of_the_largest_class(tmp_path):
+    """1135 of MNIST's 10000 test images are ones."""
+    frame = guessing(tmp_path, 0.1135, dataset="mnist")
+    assert set(failed(frame).values()) == {"at chance"}
+    assert failed(frame.assign(test_accuracy=0.125)) == {}
+
+
+def test_a_network_that_fits_its_images_does_not_guess(tmp_path):
+    frame = guessing(tmp_path, 0.1, train_size=40_000, steps=40_000, eval_every=40_000)
+    assert set(failed(frame).values()) == {"at chance"}
+    for accuracy in (0.99, 0.13):  # of 40,000 images
+        assert failed(frame.assign(batch_accuracy=accuracy)) == {}
+    # It is the end of training that counts.
+    late = frame["step"] >= 0.9 * frame["steps"]
+    fits = frame["batch_accuracy"].mask(late, 0.99)
+    assert failed(frame.assign(batch_accuracy=fits)) == {}
+    forgot = frame["batch_accuracy"].where(late, 0.99)
+    assert failed(frame.assign(batch_accuracy=forgot)) == failed(frame)
+    # Of 100 images, 13 may well be of one class.
+    few = frame.assign(train_size=100, batch_accuracy=0.13)
+    assert failed(few) == failed(frame)
+
+
+@pytest.mark.parametrize("figure", [batch_size, groups])
+def test_a_setting_is_known_though_the_figure_has_it_along_its_axis(tmp_path, figure):
+    """The learning rate of 0.01 trains nothing, at any batch size or group count."""
+    cells = [
+        make_cell(norm="none", dataset="cifar10", batch_size=size, lrs=rates)
+        for size, rates in ((10, (0.01,)), (50, (0.001,)))
+    ]
+    if figure is groups:
+        cells = [
+            make_cell(norm="group", groups=g, dataset="cifar10", batch_size=size)
+            for g in (1, 4)
+            for size in (10, 50)
+        ]
+    found = write_run(
+        tmp_path / "run",
+        cells,
+        score=lambda member, step: 0.1 if member.lr > 0.005 else 0.8,
+    )
+    frame = load(found.root)
+    table = figure.tabulate(frame)
+    at = table["point"] + " " + table["setting"]
+    told = [bool(word) for word in why_failed(table, failed(frame))]
+    assert (
+        told == at.str.contains("lr 0.01").tolist() and True in told and False in told
+    )
+
+
+def test_the_figure_of_batch_sizes_marks_chance(tmp_path):
+    """Also where a norm was evaluated with several kinds of statistics."""
+    cells = [
+        make_cell(norm=norm, dataset="cifar10", batch_size=size, lrs=(0.01,))
+        for norm in ("none", "batch")
+        for size in (10, 50)
+    ]
+    frame = load(write_run(tmp_path / "run", cells, score=lambda m, step: 0.1).root)
+    learns = frame["norm"].eq("batch") & frame["test_accuracy"].notna()
+    frame["test_accuracy"] = frame["test_accuracy"].mask(learns, 0.8)
+    table = batch_size.tabulate(frame)
+    text = seen(table, "batch_size", failed=failed(frame))
+    assert "0.1 without a norm (at chance)" in text and "with batch (at" not in text
+    by = table.assign(setting=table["setting"] + ", by running statistics")
+    assert why_failed(by, failed(frame)) == why_failed(table, failed(frame))
