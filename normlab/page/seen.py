@@ -88,7 +88,7 @@ def seen(
     text = _farthest(ends, compared, metric or name, when)
     others = f"{_lost(lost, rows, compared)}{_aside(rows[~counts], compared)}"
     if not text and others and len(ends) == 1:
-        said = told(ends.iloc[0], compared)
+        said = told(ends.iloc[0], compared, metric)
         text = f"The {when}{quantity(metric or name)} is {said}."
     return f"{text}{others}".strip()
 
@@ -241,7 +241,7 @@ def _farthest(rows: pd.DataFrame, compared: str, metric: str, when: str) -> str:
     apart, _, place, least, most, own = max(pairs, key=lambda pair: pair[:2])
     where = where_words(places, place, rows)
     name = quantity(metric)
-    high, low = (told(r, compared) for r in (most, least))
+    high, low = (told(r, compared, metric) for r in (most, least))
     begin = f"{where[:1].upper()}{where[1:]}, the {when}{name}" if where else ""
     begin = begin or f"The {when}{name}"
     if not apart:

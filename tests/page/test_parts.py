@@ -299,20 +299,30 @@ def test_every_claim_has_a_short_name():
 
 def test_the_scale_is_told_of_sources_that_most_runs_fall_short_of():
     small = "not at its scale"
-    scales = ["1/8 width", "1/8 width", "1/4 width", "", "", "", "1/8 width", "digits"]
-    families = ["a", "a", "a", "a", "a", "b", "b", "c"]
+    scales = ["1/8 width", "1/8 width", "1/4 width", "", "", "", "1/8 width"]
+    families = ["a", "a", "a", "a", "a", "b", "b", "c", "d"]
+    # A network may have another name, with any words in it.
+    scales += ["widths of digits", "batch size 32"]
+    sizes = {"1/8 width", "1/4 width", "batch size 32"}
     ledger_rows = [
         verdict(f"C{k}", small, family=family) for k, family in enumerate(families)
     ]
     rows = [
-        dataclasses.replace(row, scale=scale)
+        dataclasses.replace(row, scale=scale, sized=scale in sizes)
         for row, scale in zip(
             judged.judged(ledger_rows, {}),
             scales,
             strict=True,
         )
     ]
-    assert below(rows) == {"a": "1/8 width"}
+    assert below(rows) == {"a": "1/8 width", "d": "batch size 32"}
+
+
+def test_a_row_knows_whether_its_networks_are_smaller():
+    for words, sized in [("width 0.125", True), ("digits", False), ("vgg11", False)]:
+        row = verdict("SF4", "not at its scale", words=f"not at its scale: {words}")
+        [found] = judged.judged([row], {})
+        assert found.scale and found.sized == sized
 
 
 def test_the_head_of_a_row_or_column_names_no_flag():

@@ -73,6 +73,14 @@ def test_a_quantity_is_compared_over_training():
     assert text.endswith("ranges from 0.6 with batch to 0.075 without a norm.")
 
 
+def test_only_accuracies_have_at_most_three_decimals():
+    close = {("none", "lr 0.1"): 0.0102, ("batch", "lr 0.1"): 0.0106}
+    text = seen(rows("test_loss", close, spread=0.0001))
+    assert "is 0.01060 [0.01050, 0.01070] with batch and 0.01020 [" in text
+    text = seen(rows("test_accuracy", close, spread=0.0001))
+    assert "is 0.011 [0.011, 0.011] with batch and 0.010 [0.010, 0.010]" in text
+
+
 def test_settings_without_a_finite_value_are_named():
     table = rows("test_accuracy", FAR)
     no_norm, high = table["setting"] == "none", table["point"] == "lr 0.1"
