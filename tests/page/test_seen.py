@@ -1,6 +1,7 @@
 """What is seen in a figure follows from its table."""
 
 import math
+import re
 
 import pandas as pd
 import pytest
@@ -9,6 +10,10 @@ from normlab.figures import batch_size, groups
 from normlab.page.failed import failed
 from normlab.page.seen import all_seen, seen, why_failed
 from normlab.settings import phrases
+from normlab.settings.declare import settings_of
+from normlab.settings.members import MemberSettings
+from normlab.settings.norms import NormSettings
+from normlab.settings.training import NetworkSettings, TrainingSettings
 from normlab.store.load import load
 from tests.store.handmade import make_cell, write_run
 
@@ -222,6 +227,57 @@ def test_a_phrase_of_every_setting():
     assert phrases.phrase("length", "9.999999999999999e-06") == "at length 1e-05"
     both = ["at width 2", "with x", "at width 2", "at size 1"]
     assert phrases.joined(both) == "at width 2 and size 1, with x"
+
+
+# Setting -> its value that switches something off, or the like, and what it means.
+OFF = {
+    "train_size": "with all images",
+    "validation": "without images held out",
+    "augment": "without augmentation",
+    "norm": "without a norm",
+    "label_smoothing": "without label smoothing",
+    "decay_mask": "with weight decay on all parameters",
+    "accumulate": "with gradients of whole batches",
+    "regroup_every": "without regrouping",
+    "weight_decay": "without weight decay",
+    "warmup": "without warm-up",
+    "decay_to": "with a last learning rate of zero",
+    "clip_norm": "without clipping of gradients to a norm",
+    "clip_adaptive": "without adaptive clipping of gradients",
+}
+
+
+def test_a_default_is_said_as_what_it_means():
+    """A zero that means all or off, a none and a single part are no numbers or names."""
+    said = {}
+    for kind in (NetworkSettings, TrainingSettings, NormSettings, MemberSettings):
+        for spec, _ in settings_of(kind):
+            said[spec.name] = phrases.phrase(spec.name, str(spec.default))
+    assert said["lr"] == "at a learning rate of 0.001" and said["width"] == "at width 1"
+    assert OFF == {name: said[name] for name in OFF}
+    del said["seed"], said["regroup_at"]  # which count from zero
+    wrong = re.compile(r"\b(none|all$|0(\.0)?(?![.\d]))|\b1 \w+s\b")
+    assert [text for text in said.values() if wrong.search(text)] == []
+    more = [("train_size", "1"), ("warmup", "1"), ("accumulate", "2"), ("warmup", "5")]
+    assert [phrases.phrase(*each) for each in more] == [
+        "with 1 image",
+        "with 1 step of warm-up",
+        "with gradients of 2 parts",
+        "with 5 steps of warm-up",
+    ]
+
+
+def test_what_is_lacking_is_joined_by_or():
+    lacks = ["without a norm", "without a learned scale", "with x", "with y"]
+    assert phrases.joined(lacks) == "without a norm or a learned scale, with x and y"
+
+
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [(True, "with blocks that start at zero"), (False, "with blocks that start as us")],
+)
+def test_a_switch_is_said_for_on_and_for_off(start, words):
+    assert phrases.phrase("zero_last_scale", str(start)).startswith(words)
 
 
 def test_which_settings_do_not_train(tmp_path):
