@@ -18,7 +18,6 @@ from normlab.page import (
     finals,
     forest,
     judged,
-    names,
     series,
     sure,
 )
@@ -191,8 +190,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     found.filters.update(bar=forest.bar, near=forest.near)
-    found.filters.update(short_name=names.name_of, heading=finals.heading)
-    found.filters.update(packed=series.packed)
+    found.filters.update(heading=finals.heading, packed=series.packed)
     return found
 
 

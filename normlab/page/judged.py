@@ -47,6 +47,12 @@ class Judged:
         return f"claim-{self.verdict.id}"
 
     @property
+    def name(self) -> str:
+        """The claim in a few words; "" for a part of a claim that is not shown."""
+        claim = CLAIMS.get(self.verdict.id)
+        return claim.name if claim else ""
+
+    @property
     def measured(self) -> bool:
         """Whether a run reaches the claim or one of its parts."""
         return bool(self.verdict.n) or any(part.verdict.n for part in self.parts)

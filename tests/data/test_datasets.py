@@ -44,7 +44,7 @@ def test_contract(name):
 
 
 def test_the_chance_of_a_dataset_that_may_not_be_prepared():
-    """The classes of MNIST are not equally frequent: 1135 of its test images are ones."""
+    """MNIST's classes are not equally frequent: 1135 test images are ones."""
     known = {name: chance_of(name) for name in ("cifar10", "fashion_mnist", "mnist")}
     assert known == {"cifar10": 0.1, "fashion_mnist": 0.1, "mnist": 0.1135}
     assert np.isnan(chance_of("npz:mine.npz"))
