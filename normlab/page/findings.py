@@ -95,8 +95,8 @@ FINDINGS = (
                 "C6p",
                 "group norm with 1, 4 and 16 groups changes the test accuracy of the "
                 "report's small network by less than 1 point",
-                "for at least one number of groups (1, 4 or 16), group norm changes the "
-                "test accuracy of the report's small network by over 1 point",
+                "for at least one number of groups (1, 4 or 16), group norm changes "
+                "the test accuracy of the report's small network by over 1 point",
                 "group norm with 1, 4 and 16 groups changes the test accuracy of the "
                 "report's small network by less than 1 point",
             ),

@@ -13,7 +13,7 @@ from normlab.config import SweepConfig
 from normlab.figures import colours
 from normlab.figures.tables import PAPER
 from normlab.page import alt, forest, judged, origin, series
-from normlab.page.finals import heading
+from normlab.page.finals import heading, read_finals
 from normlab.page.overview import below, overview, trained
 from normlab.serialize import to_json
 from normlab.store import load
@@ -324,6 +324,19 @@ def test_a_row_knows_whether_its_networks_are_smaller():
         row = verdict("SF4", "not at its scale", words=f"not at its scale: {words}")
         [found] = judged.judged([row], {})
         assert found.scale and found.sized == sized
+
+
+def test_of_many_settings_the_best_is_told(tmp_path):
+    frame = frame_of(
+        tmp_path, *(make_cell(norm="group", groups=g) for g in (1, 2, 4, 8))
+    )
+    for metric, best in (("test_accuracy", 8), ("test_loss", 1)):
+        ranked = frame.assign(**{metric: frame[metric] * frame["groups"]})
+        if metric == "test_loss":  # as of a regression
+            ranked = ranked.assign(dataset="gaussian")
+        lead = read_finals(ranked).lead
+        assert lead.startswith(f"Best final {metric.replace('_', ' ')} of 4 settings: ")
+        assert f"with group (G={best})" in lead
 
 
 def test_the_head_of_a_row_or_column_names_no_flag():
