@@ -57,7 +57,7 @@ def _guesses(frame: pd.DataFrame, last: pd.DataFrame) -> np.ndarray:
     means = late.groupby(["cell", "member"], sort=False)["batch_accuracy"].mean()
     fitted = means.reindex(pd.MultiIndex.from_frame(last[["cell", "member"]]))
     seen = np.maximum((1 - _LAST) * last["steps"], 1) * last["batch_size"]
-    images = np.minimum(seen, trained_on(last)).to_numpy(float)
+    images = np.asarray(np.minimum(seen, trained_on(last)), float)
     above = NEAR + 2 * np.sqrt(chance * (1 - chance) / images)
     tests_badly = last["test_accuracy"].to_numpy(float) <= chance + NEAR
     fits_badly = fitted.to_numpy(float) <= chance + above
