@@ -21,7 +21,7 @@ from normlab.claims.verdict import Verdict
 from normlab.statistics.intervals import number
 from normlab.statistics.paired import LEVEL
 
-_PARTIAL = re.compile(r"(width )?([\d.]+)( (?:steps|images|epochs))?$")
+_PARTIAL = re.compile(r"(width |batch size )?([\d.]+)( (?:steps|images|epochs))?")
 
 
 class Distance(NamedTuple):
@@ -131,33 +131,44 @@ def bound_words(part: Part) -> str:
     return ""
 
 
-def scale_words(words: str, claim: Claim | None) -> str:
+class Shortfall(NamedTuple):
+    """Where runs fall short of the scale of their claim's source.
+
+    Attributes:
+      sizes: ``1/8 width``, ``3000 of 15000 steps``.
+      kinds: other models or datasets: ``vgg11``.
+    """
+
+    sizes: tuple[str, ...]
+    kinds: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        """``1/8 width, 3000 of 15000 steps (vgg11)``; "" without a shortfall."""
+        sizes, kinds = ", ".join(self.sizes), ", ".join(self.kinds)
+        return f"{sizes} ({kinds})" if sizes and kinds else sizes or kinds
+
+
+def shortfall(words: str, claim: Claim | None) -> Shortfall:
     """The scale of runs beside that of the source, where they fall short of it.
 
     Args:
       words: the settings that fall short: ``vgg11, width 0.125, 3000 steps``.
       claim: the claim, which has the source's scale.
-
-    Returns:
-      ``1/8 width, 3000 of 15000 steps (vgg11)``.
     """
     least = claim.scale.least if claim is not None and claim.scale else {}
     whole = {"steps": "steps", "images": "train_size", "epochs": "epochs"}
-    found = []
+    sizes, kinds = [], []
     for word in filter(None, words.split(", ")):
         matched = _PARTIAL.fullmatch(word)
         unit = matched[3].strip() if matched and matched[3] else ""
-        if matched and matched[1] and "width" in least:
-            found.append(f"{_share(float(matched[2]) / least['width'])} width")
+        if matched and matched[1] == "width " and "width" in least:
+            sizes.append(f"{_share(float(matched[2]) / least['width'])} width")
         elif matched and unit and whole[unit] in least:
-            found.append(f"{matched[2]} of {number(float(least[whole[unit]]))} {unit}")
+            sizes.append(f"{matched[2]} of {number(float(least[whole[unit]]))} {unit}")
         else:
-            found.append(word)
-    sizes = [word for word in found if " " in word]
-    kinds = [word for word in found if " " not in word]  # a model or a dataset
-    if sizes and kinds:
-        return f"{', '.join(sizes)} ({', '.join(kinds)})"
-    return ", ".join(found)
+            (sizes if matched else kinds).append(word)
+    return Shortfall(tuple(sizes), tuple(kinds))
 
 
 def _share(value: float) -> str:

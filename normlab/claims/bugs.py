@@ -77,6 +77,7 @@ CLAIMS = (
         _init(m.FINAL_TRAIN, below(0)),
         scale=REPORT,
         test="pooled",
+        name="Random scales fit worse",
     ),
     Claim(
         "B1t",
@@ -86,6 +87,7 @@ CLAIMS = (
         _init(m.FINAL_TEST, below(0)),
         scale=REPORT,
         test="pooled",
+        name="Random scales test worse",
     ),
     Claim(
         "B1l",
@@ -94,6 +96,7 @@ CLAIMS = (
         _init(m.BATCH_LOSS, above(0)),
         scale=REPORT,
         test="pooled",
+        name="Random scales slow training",
     ),
     *(
         Claim(
@@ -113,6 +116,7 @@ CLAIMS = (
             ),
             scale=REPORT,
             test="pooled",
+            name=f"Batch beats {statistics} statistics",
         )
         for name, statistics in (("B2", "running"), ("B2p", "precise"))
     ),
@@ -122,6 +126,7 @@ CLAIMS = (
         "sees no advantage.",
         "report p. 8, testing accuracy plots",
         _gains_most,
+        name="Most gain at batch size 10",
     ),
     Claim(
         "B6",
@@ -141,6 +146,7 @@ CLAIMS = (
         ),
         scale=REPORT,
         remark="No difference means within 1 point.",
+        name="Epsilon and scale do not matter",
     ),
     Claim(
         "B10a",
@@ -154,6 +160,7 @@ CLAIMS = (
             for norm in ("batch", "group")
         ),
         scale=REPORT,
+        name="A third norm trains faster",
     ),
     Claim(
         "B10c",
@@ -170,6 +177,7 @@ CLAIMS = (
             for measure, rule in ((m.SPEED, above(0)), (m.BATCH_LOSS, below(0)))
         ),
         scale=REPORT,
+        name="Three batch norms train faster",
     ),
     Claim(
         "B10b",
@@ -185,5 +193,6 @@ CLAIMS = (
             ),
         ),
         scale=REPORT,
+        name="Group norm behind batch norm",
     ),
 )

@@ -118,6 +118,8 @@ class Claim:
       chosen: words for every verdict on the claim, if settings were chosen to match
         what it is about. Then its verdict is no test.
       remark: a note for readers of the verdict.
+      name: what it says in a few words, for plots. "Redone" is the report's experiment
+        as it should have been run.
     """
 
     id: str
@@ -128,6 +130,7 @@ class Claim:
     test: str = "all"
     chosen: str = ""
     remark: str = ""
+    name: str = ""
 
     @property
     def exact(self) -> bool:

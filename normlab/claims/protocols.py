@@ -58,18 +58,19 @@ AS_IT_SHOULD = Protocol(
 
 
 def in_both(
-    name: str,
+    id: str,
     sentence: str,
     source: str,
     parts: Callable[[Protocol], tuple[Part, ...]],
     *,
     remark: str = "",
+    name: str = "",
 ) -> tuple[Claim, Claim]:
-    """A claim as the report ran it, and ``<name>p`` as it should have been run.
+    """A claim as the report ran it, and ``<id>p`` as it should have been run.
 
     Args:
-      name: the id of the first claim.
-      sentence, source, remark: as in `Claim`, for both claims.
+      id: the id of the first claim.
+      sentence, source, remark, name: as in `Claim`, for both claims.
       parts: makes the parts of a claim from its protocol.
     """
     proper = parts(AS_IT_SHOULD)
@@ -78,13 +79,22 @@ def in_both(
     else:
         precise = remark
     return (
-        Claim(name, sentence, source, parts(AS_RUN), scale=REPORT, remark=remark),
         Claim(
-            f"{name}p",
+            id,
+            sentence,
+            source,
+            parts(AS_RUN),
+            scale=REPORT,
+            remark=remark,
+            name=name,
+        ),
+        Claim(
+            f"{id}p",
             f"Run properly: {sentence[0].lower()}{sentence[1:]}",
             source,
             proper,
             scale=REPORT,
             remark=precise,
+            name=f"{name}, redone",
         ),
     )

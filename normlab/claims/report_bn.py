@@ -81,6 +81,7 @@ CLAIMS = (
         "report p. 7, observation 1",
         _faster,
         remark="As in the report, this excludes batch sizes below 20 (C3).",
+        name="Batch norm trains faster",
     ),
     *in_both(
         "C1t",
@@ -89,12 +90,14 @@ CLAIMS = (
         "report p. 8, testing accuracy plots",
         _tests_higher,
         remark="In the report's plot for 1e-4, it is lower.",
+        name="Batch norm tests better",
     ),
     *in_both(
         "C2a",
         "Decreasing the learning rate from 1e-3 to 1e-4 slows down convergence.",
         "report p. 7, observation 2",
         _slower,
+        name="Rate 1e-4 is slower",
     ),
     Claim(
         "C2b",
@@ -108,6 +111,7 @@ CLAIMS = (
         test="most",
         remark="Good means within 1 point of the learning rate that is best for each "
         "seed on held-out training images.",
+        name="Rate 1e-3 suits most cases",
     ),
     Claim(
         "C2c",
@@ -136,6 +140,7 @@ CLAIMS = (
         ),
         scale=REPORT,
         remark="The report shows no learning rate above 1e-3.",
+        name="A higher rate saves steps",
     ),
     *in_both(
         "C3",
@@ -145,6 +150,7 @@ CLAIMS = (
         remark="An advantage is at least 1 point of training accuracy or 0.02 nats. "
         "The report gives the batch size as the reason, so the advantage also has to "
         "be smaller at 10 than at 100.",
+        name="No gain in small batches",
     ),
     Claim(
         "C3s",
@@ -152,5 +158,6 @@ CLAIMS = (
         "report p. 7, observation 3, extended to other batch sizes",
         tuple(_no_smaller_loss(size) for size in (2, 4, 8, 16)),
         scale=REPORT,
+        name="No gain at batches of 2 to 16",
     ),
 )

@@ -134,6 +134,7 @@ CLAIMS = (
         remark="The report measured it on 10000 images with group norm and on 20000 "
         "with batch norm. Its batch norm was also applied after the dense layer (B10). "
         "The conclusion on p. 18 is the same claim; C7 is about small groups.",
+        name="Group norm fits worse",
     ),
     *in_both(
         "C5",
@@ -142,6 +143,7 @@ CLAIMS = (
         "report p. 11, observation 2",
         _by_groups,
         remark="Hardly means by less than 1 point.",
+        name="Group count hardly matters",
     ),
     *in_both(
         "C6",
@@ -149,6 +151,7 @@ CLAIMS = (
         "report p. 11, observation 3",
         _tests_alike,
         remark="Almost the same means within 1 point.",
+        name="Group norm tests the same",
     ),
     Claim(
         "C7",
@@ -171,6 +174,7 @@ CLAIMS = (
         "largest groups, its training loss is within 0.02 nats of that without a norm. "
         "A wider network is a weaker test, because it changes more than the group size "
         "(F2).",
+        name="Small groups are to blame",
     ),
     *in_both(
         "C8",
@@ -182,6 +186,7 @@ CLAIMS = (
         "So regular is taken to mean that its width changes less during training. "
         "Close to 1 means within 0.1, after the norm's scale and bias, which is where "
         "the report looked.",
+        name="Variance is close to 1",
     ),
     *in_both(
         "C9",
@@ -191,6 +196,7 @@ CLAIMS = (
         remark="Different means that the channel means span at least half a standard "
         "deviation. As in the report's plots, three channels are compared. Over a "
         "whole group, the range is larger.",
+        name="Channels of a group differ",
     ),
     Claim(
         "C9h",
@@ -200,6 +206,7 @@ CLAIMS = (
         _better("moments", ("sequential",)),
         scale=REPORT,
         remark="If so, grouping channels with similar moments works better.",
+        name="Mixed groups are to blame",
     ),
     *in_both(
         "C10",
@@ -207,6 +214,7 @@ CLAIMS = (
         "norm.",
         "report p. 16",
         _less_constrained,
+        name="Gradients less constrained",
     ),
     *in_both(
         "C11",
@@ -214,6 +222,7 @@ CLAIMS = (
         "report p. 16",
         _worse,
         remark="Worse conditions are taken to mean a higher loss during training.",
+        name="Group norm trains worse",
     ),
     Claim(
         "F2",
@@ -222,6 +231,7 @@ CLAIMS = (
         (_wider(),),
         scale=REPORT,
         remark="If so, group norm does better in wider networks, relative to no norm.",
+        name="Group norm needs wide networks",
     ),
     Claim(
         "F3",
@@ -233,5 +243,6 @@ CLAIMS = (
         remark="Random groups are the control: they are not sequential either. "
         "Regrouping raises the loss, so batch losses with regrouping every epoch are "
         "compared with those of anti-correlated groups.",
+        name="Correlated groups are better",
     ),
 )

@@ -62,6 +62,7 @@ CLAIMS = (
         ),
         scale=VGG,
         remark="S4.1 tests the report's inequality.",
+        name="Gradients are smaller",
     ),
     Claim(
         "H2",
@@ -79,6 +80,7 @@ CLAIMS = (
         ),
         scale=VGG,
         remark="S4.2 tests the report's inequality.",
+        name="Each gradient predicts the next",
     ),
     Claim(
         "H3",
@@ -88,6 +90,7 @@ CLAIMS = (
         scale=VGG,
         remark="This is taken to mean that gradient norms differ less between layers. "
         "ReLU does not saturate for positive inputs, so saturation is not tested.",
+        name="No exploding gradients",
     ),
     Claim(
         "H4",
@@ -100,6 +103,7 @@ CLAIMS = (
             for lr in _HIGH_RATES
         ),
         scale=REPORT,
+        name="Batch norm allows higher rates",
     ),
     Claim(
         "H5",
@@ -116,6 +120,7 @@ CLAIMS = (
         ),
         scale=REPORT,
         remark="H4 tests another hyperparameter, the learning rate.",
+        name="Initialization matters less",
     ),
     Claim(
         "H6",
@@ -128,6 +133,7 @@ CLAIMS = (
         ),
         scale=REPORT,
         remark=BY_PRECISE,
+        name="Batch norm regularizes",
     ),
     Claim(
         "H6d",
@@ -143,6 +149,7 @@ CLAIMS = (
             ),
         ),
         scale=VGG,
+        name="Less need for weight decay",
     ),
 )
 
@@ -155,11 +162,13 @@ THEORY = (
             level(path.IDENTITY_ERROR, layers_of("group"), identity(EXACT)),
             level(path.BOUND_RATIO, layers_of("group"), at_least(1 - EXACT)),
         ),
+        name="Bounds hold for group norm",
     ),
     Claim(
         "F4",
         "The second-order analysis of batch norm can be extended to group norm.",
         "report's slides, p. 2, as an aim; docs/theory.md, (14)",
         (level(path.CURVATURE_ERROR, layers_of("group"), identity(EXACT)),),
+        name="Second-order analysis extends",
     ),
 )

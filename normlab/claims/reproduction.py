@@ -87,6 +87,7 @@ def _claim(number: int, experiment: str, sides: tuple[Side, Side]) -> Claim:
         scale=REPORT,
         chosen=_TO_MATCH if chosen else "",
         remark=remark,
+        name=f"{experiment} is reproduced",
     )
 
 
@@ -117,5 +118,6 @@ CLAIMS = (
         scale=REPORT,
         remark=f"If so, its accuracies are reproduced to within {_POINTS:g} points. R1 "
         "to R4 also have a norm after the hidden dense layer.",
+        name="Norm after convolutions only",
     ),
 )

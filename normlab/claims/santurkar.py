@@ -77,6 +77,7 @@ FIGURES = (
             level(m.FINAL_TEST, vgg("none", 0.5), below(_CHANCE), "VGG, lr 0.5"),
         ),
         scale=VGG,
+        name="A VGG trains and tests better",
     ),
     Claim(
         "SF2",
@@ -101,6 +102,7 @@ FIGURES = (
         ),
         scale=VGG,
         remark=f"Nearly means within {_NEARLY:g} points of training accuracy.",
+        name="Noise hardly slows training",
     ),
     Claim(
         "SF3",
@@ -109,6 +111,7 @@ FIGURES = (
         (_beside(path.SHIFT_COSINE, below(_COSINE), flags=_NOISY),),
         scale=VGG,
         remark=_SHIFT,
+        name="Covariate shift is not reduced",
     ),
     Claim(
         "SF3d",
@@ -125,6 +128,7 @@ FIGURES = (
         ),
         scale=LINEAR,
         remark=_SHIFT,
+        name="Shift is not reduced (linear)",
     ),
     Claim(
         "SF4",
@@ -138,6 +142,7 @@ FIGURES = (
         scale=VGG,
         remark="The parts are panels (a), (b) and (c), at equal steps and at equal "
         "losses.",
+        name="Batch norm smooths the loss",
     ),
     Claim(
         "SF4g",
@@ -151,6 +156,7 @@ FIGURES = (
         scale=VGG,
         remark="The parts are panels (a), (b) and (c), at equal steps and at equal "
         "losses.",
+        name="Group norm smooths the loss",
     ),
     Claim(
         "SF10",
@@ -168,6 +174,7 @@ FIGURES = (
         scale=LINEAR,
         remark="The parts are panels (a), (b) and (c). As in the paper, trial steps "
         "range from 0.01 to 30 times the learning rate.",
+        name="The loss is smoother (linear)",
     ),
     Claim(
         "SF5",
@@ -175,6 +182,7 @@ FIGURES = (
         _PAPER.format("Figure 5 (a)"),
         tuple(_lp_trains(p) for p in _P),
         scale=VGG,
+        name="Lp norms improve training",
     ),
     Claim(
         "SF5d",
@@ -186,6 +194,7 @@ FIGURES = (
             for p in _P
         ),
         scale=LINEAR,
+        name="Lp norms help (linear)",
     ),
     Claim(
         "SF5l",
@@ -199,6 +208,7 @@ FIGURES = (
         scale=LINEAR,
         remark="Better means a final loss at least 10% lower. In the paper, it is 80% "
         "lower.",
+        name="L1 beats batch norm (linear)",
     ),
 )
 
@@ -209,6 +219,7 @@ THEOREMS = (
         _PAPER.format("Theorem 4.1 as printed"),
         (level(path.PRINTED_FAILS, layers_of("batch"), at_most(0)),),
         remark="The report copies this form.",
+        name="Theorem 4.1 as printed",
     ),
     Claim(
         "S4.1c",
@@ -222,6 +233,7 @@ THEOREMS = (
         remark="Both sides of Theorem 4.4, corrected, are λ² times those of this "
         "bound, so it holds too. The terms of Theorem 4.4 as printed have different "
         "dimensions, so it is not tested.",
+        name="Theorem 4.1, corrected",
     ),
     Claim(
         "S4.1g",
@@ -229,6 +241,7 @@ THEOREMS = (
         _PAPER.format("Theorem 4.1 as printed, extended to group norm"),
         (level(path.PRINTED_FAILS, layers_of("group"), at_most(0)),),
         remark="F1 tests the corrected bound.",
+        name="Theorem 4.1 for group norm",
     ),
     Claim(
         "S4.2",
@@ -236,6 +249,7 @@ THEOREMS = (
         _PAPER.format("Theorem 4.2; docs/theory.md, (14)"),
         (level(path.CURVATURE_ERROR, layers_of("batch"), identity(EXACT)),),
         remark="S4.2s tests whether the term lowers the curvature.",
+        name="The curvature formula holds",
     ),
     Claim(
         "S4.2s",
@@ -245,6 +259,7 @@ THEOREMS = (
         (level(path.ALIGNED, layers_of("batch"), above(0.5)),),
         scale=IMAGES,
         remark="Tested as: the curvature is lower in most blocks.",
+        name="Batch norm lowers curvature",
     ),
     Claim(
         "S4.5",
@@ -254,5 +269,6 @@ THEOREMS = (
         (level(path.SCALING_RESIDUAL, layers_of("batch"), identity(1e-2)),),
         remark="Given this scale invariance, the distances follow from Pythagoras' "
         "theorem. Only the invariance is tested, because epsilon breaks it.",
+        name="The optimum is closer",
     ),
 )

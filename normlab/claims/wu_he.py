@@ -76,6 +76,7 @@ CLAIMS = (
         _TABLE.format(1),
         (_sizes(("group", 32), ("batch", 32), below(0)),),
         scale=RESNET,
+        name="Group norm slightly lower at 32",
     ),
     Claim(
         "W2",
@@ -83,6 +84,7 @@ CLAIMS = (
         "Wu & He 2018, section 4.1",
         (_sizes(("group", 32), ("batch", 32), above(0), m.FINAL_TRAIN),),
         scale=RESNET,
+        name="Group norm fits better at 32",
     ),
     Claim(
         "W3",
@@ -91,6 +93,7 @@ CLAIMS = (
         (_sizes(("group", 2), ("group", 32), within(_POINT)),),
         scale=RESNET,
         remark="The same means within 1 point.",
+        name="Group norm ignores batch size",
     ),
     Claim(
         "W4",
@@ -109,6 +112,7 @@ CLAIMS = (
         scale=RESNET,
         remark="Smaller batches mean more steps, which also change the accuracy. So it "
         "has to fall in comparison with group norm, too.",
+        name="Batch norm needs large batches",
     ),
     Claim(
         "W5",
@@ -116,6 +120,7 @@ CLAIMS = (
         _TABLE.format(2),
         tuple(_sizes(("group", n), ("batch", n), above(0)) for n in (2, 4)),
         scale=RESNET,
+        name="Small batches favour group norm",
     ),
     Claim(
         "W6",
@@ -124,6 +129,7 @@ CLAIMS = (
         _TABLE.format(3),
         _some_groups(),
         scale=RESNET,
+        name="Groups beat layer and instance",
     ),
     Claim(
         "W7",
@@ -131,5 +137,6 @@ CLAIMS = (
         "Wu & He 2018, Figure 6",
         (difference(m.FINAL_TEST, vgg("group"), vgg("batch"), above(0), "VGG"),),
         scale=VGG,
+        name="Group norm is better in a VGG",
     ),
 )

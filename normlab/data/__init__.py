@@ -1,9 +1,10 @@
 """Datasets by name. To add one, write a file with ``load``, and a line in DATASETS.
 
-A regression also needs its name in `normlab.data.tasks.REGRESSIONS`. A dataset of
-one's own is named by a flag (`normlab.data.adopted`, ``npz:FILE``, ``tfds:NAME``).
+The chance of a regression is NaN. A dataset of one's own is named by a flag
+(`normlab.data.adopted`, ``npz:FILE``, ``tfds:NAME``).
 """
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from normlab.data import (
     tfds_any,
 )
 from normlab.data.adopted import adopt, digest
-from normlab.data.dataset import Dataset, subset
+from normlab.data.dataset import Dataset, OwnDataset, subset
 from normlab.data.folders import data_dir
 from normlab.registry import Registry
 
@@ -26,12 +27,12 @@ __all__ = ["DATASETS", "Dataset", "data_dir", "load", "subset"]
 DATASETS: Registry[Callable[[Path | None], Dataset]] = Registry(
     "dataset",
     {
-        "cifar10": cifar10.load,
-        "digits": digits.load,
-        "fashion_mnist": fashion_mnist.load,
-        "gaussian": gaussian.load,
-        "gaussian_uniform": gaussian.load_uniform,
-        "mnist": mnist.load,
+        "cifar10": OwnDataset(cifar10.load, chance=0.1),
+        "digits": OwnDataset(digits.load, chance=0.102),
+        "fashion_mnist": OwnDataset(fashion_mnist.load, chance=0.1),
+        "gaussian": OwnDataset(gaussian.load, chance=math.nan),
+        "gaussian_uniform": OwnDataset(gaussian.load_uniform, chance=math.nan),
+        "mnist": OwnDataset(mnist.load, chance=0.1135),
     },
     adopt,
     {"npz": npz.entry, "tfds": tfds_any.entry},

@@ -1,6 +1,8 @@
 """The form of every dataset: two splits of inputs, each with its targets."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -36,6 +38,24 @@ class Dataset:
         """(H, W, C) of one image."""
         height, width, channels = self.train_x.shape[1:]
         return height, width, channels
+
+
+@dataclass(frozen=True)
+class OwnDataset:
+    """An entry of `normlab.data.DATASETS`, which loads a dataset of this project.
+
+    Attributes:
+      load: folder of the prepared data -> the dataset.
+      chance: the share of the most frequent class, in that split where it is larger:
+        the accuracy of a network with one answer. NaN for a regression.
+    """
+
+    load: Callable[[Path | None], Dataset]
+    chance: float
+
+    def __call__(self, data_dir: Path | None) -> Dataset:
+        """The dataset, from the folder of the prepared data."""
+        return self.load(data_dir)
 
 
 def subset(dataset: Dataset, train_size: int | None) -> Dataset:

@@ -1,8 +1,14 @@
-"""The task of a dataset, by its name, for code that does not load its arrays."""
+"""What a dataset's name says of it, for code that does not load its arrays."""
+
+import math
+
+from normlab.data import DATASETS
 
 # Their targets are numbers, and their loss is a squared error. The targets of all other
 # datasets are classes.
-REGRESSIONS = ("gaussian", "gaussian_uniform")
+REGRESSIONS = tuple(
+    name for name, entry in DATASETS.items() if math.isnan(entry.chance)
+)
 
 
 def task_of(name: str) -> str:
@@ -10,13 +16,10 @@ def task_of(name: str) -> str:
     return "regression" if name in REGRESSIONS else "classification"
 
 
-# The datasets of this project that have classes have ten.
-_TEN = ("cifar10", "digits", "fashion_mnist", "mnist")
+def chance_of(name: str) -> float:
+    """The accuracy of always answering the most frequent class of the dataset.
 
-
-def chance_of(name: str) -> float | None:
-    """The accuracy of guessing, if all classes of the dataset are as frequent.
-
-    None for a regression, and for a dataset whose classes are not known here.
+    NaN for a regression, and for a dataset of one's own, whose classes are not known
+    here.
     """
-    return 0.1 if name in _TEN else None
+    return getattr(DATASETS.get(name), "chance", math.nan)

@@ -12,18 +12,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from normlab.data.tasks import chance_of
 from normlab.figures import Sources
 from normlab.figures.colours import looks
 from normlab.figures.panels import GREY
 from normlab.figures.sources import METRICS
 from normlab.figures.style import style
 from normlab.gallery.others import run_at
+from normlab.page.failed import NEAR
 from normlab.statistics.finals import final_rows
 from normlab.statistics.intervals import number
 from normlab.statistics.paired import Estimate, estimate
 
 RUN = "postmortem_lr"
-_FAILED = 1.0  # points above chance, within which a network has not learned
 _SIZE, _FONT = (8.0, 4.5), 11
 # Label -> its short and its long name.
 _NAMES = {
@@ -32,7 +33,7 @@ _NAMES = {
     "group (G=4)": ("group", "group norm (4 groups)"),
 }
 _HIGH = 2  # so many of the learning rates are too high without a norm
-_CHANCE = 10.0  # percent, of CIFAR-10's ten classes
+_CHANCE = 100 * chance_of("cifar10")  # in percent
 _ASIDE = 1.1  # the factor between the dots of norms at one learning rate
 
 
@@ -128,7 +129,7 @@ def _at_chance(table: pd.DataFrame, lr: float) -> str:
 
 def _has_failed(table: pd.DataFrame) -> pd.Series:
     """Which networks are at chance, or have diverged."""
-    return table["accuracy"].le(_CHANCE + _FAILED) | table["accuracy"].isna()
+    return table["accuracy"].le(_CHANCE + 100 * NEAR) | table["accuracy"].isna()
 
 
 def _most(table: pd.DataFrame) -> float:

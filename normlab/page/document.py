@@ -1,5 +1,6 @@
 """Renders the page: reads the runs and fills in the templates."""
 
+import re
 from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
@@ -17,7 +18,6 @@ from normlab.page import (
     finals,
     forest,
     judged,
-    names,
     series,
     sure,
 )
@@ -35,8 +35,11 @@ from normlab.words import counted
 
 FILE = "index.html"
 _SCRIPTS = ("page.js", "curves.js", "explore.js")
-# One of these is in every page: the second in those from before the first.
-_MARKS = ('<meta name="generator" content="normlab">', " by normlab ")
+# One of these is in every page: the footer in those from before the meta tag.
+_MARKS = (
+    r'<meta name="generator" content="normlab">',
+    r"Made \d{4}-\d\d-\d\d[^<]* by normlab ",
+)
 
 
 def write(
@@ -79,7 +82,7 @@ def is_page(path: Path) -> bool:
     if not path.is_file():
         return False
     text = path.read_text(encoding="utf-8", errors="replace")
-    if not any(mark in text for mark in _MARKS):
+    if not any(re.search(mark, text) for mark in _MARKS):
         raise UserError(
             f"{path} is not a page of normlab, and it is not overwritten; choose "
             "another --out"
@@ -187,8 +190,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     found.filters.update(bar=forest.bar, near=forest.near)
-    found.filters.update(short_name=names.name_of, heading=finals.heading)
-    found.filters.update(packed=series.packed)
+    found.filters.update(heading=finals.heading, packed=series.packed)
     return found
 
 

@@ -19,7 +19,7 @@ from normlab.statistics.finals import (
 from normlab.statistics.intervals import Interval, interval_name
 
 _MOST_TOLD = 3
-DECIMALS = 3  # at most, of a final value
+_DECIMALS = 3  # at most, of an accuracy
 
 
 class Final(NamedTuple):
@@ -71,7 +71,7 @@ def read_finals(frame: pd.DataFrame) -> Finals:
         at = grid.setdefault(row["setting"], [None] * len(columns))
         key = (row["setting"], row["place"])
         at[columns.index(key[1])] = Final(
-            _text(row),
+            _text(row, metric),
             int(row["n"]),
             int(row["diverged"]),
             key in winners and len(columns) > 1,
@@ -81,13 +81,22 @@ def read_finals(frame: pd.DataFrame) -> Finals:
         interval_name(table["n"]),
         columns,
         grid,
-        _lead(words, top, len(columns) > 1, higher),
+        _lead(metric, top, len(columns) > 1, higher),
         table,
     )
 
 
-def _lead(words: str, top: pd.DataFrame, many: bool, higher: bool) -> str:
+def most_decimals(metric: str) -> int | None:
+    """How many decimals a value of the metric has at most; None if there is no limit.
+
+    Accuracies are on a known scale, on which a fourth decimal does not matter.
+    """
+    return _DECIMALS if "accuracy" in metric else None
+
+
+def _lead(metric: str, top: pd.DataFrame, many: bool, higher: bool) -> str:
     """A sentence with the best of every setting, or of many settings only the best."""
+    words = metric.replace("_", " ")
     begin = f"{'Best final' if many else 'Final'} {words}"
     if len(top) > _MOST_TOLD:
         begin = f"Best final {words} of {len(top)} settings"
@@ -97,7 +106,7 @@ def _lead(words: str, top: pd.DataFrame, many: bool, higher: bool) -> str:
     for _, row in top.iterrows():
         place = label_words(row["place"]) if many else []
         words = joined([*label_words(row["setting"]), *place])
-        texts.append(f"{_text(row)} {words}")
+        texts.append(f"{_text(row, metric)} {words}")
     return f"{begin}: {'; '.join(texts)}."
 
 
@@ -125,7 +134,7 @@ def _bare(words: str) -> str:
     return words.removeprefix("at ").removeprefix("a ").replace(" of ", " ")
 
 
-def _text(row: pd.Series) -> str:
+def _text(row: pd.Series, metric: str) -> str:
     """The median with its interval, or a single value without one."""
     interval = Interval.of(row)
     ends = (interval.median, interval.low, interval.high)
@@ -133,4 +142,4 @@ def _text(row: pd.Series) -> str:
         return plain(interval.median)
     if any(map(math.isnan, ends)) or interval.low == interval.high:
         return interval.text
-    return interval_text(*ends, most=DECIMALS)
+    return interval_text(*ends, most=most_decimals(metric))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from normlab.claims import CLAIMS, Verdict
-from normlab.claims.bounds import Distance, bound_words, distance, part_of, scale_words
+from normlab.claims.bounds import Distance, bound_words, distance, part_of, shortfall
 from normlab.claims.rules import VERDICTS
 from normlab.statistics.digits import interval_text, plain
 from normlab.statistics.intervals import short
@@ -24,6 +24,7 @@ class Judged:
       bound: the bound that decides, in words, or "".
       distance: how far the interval lies from its bound; None if that has no meaning.
       scale: the scale of the runs if it falls short of the source's, or "".
+      sized: whether it falls short in a size, and not only in the kind of network.
       details: name -> text, about the test: p-values, its check, what would decide it.
       runs: name -> the link to the run's section, or "" if it is not on the page.
       parts: the verdicts on the claim's parts.
@@ -35,6 +36,7 @@ class Judged:
     bound: str
     distance: Distance | None
     scale: str
+    sized: bool
     runs: Mapping[str, str]
     details: Mapping[str, str] = dataclasses.field(default_factory=dict)
     parts: "tuple[Judged, ...]" = ()
@@ -43,6 +45,12 @@ class Judged:
     def anchor(self) -> str:
         """The permanent address of a claim on the page."""
         return f"claim-{self.verdict.id}"
+
+    @property
+    def name(self) -> str:
+        """The claim in a few words; "" for a part of a claim that is not shown."""
+        claim = CLAIMS.get(self.verdict.id)
+        return claim.name if claim else ""
 
     @property
     def measured(self) -> bool:
@@ -90,13 +98,16 @@ def _judged(verdict: Verdict, sections: Mapping[str, str]) -> Judged:
         interval = f"{verdict.level:.0%} interval"
     elif value and verdict.n == 1:
         interval = "one seed, no interval"
+    claim = CLAIMS.get(verdict.claim)
+    short_of = shortfall(verdict.words.partition(": ")[2], claim)
     return Judged(
         verdict,
         value,
         interval,
         bound_words(part) if part else "",
         distance(verdict, part),
-        scale_words(verdict.words.partition(": ")[2], CLAIMS.get(verdict.claim)),
+        short_of.words,
+        bool(short_of.sizes),
         runs,
         _details(verdict),
     )

@@ -44,16 +44,16 @@ class Overview(NamedTuple):
 
 
 def below(rows: Sequence[Judged]) -> dict[str, str]:
-    """Source -> the scale of its runs, if most of them fall short of the source.
+    """Source -> the scale of its runs, if most of them are smaller than the source's.
 
-    It is the most frequent one, if it has a size: ``1/8 width, 3000 of 15000 steps``.
+    It is the most frequent one: ``1/8 width, 3000 of 15000 steps``.
     """
-    scales: dict[str, list[str]] = {}
+    families: dict[str, list[Judged]] = {}
     for row in rows:
-        scales.setdefault(row.verdict.family, []).append(row.scale)
+        families.setdefault(row.verdict.family, []).append(row)
     found = {}
-    for family, each in scales.items():
-        smaller = [scale for scale in each if " of " in scale or "width" in scale]
+    for family, each in families.items():
+        smaller = [row.scale for row in each if row.sized]
         if 2 * len(smaller) > len(each):
             found[family] = Counter(smaller).most_common(1)[0][0]
     return found

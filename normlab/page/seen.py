@@ -1,8 +1,9 @@
 """What is seen in a figure: a sentence that is computed from the figure's table.
 
 It compares the settings where they are farthest apart and says whether the intervals
-there overlap. A setting whose networks diverged or guess comes last, or is not
-compared, and so is a curve that ends early; the sentence names them.
+there overlap. A setting is not compared if half of its networks diverged or guess
+(but the accuracy of those that guess is), and neither is a curve that ends early. The
+sentence names them, even if it has nothing else to say.
 """
 
 from collections import Counter
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from normlab.config import STATIC_AXES
 from normlab.figures.messages import ends_early
 from normlab.figures.tables import RUN
 from normlab.page.failed import AT_CHANCE, Failed
@@ -32,6 +34,8 @@ _OTHER = {
 }  # fmt: skip
 _ACROSS = ("epoch", "step")
 _NONE: Failed = {}
+# In the figure of numbers of groups, they stand for the norm's label.
+_COUNT, _GROUP = r"^(\d+)$", r"group (G=\1)"
 # What is compared, in order: the first column of these with several values.
 _COMPARED = ("groups", "setting", "batch_size", "lr", "layer")
 # The metric that is told if there are several.
@@ -67,15 +71,15 @@ def seen(
     if not {"median", "low", "high"} <= set(rows) or rows.empty:
         return ""
     rows, metric = _of_one_metric(rows, metric)
-    rows = _split(rows.assign(failed=_failed(rows, failed)))
+    rows = _split(rows.assign(failed=why_failed(rows, failed)))
     compared = next((c for c in _COMPARED if c in rows and _many(rows, c)), None)
     if compared is None:
         return ""
     is_finite = np.isfinite(rows["median"])
     lost, rows = rows[~is_finite], rows[is_finite]
     rows = rows.assign(early=_early(rows, compared))
-    # An accuracy at chance is the lowest. Other quantities of a network that does not
-    # train say nothing, and neither do the seeds that are left if most diverged.
+    # An accuracy at chance is a result. Other quantities of a network that does not
+    # train say nothing, and neither do the seeds that are left if half diverged.
     trains = rows["failed"].eq("")
     if "accuracy" in metric:
         trains |= rows["failed"].eq(AT_CHANCE)
@@ -84,19 +88,32 @@ def seen(
     text = _farthest(ends, compared, metric or name, when)
     others = f"{_lost(lost, rows, compared)}{_aside(rows[~counts], compared)}"
     if not text and others and len(ends) == 1:
-        said = told(ends.iloc[0], compared)
+        said = told(ends.iloc[0], compared, metric)
         text = f"The {when}{quantity(metric or name)} is {said}."
-    return f"{text}{others}" if text else ""
+    return f"{text}{others}".strip()
 
 
-def _failed(rows: pd.DataFrame, failed: Failed) -> list[str]:
-    """Why the networks of each row do not train, or ""."""
+def why_failed(rows: pd.DataFrame, failed: Failed) -> list[str]:
+    """Why the networks of each row of a figure's table do not train, or ""."""
     if not failed or "setting" not in rows:
         return [""] * len(rows)
-    known = "point" in rows or "lr" in rows
-    at = rows["point"] if "point" in rows else place_text(rows) if known else ""
-    pairs = rows.assign(at=at)[["setting", "at"]].astype(str)
-    return [failed.get((a, b), "") for a, b in pairs.itertuples(index=False)]
+    known = {_parts(*key): why for key, why in failed.items()}
+    words = [rows["setting"].astype(str)]
+    if "point" in rows or "lr" in rows:
+        words.append(rows["point"] if "point" in rows else place_text(rows))
+    # What a figure has along its axis is not in its labels.
+    names = {part.partition(" ")[0] for parts in known for part in parts}
+    axes = [name for name in STATIC_AXES if name in rows and name in names]
+    words += [f"{name} " + rows[name].astype(str) for name in axes]
+    if "groups" in rows:
+        words.append(rows["groups"].astype(str).str.replace(_COUNT, _GROUP, regex=True))
+    return [known.get(_parts(*each), "") for each in zip(*words, strict=True)]
+
+
+def _parts(*labels: str) -> frozenset[str]:
+    """The parts of labels, but not by which statistics a value is evaluated."""
+    parts = {part for label in labels for part in label.split(", ")}
+    return frozenset(part for part in parts if part and not part.startswith("by "))
 
 
 def _early(rows: pd.DataFrame, compared: str) -> pd.Series:
@@ -224,7 +241,7 @@ def _farthest(rows: pd.DataFrame, compared: str, metric: str, when: str) -> str:
     apart, _, place, least, most, own = max(pairs, key=lambda pair: pair[:2])
     where = where_words(places, place, rows)
     name = quantity(metric)
-    high, low = (told(r, compared) for r in (most, least))
+    high, low = (told(r, compared, metric) for r in (most, least))
     begin = f"{where[:1].upper()}{where[1:]}, the {when}{name}" if where else ""
     begin = begin or f"The {when}{name}"
     if not apart:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from normlab.page.finals import DECIMALS, label_words
+from normlab.page.finals import label_words, most_decimals
 from normlab.settings.phrases import joined, phrase
 from normlab.statistics.digits import interval_text, plain
 
@@ -27,18 +27,18 @@ def quantity(metric: str) -> str:
     return _NAMES.get(metric, metric.replace("_", " ")) or "value"
 
 
-def told(row: pd.Series, compared: str) -> str:
-    """A value, of which setting it is, and whether its networks guess."""
+def told(row: pd.Series, compared: str, metric: str) -> str:
+    """A value of a metric, of which setting it is, and whether its networks guess."""
     failed = f" ({row['failed']})" if row.get("failed") else ""
-    return f"{value_text(row)} {with_words(compared, row)}{failed}"
+    return f"{value_text(row, metric)} {with_words(compared, row)}{failed}"
 
 
-def value_text(row: pd.Series) -> str:
-    """A median with its interval, if it has one."""
+def value_text(row: pd.Series, metric: str) -> str:
+    """A median of a metric with its interval, if it has one."""
     if "low" not in row or row["low"] == row["median"] == row["high"]:
         return plain(float(row["median"]))
     ends = (float(row["low"]), float(row["high"]))
-    return interval_text(float(row["median"]), *ends, most=DECIMALS)
+    return interval_text(float(row["median"]), *ends, most=most_decimals(metric))
 
 
 def with_words(compared: str, row: pd.Series) -> str:

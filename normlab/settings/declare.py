@@ -41,6 +41,8 @@ class Setting:
         `normlab.cell.norm_label` writes it; other settings follow the label.
       phrase: how a sentence says it, with ``{}`` for its value: ``at a learning rate of
         {}``; of a switch, the words for on and for off. "" for ``at width 2``.
+      said: value -> how a sentence says it, where ``phrase`` would be wrong: mostly the
+        value that switches something off.
       recipe: whether it changes the gradient or the rate of training, which published
         curves and claims take to be plain (`normlab.settings.PLAIN`).
     """
@@ -59,6 +61,7 @@ class Setting:
     read_by: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     in_label: bool = False
     phrase: str | tuple[str, str] = ""
+    said: Mapping[str, str] = dataclasses.field(default_factory=dict)
     recipe: bool = False
 
     @property

@@ -37,6 +37,7 @@ class MemberSettings:
         axis="member",
         low=0,
         float32=True,
+        said={"0": "without weight decay"},
     )
     grouping: str = flag(
         "sequential",
@@ -55,6 +56,8 @@ class MemberSettings:
         low=0,
         before=0,
         recipe=True,
+        phrase="with {} steps of warm-up",
+        said={"0": "without warm-up", "1": "with 1 step of warm-up"},
     )
     decay_to: float = flag(
         0.0,
@@ -66,6 +69,8 @@ class MemberSettings:
         float32=True,
         before=0.0,
         recipe=True,
+        phrase="with a last learning rate of {} times the first",
+        said={"0": "with a last learning rate of zero"},
     )
     clip_norm: float = flag(
         0.0,
@@ -76,6 +81,7 @@ class MemberSettings:
         before=0.0,
         recipe=True,
         phrase="with gradients clipped to a norm of {}",
+        said={"0": "without clipping of gradients to a norm"},
     )
     clip_adaptive: float = flag(
         0.0,
@@ -86,4 +92,6 @@ class MemberSettings:
         float32=True,
         before=0.0,
         recipe=True,
+        phrase="with gradients clipped to {} of the parameters' norm",
+        said={"0": "without adaptive clipping of gradients"},
     )

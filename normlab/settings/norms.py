@@ -33,6 +33,7 @@ class NormSettings:
         low=0,
         read_by={"norm": 0},
         before=0,
+        phrase="with groups chosen at step {}",
     )
     regroup_every: int = flag(
         0,
@@ -41,6 +42,8 @@ class NormSettings:
         low=0,
         read_by={"norm": 0},
         before=0,
+        phrase="with new groups every {} steps",
+        said={"0": "without regrouping", "1": "with new groups at every step"},
     )
     epsilon: float = flag(
         1e-5,

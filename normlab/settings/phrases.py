@@ -23,10 +23,12 @@ def phrase(name: str, value: str) -> str:
       value: its value, as labels have it: ``0.01``, ``False``.
 
     Returns:
-      What the setting declares (`Setting.phrase`). Without a declaration it is ``at
+      What the setting declares (`Setting.said` and `Setting.phrase`), or else ``at
       epsilon 0.001`` for a number, and ``with noise place before`` for a word.
     """
     setting = _DECLARED.get(name)
+    if setting and _key(value) in setting.said:
+        return setting.said[_key(value)]
     words = setting.phrase if setting else ""
     plain, said = name.replace("_", " "), _said(value)
     if isinstance(words, tuple) and value in _SWITCH:
@@ -64,22 +66,28 @@ def _part(text: str, groupings: Collection[str]) -> str:
 def joined(phrases: Sequence[str]) -> str:
     """Phrases in one: ``at a learning rate of 0.1 and width 2, with random groups``.
 
-    Those with the same first word stand together, and a phrase stands once.
+    Those with the same first word stand together, and a phrase stands once: ``without
+    a norm or a learned scale`` lacks both.
     """
     groups: dict[str, list[str]] = {}
     for each in dict.fromkeys(phrases):
         first, _, rest = each.partition(" ")
         groups.setdefault(first, []).append(rest)
+    between = {"without": " or "}
     return ", ".join(
-        f"{first} {' and '.join(rests)}" for first, rests in groups.items()
+        f"{first} {between.get(first, ' and ').join(rests)}"
+        for first, rests in groups.items()
     )
 
 
 def _said(value: str) -> str:
     """A value in words: ``anti-correlated``, ``2`` for ``2.0``."""
-    if _is_number(value):
-        return f"{float(value):g}" if float(f"{float(value):g}") else value
-    return value.replace("anti_", "anti-").replace("_", " ")
+    return _key(value).replace("anti_", "anti-").replace("_", " ")
+
+
+def _key(value: str) -> str:
+    """A value as `Setting.said` has it: ``0`` for ``0.0``."""
+    return f"{float(value):g}" if _is_number(value) and "." in value else value
 
 
 def _is_number(value: str) -> bool:

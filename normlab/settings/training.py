@@ -29,6 +29,7 @@ class NetworkSettings:
         axis="static",
         low=0,
         phrase="with {} images",
+        said={"0": "with all images", "1": "with 1 image"},
     )
     validation: int = flag(
         0,
@@ -39,6 +40,7 @@ class NetworkSettings:
         low=0,
         before=0,
         phrase="with {} images held out",
+        said={"0": "without images held out", "1": "with 1 image held out"},
     )
     standardize: str = flag(
         "channel",
@@ -46,6 +48,8 @@ class NetworkSettings:
         "none divides images by 255.",
         axis="static",
         choices=STANDARDIZE,
+        phrase="with inputs standardized per {}",
+        said={"none": "with inputs that are not standardized"},
     )
     augment: str = flag(
         "none",
@@ -53,6 +57,10 @@ class NetworkSettings:
         axis="static",
         choices=AUGMENT,
         phrase="with {} as augmentation",
+        said={
+            "none": "without augmentation",
+            "flip_crop": "with flip and crop as augmentation",
+        },
     )
     model: str = flag(
         "small_cnn", "Models.", axis="static", choices="model", phrase="in {}"
@@ -78,6 +86,7 @@ class NetworkSettings:
         values=("none", "batch", "group"),
         choices="norm",
         in_label=True,
+        said={"none": "without a norm"},
     )
 
 
@@ -132,6 +141,7 @@ class TrainingSettings:
         float32=True,
         before=0.0,
         recipe=True,
+        said={"0": "without label smoothing"},
     )
     decay_mask: str = flag(
         "all",
@@ -142,6 +152,7 @@ class TrainingSettings:
         before="all",
         recipe=True,
         phrase="with weight decay on {}",
+        said={"all": "with weight decay on all parameters"},
     )
     accumulate: int = flag(
         1,
@@ -153,4 +164,5 @@ class TrainingSettings:
         before=1,
         recipe=True,
         phrase="with gradients of {} parts",
+        said={"1": "with gradients of whole batches"},
     )

@@ -23,7 +23,7 @@ def interval_text(
     low: float,
     high: float,
     bounds: Sequence[float] = (),
-    most: int = _MOST_DECIMALS,
+    most: int | None = None,
 ) -> str:
     """``-4.5 [-5.7, -3.4]``: a value with two significant digits of its interval.
 
@@ -31,8 +31,9 @@ def interval_text(
       bounds: numbers with which the ends are compared. Digits are added until an end
         is on the same side of them as it is written.
       most: at most so many decimals, if that leaves something of the number: small ones
-        are written as powers of ten instead.
+        are written as powers of ten instead. By default as many as the digits need.
     """
+    most = _MOST_DECIMALS if most is None else most
     if math.isnan(low) or math.isnan(high):
         return plain(middle)
     sizes = [abs(x) for x in (middle, low, high) if math.isfinite(x)]

@@ -10,7 +10,7 @@ from normlab.claims.bounds import (
     bound_words,
     distance,
     part_of,
-    scale_words,
+    shortfall,
     statements_of,
 )
 from normlab.claims.rules import CONTRADICTED, NOTHING_SAID, SUPPORTED
@@ -124,10 +124,14 @@ def test_a_claims_row_has_the_part_that_it_shows():
 
 def test_the_scale_of_runs_beside_the_sources():
     words = "vgg11, width 0.125, 3000 steps"
-    assert scale_words(words, CLAIMS["SF4"]) == "1/8 width, 3000 of 15000 steps (vgg11)"
+    found = shortfall(words, CLAIMS["SF4"])
+    assert found.words == "1/8 width, 3000 of 15000 steps (vgg11)"
+    assert found.sizes == ("1/8 width", "3000 of 15000 steps")
     some = "width 0.5, 10000 images, 1.5 epochs"
-    assert scale_words(some, CLAIMS["W5"]) == (
+    assert shortfall(some, CLAIMS["W5"]).words == (
         "1/2 width, 10000 of 50000 images, 1.5 of 10 epochs"
     )
-    assert scale_words("digits", CLAIMS["E11d"]) == "digits"
-    assert scale_words("", CLAIMS["SF4"]) == ""
+    assert shortfall("digits", CLAIMS["E11d"]) == ((), ("digits",))
+    assert shortfall("digits", CLAIMS["E11d"]).words == "digits"
+    assert shortfall("batch size 32", CLAIMS["SF4"]).sizes == ("batch size 32",)
+    assert shortfall("", CLAIMS["SF4"]).words == ""

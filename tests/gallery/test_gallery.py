@@ -78,6 +78,12 @@ def test_the_headlines_title_is_what_the_table_says():
     assert "where most seeds fail" not in headline.title(some)
 
 
+def test_chance_is_that_of_the_page():
+    """One point above the share of a class counts as chance, on the page, too."""
+    table = pd.DataFrame({"accuracy": [10.9, 11.1, np.nan]})
+    assert headline._has_failed(table).tolist() == [True, False, True]
+
+
 def test_the_headline_is_that_of_the_ledger():
     table = headline.tabulate(EXPERIMENTS)
     ledger = (EXPERIMENTS / "results/ledger.txt").read_text("utf-8")

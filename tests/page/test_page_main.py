@@ -2,6 +2,8 @@
 
 import pytest
 
+from normlab.errors import UserError
+from normlab.page import document
 from normlab.page.__main__ import flag_values, main
 from tests.called import called
 from tests.page.bare import no_figures
@@ -26,17 +28,26 @@ def test_a_page_is_replaced_and_another_file_is_not(
     no_figures(monkeypatch)
     words = (f"--run={plain}", f"--out={tmp_path}")
     page = tmp_path / "index.html"
-    page.write_text("<html>of the user's own</html>")
+    own = "<html>the user's own; all networks were trained by normlab on one GPU</html>"
+    page.write_text(own)
     status, out, err = call(capsys, *words)
     assert status == 1 and out == "" and err.count("\n") == 1
     assert f"{page} is not a page of normlab" in err
-    assert [*tmp_path.iterdir()] == [page] and "user's own" in page.read_text()
+    with pytest.raises(UserError, match="is not a page of normlab"):
+        document.write([plain], tmp_path)  # as `Run.page` does
+    assert [*tmp_path.iterdir()] == [page] and page.read_text() == own
     page.write_text("<footer>Made 2025-01-01 by normlab 0.1</footer>")
     for _ in range(2):  # one from before, and one of today
         status, out, err = call(capsys, *words)
         assert (status, err) == (0, "") and out.endswith(
             "in place of an earlier page\n"
         )
+    whole = page.read_text(encoding="utf-8")
+    tag, footer = '<meta name="generator" content="normlab">', "by normlab"
+    assert whole.count(tag) == whole.count(footer) == 1
+    for mark in (tag, footer):  # each is enough
+        page.write_text(whole.replace(mark, ""), encoding="utf-8")
+        assert document.is_page(page)
 
 
 def test_it_tells_of_every_run(plain, tmp_path, capsys, monkeypatch):

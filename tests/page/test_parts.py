@@ -13,8 +13,7 @@ from normlab.config import SweepConfig
 from normlab.figures import colours
 from normlab.figures.tables import PAPER
 from normlab.page import alt, forest, judged, origin, series
-from normlab.page.finals import heading
-from normlab.page.names import NAMES
+from normlab.page.finals import heading, read_finals
 from normlab.page.overview import below, overview, trained
 from normlab.serialize import to_json
 from normlab.store import load
@@ -292,27 +291,52 @@ def test_what_a_stored_run_does_not_have_is_not_shown_as_changed():
 
 
 def test_every_claim_has_a_short_name():
-    assert set(NAMES) == set(CLAIMS)
-    assert len(set(NAMES.values())) == len(NAMES)
-    assert max(map(len, NAMES.values())) <= 32  # what fits beside a bar
+    names = [claim.name for claim in CLAIMS.values()]
+    assert all(names) and len(set(names)) == len(names)
+    assert max(map(len, names)) <= 34  # what fits beside a bar
+    shown = judged.judged([verdict("C1p"), verdict("C3.1"), verdict("C99")], {})
+    assert [row.name for row in shown] == ["Batch norm trains faster, redone", "", ""]
 
 
 def test_the_scale_is_told_of_sources_that_most_runs_fall_short_of():
     small = "not at its scale"
-    scales = ["1/8 width", "1/8 width", "1/4 width", "", "", "", "1/8 width", "digits"]
-    families = ["a", "a", "a", "a", "a", "b", "b", "c"]
+    scales = ["1/8 width", "1/8 width", "1/4 width", "", "", "", "1/8 width"]
+    families = ["a", "a", "a", "a", "a", "b", "b", "c", "d"]
+    # A network may have another name, with any words in it.
+    scales += ["widths of digits", "batch size 32"]
+    sizes = {"1/8 width", "1/4 width", "batch size 32"}
     ledger_rows = [
         verdict(f"C{k}", small, family=family) for k, family in enumerate(families)
     ]
     rows = [
-        dataclasses.replace(row, scale=scale)
+        dataclasses.replace(row, scale=scale, sized=scale in sizes)
         for row, scale in zip(
             judged.judged(ledger_rows, {}),
             scales,
             strict=True,
         )
     ]
-    assert below(rows) == {"a": "1/8 width"}
+    assert below(rows) == {"a": "1/8 width", "d": "batch size 32"}
+
+
+def test_a_row_knows_whether_its_networks_are_smaller():
+    for words, sized in [("width 0.125", True), ("digits", False), ("vgg11", False)]:
+        row = verdict("SF4", "not at its scale", words=f"not at its scale: {words}")
+        [found] = judged.judged([row], {})
+        assert found.scale and found.sized == sized
+
+
+def test_of_many_settings_the_best_is_told(tmp_path):
+    frame = frame_of(
+        tmp_path, *(make_cell(norm="group", groups=g) for g in (1, 2, 4, 8))
+    )
+    for metric, best in (("test_accuracy", 8), ("test_loss", 1)):
+        ranked = frame.assign(**{metric: frame[metric] * frame["groups"]})
+        if metric == "test_loss":  # as of a regression
+            ranked = ranked.assign(dataset="gaussian")
+        lead = read_finals(ranked).lead
+        assert lead.startswith(f"Best final {metric.replace('_', ' ')} of 4 settings: ")
+        assert f"with group (G={best})" in lead
 
 
 def test_the_head_of_a_row_or_column_names_no_flag():

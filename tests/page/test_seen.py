@@ -1,13 +1,19 @@
 """What is seen in a figure follows from its table."""
 
 import math
+import re
 
 import pandas as pd
 import pytest
 
+from normlab.figures import batch_size, groups
 from normlab.page.failed import failed
-from normlab.page.seen import all_seen, seen
+from normlab.page.seen import all_seen, seen, why_failed
 from normlab.settings import phrases
+from normlab.settings.declare import settings_of
+from normlab.settings.members import MemberSettings
+from normlab.settings.norms import NormSettings
+from normlab.settings.training import NetworkSettings, TrainingSettings
 from normlab.store.load import load
 from tests.store.handmade import make_cell, write_run
 
@@ -72,6 +78,14 @@ def test_a_quantity_is_compared_over_training():
     assert text.endswith("ranges from 0.6 with batch to 0.075 without a norm.")
 
 
+def test_only_accuracies_have_at_most_three_decimals():
+    close = {("none", "lr 0.1"): 0.0102, ("batch", "lr 0.1"): 0.0106}
+    text = seen(rows("test_loss", close, spread=0.0001))
+    assert "is 0.01060 [0.01050, 0.01070] with batch and 0.01020 [" in text
+    text = seen(rows("test_accuracy", close, spread=0.0001))
+    assert "is 0.011 [0.011, 0.011] with batch and 0.010 [0.010, 0.010]" in text
+
+
 def test_settings_without_a_finite_value_are_named():
     table = rows("test_accuracy", FAR)
     no_norm, high = table["setting"] == "none", table["point"] == "lr 0.1"
@@ -118,12 +132,26 @@ def test_norms_are_compared_where_all_else_is_equal():
     [
         pd.DataFrame({"x": [1.0], "source": ["run"]}),
         rows("test_accuracy", {("batch", "lr 0.1"): 0.8}),
-        rows("test_accuracy", FAR).assign(median=float("nan")),
         rows("test_accuracy", FAR).iloc[:0],
     ],
 )
 def test_nothing_is_said_of_nothing(table):
     assert seen(table) == ""
+
+
+def test_settings_that_are_not_compared_are_named_if_nothing_else_is_said():
+    lost = rows("test_accuracy", FAR).assign(median=math.nan)
+    assert seen(lost) == (
+        "No finite value: without a norm (2 times), with batch (2 times), with group "
+        "(G=4)."
+    )
+    all_failed = dict.fromkeys(FAR, "diverged")
+    text = seen(rows("test_accuracy", FAR), failed=all_failed)
+    assert text.startswith("Not compared: without a norm (diverged, in 2 places), with")
+    two_rates = {k: v for k, v in FAR.items() if k[0] != "group (G=4)"}
+    no_norm = {k: "diverged" for k in FAR if k[0] == "none"}
+    text = seen(rows("test_accuracy", two_rates), failed=no_norm)
+    assert text == "Not compared: without a norm (diverged, in 2 places)."
 
 
 def test_histograms_are_told_by_their_widths():
@@ -148,7 +176,7 @@ def test_a_setting_that_does_not_train_is_never_the_best():
     text = seen(table, failed=CHANCE)
     assert "is 0.6 with batch and 0.375 with group (G=4)." in text
     assert text.endswith(" Not compared: without a norm (at chance).")
-    # An accuracy at chance is the lowest, and it is a result.
+    # An accuracy at chance is a result.
     text = seen(rows("test_accuracy", FAR), failed=CHANCE)
     assert "to 0.100 [0.090, 0.110] without a norm (at chance)." in text
     most = {("batch", "lr 0.1"): "diverged"}  # and the seeds that are left do best
@@ -201,6 +229,62 @@ def test_a_phrase_of_every_setting():
     assert phrases.joined(both) == "at width 2 and size 1, with x"
 
 
+# Setting -> its value that switches something off, or the like, and what it means.
+OFF = {
+    "train_size": "with all images",
+    "validation": "without images held out",
+    "augment": "without augmentation",
+    "norm": "without a norm",
+    "label_smoothing": "without label smoothing",
+    "decay_mask": "with weight decay on all parameters",
+    "accumulate": "with gradients of whole batches",
+    "regroup_every": "without regrouping",
+    "weight_decay": "without weight decay",
+    "warmup": "without warm-up",
+    "decay_to": "with a last learning rate of zero",
+    "clip_norm": "without clipping of gradients to a norm",
+    "clip_adaptive": "without adaptive clipping of gradients",
+}
+
+
+def test_a_default_is_said_as_what_it_means():
+    """A zero that means all or off, and a none, are no numbers and no names."""
+    said = {
+        spec.name: phrases.phrase(spec.name, str(spec.default))
+        for kind in (NetworkSettings, TrainingSettings, NormSettings, MemberSettings)
+        for spec, _ in settings_of(kind)
+    }
+    assert said["lr"] == "at a learning rate of 0.001" and said["width"] == "at width 1"
+    assert {name: said[name] for name in OFF} == OFF
+    wrong = re.compile(r"\b(none|all$|0(\.0)?(?![.\d]))|\b1 \w+s\b")
+    zeros = {name for name, text in said.items() if wrong.search(text)}
+    assert zeros == {"seed", "regroup_at"}  # which count from zero
+    more = [("train_size", "1"), ("warmup", "1"), ("accumulate", "2"), ("warmup", "5")]
+    more += [("standardize", "none"), ("standardize", "feature"), ("clip_norm", "0.5")]
+    assert [phrases.phrase(*each) for each in more] == [
+        "with 1 image",
+        "with 1 step of warm-up",
+        "with gradients of 2 parts",
+        "with 5 steps of warm-up",
+        "with inputs that are not standardized",
+        "with inputs standardized per feature",
+        "with gradients clipped to a norm of 0.5",
+    ]
+
+
+def test_what_is_lacking_is_joined_by_or():
+    lacks = ["without a norm", "without a learned scale", "with x", "with y"]
+    assert phrases.joined(lacks) == "without a norm or a learned scale, with x and y"
+
+
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [(True, "with blocks that start at zero"), (False, "with blocks that start as us")],
+)
+def test_a_switch_is_said_for_on_and_for_off(start, words):
+    assert phrases.phrase("zero_last_scale", str(start)).startswith(words)
+
+
 def test_which_settings_do_not_train(tmp_path):
     cells = [make_cell(norm=norm, dataset="cifar10") for norm in ("none", "batch")]
 
@@ -219,3 +303,95 @@ def test_which_settings_do_not_train(tmp_path):
     }
     unknown = frame.assign(dataset="npz:mine.npz")
     assert set(failed(unknown)) == {(n, "lr 0.001") for n in ("none", "batch")}
+    two = frame[frame["seed"] < 2]  # half of the networks, as in headlines
+    assert failed(two) == failed(frame)
+    assert failed(frame[frame["seed"].isin([0]) | frame["norm"].eq("batch")]) == {
+        key: word for key, word in failed(frame).items() if key[0] == "batch"
+    }
+    # A network that has not finished may yet learn.
+    bad = frame.assign(test_accuracy=0.1, batch_accuracy=0.1, diverged=False)
+    assert set(failed(bad).values()) == {"at chance"}
+    assert failed(bad[bad["step"] < bad["steps"]]) == {}
+    # Of five networks of which two diverged and three guess, most guess.
+    seeds = range(5)
+    more = pd.concat(
+        [frame[frame["seed"] == 1].assign(seed=s, member=s) for s in seeds]
+    )
+    more = more[more["norm"].eq("none") & more["lr"].lt(0.005)].assign(
+        diverged=lambda x: x["seed"] < 2, test_accuracy=0.1, batch_accuracy=0.1
+    )
+    assert failed(more) == {("none", "lr 0.001"): "at chance"}
+
+
+def guessing(tmp_path, score: float, **changes):
+    """The table of a run whose networks all have this accuracy."""
+    cell = make_cell(**{"dataset": "cifar10", "batch_size": 50, **changes})
+    run = write_run(tmp_path / "run", [cell], score=lambda member, step: score)
+    return load(run.root)
+
+
+def test_chance_is_the_share_of_the_largest_class(tmp_path):
+    """1135 of MNIST's 10000 test images are ones."""
+    frame = guessing(tmp_path, 0.1135, dataset="mnist")
+    assert set(failed(frame).values()) == {"at chance"}
+    assert failed(frame.assign(test_accuracy=0.125)) == {}
+
+
+def test_a_network_that_fits_its_images_does_not_guess(tmp_path):
+    frame = guessing(tmp_path, 0.1, train_size=40_000, steps=40_000, eval_every=40_000)
+    assert set(failed(frame).values()) == {"at chance"}
+    for accuracy in (0.99, 0.13):  # of 40,000 images
+        assert failed(frame.assign(batch_accuracy=accuracy)) == {}
+    # It is the end of training that counts.
+    late = frame["step"] >= 0.9 * frame["steps"]
+    fits = frame["batch_accuracy"].mask(late, 0.99)
+    assert failed(frame.assign(batch_accuracy=fits)) == {}
+    forgot = frame["batch_accuracy"].where(late, 0.99)
+    assert failed(frame.assign(batch_accuracy=forgot)) == failed(frame)
+    # Of 100 images, 13 may well be of one class.
+    few = frame.assign(train_size=100, batch_accuracy=0.13)
+    assert failed(few) == failed(frame)
+
+
+@pytest.mark.parametrize("figure", [batch_size, groups])
+def test_a_setting_is_known_though_the_figure_has_it_along_its_axis(tmp_path, figure):
+    """The learning rate of 0.01 trains nothing, at any batch size or group count."""
+    cells = [
+        make_cell(norm="none", dataset="cifar10", batch_size=size, lrs=rates)
+        for size, rates in ((10, (0.01,)), (50, (0.001,)))
+    ]
+    if figure is groups:
+        cells = [
+            make_cell(norm="group", groups=g, dataset="cifar10", batch_size=size)
+            for g in (1, 4)
+            for size in (10, 50)
+        ]
+    found = write_run(
+        tmp_path / "run",
+        cells,
+        score=lambda member, step: 0.1 if member.lr > 0.005 else 0.8,
+    )
+    frame = load(found.root)
+    table = figure.tabulate(frame)
+    at = table["point"] + " " + table["setting"]
+    told = [bool(word) for word in why_failed(table, failed(frame))]
+    assert (
+        told == at.str.contains("lr 0.01").tolist() and True in told and False in told
+    )
+
+
+def test_the_figure_of_batch_sizes_marks_chance(tmp_path):
+    """Also where a norm was evaluated with several kinds of statistics."""
+    cells = [
+        make_cell(norm=norm, dataset="cifar10", batch_size=size, lrs=(0.01,))
+        for norm in ("none", "batch")
+        for size in (10, 50)
+    ]
+    frame = load(write_run(tmp_path / "run", cells, score=lambda m, step: 0.1).root)
+    learns = frame["norm"].eq("batch") & frame["test_accuracy"].notna()
+    frame["test_accuracy"] = frame["test_accuracy"].mask(learns, 0.8)
+    table = batch_size.tabulate(frame)
+    text = seen(table, "batch_size", failed=failed(frame))
+    assert "0.1 without a norm (at chance)" in text and "with batch (at" not in text
+    by = table.assign(setting=table["setting"] + ", by running statistics")
+    assert why_failed(by, failed(frame)) == why_failed(table, failed(frame))
