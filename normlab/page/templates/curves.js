@@ -104,7 +104,7 @@ function tickSteps(xs, span) {
   const apart = xs.length > 1 ? (xs[xs.length - 1] - xs[0]) / (xs.length - 1) : 0;
   const steps = [...Array(16).keys()].flatMap((power) => [1, 2, 5].map((digit) => Number(`${digit}e${power - 6}`)));
   const least = steps.findLast((step) => step <= 1.01 * apart) ?? 0;
-  return steps.filter((step) => step >= least || 3 * least > span);
+  return steps.filter((step) => step >= least || 2 * least > span);
 }
 
 // Of the ticks of a logarithmic axis, the powers of ten, if it has more than two.
@@ -170,7 +170,7 @@ function chart(explorer, form) {
     const colour = onPage(line.colour), dash = DASHES[line.style % DASHES.length], width = WIDTHS[Math.floor(line.style / DASHES.length)];
     const own = [line.xs.map((x) => (logx && x <= 0 ? null : x))];
     // Points are marked where there is room. Those of the first norms are larger, so that they are seen behind others.
-    const size = singly ? 4 : 4.5 + 2.5 * Math.min(3, steps - line.place);
+    const size = singly || explorer.lines.length > 4 ? 4 : 4.5 + 2.5 * Math.min(3, steps - line.place);
     const points = { show: !reach && line.xs.length * 14 < explorer.frame.clientWidth, size, fill: colour, stroke: colour, width: 0 };
     const curve = (values, look, seed) => {
       if (reach) own.push(add(line, values, { stroke: faded(colour, 0.3), width: 1 }, { seed }));

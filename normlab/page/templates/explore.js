@@ -145,7 +145,7 @@ class Explorer {
     stops();
   }
 
-  // Reads the values under the pointer, and names the curve next to it.
+  // Reads the values under the pointer, and names the curves next to it: of some that coincide, each.
   pointed(plot) {
     const { left, top, idx, event } = plot.cursor;
     if (!this.readings || !event || this.moving) return;
@@ -153,34 +153,31 @@ class Explorer {
       this.slider.value = idx;
       this.read(false);
     }
-    let near = null, least = 25;
-    if (left >= 0) this.drawn.forEach((one, i) => {
-      const height = one.named && plot.series[i + 1].show ? heightAt(plot, plot.data[i + 1], left) : null;
-      if (height === null || Math.abs(height - top) >= least) return;
-      least = Math.abs(height - top);
-      near = one;
-    });
-    this.emphasize(near);
+    const heights = this.drawn.map((one, i) => (left >= 0 && one.named && plot.series[i + 1].show ? heightAt(plot, plot.data[i + 1], left) : null));
+    const nearest = heights.filter((one) => one !== null).sort((a, b) => Math.abs(a - top) - Math.abs(b - top))[0];
+    const near = this.drawn.filter((_, i) => heights[i] !== null && Math.abs(heights[i] - nearest) < 1.5);
+    if (!near.length || Math.abs(nearest - top) > 25) return this.emphasize();
+    const names = near.map((one) => one.line.name + (this.singly ? `, seed ${one.seed}` : ""));
+    const more = names.length > 4 ? `; ${names.length - 4} more` : "";
+    this.emphasize({ name: names.slice(0, 4).join("; ") + more, has: (one) => near.some((own) => own.line === one.line && own.seed === one.seed) });
   }
 
-  // Pales all curves but the one under the pointer or the focus, or else the seed that was pressed.
+  // Pales all curves but those under the pointer or the focus, or else of the seed that was pressed.
   emphasize(over = null) {
-    const meant = over && !this.hidden.has(over.line?.name) ? over : this.pinned;
-    const name = meant ? [meant.line?.name, meant.seed === undefined ? "" : `seed ${meant.seed}`].filter(Boolean).join(", ") : "";
+    const meant = over ?? this.pinned, name = meant?.name ?? "";
     const point = touched.matches ? "Tap" : "Point at";
     this.named.textContent = name || (this.singly ? `Seeds of one setting share a style. ${point} a curve to see its name, or press a seed in the table.`
       : `${point} a curve to see its name.`);
     if (name === this.emphasis) return;
     this.emphasis = name;
-    const same = (one) => !meant || ((meant.line ?? one.line) === one.line && (meant.seed ?? one.seed) === one.seed);
-    this.drawn.forEach((one, i) => { this.plot.series[i + 1].alpha = same(one) ? 1 : 0.15; });
+    this.drawn.forEach((one, i) => { this.plot.series[i + 1].alpha = !meant || meant.has(one) ? 1 : 0.15; });
     this.plot.redraw(false);
   }
 
   // Makes a part of the table point at curves.
   points(element, meant) {
     for (const [on, off] of [["mouseenter", "mouseleave"], ["focusin", "focusout"]]) {
-      element.addEventListener(on, () => this.emphasize(meant));
+      element.addEventListener(on, () => this.emphasize(this.hidden.has(meant.name) ? null : meant));
       element.addEventListener(off, () => this.emphasize());
     }
   }
@@ -193,11 +190,12 @@ class Explorer {
     const pressed = (seed) => String(seed === this.pinned?.seed);
     const buttons = this.seeds.map((seed) => html("button", { type: "button", "aria-pressed": pressed(seed) }, `seed ${seed}`));
     buttons.forEach((button, i) => {
-      this.points(button, { seed: this.seeds[i] });
+      const seed = this.seeds[i], meant = { name: `seed ${seed}`, seed, has: (one) => one.seed === seed };
+      this.points(button, meant);
       button.addEventListener("click", () => {
-        this.pinned = this.pinned?.seed === this.seeds[i] ? null : { seed: this.seeds[i] };
+        this.pinned = this.pinned?.seed === seed ? null : meant;
         buttons.forEach((one, k) => one.setAttribute("aria-pressed", pressed(this.seeds[k])));
-        this.emphasize(this.pinned);
+        this.emphasize();
       });
     });
     this.head.replaceChildren(html("th", { scope: "col" }, "curve (press to hide)"),
@@ -211,15 +209,16 @@ class Explorer {
     pen.setLineDash(DASHES[line.style % DASHES.length].map((x) => 2 * x));
     pen.moveTo(0, 10); pen.lineTo(72, 10); pen.stroke();
     const button = html("button", { type: "button", "aria-pressed": String(!this.hidden.has(line.name)) }, canvas, line.name);
+    const meant = { name: line.name, has: (one) => one.line === line };
     button.addEventListener("click", () => {
       if (!this.hidden.delete(line.name)) this.hidden.add(line.name);
       button.setAttribute("aria-pressed", String(!this.hidden.has(line.name)));
       this.plot.series.forEach((one, i) => { if (i && one.label === line.name) this.plot.setSeries(i, { show: !this.hidden.has(line.name) }); });
-      this.emphasize(this.hidden.has(line.name) ? null : { line });
+      this.emphasize(this.hidden.has(line.name) ? null : meant);
       writeAddress(this.section.id, this.state());
     });
     const row = html("tr", {}, html("th", { scope: "row" }, button), ...cells);
-    this.points(row, { line });
+    this.points(row, meant);
     this.body.append(row);
     return cells;
   }
