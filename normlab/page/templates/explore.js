@@ -171,7 +171,7 @@ class Explorer {
     if (name === this.emphasis) return;
     this.emphasis = name;
     this.drawn.forEach((one, i) => { this.plot.series[i + 1].alpha = !meant || meant.has(one) ? 1 : 0.15; });
-    this.plot.redraw(false);
+    queueMicrotask(() => this.plot?.redraw(false)); // uPlot forgets what is asked while it draws
   }
 
   // Makes a part of the table point at curves.
