@@ -1,6 +1,7 @@
 """The final values of a run as a table: rows are settings, columns learning rates."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import pandas as pd
@@ -23,11 +24,17 @@ _DECIMALS = 3  # at most, of an accuracy
 
 
 class Final(NamedTuple):
-    """One entry of the table."""
+    """One entry of the table.
+
+    Attributes:
+      text: the median with its interval.
+      note: what the table's caption does not say of it: fewer seeds than others have,
+        networks that diverged.
+      best: whether it is the best value of its row, of several.
+    """
 
     text: str
-    n: int
-    diverged: int
+    note: str
     best: bool
 
 
@@ -37,16 +44,20 @@ class Finals(NamedTuple):
     Attributes:
       metric: the name of the run's main metric, in words.
       interval: what the brackets mean.
-      columns: the points on the dynamic axes.
+      axis: the name of the dynamic axes, in words; "" if the columns do not share it.
+      columns: the heads of the columns: the values on those axes.
       rows: setting -> one `Final` or None per column. The best of a row is marked.
+      each: what a row is, in words: a norm, or a row if other settings differ, too.
       lead: a sentence with the best value of every setting; "" if no member finished.
       table: the table that `summarize` returned.
     """
 
     metric: str
     interval: str
+    axis: str
     columns: list[str]
     rows: dict[str, list[Final | None]]
+    each: str
     lead: str
     table: pd.DataFrame
 
@@ -57,7 +68,7 @@ def read_finals(frame: pd.DataFrame) -> Finals:
     table = summarize(frame, metric)
     words = metric.replace("_", " ")
     if table.empty:
-        return Finals(words, "", [], {}, "", table)
+        return Finals(words, "", "", [], {}, "", "", table)
     placed = table.assign(place=place_text(table))
     higher, chooser = "loss" not in metric, ranking_metric(frame)
     scores = summarize(frame, chooser)
@@ -72,15 +83,17 @@ def read_finals(frame: pd.DataFrame) -> Finals:
         key = (row["setting"], row["place"])
         at[columns.index(key[1])] = Final(
             _text(row, metric),
-            int(row["n"]),
-            int(row["diverged"]),
+            _note(row, int(table["n"].max())),
             key in winners and len(columns) > 1,
         )
+    axis, heads = column_heads(columns)
     return Finals(
         words,
         interval_name(table["n"]),
-        columns,
+        axis,
+        heads,
         grid,
+        "row" if any(", " in setting for setting in grid) else "norm",
         _lead(metric, top, len(columns) > 1, higher),
         table,
     )
@@ -127,6 +140,31 @@ def heading(label: str) -> tuple[str, str]:
         words = label_words(label)
         return ", ".join(_bare(one) for one in words), ""
     return first.replace("_", " "), joined(label_words(rest)) if rest else ""
+
+
+def column_heads(columns: Sequence[str]) -> tuple[str, list[str]]:
+    """The name that columns share, and the head of each.
+
+    ``lr 0.01`` and ``lr 0.1`` are ``learning rate``, with ``0.01`` and ``0.1``. If they
+    do not share a name, it is "", and each head is whole (`heading`).
+    """
+    parts = [[one.partition(" ")[::2] for one in each.split(", ")] for each in columns]
+    named = {tuple(name for name, _ in each) for each in parts}
+    if len(named) > 1 or any(name not in HYPERPARAMETERS for name in next(iter(named))):
+        return "", [heading(each)[0] for each in columns]
+    words = heading(columns[0])[0].split(", ")
+    name = ", ".join(
+        each.removesuffix(f" {value}")
+        for each, (_, value) in zip(words, parts[0], strict=True)
+    )
+    return name, [", ".join(value for _, value in each) for each in parts]
+
+
+def _note(row: pd.Series, most: int) -> str:
+    """What a caption that tells of ``most`` seeds does not say of a value."""
+    n, diverged = int(row["n"]), int(row["diverged"])
+    few, lost = n < most, diverged > 0
+    return ", ".join([f"n = {n}"] * few + [f"{diverged} diverged"] * lost)
 
 
 def _bare(words: str) -> str:

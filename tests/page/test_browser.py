@@ -172,22 +172,82 @@ def test_every_control_changes_the_picture_and_is_in_the_address(opened):
     assert changed()
     box.get_by_label("logarithmic epochs").check()
     assert changed()
-    box.get_by_label("smoothing").fill("0.5")
-    assert changed()
     box.get_by_label("seeds").select_option("single")
     assert changed()
     batch = box.locator("table.legend").get_by_role("button", name="batch", exact=True)
     batch.click()
     assert changed() and batch.get_attribute("aria-pressed") == "false"
     kept = tab.evaluate("location.hash")
-    for word in ("batch_loss", "logx", "logy", "smooth=0.5", "single", "hide=batch"):
+    for word in ("batch_loss", "logx", "logy", "single", "hide=batch"):
         assert word in kept
     again = explorer(opened(target=kept))
     assert "batch loss" in again.locator("caption").inner_text()
-    assert again.get_by_label("smoothing").input_value() == "0.5"
+    assert again.get_by_label("seeds").input_value() == "single"
     for name in ("Zoom in", "Right", "Zoom out", "All"):
         box.get_by_role("button", name=name, exact=True).click()
         assert changed() or name == "All"
+
+
+def test_smoothing_says_how_far_it_reaches(opened):
+    tab = opened(target="#run-plain--1")
+    few = explorer(tab)
+    assert few.get_by_label("smoothing").is_disabled()
+    assert "too few points" in few.locator(".choose").inner_text()
+    tab = opened(target="#run-other--1")
+    box = tab.locator("#run-other--1 .explore")
+    box.locator(".plot canvas").wait_for()
+    box.get_by_label("metric").select_option(label="batch loss (nats)")
+    assert "off" in box.locator(".choose").inner_text()
+    before = pixels(box)
+    slider = box.get_by_label("smoothing")
+    assert slider.get_attribute("max") == "2"  # of 20 points
+    slider.fill("2")
+    assert "median of 5 points" in box.locator(".choose").inner_text()
+    assert "These values are not smoothed." in box.locator("caption").inner_text()
+    tab.wait_for_timeout(100)
+    assert pixels(box) != before and "smooth=2" in tab.evaluate("location.hash")
+    again = opened(target=tab.evaluate("location.hash"))
+    kept = again.locator("#run-other--1 .explore").get_by_label("smoothing")
+    again.locator("#run-other--1 .plot canvas").wait_for()
+    assert kept.input_value() == "2"
+
+
+def test_single_seeds_are_named_and_read(opened):
+    tab = opened(target="#run-plain--1")
+    box = explorer(tab)
+    medians = box.locator("tbody td:nth-child(2)").all_inner_texts()
+    box.get_by_label("seeds").select_option("single")
+    heads = box.locator("table.legend thead th").all_inner_texts()
+    assert heads == ["curve (press to hide)", "seed 0", "seed 1", "seed 2"]
+    rows = box.locator("table.legend tbody tr").all()
+    for row, median in zip(rows, medians, strict=True):
+        values = [float(text) for text in row.locator("td").all_inner_texts()]
+        assert np.median(values) == pytest.approx(float(median), abs=6e-4)
+    named, every = box.locator(".named"), pixels(box)
+    assert "Seeds of one setting share a style" in named.inner_text()
+    size = box.locator(".u-over").bounding_box()
+    assert size
+    reached = set()
+    for height in range(5, int(size["height"]), 10):
+        tab.mouse.move(size["x"] + size["width"] - 40, size["y"] + height)
+        reached.add(named.inner_text())
+    # In this made-up run the norms' curves are the same: each is named.
+    together = {"none, seed 2", "batch, seed 2"}
+    assert any(together <= set(text.split("; ")) for text in reached)
+    tab.mouse.move(0, 0)
+    second = box.get_by_role("button", name="seed 1")
+    second.focus()
+    tab.keyboard.press("Enter")
+    tab.keyboard.press("Tab")
+    box.locator(".at input").focus()
+    assert named.inner_text() == "seed 1"
+    assert second.get_attribute("aria-pressed") == "true"
+    tab.wait_for_timeout(100)
+    assert pixels(box) != every
+    with tab.expect_download() as waiting:
+        box.get_by_role("button", name="Save CSV").click()
+    lines = Path(waiting.value.path()).read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "curve,seed,epoch,value" and len(lines) == 1 + 3 * 3 * 3
 
 
 def test_values_are_read_by_keyboard_and_pointer(opened):
@@ -255,6 +315,39 @@ def test_it_prints(opened):
     assert tab.pdf(format="A4")[:5] == b"%PDF-"
 
 
+def test_smoothed_curves_do_not_lag(opened):
+    tab = opened()
+    smoothed = lambda values, reach: tab.evaluate(  # noqa: E731
+        "([values, reach]) => smoothed(values, reach)", [values, reach]
+    )
+    falling = [100.0, 9.0, 5.0, 4.0, 3.5, 3.0, 1.0]
+    assert smoothed(falling, 3) == falling
+    noisy = [5.0, 4.0, 90.0, 3.0, 2.0, None, 1.0, None]
+    assert smoothed(noisy, 1) == [5.0, 5.0, 4.0, 3.0, 2.0, None, 1.0, None]
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=41)
+    found = smoothed(values.tolist(), 4)
+    inner = [np.median(values[i - 4 : i + 5]) for i in range(4, 37)]
+    np.testing.assert_allclose(found[4:-4], inner)
+    assert [found[0], found[-1]] == [values[0], values[-1]]
+
+
+def test_axes_suit_the_values(opened):
+    tab = opened()
+    wide = (
+        "medians => isWide([{ points: [null, ...medians.map(median => ({median}))] }])"
+    )
+    assert tab.evaluate(wide, [0.1, 0.5, 2.1]) and not tab.evaluate(wide, [0.1, 1.9])
+    assert not tab.evaluate(wide, []) and not tab.evaluate(wide, [0.0, 3.0])
+    steps = lambda places, span: tab.evaluate(  # noqa: E731
+        "([places, span]) => tickSteps(places, span)[0]", [places, span]
+    )
+    assert steps([0, 2, 4, 6, 8], 8) == 2
+    assert steps([0, 1.28, 2.56, 3.84], 3.84) == 1
+    assert steps(list(np.linspace(0, 8, 81)), 8) == 0.1
+    assert steps([0, 2, 4, 6, 8], 1) < 0.1  # zoomed in
+
+
 def test_its_intervals_are_normlabs(opened):
     tab = opened()
     for n in (1, 2, 3, 5, 6, 9, 20, 30):
@@ -292,7 +385,7 @@ def test_axe_finds_nothing(width, scheme, opened):
 def test_on_a_phone_the_plot_is_folded_and_wide_tables_say_so(opened):
     wide = opened()
     assert wide.locator("details.forest").evaluate("box => box.open")
-    tab = opened(390, target="#run-plain--1")
+    tab = opened(240, target="#run-plain--1")
     plot = tab.locator("details.forest")
     assert not plot.evaluate("box => box.open")
     plot.locator("summary").focus()
@@ -304,3 +397,30 @@ def test_on_a_phone_the_plot_is_folded_and_wide_tables_say_so(opened):
     table.focus()
     tab.keyboard.press("ArrowRight")
     tab.wait_for_function("box => box.scrollLeft > 0", arg=table.element_handle())
+
+
+def test_a_figure_wider_than_a_phone_says_so_and_fits_if_asked(opened):
+    tab = opened(390, target="#run-plain--1", has_touch=True)
+    figure = tab.locator("#run-plain--1-curves")
+    figure.scroll_into_view_if_needed()
+    assert "Scroll to see the whole figure" in figure.inner_text()
+    inside = figure.locator("img").evaluate
+    assert inside("image => image.clientWidth") > 0.85 * int(
+        figure.locator("img").get_attribute("width") or 0
+    )
+    figure.get_by_role("button", name="Fit to the screen").click()
+    assert inside("image => image.clientWidth") <= 390
+    assert "Scroll" not in figure.locator(".fit").inner_text()
+    figure.get_by_role("button", name="Full size").click()
+    assert inside("image => image.clientWidth") > 390
+    wide = opened(1280, target="#run-plain--1")
+    assert wide.locator("#run-plain--1-curves .fit:visible").count() == 0
+
+
+def test_a_phone_is_told_to_tap(opened):
+    box = explorer(opened(390, target="#run-plain--1", has_touch=True, is_mobile=True))
+    words = box.inner_text()
+    assert "Tap a curve to see its name" in words and "Shift" not in words
+    legend = box.locator("table.legend").bounding_box()
+    plot = box.locator(".plot").bounding_box()
+    assert legend and plot and legend["y"] + legend["height"] - plot["y"] < 844

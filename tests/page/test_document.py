@@ -121,7 +121,11 @@ def test_it_says_where_numbers_are_from(whole, found):
 def test_final_values(found):
     words = found.words
     assert "Final test accuracy: median and range of 3 seeds (75%" in words
-    assert "n = 3" in words
+    assert "The best value of each norm is bold." in words
+    assert "n = 3" not in words  # the caption says it
+    shared = [one for one in found.every("th") if one.get("scope") == "colgroup"]
+    assert shared[0]["colspan"] == "2"
+    assert re.search(r"norm ?learning rate 0\.05 ?0\.1 none", words)
     assert re.search(
         r"Best final test accuracy: 0\.7.* without a norm, at a lear", words
     )

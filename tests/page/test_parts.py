@@ -13,7 +13,7 @@ from normlab.config import SweepConfig
 from normlab.figures import colours
 from normlab.figures.tables import PAPER
 from normlab.page import alt, forest, judged, origin, series
-from normlab.page.finals import heading, read_finals
+from normlab.page.finals import column_heads, heading, read_finals
 from normlab.page.overview import below, overview, trained
 from normlab.serialize import to_json
 from normlab.store import load
@@ -346,3 +346,35 @@ def test_the_head_of_a_row_or_column_names_no_flag():
         "batch noisy",
         "with norms only after convolutions, at batch size 10",
     )
+
+
+def test_columns_are_headed_by_what_differs():
+    assert column_heads(["lr 0.01", "lr 0.1"]) == ("learning rate", ["0.01", "0.1"])
+    pairs = ["lr 0.01, momentum 0.5", "lr 0.01, momentum 0.9"]
+    assert column_heads(pairs) == (
+        "learning rate, momentum",
+        ["0.01, 0.5", "0.01, 0.9"],
+    )
+    unlike = ["lr 0.01", "lr 0.01, momentum 0.9"]
+    wanted = ["learning rate 0.01", "learning rate 0.01, momentum 0.9"]
+    assert column_heads(unlike) == ("", wanted)
+    assert column_heads([""]) == ("", [""])  # a log without a learning rate
+
+
+def test_a_value_tells_only_what_the_caption_does_not(tmp_path):
+    def loss(member, step: int) -> float:
+        return math.nan if member.lr == 1e-2 and member.seed == 0 else 1.0
+
+    cells = (make_cell(), make_cell(norm="none", seeds=2))
+    found = read_finals(frame_of(tmp_path / "a", *cells, loss=loss))
+    assert found.axis == "learning rate" and found.columns == ["0.001", "0.01"]
+    notes = {
+        norm: [row and row.note for row in rows] for norm, rows in found.rows.items()
+    }
+    assert notes == {
+        "batch": ["", "1 diverged"],
+        "none": ["n = 2", "n = 2, 1 diverged"],
+    }
+    assert found.each == "norm"
+    more = (make_cell(), make_cell(batch_size=50))
+    assert read_finals(frame_of(tmp_path / "b", *more)).each == "row"

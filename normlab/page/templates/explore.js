@@ -1,30 +1,5 @@
-// Curves to explore, drawn by uPlot. One line style never stands for two settings.
-const DASHES = [[], [8, 4], [2, 3], [9, 3, 2, 3], [14, 4], [6, 2, 2, 2, 2, 2]], WIDTHS = [1.6, 3.2];
-const MOST_STYLES = DASHES.length * WIDTHS.length, MOST_LINES = 30, HEIGHT = 340;
-const dark = matchMedia("(prefers-color-scheme: dark)");
-
-function html(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
-}
-
-// A colour that is seen on the page's background: dark ones are lighter in the dark.
-function onPage(colour) {
-  const parts = [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16));
-  const light = (0.3 * parts[0] + 0.59 * parts[1] + 0.11 * parts[2]) / 255;
-  const share = dark.matches ? Math.max(0, 0.62 - light) : Math.min(0, 0.62 - light);
-  return `rgb(${parts.map((x) => Math.round(x + (share > 0 ? (255 - x) * share * 1.25 : x * share))).join()})`;
-}
-
-const faded = (colour, share) => colour.replace("rgb(", "rgba(").replace(")", `,${share})`);
-
-// The data of a run's curves, as normlab.page.series.packed writes them.
-async function unpacked(text) {
-  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"))).json();
-}
+// Curves to explore, drawn by uPlot.
+const touched = matchMedia("(hover: none)");
 
 class Explorer {
   constructor(root, data) {
@@ -36,23 +11,24 @@ class Explorer {
     this.chosen = this.data.axes.map((axis) => new Set(axis.first));
     this.form = html("form", { class: "choose" });
     this.frame = html("div", { class: "plot", role: "img" });
+    this.named = html("p", { class: "what named" });
+    this.pinned = null; // a seed that was pressed
     this.slider = html("input", { type: "range", min: 0, value: 0, "aria-label": `Epoch for the values of ${this.name}` });
     this.where = html("output");
     this.body = html("tbody");
     this.caption = html("caption");
-    const head = ["curve (press to hide)", "median", "interval", "n"].map((word, i) =>
-      html("th", i ? { scope: "col", class: "number" } : { scope: "col" }, word));
-    const table = html("table", { class: "legend" }, this.caption, html("thead", {}, html("tr", {}, ...head)), this.body);
+    this.head = html("tr");
+    const table = html("table", { class: "legend" }, this.caption, html("thead", {}, this.head), this.body);
     this.controls();
-    root.append(this.form, this.frame, this.buttons(), html("p", { class: "at" }, this.slider, this.where),
-      html("div", { class: "scroll", role: "region", tabindex: 0, "aria-label": `Values of ${this.name} at an epoch` }, table));
+    root.append(this.form, this.frame, this.named, html("p", { class: "at" }, this.slider, this.where),
+      html("div", { class: "scroll", role: "region", tabindex: 0, "aria-label": `Values of ${this.name} at an epoch` }, table), this.buttons());
     this.slider.addEventListener("input", () => this.read());
-    this.form.addEventListener("input", () => this.changed());
+    this.form.addEventListener("input", (event) => this.changed(event));
     this.form.addEventListener("submit", (event) => event.preventDefault());
     restored.set(this.section.id, (state) => this.restore(state));
     const { id, state } = readAddress();
     if (id === this.section.id) this.restore(state); else this.draw();
-    new ResizeObserver(() => { if (this.plot && this.frame.clientWidth !== this.plot.width) this.plot.setSize({ width: this.frame.clientWidth, height: HEIGHT }); }).observe(this.frame);
+    new ResizeObserver(() => { if (this.plot && this.frame.clientWidth !== this.plot.width) this.plot.setSize({ width: this.frame.clientWidth, height: height() }); }).observe(this.frame);
     dark.addEventListener("change", () => this.draw());
   }
 
@@ -61,9 +37,10 @@ class Explorer {
     const metric = html("select", { name: "metric" }, ...this.data.metrics.map((one) => html("option", { value: one.id }, one.name)));
     if (this.data.metrics.some((one) => one.id === this.data.main)) metric.value = this.data.main;
     const seeds = html("select", { name: "seeds" }, html("option", { value: "band" }, "median and interval"), html("option", { value: "single" }, "singly"));
-    const smooth = html("input", { type: "range", name: "smooth", min: 0, max: 0.95, step: 0.05, value: 0 });
+    this.smooth = html("input", { type: "range", name: "smooth", min: 0, max: 0, value: 0 });
+    this.amount = html("span", { class: "what" });
     this.form.append(html("fieldset", {}, html("legend", {}, "view"), html("label", {}, "metric ", metric), html("label", {}, "seeds ", seeds),
-      html("label", {}, "smoothing ", smooth), box("logx", "logarithmic epochs"), box("logy", "logarithmic values")));
+      html("label", {}, "smoothing ", this.smooth, this.amount), box("logx", "logarithmic epochs"), box("logy", "logarithmic values")));
     this.data.axes.forEach((axis, place) => {
       if (axis.values.length < 2 || place === 0) return;
       const set = html("fieldset", { "data-axis": axis.id }, html("legend", {}, axis.name));
@@ -74,7 +51,14 @@ class Explorer {
       });
       this.form.append(set);
     });
+    this.suggest();
     this.start = this.state().toString();
+  }
+
+  // Whether values are logarithmic at first.
+  suggest() {
+    this.metric = this.data.metrics.find((one) => one.id === this.form.elements.metric.value);
+    this.form.elements.logy.checked = this.metric.loss && isWide(linesOf(this.data, this.metric.id, this.chosen));
   }
 
   buttons() {
@@ -86,19 +70,20 @@ class Explorer {
       button.addEventListener("click", act);
       found.append(button);
     }
-    found.append(html("span", { class: "what" }, "Drag to zoom, Shift and drag to pan, double-click for all."));
+    if (!touched.matches) found.append(html("span", { class: "what" }, "Drag to zoom, Shift and drag to pan, double-click for all."));
     return found;
   }
 
   // The state of the form, without what the page starts with.
   state() {
     const state = new URLSearchParams();
-    for (const [name, value] of new FormData(this.form)) state.append(name, value);
+    for (const [name, value] of new FormData(this.form)) if (name !== "smooth" || value !== "0") state.append(name, value);
     for (const name of this.hidden) state.append("hide", name);
     return state;
   }
 
-  changed() {
+  changed(event) {
+    if (event.target.name === "metric") this.suggest();
     const state = this.state();
     writeAddress(this.section.id, state.toString() === this.start ? new URLSearchParams() : state);
     this.draw();
@@ -106,9 +91,11 @@ class Explorer {
 
   restore(state) {
     const from = state.size ? state : new URLSearchParams(this.start);
+    this.smooth.max = 99; // until the curves are known
     for (const input of this.form.elements) {
       if (!input.name) continue;
       if (input.type === "checkbox") input.checked = from.getAll(input.name).includes(input.value);
+      else if (input === this.smooth) input.value = from.get("smooth") ?? 0;
       else if (from.has(input.name)) input.value = from.get(input.name);
     }
     this.hidden = new Set(from.getAll("hide"));
@@ -124,88 +111,115 @@ class Explorer {
     this.metric = this.data.metrics.find((one) => one.id === form.get("metric"));
     const every = linesOf(this.data, this.metric.id, this.chosen);
     this.lines = every.filter((line) => line.style < MOST_STYLES).slice(0, MOST_LINES);
+    this.singly = form.get("seeds") === "single";
+    const most = mostReach(Math.max(0, ...this.lines.map((line) => line.xs.length)));
+    this.smooth.max = most;
+    this.smooth.disabled = !most;
+    this.reach = Number(this.smooth.value);
+    this.amount.textContent = this.reach ? `median of ${2 * this.reach + 1} points` : most ? "off" : "too few points";
+    this.smooth.setAttribute("aria-valuetext", this.amount.textContent);
     this.plot?.destroy();
     this.plot = null;
+    this.heads();
     this.frame.replaceChildren();
     this.body.replaceChildren();
     this.slider.disabled = !this.lines.length;
     if (!this.lines.length) {
       this.frame.textContent = "Nothing is selected. Select a value in every filter.";
-      this.caption.textContent = this.where.textContent = "";
+      this.caption.textContent = this.where.textContent = this.named.textContent = "";
       return;
     }
     const left = every.length - this.lines.length;
     const fixed = this.data.axes.slice(1, -1).filter((axis, i) => this.chosen[i + 1].size === 1)
       .map((axis) => `, ${axis.name} ${axis.values[[...this.chosen[this.data.axes.indexOf(axis)]][0]]}`).join("");
-    this.caption.replaceChildren(html("span", {}, `${this.metric.name}${fixed}.${left ? ` ${this.lines.length} of ${every.length} curves are shown, so that no style repeats.` : ""}`));
+    this.caption.replaceChildren(html("span", {}, `${this.metric.name}${fixed}.${left ? ` ${this.lines.length} of ${every.length} curves are shown, so that no style repeats.` : ""}${this.reach ? " These values are not smoothed." : ""}`));
     this.frame.setAttribute("aria-label", `${this.metric.name} by epoch: ${this.lines.map((line) => line.name).join("; ")}. The table below has the values.`);
-    this.plot = this.chart(form);
+    this.plot = chart(this, form);
     this.xs = this.plot.data[0];
     this.slider.max = this.xs.length - 1;
     this.slider.value = this.xs.length - 1;
     this.readings = this.lines.map((line) => this.row(line));
     this.read();
+    this.emphasis = "";
+    this.emphasize();
     stops();
   }
 
-  chart(form) {
-    const logy = form.get("logy"), logx = form.get("logx"), weight = Number(form.get("smooth"));
-    const style = getComputedStyle(this.root), ink = style.getPropertyValue("--muted"), faint = style.getPropertyValue("--line");
-    const tables = [], series = [{}], bands = [];
-    const add = (line, values, look) => {
-      series.push({ label: line.name, scale: "y", spanGaps: true, points: { show: false }, show: !this.hidden.has(line.name), ...look });
-      return values.map((v) => (v === null || (logy && v <= 0) ? null : v));
-    };
-    for (const line of this.lines) {
-      const colour = onPage(line.colour), dash = DASHES[line.style % DASHES.length], width = WIDTHS[Math.floor(line.style / DASHES.length)];
-      const own = [line.xs.map((x) => (logx && x <= 0 ? null : x))];
-      const curve = (values, look) => {
-        if (weight) own.push(add(line, values, { stroke: faded(colour, 0.3), width: 1 }));
-        own.push(add(line, weight ? smoothed(values, weight) : values, { stroke: colour, dash, width, ...look }));
-      };
-      if (form.get("seeds") === "single") for (const values of line.values) curve(values, { width: width * 0.7 });
-      else {
-        const field = (name) => line.points.map((point) => point && point[name]);
-        bands.push({ series: [series.length + 1, series.length], fill: faded(colour, 0.16) });
-        own.push(add(line, field("low"), { width: 0 }), add(line, field("high"), { width: 0 }));
-        curve(field("median"));
-      }
-      const kept = own[0].map((x, i) => [x, i]).filter(([x]) => x !== null);
-      tables.push(own.map((column) => kept.map(([, i]) => column[i])));
+  // Reads the values under the pointer, and names the curves next to it: of some that coincide, each.
+  pointed(plot) {
+    const { left, top, idx, event } = plot.cursor;
+    if (!this.readings || !event || this.moving) return;
+    if (idx !== null) {
+      this.slider.value = idx;
+      this.read(false);
     }
-    const axis = { stroke: ink, grid: { stroke: faint, width: 1 }, ticks: { stroke: faint }, font: "12px system-ui", labelFont: "12px system-ui" };
-    const values = (u, splits) => splits.map((v) => (v === null ? "" : short(v)));
-    return new uPlot({
-      width: this.frame.clientWidth, height: HEIGHT, legend: { show: false }, series, bands,
-      scales: { x: { time: false, distr: logx ? 3 : 1 }, y: { distr: logy ? 3 : 1, ...(logy || !this.metric.loss ? {} : { range: (u, low, high) => this.range(low, high) }) } },
-      axes: [{ ...axis, label: "epoch", labelSize: 20, values }, { ...axis, label: this.metric.name, labelSize: 20, size: 62, values }],
-      cursor: { y: false, drag: { x: true, y: true, uni: 30 }, points: { show: false },
-        bind: { mousedown: (u, target, handler) => (event) => (event.shiftKey ? this.drag(event) : handler(event)) } },
-      hooks: { setCursor: [(u) => { if (this.readings && u.cursor.idx !== null && u.cursor.event) { this.slider.value = u.cursor.idx; this.read(false); } }] },
-    }, uPlot.join(tables), this.frame);
+    const heights = this.drawn.map((one, i) => (left >= 0 && one.named && plot.series[i + 1].show ? heightAt(plot, plot.data[i + 1], left) : null));
+    const nearest = heights.filter((one) => one !== null).sort((a, b) => Math.abs(a - top) - Math.abs(b - top))[0];
+    const near = this.drawn.filter((_, i) => heights[i] !== null && Math.abs(heights[i] - nearest) < 1.5);
+    if (!near.length || Math.abs(nearest - top) > 25) return this.emphasize();
+    const names = near.map((one) => one.line.name + (this.singly ? `, seed ${one.seed}` : ""));
+    const more = names.length > 4 ? `; ${names.length - 4} more` : "";
+    this.emphasize({ name: names.slice(0, 4).join("; ") + more, has: (one) => near.some((own) => own.line === one.line && own.seed === one.seed) });
   }
 
-  // Curves that diverge must not flatten the others.
-  range(low, high) {
-    const firsts = this.lines.map((line) => line.points.find(Boolean)?.median ?? 0).sort((a, b) => a - b);
-    const top = Math.min(high, 2 * firsts[firsts.length >> 1] || high);
-    return [Math.min(0, low), top > low ? top * 1.03 : low + 1];
+  // Pales all curves but those under the pointer or the focus, or else of the seed that was pressed.
+  emphasize(over = null) {
+    const meant = over ?? this.pinned, name = meant?.name ?? "";
+    const point = touched.matches ? "Tap" : "Point at";
+    this.named.textContent = name || (this.singly ? `Seeds of one setting share a style. ${point} a curve to see its name, or press a seed in the table.`
+      : `${point} a curve to see its name.`);
+    if (name === this.emphasis) return;
+    this.emphasis = name;
+    this.drawn.forEach((one, i) => { this.plot.series[i + 1].alpha = !meant || meant.has(one) ? 1 : 0.15; });
+    queueMicrotask(() => this.plot?.redraw(false)); // uPlot forgets what is asked while it draws
+  }
+
+  // Makes a part of the table point at curves.
+  points(element, meant) {
+    for (const [on, off] of [["mouseenter", "mouseleave"], ["focusin", "focusout"]]) {
+      element.addEventListener(on, () => this.emphasize(this.hidden.has(meant.name) ? null : meant));
+      element.addEventListener(off, () => this.emphasize());
+    }
+  }
+
+  // The head of the table: what is read of each curve, or its seeds.
+  heads() {
+    const axis = this.data.axes.at(-1);
+    this.seeds = this.singly ? [...this.chosen.at(-1)].map((i) => axis.values[i]) : [];
+    if (!this.seeds.includes(this.pinned?.seed)) this.pinned = null;
+    const pressed = (seed) => String(seed === this.pinned?.seed);
+    const buttons = this.seeds.map((seed) => html("button", { type: "button", "aria-pressed": pressed(seed) }, `seed ${seed}`));
+    buttons.forEach((button, i) => {
+      const seed = this.seeds[i], meant = { name: `seed ${seed}`, seed, has: (one) => one.seed === seed };
+      this.points(button, meant);
+      button.addEventListener("click", () => {
+        this.pinned = this.pinned?.seed === seed ? null : meant;
+        buttons.forEach((one, k) => one.setAttribute("aria-pressed", pressed(this.seeds[k])));
+        this.emphasize();
+      });
+    });
+    this.head.replaceChildren(html("th", { scope: "col" }, "curve (press to hide)"),
+      ...(this.singly ? buttons : ["median", "interval", "n"]).map((word) => html("th", { scope: "col", class: "number" }, word)));
   }
 
   row(line) {
-    const colour = onPage(line.colour), cells = [0, 1, 2].map(() => html("td", { class: "number" }));
+    const colour = onPage(line.colour), cells = [...this.head.cells].slice(1).map(() => html("td", { class: "number" }));
     const canvas = html("canvas", { width: 72, height: 20, class: "swatch", "aria-hidden": "true" }), pen = canvas.getContext("2d");
     Object.assign(pen, { strokeStyle: colour, lineWidth: 2 * WIDTHS[Math.floor(line.style / DASHES.length)] });
     pen.setLineDash(DASHES[line.style % DASHES.length].map((x) => 2 * x));
     pen.moveTo(0, 10); pen.lineTo(72, 10); pen.stroke();
     const button = html("button", { type: "button", "aria-pressed": String(!this.hidden.has(line.name)) }, canvas, line.name);
+    const meant = { name: line.name, has: (one) => one.line === line };
     button.addEventListener("click", () => {
       if (!this.hidden.delete(line.name)) this.hidden.add(line.name);
       button.setAttribute("aria-pressed", String(!this.hidden.has(line.name)));
       this.plot.series.forEach((one, i) => { if (i && one.label === line.name) this.plot.setSeries(i, { show: !this.hidden.has(line.name) }); });
+      this.emphasize(this.hidden.has(line.name) ? null : meant);
       writeAddress(this.section.id, this.state());
     });
-    this.body.append(html("tr", {}, html("th", { scope: "row" }, button), ...cells));
+    const row = html("tr", {}, html("th", { scope: "row" }, button), ...cells);
+    this.points(row, meant);
+    this.body.append(row);
     return cells;
   }
 
@@ -214,6 +228,11 @@ class Explorer {
     this.lines.forEach((line, i) => {
       let best = 0;
       line.xs.forEach((x, k) => { if (Math.abs(x - at) < Math.abs(line.xs[best] - at)) best = k; });
+      if (this.singly) {
+        const told = (value) => (value === undefined ? "–" : value === null ? "diverged" : brief(value));
+        this.seeds.forEach((seed, k) => { this.readings[i][k].textContent = told(line.values[line.seeds.indexOf(seed)]?.[best]); });
+        return;
+      }
       const point = line.points[best], [median, interval, n] = this.readings[i];
       const text = point && rounded(point);
       median.textContent = point ? text(point.median) : "diverged";
@@ -222,7 +241,10 @@ class Explorer {
     });
     this.where.textContent = `epoch ${short(at)}`;
     this.slider.setAttribute("aria-valuetext", `epoch ${short(at)}`);
-    if (move) this.plot.setCursor({ left: this.plot.valToPos(at, "x"), top: 0 });
+    if (!move) return;
+    this.moving = true; // no pointer is at the curves
+    this.plot.setCursor({ left: this.plot.valToPos(at, "x"), top: 0 });
+    this.moving = false;
   }
 
   shift(change) {
@@ -272,12 +294,8 @@ class Explorer {
   }
 
   csv() {
-    const quoted = (text) => `"${text.replaceAll('"', '""')}"`;
-    const rows = this.lines.filter((line) => !this.hidden.has(line.name)).flatMap((line) => line.xs.map((x, i) => {
-      const point = line.points[i];
-      return [quoted(line.name), x, ...(point ? [point.median, point.low, point.high, point.n] : ["", "", "", 0])].join();
-    }));
-    this.save(new Blob([`curve,epoch,median,low,high,n\n${rows.join("\n")}\n`], { type: "text/csv" }), "csv");
+    const text = csvOf(this.lines.filter((line) => !this.hidden.has(line.name)), this.singly);
+    this.save(new Blob([text], { type: "text/csv" }), "csv");
   }
 
   save(blob, kind) {

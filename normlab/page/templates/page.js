@@ -85,7 +85,29 @@ function stops() {
     if (wide) box.setAttribute("tabindex", "0");
     else box.removeAttribute("tabindex");
     box.classList.toggle("wide", box.scrollWidth > 1.05 * box.clientWidth);
+    if (box.matches("figure .wide") && !box.parentElement.querySelector(".fit")) box.before(fit(box));
   }
+}
+
+// How a figure that is wider than the screen is seen: it scrolls, or it is fitted.
+function fit(box) {
+  const line = document.createElement("p"), words = document.createElement("span"), button = document.createElement("button");
+  const told = () => {
+    const fitted = box.classList.contains("fitted"), action = fitted ? "Full size" : "Fit to the screen";
+    words.textContent = fitted ? "" : "Scroll to see the whole figure →";
+    button.textContent = action;
+    button.setAttribute("aria-label", `${action}: ${box.getAttribute("aria-label")}`);
+  };
+  button.type = "button";
+  button.addEventListener("click", () => {
+    box.classList.toggle("fitted");
+    told();
+    stops();
+  });
+  line.className = "fit";
+  line.append(words, button);
+  told();
+  return line;
 }
 addEventListener("resize", stops);
 addEventListener("toggle", stops, true);
