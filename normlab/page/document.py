@@ -126,7 +126,9 @@ def render(
     table = files.csv("ledger", to_table(verdicts))
     leading = answer.leading(answers)
     figures_of = {a.finding.id: _figure(a, sections) for a in answers}
-    firsts = [(figures_of[a.finding.id], a.finding.metric) for a in leading]
+    # The figure of the first question, whichever answer is the strongest.
+    shown = [a.finding for a in answers if a in leading]
+    firsts = [(figures_of[one.id], one.metric) for one in shown]
     return (
         _environment()
         .get_template("page.html")

@@ -70,7 +70,7 @@ FINDINGS = (
                 "with 1, 4 and 16 groups",
             ),
         ),
-        (("proper_gn", "curves"), ("proper_bn", "curves"), ("report_gn", "curves")),
+        (("proper_bn", "curves"), ("proper_gn", "curves"), ("report_gn", "curves")),
         ("C1", "C11", "C4p", "C4", "C3p", "B10a", "B10c", "C7"),
         "batch_loss",
     ),

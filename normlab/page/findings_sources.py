@@ -2,6 +2,17 @@
 
 from normlab.page.finding import Finding, Point
 
+# What the report calls E1 to E7.
+_EXPERIMENTS = (
+    "E1 (batch norm)",
+    "E2 (rate 1e-4)",
+    "E3 (batches of 10)",
+    "E4 (batches of 100)",
+    "E5 (1 group)",
+    "E6 (4 groups)",
+    "E7 (16 groups)",
+)
+
 
 def _reproduced(k: int) -> Point:
     """An experiment of the report, compared with prediction intervals.
@@ -11,10 +22,10 @@ def _reproduced(k: int) -> Point:
     inside = "inside our 95% prediction intervals"
     return Point(
         f"R{k}",
-        f"the compared numbers of {{}} lie {inside}",
-        f"the compared numbers of {{}} do not all lie {inside}",
-        f"the compared numbers of {{}} lie {inside}",
-        name=f"E{k}",
+        f"the report's numbers of {{}} lie {inside}",
+        f"the report's numbers of {{}} do not all lie {inside}",
+        f"the report's numbers of {{}} lie {inside}",
+        name=_EXPERIMENTS[k - 1],
     )
 
 

@@ -253,7 +253,10 @@ def _farthest(rows: pd.DataFrame, compared: str, metric: str, when: str) -> str:
         text = f"{begin} ranges from {high} to {low}"
     others = sum(pair[0] for pair in pairs)
     if len(pairs) > 1 and apart and sure:
-        text += f". The intervals are apart in {others} of {len(pairs)} comparisons"
+        text += (
+            f". In {others} of {len(pairs)} such comparisons, the intervals of the "
+            "extremes do not overlap"
+        )
     return f"{text}."
 
 

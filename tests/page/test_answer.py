@@ -180,9 +180,10 @@ def test_experiments_with_one_verdict_are_told_together():
     text = text_of(*(verdict(f"R{k}", kind) for k, kind in enumerate(kinds, 1)))
     inside = "inside our 95% prediction intervals"
     assert text == (
-        f"The compared numbers of E1, E2 and E4 lie {inside}. The compared numbers of "
-        f"E3 do not all lie {inside}. It is open whether the compared numbers of E5 "
-        f"lie {inside}."
+        "The report's numbers of E1 (batch norm), E2 (rate 1e-4) and E4 (batches of "
+        f"100) lie {inside}. The report's numbers of E3 (batches of 10) do not all lie "
+        f"{inside}. It is open whether the report's numbers of E5 (1 group) lie "
+        f"{inside}."
     )
     assert answer.listed(["E1", "E2"]) == "E1 and E2"
 

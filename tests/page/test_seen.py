@@ -41,8 +41,8 @@ FAR = {
 def test_it_tells_where_settings_are_farthest_apart():
     assert seen(rows("test_accuracy", FAR)) == (
         "At a learning rate of 0.1, the final test accuracy ranges from 0.800 [0.790, "
-        "0.810] with batch to 0.100 [0.090, 0.110] without a norm. The intervals are "
-        "apart in 1 of 2 comparisons."
+        "0.810] with batch to 0.100 [0.090, 0.110] without a norm. In 1 of 2 such "
+        "comparisons, the intervals of the extremes do not overlap."
     )
     turned = {(s, p): 0.9 - v for (s, p), v in FAR.items()}
     assert "0.800 [0.790, 0.810] without a norm" in seen(rows("test_accuracy", turned))
