@@ -21,7 +21,7 @@ from normlab.run_options import RunOptions
 from normlab.settings import DeviceSettings, flag, grouped
 from tests.declared import LARGEST, WORD, strategy
 
-SCREEN = 45  # lines
+SCREEN = 40  # lines
 NAMES = [s.name for kind in (SweepConfig, RunOptions) for s in dataclasses.fields(kind)]
 
 
@@ -128,7 +128,7 @@ def test_flagfile_of():
         (["--steps=1e3"], ["--steps=1e3"]),
         (["--num_seeds=three"], ["--num_seeds=three"]),
         (["--learning_rate=1"], ["learning_rate"]),
-        (["--batchsize=5"], ["batchsize", "Did you mean", "batch_size"]),
+        (["--batchsize=5"], ["batchsize", "did you mean --batch_size?"]),
         (["--lr=1e-3", "1e-2"], ["unexpected word '1e-2'"]),
         (["--lr=1e-3, 1e-2", "3"], ["unexpected word '3'"]),
         (["-x"], ["x"]),
