@@ -50,6 +50,10 @@ def style() -> Iterator[None]:
         yield
 
 
+# Of the ends of bands: opacity and width.
+_OUTLINE, _THIN = 0.5, 0.5
+
+
 def band(
     ax: Axes, x, table: pd.DataFrame, *, look: dict, label: str, alpha: float = 0.18
 ) -> None:
@@ -58,6 +62,8 @@ def band(
     ax.fill_between(
         x, table["low"], table["high"], color=color, alpha=alpha, linewidth=0
     )
+    for end in ("low", "high"):  # where areas overlap, their colours mix
+        ax.plot(x, table[end], color=color, alpha=_OUTLINE, linewidth=_THIN)
     ax.plot(x, table["median"], label=label, markersize=3.5, **look)
 
 
