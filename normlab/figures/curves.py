@@ -83,6 +83,8 @@ def draw(table: pd.DataFrame) -> Figure:
     if score != "test_loss" and _is_wide(losses):
         row = [ax for (metric, _), ax in axes.items() if metric == "batch_loss"]
         log_axis(row, losses["median"])
+        low, high = row[0].get_ylim()
+        row[0].set_ylim(low, min(high, _loss_limits(losses)[1]))
     legend(figure)
     return figure
 

@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from normlab.figures.failure import only
@@ -50,7 +51,7 @@ def style() -> Iterator[None]:
         yield
 
 
-# Of the ends of bands: opacity and width.
+# Of the outlines of bands: opacity and width.
 _OUTLINE, _THIN = 0.5, 0.5
 
 
@@ -60,10 +61,13 @@ def band(
     """Draws a median line over its interval; ``table`` has median, low and high."""
     color = look["color"]
     ax.fill_between(
-        x, table["low"], table["high"], color=color, alpha=alpha, linewidth=0
+        x,
+        table["low"],
+        table["high"],
+        facecolor=to_rgba(color, alpha),
+        edgecolor=to_rgba(color, _OUTLINE),  # where areas overlap, their colours mix
+        linewidth=_THIN,
     )
-    for end in ("low", "high"):  # where areas overlap, their colours mix
-        ax.plot(x, table[end], color=color, alpha=_OUTLINE, linewidth=_THIN)
     ax.plot(x, table["median"], label=label, markersize=3.5, **look)
 
 
