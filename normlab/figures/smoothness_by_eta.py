@@ -102,7 +102,7 @@ def _length_ticks(ax: Axes, lengths: pd.Series) -> None:
     gaps = np.diff(np.log(known))
     few = 1 < len(known) <= _MOST_TICKS
     if few and gaps.min() > _CLOSE * gaps.sum():
-        ax.xaxis.set_major_locator(FixedLocator(known))
+        ax.xaxis.set_major_locator(FixedLocator(known.tolist()))
         ax.xaxis.set_minor_locator(NullLocator())
         ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:.3g}"))
     else:

@@ -68,7 +68,9 @@ def main(values: flags.FlagValues) -> int:
     config = read(SweepConfig, values)
     paths = RunPaths.at(folder)
     say = functools.partial(print, flush=True)
-    state = train(config, options, paths, say=say, verbose=values["verbose"].value)
+    state = train(
+        config, options, paths, say=say, verbose=bool(values["verbose"].value)
+    )
     if state == "complete" and exists(paths.summary):
         print("complete: nothing is left to run")
         _print_summary(load(paths.root))
