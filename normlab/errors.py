@@ -1,5 +1,8 @@
 """Exceptions that a command line reports in one line, with exit status 1."""
 
+import difflib
+from collections.abc import Iterable
+
 _LONGEST_LINE = 2000
 
 
@@ -25,3 +28,13 @@ def one_line(error: BaseException) -> str:
         half = _LONGEST_LINE // 2
         text = f"{text[:half]} ... {text[-half:]}"
     return text
+
+
+def did_you_mean(word: str, known: Iterable[str], before: str = "") -> str:
+    """``; did you mean batch?``: the name that is nearest to a wrong one, or "".
+
+    Args:
+      before: what precedes a name: the dashes of a flag.
+    """
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {before}{near[0]}?" if near else ""

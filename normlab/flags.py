@@ -17,7 +17,7 @@ from typing import Any, NoReturn, TypeVar, cast
 from absl import flags
 
 from normlab import plugins, usage
-from normlab.errors import UserError, one_line
+from normlab.errors import UserError, did_you_mean, one_line
 from normlab.flagfiles import expand
 from normlab.flagfiles import write as write  # what `read` reads
 from normlab.interrupt import Stopped, at_end, raising
@@ -174,9 +174,8 @@ def _check_paths(values: flags.FlagValues) -> None:
 
 def _define_common(values: flags.FlagValues) -> None:
     """Defines the flags that every command has."""
-    text = "A module or package that plugins of a run may come from; may be repeated."
-    flags.DEFINE_multi_string("allow", [], text, flag_values=values)
-    flags.DEFINE_boolean("verbose", False, "Print tracebacks.", flag_values=values)
+    flags.DEFINE_multi_string("allow", [], usage.ALLOW, flag_values=values)
+    flags.DEFINE_boolean("verbose", False, usage.VERBOSE, flag_values=values)
 
 
 def _allow(values: flags.FlagValues) -> None:
@@ -260,6 +259,10 @@ def run(
     try:
         try:
             rest = values([program, *_words(words, values)])[1:]
+        except flags.UnrecognizedFlagError as error:
+            name, own = error.flagname, list(values)
+            hint = did_you_mean(name, own, "--") or f"; see {program} --help"
+            raise UserError(f"unknown flag --{name}{hint}") from error
         except flags.Error as error:
             raise UserError(one_line(error)) from error
         _check_paths(values)

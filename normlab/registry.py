@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from normlab import plugins
-from normlab.errors import UserError
+from normlab.errors import UserError, did_you_mean
 
 T = TypeVar("T")
 
@@ -71,7 +71,7 @@ class Registry(dict[str, T]):
         plugin = plugins.load(self.setting, name)
         if plugin is None:
             known = (*self, *plugins.entry_points(self.setting))
-            raise unknown(self.setting, name, known)
+            raise unknown(self.setting, name, known, ", or module:attribute")
         return self.adopt(plugin.object, name), plugin.source
 
 
@@ -89,6 +89,13 @@ def allow_named(values: Mapping[str, Any]) -> None:
         plugins.allow((names,) if isinstance(names, str) else names or ())
 
 
-def unknown(setting: str, value: str, known: Mapping | tuple[str, ...]) -> UserError:
-    """The error for a ``value`` that is not one of the ``known`` names."""
-    return UserError(f"--{setting}={value}: unknown; known: {', '.join(known)}")
+def unknown(
+    setting: str, value: str, known: Mapping | tuple[str, ...], more: str = ""
+) -> UserError:
+    """The error for a ``value`` that is not one of the ``known`` names.
+
+    Args:
+      more: what else it may be, after the names.
+    """
+    names = f"{', '.join(known)}{more}{did_you_mean(value, known)}"
+    return UserError(f"--{setting}={value}: unknown; known: {names}")

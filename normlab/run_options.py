@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from normlab.checks import check_devices, check_settings
 from normlab.errors import UserError
@@ -9,28 +10,11 @@ from normlab.settings import DeviceSettings, flag
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions(DeviceSettings):
-    """How to run a sweep. These options change results only by rounding."""
+class ClusterOptions(DeviceSettings):
+    """Several processes or nodes for one run."""
 
-    out: str = flag("", "The run directory. Default: runs/<flagfile's name>.")
-    deterministic: bool = flag(
-        False,
-        "Give the same bits at every start on the same machine, on a GPU too (slower "
-        "there). The plan assumes that no other program uses memory.",
-    )
-    call_steps: int = flag(100, "Most training steps in one jitted call.", low=1)
-    checkpoint_seconds: float = flag(
-        60.0, "Minimum time between checkpoints, in seconds.", low=0
-    )
-    keep_checkpoints: int = flag(2, "How many resumable states to keep.", low=1)
-    compilation_cache: str = flag(
-        "auto", "Folder for compiled programs, auto (beside the data) or none (off)."
-    )
-    tensorboard: bool = flag(
-        False,
-        "Also write RUN/tensorboard for TensorBoard at the end (pip install "
-        "'normlab[tensorboard]').",
-    )
+    GROUP: ClassVar[str] = "cluster"
+
     engine: str = flag(
         "inline",
         "What runs the cells: inline (one after another in this process), or ray (on "
@@ -55,15 +39,42 @@ class RunOptions(DeviceSettings):
         "GPUs for each cell on a Ray cluster: a number, possibly a fraction, or auto "
         "(1 if the cluster has GPUs, else 0).",
     )
-    extend: bool = flag(
-        False,
-        "Add to the run in --out what the flags ask for beyond it: values of an axis, "
-        "seeds or steps. What is stored stays as it is.",
-    )
     shard: str = flag(
         "",
         "Run only part i of n of the cells, given as i/n with i from 0 to n - 1 (for "
         "job arrays). The parts may run at the same time.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(ClusterOptions):
+    """How to run a sweep. These options change results only by rounding."""
+
+    GROUP: ClassVar[str] = "running"
+
+    out: str = flag("", "The run directory. Default: runs/<flagfile's name>.")
+    deterministic: bool = flag(
+        False,
+        "Give the same bits at every start on the same machine, on a GPU too (slower "
+        "there). The plan assumes that no other program uses memory.",
+    )
+    call_steps: int = flag(100, "Most training steps in one jitted call.", low=1)
+    checkpoint_seconds: float = flag(
+        60.0, "Minimum time between checkpoints, in seconds.", low=0
+    )
+    keep_checkpoints: int = flag(2, "How many resumable states to keep.", low=1)
+    compilation_cache: str = flag(
+        "auto", "Folder for compiled programs, auto (beside the data) or none (off)."
+    )
+    tensorboard: bool = flag(
+        False,
+        "Also write RUN/tensorboard for TensorBoard at the end (pip install "
+        "'normlab[tensorboard]').",
+    )
+    extend: bool = flag(
+        False,
+        "Add to the run in --out what the flags ask for beyond it: values of an axis, "
+        "seeds or steps. What is stored stays as it is.",
     )
     status: bool = flag(
         False, "Print how far the run in --out is, cell by cell, and stop."

@@ -10,13 +10,25 @@ from typing import Any
 
 from normlab import commands
 from normlab.errors import UserError
-from normlab.settings.declare import Group
+from normlab.settings.declare import AXIS_TAGS, Group
 
 # Flags that are no settings, such as those of a command without settings.
 _OTHERS = Group("command", "What to work on, and messages.")
 # A command with so few flags explains them at once.
 _FEW = 12
 _WIDEST = 100
+# Of the flags that every command has.
+ALLOW = (
+    "A module or package of your own code that a stored run may import, for a norm or "
+    "model given as module:attribute. May be repeated."
+)
+VERBOSE = "Say more: tracebacks of errors, and in a plan how members run and why."
+# What absl adds to the help of a flag that may be repeated. Ours says it.
+_ABSL = "; repeat this option to specify a list of values"
+_AXES = (
+    "[static] and [member] flags take a list of values. Each value of a static flag "
+    "is a program (cell) of its own; those of a member flag run through one program."
+)
 _FLAGFILE = "Read more flags from this file (one per line)."
 
 
@@ -90,6 +102,8 @@ def _names(flags: Mapping[str, Any], width: int) -> list[str]:
 
 def _details(group: Group, flags: Mapping[str, Any], width: int) -> list[str]:
     lines = [group.line]
+    if any((flag.help or "").endswith(AXIS_TAGS) for flag in flags.values()):
+        lines += textwrap.wrap(_AXES, width)
     for name, flag in flags.items():
         lines += _flag(name, flag.default, flag.help or "", width)
     return lines
@@ -105,7 +119,7 @@ def with_default(name: str, default: Any) -> str:
 def _flag(name: str, default: Any, help: str, width: int) -> list[str]:
     """A flag with its default, and its text in the lines below."""
     return textwrap.wrap(
-        f"{with_default(name, default)}  {' '.join(help.split())}",
+        f"{with_default(name, default)}  {' '.join(help.split()).removesuffix(_ABSL)}",
         width,
         initial_indent="  ",
         subsequent_indent="      ",

@@ -48,8 +48,8 @@ def check_flag_and_help() -> None:
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
         run(lambda values: 0, flag_values(), program="p", doc="", argv=["--helpfull"])
-    assert "  --blur=0.0  Made up. (Static axis.)\n" in out.getvalue()
-    assert "  --mode=slow  Made up. Known: slow, fast. (Static axis.)" in out.getvalue()
+    assert "  --blur=0.0  Made up. [static]\n" in out.getvalue()
+    assert "  --mode=slow  Made up. Known: slow, fast. [static]" in out.getvalue()
     config = parsed("--blur=0,0.5", "--mode=fast")
     assert (config.blur, config.mode) == ((0.0, 0.5), ("fast",))
     assert parsed(*write(config)) == config

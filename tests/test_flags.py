@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from normlab.config import SweepConfig
-from normlab.errors import UserError
+from normlab.errors import UserError, did_you_mean
 from normlab.flagfiles import flagfile_of
 from normlab.flags import RENAMED, define, read, run, write
 from normlab.run_options import RunOptions
 from normlab.settings import DeviceSettings, flag, grouped
 from tests.declared import LARGEST, WORD, strategy
 
-SCREEN = 45  # lines
+SCREEN = 40  # lines
 NAMES = [s.name for kind in (SweepConfig, RunOptions) for s in dataclasses.fields(kind)]
 
 
@@ -128,7 +128,8 @@ def test_flagfile_of():
         (["--steps=1e3"], ["--steps=1e3"]),
         (["--num_seeds=three"], ["--num_seeds=three"]),
         (["--learning_rate=1"], ["learning_rate"]),
-        (["--batchsize=5"], ["batchsize", "Did you mean", "batch_size"]),
+        (["--batchsize=5"], ["batchsize", "did you mean --batch_size?"]),
+        (["--nrom=batch"], ["unknown flag --nrom; did you mean --norm?"]),
         (["--lr=1e-3", "1e-2"], ["unexpected word '1e-2'"]),
         (["--lr=1e-3, 1e-2", "3"], ["unexpected word '3'"]),
         (["-x"], ["x"]),
@@ -356,3 +357,9 @@ def test_any_words_parse_or_end_in_one_line(argv):
     else:
         assert code == 1
         assert err.startswith("normlab.sweep: error: ") and err.count("\n") == 1
+
+
+def test_a_wrong_name_gets_the_nearest_one():
+    assert did_you_mean("btach", ("none", "batch", "group")) == "; did you mean batch?"
+    assert did_you_mean("nrom", ("norm", "norm_p"), "--") == "; did you mean --norm?"
+    assert did_you_mean("xyz", ("none", "batch")) == ""

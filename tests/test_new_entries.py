@@ -107,7 +107,7 @@ def new_norm():
 def test_a_norm_is_in_the_help(new_norm):
     text = declared(NetworkSettings.__dataclass_fields__["norm"]).text
     known = f"{', '.join(NORMS)}, or module:attribute"
-    assert text == f"Normalization. Known: {known}. (Static axis.)"
+    assert text == f"Normalization. Known: {known}. [static]"
     assert new_norm in text
 
 

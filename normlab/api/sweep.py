@@ -39,6 +39,7 @@ def train(
     say: Callable[[str], None],
     on_eval: OnEval | None = None,
     stream: TextIO | None = None,
+    verbose: bool = False,
 ) -> str:
     """Runs the cells of a sweep that are not complete, or resumes them.
 
@@ -49,6 +50,7 @@ def train(
       say: is called with the plan, before anything is trained.
       on_eval: is called with the rows of every evaluation (`normlab.sweep.rows`).
       stream: where progress is written; by default standard error.
+      verbose: whether the plan says how members run and what memory they need.
 
     Returns:
       ``planned``: nothing was run, because only the plan was asked for or this part of
@@ -72,7 +74,7 @@ def train(
             f"{counted(len(cells), 'cell')}"
         )
         return "planned"
-    work = Work(config, options, cells, selected, before, on_eval, stream)
+    work = Work(config, options, cells, selected, before, on_eval, stream, verbose)
     with open_engine(work) as engine:
         say(engine.plan)
         say(f"out: {paths.root}")

@@ -17,6 +17,7 @@ from normlab.figures.fitting import columns_for
 from normlab.figures.headings import caption
 from normlab.figures.messages import listed, short
 from normlab.figures.panels import GREY, dashed, grid, legend, shown
+from normlab.figures.paper import current
 from normlab.figures.scales import accuracy_axis, log_axis, usual, whole_steps
 from normlab.figures.style import band, style
 from normlab.figures.tables import (
@@ -34,8 +35,10 @@ LABELS = {
     "batch_loss": "batch loss\n({unit})",
     "loss": "loss along\nthe gradient\n({unit})",
     "difference": "|g - g'|\nalong it\n({unit}/θ)",
-    "beta": "effective\nsmoothness\n({unit}/θ²)",
+    "beta": "effective\nsmoothness\n(lower: smoother)\n({unit}/θ²)",
 }
+# What a sentence calls the upper edge of a measure.
+_NAMES = {"difference": "largest |g - g'|", "beta": "effective smoothness"}
 _ETAS = ("eta_from", "eta_to")
 _LINEAR = ("batch_accuracy",)
 _SINGLE = ("batch_accuracy", "batch_loss", "beta")  # measures without a range
@@ -148,27 +151,63 @@ def draw(table: pd.DataFrame, measures: Sequence[str]) -> Figure:
     notes = [left_out(settings, all_settings, "norms")]
     notes.append(left_out(points, all_points, "points"))
     note = "; ".join(filter(None, notes))
-    caption(figure, table, _of_trial_steps(table), note, _says(table, points))
+    point = _point(table, points)
+    for ax, measure in zip(axes[1:, 0], measures[1:], strict=True):
+        _head(ax, _row_says(table, measure, point))
+    caption(figure, table, _of_trial_steps(table), note, _says(table, point))
     legend(figure)
     return figure
 
 
-def _says(table: pd.DataFrame, points: Sequence[str]) -> str:
-    """How far the loss varies along the gradient, in the column of the middle.
+def _point(table: pd.DataFrame, points: Sequence[str]) -> str:
+    """The column of which the sentences are: the first with published curves, if any.
 
-    If the paper has curves, the column is the first that has some.
+    Otherwise it is the middle one.
     """
     published_at = table.loc[table["source"] == PAPER, "point"]
     has_paper = [point for point in points if point in set(published_at)]
-    point = has_paper[0] if has_paper else middle(points)
+    return has_paper[0] if has_paper else middle(points)
+
+
+def _ours(table: pd.DataFrame, measure: str, point: str) -> pd.DataFrame:
+    """Of the run: a row for each setting and step, a column for each edge."""
     rows = table[(table["point"] == point) & (table["source"] == RUN)]
-    rows = rows[rows["measure"] == "loss"]
-    ends = rows.pivot_table(index=["setting", "step"], columns="edge", values="median")
+    rows = rows[rows["measure"] == measure]
+    return rows.pivot_table(index=["setting", "step"], columns="edge", values="median")
+
+
+def _by_setting(table: pd.DataFrame, values: pd.Series) -> dict[str, float]:
+    """The median over steps, for each setting of the run."""
+    medians = values.groupby("setting").median()
+    order = dict.fromkeys(table.loc[table["source"] == RUN, "setting"])
+    return {name: float(medians.get(name, np.nan)) for name in order}
+
+
+def _row_says(table: pd.DataFrame, measure: str, point: str) -> str:
+    """The medians over steps of a row of panels, in one column of them."""
+    ends = _ours(table, measure, point)
+    if measure not in _NAMES or "high" not in ends:
+        return ""
+    where = f" ({point})" if point and table["point"].nunique() > 1 else ""
+    found = _by_setting(table, ends["high"])
+    return listed(f"Median {_NAMES[measure]}{where}", found)
+
+
+def _head(ax: Axes, text: str) -> None:
+    """Writes a sentence above a row, which may be wider than its first panel."""
+    if text and current().title:
+        ax.set_title(" ", loc="left")  # makes room
+        written = ax.text(0, 1.02, text, transform=ax.transAxes, fontsize="small")
+        written.set_in_layout(False)
+
+
+def _says(table: pd.DataFrame, point: str) -> str:
+    """How far the loss varies along the gradient, in one column."""
+    ends = _ours(table, "loss", point)
     if not {"low", "high"} <= set(ends):
         return ""
-    ranges = (ends["high"] - ends["low"]).groupby("setting").median()
-    order = dict.fromkeys(table.loc[table["source"] == RUN, "setting"])
-    found = {name: float(ranges.get(name, np.nan)) for name in order}
+    found = _by_setting(table, ends["high"] - ends["low"])
+    rows = table[(table["point"] == point) & (table["source"] == RUN)]
     unit = str(rows["unit"].iloc[0]) if len(rows) else ""
     # `normlab.Log` may know neither the unit nor the learning rate.
     known = ", ".join(filter(None, (unit if unit != "loss" else "", point)))

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from normlab.figures.messages import highest, last_rows
 from normlab.figures.panels import apart, legend, lines
+from normlab.figures.scales import log_axis
 from normlab.figures.style import style
 from normlab.figures.tables import (
     averages,
@@ -20,6 +21,7 @@ from normlab.figures.tables import (
 from normlab.statistics.finals import main_metric
 
 _BINS = 60
+_WIDE = 20
 _ROWS = {
     "batch_loss": "batch loss\n({unit})",
     "test_accuracy": "test accuracy",
@@ -76,10 +78,22 @@ def draw(table: pd.DataFrame) -> Figure:
         if score == "test_loss":
             ax.set_yscale("log")
             ax.set_ylim(*_log_limits(table[table["metric"] == metric]))
-        elif metric == "batch_loss":
+        elif metric == "batch_loss" and not _is_wide(losses):
             ax.set_ylim(*_loss_limits(losses))
+    if score != "test_loss" and _is_wide(losses):
+        row = [ax for (metric, _), ax in axes.items() if metric == "batch_loss"]
+        log_axis(row, losses["median"])
+        low, high = row[0].get_ylim()
+        row[0].set_ylim(low, min(high, _loss_limits(losses)[1]))
     legend(figure)
     return figure
+
+
+def _is_wide(losses: pd.DataFrame) -> bool:
+    """Whether losses span so large a factor that a linear axis flattens curves."""
+    finite = losses["median"][np.isfinite(losses["median"])]
+    positive = finite[finite > 0]
+    return len(positive) > 0 and bool(positive.max() > _WIDE * positive.min())
 
 
 def _loss_limits(losses: pd.DataFrame) -> tuple[float, float]:

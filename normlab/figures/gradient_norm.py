@@ -12,6 +12,7 @@ from normlab.figures.panels import apart, legend, lines
 from normlab.figures.scales import log_axis
 from normlab.figures.style import style
 from normlab.figures.tables import (
+    RUN,
     averages,
     binned,
     check_curves,
@@ -43,13 +44,27 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     return with_origin(table.assign(metric="gradient_norm"), frame)
 
 
+def _says(table: pd.DataFrame) -> str:
+    """Each setting's median, at the point where the settings differ most."""
+    ours = table[(table["source"] == RUN) & (table["median"] > 0)]
+    what = "Median gradient norm over training"
+    if ours["point"].nunique() > 1 and ours["setting"].nunique() > 1:
+        typical = ours.groupby(["point", "setting"], sort=False)["median"].median()
+        at = typical.groupby("point", sort=False)
+        point = (at.max() / at.min()).idxmax()
+        what = f"{what} at {point}, where it differs most"
+        table = ours[ours["point"] == point]
+    return medians(table, what)
+
+
 @style()
 def draw(table: pd.DataFrame) -> Figure:
     """One column per learning rate, all with the same axis."""
-    says = medians(table, "Median gradient norm over training")
+    says = _says(table)
     table = apart(table)
-    rows = {"gradient_norm": f"gradient norm, l2\n({table['unit'].iloc[0]}/θ)"}
-    what = averages("medians of", table)
+    unit = f"{table['unit'].iloc[0]} per unit of θ"
+    rows = {"gradient_norm": f"gradient norm, l2\n({unit})"}
+    what = "; ".join(filter(None, [averages("medians of", table), "θ: all parameters"]))
     figure, axes = lines(
         table,
         row="metric",

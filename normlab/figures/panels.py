@@ -34,6 +34,7 @@ _HEIGHT, _HEIGHT_ALONE, _WIDTH, _WIDTHS = 1.7, 2.6, 2.2, {1: 4.6, 2: 3.0}
 _PART = 0.8  # of the height of a panel, for its label
 # Opacity of bands; of many, they would hide each other.
 _BAND, _BAND_OF_MANY, _MANY = 0.18, 0.09, 4
+_LINE, _WIDER = 1.2, 0.6  # the last line's width, and how much wider each before is
 _MOST_MARKERS = 25  # per line; more markers hide other curves
 _BARE = ("", "None")
 # Widths in a legend, in inches: minimum of an entry, line sample with gaps, one letter.
@@ -102,7 +103,7 @@ def lines(
     for ax, (name, place) in zip(axes.flat, places, strict=True):
         axes_of[name, place] = ax
         rows = table[(table[row] == name) & (table[column] == place)]
-        for label, look in styles.items():
+        for i, (label, look) in enumerate(styles.items()):
             mine = rows[rows["setting"] == label]
             ours = mine[mine["source"] == RUN]
             alone = len(ours) == 1  # a line of one point is invisible without a marker
@@ -113,6 +114,8 @@ def lines(
                     ours[x], ours["low"], ours["high"], color=look["color"], alpha=0.4
                 )
             marked_look = look | {"marker": marker}
+            if len(styles) <= _MANY:  # a line below another shows at its sides
+                marked_look["linewidth"] = _LINE + _WIDER * (len(styles) - 1 - i)
             band(ax, ours[x], ours, look=marked_look, label=label, alpha=alpha)
             for source in PUBLISHED:
                 other = mine[mine["source"] == source]

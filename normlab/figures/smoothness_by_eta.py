@@ -12,14 +12,17 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from normlab.figures.messages import listed, short
 from normlab.figures.panels import GREY, apart, legend, lines
 from normlab.figures.scales import log_axis, log_ticks
 from normlab.figures.sharing import last_step
 from normlab.figures.style import style
-from normlab.figures.tables import over_seeds, stack, with_lengths, with_origin
+from normlab.figures.tables import middle, over_seeds, stack, with_lengths, with_origin
 
-_SAYS = "How the effective smoothness depends on the length of the trial step"
+_WHAT = "effective smoothness (lower is smoother): |g - g'| / (η |g|)"
+_MOST_TICKS, _CLOSE = 6, 0.1  # ticks at lengths; the closest, as a share of the axis
 _ROWS = {
     "beta": "|g - g'| / (η |g|)\n({unit}/θ²)",
     "norm_ratio": "|g'| / |g|",
@@ -48,6 +51,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 @style()
 def draw(table: pd.DataFrame) -> Figure:
     """One column per learning rate: the smoothness on top, its components below."""
+    says = _says(table[table["metric"] == "beta"])
     table = apart(table)
     unit = table["unit"].iloc[0]
     rows = {name: label.format(unit=unit) for name, label in _ROWS.items()}
@@ -58,14 +62,14 @@ def draw(table: pd.DataFrame) -> Figure:
         x="length",
         xlabel="length of the trial step η\n(times the gradient)",
         marked=list(rows),
-        what="medians over the second half of training",
-        says=_SAYS,
+        what=f"{_WHAT}; medians over the second half of training",
+        says=says,
     )
     smoothness = table[table["metric"] == "beta"]
     lengths = table.loc[table["length"] > 0, "length"]
     for (metric, point), ax in axes.items():
         ax.set_xscale("log")
-        log_ticks(ax.xaxis, lengths.min(), lengths.max())
+        _length_ticks(ax, lengths)
         if metric == "beta":
             _guide(ax, smoothness[smoothness["point"] == point])
     legend(figure)
@@ -74,6 +78,35 @@ def draw(table: pd.DataFrame) -> Figure:
         row = [ax for (name, _), ax in axes.items() if name == metric]
         log_axis(row, [*table.loc[table["metric"] == metric, "median"], *more])
     return figure
+
+
+def _says(smoothness: pd.DataFrame) -> str:
+    """How much the smoothness of the longest step differs from the shortest's."""
+    point = middle(smoothness["point"].unique()) if len(smoothness) else ""
+    rows = smoothness[smoothness["point"] == point].sort_values("length")
+    ends = rows["length"].iloc[[0, -1]].to_numpy() if len(rows) else np.ones(2)
+    if not 0 < ends[0] < ends[1]:
+        return ""
+    wide = rows.pivot_table(index="setting", columns="length", values="median")
+    ratios = (wide[ends[1]] / wide[ends[0]]).reindex(rows["setting"].unique())
+    where = "; ".join(filter(None, [str(point), f"1/η: {short(ends[0] / ends[1])}"]))
+    what = (
+        f"Effective smoothness of the longest trial step over the shortest's ({where})"
+    )
+    return listed(what, {str(name): x for name, x in ratios.items()})
+
+
+def _length_ticks(ax: Axes, lengths: pd.Series) -> None:
+    """Ticks at the lengths, if there are few and they are not too close."""
+    known = np.unique(lengths)
+    gaps = np.diff(np.log(known))
+    few = 1 < len(known) <= _MOST_TICKS
+    if few and gaps.min() > _CLOSE * gaps.sum():
+        ax.xaxis.set_major_locator(FixedLocator(known.tolist()))
+        ax.xaxis.set_minor_locator(NullLocator())
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:.3g}"))
+    else:
+        log_ticks(ax.xaxis, lengths.min(), lengths.max())
 
 
 def _guide(ax: Axes, rows: pd.DataFrame) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from normlab.figures.failure import only
@@ -50,13 +51,22 @@ def style() -> Iterator[None]:
         yield
 
 
+# Of the outlines of bands: opacity and width.
+_OUTLINE, _THIN = 0.5, 0.5
+
+
 def band(
     ax: Axes, x, table: pd.DataFrame, *, look: dict, label: str, alpha: float = 0.18
 ) -> None:
     """Draws a median line over its interval; ``table`` has median, low and high."""
     color = look["color"]
     ax.fill_between(
-        x, table["low"], table["high"], color=color, alpha=alpha, linewidth=0
+        x,
+        table["low"],
+        table["high"],
+        facecolor=to_rgba(color, alpha),
+        edgecolor=to_rgba(color, _OUTLINE),  # where areas overlap, their colours mix
+        linewidth=_THIN,
     )
     ax.plot(x, table["median"], label=label, markersize=3.5, **look)
 

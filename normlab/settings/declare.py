@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import re
 import types
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -11,6 +12,8 @@ from normlab.registry import REGISTRIES
 
 # The value of `Setting.before` for a setting that every stored run has.
 ALWAYS: Any = object()
+# The ends of the help texts of axes.
+AXIS_TAGS = ("[static]", "[member]")
 # In `Setting.read_by`: the first value of the axis.
 FIRST: Any = object()
 
@@ -83,11 +86,12 @@ class Setting:
     def text(self) -> str:
         """The help text of its flag, with its choices and its axis."""
         sentences = [self.help]
-        if self.known:
+        named = set(re.findall(r"\w+", self.help))
+        if self.takes_plugins or not named.issuperset(self.known):
             plugin = ", or module:attribute" if self.takes_plugins else ""
             sentences.append(f"Known: {', '.join(self.known)}{plugin}.")
         if self.axis:
-            sentences.append(f"({self.axis.capitalize()} axis.)")
+            sentences.append(f"[{self.axis}]")
         return " ".join(sentences)
 
 

@@ -30,7 +30,7 @@ class RecordingSettings:
     )
     eval_every: int = flag(
         0,
-        "Number of steps between evaluations (0: use --eval_epochs). The first and the "
+        "Evaluate every this many steps, instead of --eval_epochs. The first and the "
         "last step are always evaluated.",
         low=0,
     )
@@ -41,8 +41,7 @@ class RecordingSettings:
     )
     path_next: bool = flag(
         False,
-        "Also store the point one step after each of these. Quantities that compare "
-        "successive points need it.",
+        "Also store the next step of each: for quantities that compare steps.",
     )
     quantities: tuple[str, ...] = flag(
         (),
@@ -57,7 +56,7 @@ class RecordingSettings:
     )
     train_eval_size: int = flag(
         10000,
-        "Number of training images for train_loss and train_accuracy.",
+        "Training images for train_loss and train_accuracy.",
         low=1,
     )
     train_eval: str = flag(
@@ -75,25 +74,23 @@ class RecordingSettings:
     )
     eval_statistics: tuple[str, ...] = flag(
         ("running",),
-        "Statistics that batch norm is evaluated with: running averages, those of the "
-        "evaluation batch, or precise ones recomputed over the training set. If you "
-        "give several, test_accuracy is of the first, and each has its own "
-        "test_accuracy_<name>.",
+        "Statistics for evaluating batch norm: running averages, those of the "
+        "evaluation batch, or precise ones over the training set. Of several, "
+        "test_accuracy has the first; each has its test_accuracy_<name>.",
         choices=STATISTICS,
         stored_as="bn_eval",
     )
     stop_diverged: bool = flag(
         False,
-        "Train a member no further when its parameters are NaN. It is stored as NaN to "
-        "the end, as if it had been trained, but costs no time.",
+        "Stop training a member whose parameters are NaN. What is stored is the same.",
         before=False,
     )
     keep_best: str = flag(
         "",
-        "Successive halving: at each step of --keep_best_at, train on only the best k "
-        "of n points (learning rate, momentum, ...) of a cell, given as k/n. All seeds "
-        "of a point stay or stop. Points are ranked by the median validation loss, or "
-        "training loss if no images are held out.",
+        "Successive halving, given as k/n: at each step of --keep_best_at, train on "
+        "only the best k of n points (learning rate, momentum, ...) of a cell, with "
+        "all their seeds. The median validation loss ranks them, or the training "
+        "loss if no images are held out.",
         before="",
     )
     keep_best_at: str = flag(

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from normlab.statistics.intervals import (
     LOST,
     Interval,
     interval_name,
+    least_and_most,
     median_intervals,
     number,
 )
@@ -193,12 +194,18 @@ def place_text(table: pd.DataFrame) -> pd.Series:
 
 
 def text_table(
-    table: pd.DataFrame, metric: str = "test_accuracy", width: int | None = None
+    table: pd.DataFrame,
+    metric: str = "test_accuracy",
+    width: int | None = None,
+    guesses: Collection[tuple[str, str]] = (),
 ) -> str:
     """`summarize`'s table as text: settings down, learning rates across.
 
     The best point of each setting has a star. Columns that do not fit into ``width``
     characters continue below.
+
+    Args:
+      guesses: (setting, `place_text`) of the points that are at chance, which is said.
     """
     if table.empty:
         return f"final {metric}: no member has finished"
@@ -214,7 +221,10 @@ def text_table(
         lost = int(row["diverged"])
         if text == LOST:
             return f"{lost} of {row['n']} diverged"
-        star = " *" if (row["setting"], row["at"]) in stars else ""
+        place = row["setting"], row["at"]
+        if place in guesses:
+            text += " at chance"
+        star = " *" if place in stars else ""
         return f"{text}{star} ({lost} diverged)" if lost else text + star
 
     cells = cells.assign(text=cells.apply(words, axis=1))
@@ -222,9 +232,18 @@ def text_table(
     grid = {(r["setting"], r["at"]): r["text"] for _, r in cells.iterrows()}
     first = ["norm", *rows]
     others = [[c, *(grid.get((s, c), "-") for s in rows)] for c in columns]
-    head = f"final {metric}: median [{interval_name(table['n'])}]"
+    head = f"final {metric}: median [{_ends(table)}]"
     head += ", * best" * bool(stars)
     return "\n".join([head, *_blocks(first, others, width)])
+
+
+def _ends(table: pd.DataFrame) -> str:
+    """What the two numbers of an interval are, briefly: ``min, max of 3 seeds``."""
+    least, most = least_and_most(table["n"])
+    name = interval_name(table["n"])
+    if not name.startswith("range of "):
+        return name
+    return f"min, max of {most if least == most else f'{least} to {most}'} seeds"
 
 
 def _blocks(

@@ -5,7 +5,8 @@
 Comma-separated lists are axes. Each combination of dataset, model, norm, batch size and
 similar settings is one compiled program. Learning rates, momenta, weight decays and
 seeds are its members and run through it together. Running the same command again
-resumes the run, or reports that it is complete. Two such commands share the cells.
+resumes the run, or reports that it is complete. Several such commands at the same time
+divide the cells among them.
 """
 
 import functools
@@ -20,6 +21,7 @@ from normlab.api.sweep import FINISHED, draw, export, train
 from normlab.config import SweepConfig
 from normlab.flagfiles import flagfile_of
 from normlab.flags import defined, read, run
+from normlab.page.failed import AT_CHANCE, failed
 from normlab.run_options import RunOptions
 from normlab.statistics.finals import main_metric, summarize, text_table
 from normlab.store import RunPaths, load
@@ -34,7 +36,8 @@ def _print_summary(frame: pd.DataFrame) -> pd.DataFrame:
     """Prints the table of final values, and returns it."""
     metric = main_metric(frame)
     table = summarize(frame, metric)
-    print(text_table(table, metric, shutil.get_terminal_size().columns))
+    guesses = {row for row, why in failed(frame).items() if why == AT_CHANCE}
+    print(text_table(table, metric, shutil.get_terminal_size().columns, guesses))
     return table
 
 
@@ -48,10 +51,10 @@ def _finish(paths: RunPaths) -> None:
     if drawn is None:
         print(f"figures: {paths.figures}, drawn by another process")
         return
-    written, failed = drawn
+    written, errors = drawn
     names = [path.stem for path in written if path.suffix == ".png"]
     print(f"figures in {paths.figures}: {', '.join(names)} (.png, .pdf, .csv)")
-    for error in failed:
+    for error in errors:
         again = f"to try again: python -m normlab.figures --run={paths.root}"
         print(f"{PROGRAM}: {error}; {again}", file=sys.stderr)
 
@@ -64,7 +67,10 @@ def main(values: flags.FlagValues) -> int:
         return 0
     config = read(SweepConfig, values)
     paths = RunPaths.at(folder)
-    state = train(config, options, paths, say=functools.partial(print, flush=True))
+    say = functools.partial(print, flush=True)
+    state = train(
+        config, options, paths, say=say, verbose=bool(values["verbose"].value)
+    )
     if state == "complete" and exists(paths.summary):
         print("complete: nothing is left to run")
         _print_summary(load(paths.root))
@@ -76,9 +82,19 @@ def main(values: flags.FlagValues) -> int:
     if state in FINISHED:
         if options.tensorboard:
             print(f"tensorboard: {export(paths)}")
-        page = commands.to_paste("normlab.page")
-        print(f"next: {page} --run={paths.root} --out=page")
+        print(_next(paths))
     return 0
+
+
+def _next(paths: RunPaths) -> str:
+    """The commands that show the run."""
+    page, figures = map(commands.to_paste, ("normlab.page", "normlab.figures"))
+    return (
+        "next, a page of the run (then open page/index.html in a browser):\n"
+        f"  {page} --run={paths.root} --out=page\n"
+        "and figures of several runs, or in a paper's style:\n"
+        f"  {figures} --help"
+    )
 
 
 def flag_values() -> flags.FlagValues:

@@ -83,10 +83,15 @@ class CellPlan:
         return members_bytes + self.devices * data_bytes
 
     @property
+    def size(self) -> str:
+        """How much is trained: ``none: 12 members x 240 steps``."""
+        return _size(self.name, self.cell)
+
+    @property
     def line(self) -> str:
         """The plan in one readable line."""
         return (
-            f"{_size(self.name, self.cell)}, {self.member_chunk} at once on "
+            f"{self.size}, {self.member_chunk} at once on "
             f"{counted(self.devices, 'device')}, up to "
             f"{self.device_bytes / 2**20:.0f} MiB"
             f"{'; ' if self.times else ''}{self.choice}"
@@ -116,8 +121,12 @@ class Later:
     now: Callable[[], CellPlan]
 
     @property
+    def size(self) -> str:
+        return _size(self.name, self.cell)
+
+    @property
     def line(self) -> str:
-        return f"{_size(self.name, self.cell)}, planned when it starts"
+        return f"{self.size}, planned when it starts"
 
 
 def _size(name: str, cell: Cell) -> str:

@@ -26,6 +26,7 @@ from normlab.words import counted, plural
 
 # The CPU time for tracing before anything runs.
 _TRACING_SECONDS = 3.0
+_MOST_NAMED = 3  # cells, in a brief plan
 _WIDTH = 80  # of a plan's lines
 
 
@@ -38,18 +39,16 @@ class Plan:
     execution_why: str
     total: int
 
-    @property
-    def text(self) -> str:
-        """The plan as several readable lines of at most 80 characters."""
-        cells = tuple(plan.cell for plan in self.cells)
-        members, steps = plan_size(cells)
-        some = f"{len(cells)} of " * (len(cells) < self.total)
-        sizes = {cell.config.batch_size for cell in cells}
-        # Cells that differ in it have it in their names.
-        size = f" of batch size {max(sizes)}" if len(sizes) == 1 else ""
+    def text(self, verbose: bool = False) -> str:
+        """The plan as readable lines of at most 80 characters.
+
+        Args:
+          verbose: whether to say how members run and what memory they need.
+        """
+        if not verbose:
+            return "\n".join(map(_folded, [self._head, *self._brief]))
         lines = [
-            f"plan: {some}{counted(self.total, 'cell')}, {counted(members, 'member')}, "
-            f"{steps:,} {plural(steps, 'member-step')}{size}",
+            self._head,
             f"execution: {self.execution} ({self.execution_why})",
             *(f"  {plan.line}" for plan in self.cells),
         ]
@@ -58,6 +57,31 @@ class Plan:
         reasons = dict.fromkeys(plan.member_chunk_why for plan in planned)
         lines += [f"at once: {reason}" for reason in reasons]
         return "\n".join(map(_folded, lines))
+
+    @property
+    def _head(self) -> str:
+        """How much it is, with the words for it."""
+        cells = tuple(plan.cell for plan in self.cells)
+        members, steps = plan_size(cells)
+        some = f"{len(cells)} of " * (len(cells) < self.total)
+        sizes = {cell.config.batch_size for cell in cells}
+        # Cells that differ in it have it in their names.
+        size = f" of batch size {max(sizes)}" if len(sizes) == 1 else ""
+        return (
+            f"plan: {members} {plural(members, 'network')} "
+            f"({plural(members, 'member')}) in {some}{counted(self.total, 'program')} "
+            f"({plural(self.total, 'cell')}), {steps:,} {plural(steps, 'step')}{size}"
+        )
+
+    @property
+    def _brief(self) -> list[str]:
+        """A line for each cell; of more than three, one line."""
+        if len(self.cells) <= _MOST_NAMED:
+            return [f"  {plan.size}" for plan in self.cells]
+        names = ", ".join(plan.name for plan in self.cells[:_MOST_NAMED])
+        sizes = {plan.size.removeprefix(plan.name) for plan in self.cells}
+        each = f"{sizes.pop()} each" if len(sizes) == 1 else ""
+        return [f"  {names} and {len(self.cells) - _MOST_NAMED} more{each}"]
 
 
 def _folded(line: str) -> str:

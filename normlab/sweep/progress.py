@@ -13,8 +13,6 @@ from normlab.sweep.rows import OnEval, evaluation_rows
 
 _LINE_SECONDS = 30.0
 _BAR = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}, {remaining} left"
-# Programs that were kept from an earlier run take less, and need no line.
-_COMPILE_SECONDS = 1.0
 # Whether tqdm has found a notebook, and the package ipywidgets, when it was imported.
 _IN_NOTEBOOK = any(kind.__name__ == "tqdm_notebook" for kind in tqdm.__mro__)
 
@@ -72,8 +70,8 @@ class SweepProgress:
         self._name, self._steps, self._step, self._members = "", 0, 0, 0
         self._open = False
         self._started = self._last = time.monotonic()
-        # Seconds: of all cells; and of those that no line has told yet.
-        self._compiling = self._just_compiled = 0.0
+        # Seconds: of all cells, and of the current one.
+        self._compiling = self._compiling_it = 0.0
         self._bar = open_bar(self._stream, total)
 
     def skip(self, member_steps: int) -> None:
@@ -117,13 +115,10 @@ class SweepProgress:
     def compiled(self, seconds: float) -> None:
         """A program of the current cell was compiled. The pace leaves that time out."""
         self._compiling += seconds
-        self._just_compiled += seconds
+        self._compiling_it += seconds
 
     def advance(self, steps: int, losses_M: np.ndarray) -> None:
         """``steps`` more steps of the current cell; its members' latest losses."""
-        if self._just_compiled >= _COMPILE_SECONDS:
-            self.note(f"{self._name}: compiled in {self._just_compiled:.1f} s")
-        self._just_compiled = 0.0
         self._step += steps
         self._done += steps * self._members
         finite = losses_M[np.isfinite(losses_M)]
@@ -159,7 +154,10 @@ class SweepProgress:
         """The current cell is finished. The line that says so ends with ``notes``."""
         self._open = False
         seconds = clock(time.monotonic() - self._started)
-        words = ", ".join((f"{seconds} since the start", *notes))
+        compiled = f"compiled in {self._compiling_it:.1f} s"
+        known = [compiled] if self._compiling_it else []
+        words = ", ".join((f"{seconds} since the start", *known, *notes))
+        self._compiling_it = 0.0
         self.note(f"{self._name}: done ({words})")
 
     def give_up(self, member_steps: int, text: str) -> None:
@@ -173,7 +171,7 @@ class SweepProgress:
             self._skip((self._steps - self._step) * self._members)
         else:
             self.skip(member_steps)
-        self._open = False
+        self._open, self._compiling_it = False, 0.0
         self.note(text)
 
     def close(self) -> None:

@@ -226,13 +226,13 @@ def test_what_it_says(tmp_path, capsys):
     assert capsys.readouterr() == ("", "")
     small.run(tmp_path / "run", norm="none", steps=1, progress=True)
     out, err = capsys.readouterr()
-    assert out.startswith("plan: 1 cell, 4 members, 4 member-steps of batch size ")
+    assert out.startswith("plan: 4 networks (members) in 1 program (cell), 4 steps of ")
     assert out.endswith(f"out: {tmp_path / 'run'}\n") and "none: done" in err
 
 
 def test_a_plan_writes_nothing(tmp_path, capsys):
     run = small.run(tmp_path / "run", dry_run=True, progress=True)
-    assert "plan: 2 cells" in capsys.readouterr().out
+    assert "in 2 programs (cells)" in capsys.readouterr().out
     assert not run.path.exists() and "nothing is stored" in repr(run)
 
 

@@ -53,9 +53,11 @@ def test_a_run_of_one_cell_of_one_member_of_one_step(tmp_path, capsys):
         run()
         shown = capsys.readouterr()
         said += shown.out + shown.err
-    assert "plan: 1 cell, 1 member, 1 member-step of batch size 8" in said
+    assert (
+        "plan: 1 network (member) in 1 program (cell), 1 step of batch size 8" in said
+    )
     assert "no cell is left for this part; the sweep has 1 cell" in said
-    assert "none: 1 member x 1 step, " in said
+    assert "none: 1 member x 1 step\n" in said
     assert "1 of 1 cell complete" in said and "1 member, 1 step" in said
     lost = load(out).assign(diverged=True)
     said += "\n" + place_of(lost)

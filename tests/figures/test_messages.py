@@ -6,6 +6,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from normlab.figures import gradient_norm
 from normlab.figures.colours import LINES, PALETTE, others
 from normlab.figures.headings import headline_of, title
 from normlab.figures.messages import highest, last_rows, listed, medians, short
@@ -226,3 +227,19 @@ def test_steps_on_a_logarithmic_axis():
     # A thin copy has few rows, whose middles are between the steps of a whole run.
     thin = _sparse(_frame(1000, every=50))
     assert len(thin) > 10 and thin["step"].max() == 975.5
+
+
+def test_the_gradient_norm_is_told_where_it_differs_most():
+    rows = [
+        (point, setting, value)
+        for point, values in (("lr 0.1", (2.0, 1.0)), ("lr 1", (0.1, 9.0)))
+        for setting, value in zip(("none", "batch"), values, strict=True)
+    ]
+    table = pd.DataFrame(rows, columns=["point", "setting", "median"])
+    says = gradient_norm._says(table.assign(source=RUN, epoch=1.0))
+    assert says == (
+        "Median gradient norm over training at lr 1, where it differs most: none 0.1, "
+        "batch 9"
+    )
+    one = gradient_norm._says(table.head(2).assign(source=RUN, epoch=1.0))
+    assert one == "Median gradient norm over training: none 2, batch 1"

@@ -20,7 +20,7 @@ NAMES = {
 def write_package(folder: Path) -> None:
     """The package and the flagfile, as printed."""
     files = dict(_FILE.findall(PAGE.read_text(encoding="utf-8")))
-    assert len(files) == 6
+    assert len(files) == 7
     for name, text in {**files, "my_project/__init__.py": ""}.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -288,10 +288,7 @@ def test_dynamic_columns_are_what_members_vary_in():
 
 def test_a_text_table(frame):
     lines = text_table(summarize(frame)).splitlines()
-    assert lines[0] == (
-        "final test_accuracy: median [range of 5 seeds (94% interval of the median)], "
-        "* best"
-    )
+    assert lines[0] == "final test_accuracy: median [min, max of 5 seeds], * best"
     assert lines[1].split("  ")[0] == "norm"
     assert "lr 0.001" in lines[1] and "lr 0.01" in lines[1]
     cells = [word.strip() for word in lines[2].split("   ") if word.strip()]
@@ -312,6 +309,12 @@ def test_the_best_point_of_each_setting_has_a_star(frame):
     # Nothing is best where every seed diverged.
     lost = summarize(frame).assign(median=INF, high=INF)
     assert "*" not in text_table(lost, "test_loss")
+
+
+def test_points_at_chance_are_marked(frame):
+    lines = text_table(summarize(frame), guesses={("batch", "lr 0.01")}).splitlines()
+    assert lines[2].endswith("0.630 [0.610, 0.650] at chance")
+    assert "\n".join(lines).count("at chance") == 1
 
 
 def test_a_wide_table_continues_below(frame):

@@ -33,6 +33,7 @@ WORDS = (
     "--devices=1",
     "--execution=map",
     "--compilation_cache=none",
+    "--verbose",
 )
 
 

@@ -47,15 +47,18 @@ def plan_of(name: str, planned: bool) -> Plan:
 def test_no_line_is_longer(planned):
     for name in NAMES:
         plan = plan_of(name, planned)
-        lines = plan.text.splitlines()
+        lines = plan.text(verbose=True).splitlines()
+        brief = plan.text().splitlines()
+        assert len(brief) <= 5 and max(map(len, brief)) <= 80, name
         assert max(map(len, lines)) <= 80, name
         # Nothing is lost, only folded.
-        whole = " ".join(plan.text.split())
+        whole = " ".join(plan.text(verbose=True).split())
         assert all(one.line in whole for one in plan.cells)
 
 
 def test_the_quickstart_has_a_line_for_each_cell():
-    lines = plan_of("quickstart", planned=True).text.splitlines()
+    plan = plan_of("quickstart", planned=True)
+    lines = plan.text(verbose=True).splitlines()
     assert [line.split(":")[0].strip() for line in lines] == [
         "plan",
         "execution",
@@ -64,6 +67,17 @@ def test_the_quickstart_has_a_line_for_each_cell():
         "group (G=4)",
         "at once",
     ]
-    assert lines[0].endswith(" member-steps of batch size 50")
-    several = plan_of("postmortem_batch_size", planned=True).text.splitlines()
-    assert several[0].endswith(" member-steps")
+    size = "36 networks (members) in 3 programs (cells), 8,640 steps of batch size 50"
+    assert lines[0] == f"plan: {size}"
+    names = ("none", "batch", "group (G=4)")
+    brief = [f"  {name}: 12 members x 240 steps" for name in names]
+    assert plan.text().splitlines() == [lines[0], *brief]
+    several = plan_of("postmortem_batch_size", planned=True).text().splitlines()
+    assert several[0].endswith(" steps")
+
+
+def test_a_brief_plan_of_many_cells_names_some():
+    plan = plan_of("resnet_groups", planned=True)
+    first, second, third, *more = [cell.name for cell in plan.cells]
+    brief = " ".join(plan.text().split())
+    assert f"{first}, {second}, {third} and {len(more)} more" in brief

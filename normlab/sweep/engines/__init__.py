@@ -9,7 +9,7 @@ anywhere.
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from normlab.errors import UserError
+from normlab.registry import unknown
 from normlab.sweep.engines.engine import Engine, Work, part
 from normlab.sweep.engines.inline import open_inline
 from normlab.sweep.engines.ray import open_ray
@@ -30,5 +30,5 @@ def open_engine(work: Work) -> AbstractContextManager[Engine]:
     """
     name = work.options.engine
     if name not in ENGINES:
-        raise UserError(f"--engine={name}: unknown; known: {', '.join(ENGINES)}")
+        raise unknown("engine", name, ENGINES)
     return ENGINES[name](work)

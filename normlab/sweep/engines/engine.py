@@ -23,6 +23,7 @@ class Work:
       on_eval: is called with the rows of every evaluation. Only an engine that trains
         in this process can do so.
       stream: where progress is written; by default standard error.
+      verbose: whether the plan says how members run and what memory they need.
     """
 
     config: SweepConfig
@@ -32,6 +33,7 @@ class Work:
     before: tuple[SweepConfig, ...] = ()
     on_eval: OnEval | None = None
     stream: TextIO | None = None
+    verbose: bool = False
 
     @property
     def ids(self) -> tuple[str, ...]:

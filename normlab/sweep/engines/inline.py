@@ -36,7 +36,7 @@ class Inline:
     def __init__(self, work: Work):
         self._options, self._work = work.options, work
         self._plans = make_plan(work.config, work.options, work.ids, work.before)
-        self.plan, self.device = self._plans.text, device()
+        self.plan, self.device = self._plans.text(work.verbose), device()
 
     def run(self, paths: RunPaths) -> list[Outcome]:
         outcomes: dict[str, Outcome] = {}

@@ -147,6 +147,7 @@ class Ray:
             work.ids,
             self._devices,
             work.before,
+            work.verbose,
         )
         try:
             while not self._ray.wait([task], timeout=_POLL_SECONDS)[0]:

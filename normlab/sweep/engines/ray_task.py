@@ -60,6 +60,7 @@ def plan_there(
     ids: tuple[str, ...],
     devices: str,
     before: tuple[SweepConfig, ...] = (),
+    verbose: bool = False,
 ) -> tuple[str, str, str]:
     """(plan, device, the user's mistake or ""), computed in a task's process.
 
@@ -70,7 +71,8 @@ def plan_there(
     run_options = RunOptions(**options)
     try:
         make_ready(run_options, devices)
-        return make_plan(config, run_options, ids, before).text, device(), ""
+        plan = make_plan(config, run_options, ids, before)
+        return plan.text(verbose), device(), ""
     except UserError as error:
         return "", "", str(error)
 

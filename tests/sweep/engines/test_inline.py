@@ -73,7 +73,7 @@ def same(out, whole) -> None:
 def test_shards_make_the_whole(tmp_path, capsys, whole):
     out = tmp_path / "run"
     status, text, _ = call(capsys, out, "--shard=0/2")
-    assert status == 0 and "plan: 2 of 3 cells, " in text
+    assert status == 0 and " in 2 of 3 programs (cells), " in text
     assert "\n2 of 3 cells complete, 1 waiting, 67%\n" in text
     assert f"see: python -m normlab.sweep --status --out={out}\n" in text
     assert not (out / "summary.csv").exists()
@@ -193,10 +193,10 @@ def engine(monkeypatch):
     )
     for one in plans:
         one.now = lambda one=one: one
-    plan = SimpleNamespace(cells=plans, text="plan")
+    plan = SimpleNamespace(cells=plans, text=lambda verbose: "plan")
     monkeypatch.setattr(inline, "make_plan", lambda *args: plan)
     work = {"config": None, "options": RunOptions(), "ids": (), "before": ()}
-    work |= {"on_eval": None, "stream": None}
+    work |= {"on_eval": None, "stream": None, "verbose": False}
     return Inline(SimpleNamespace(**work))  # type: ignore[arg-type]
 
 

@@ -132,7 +132,7 @@ def test_a_cell_on_this_machine(tmp_path):
         command, env=ENVIRONMENT, capture_output=True, text=True, timeout=900
     )
     assert done.returncode == 0, done.stderr
-    assert "plan: 1 cell, 2 members" in done.stdout
+    assert "plan: 2 networks (members) in 1 program (cell)" in done.stdout
     assert "complete (2 members, 2 steps)" in done.stderr
     assert load(out)["step"].max() == 2
     (session,) = read_json(out / "sweep.json")["sessions"]
