@@ -3,6 +3,7 @@
 This is shared by Figures 4, 10, 12 and 13 of Santurkar et al. 2018.
 """
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from matplotlib.figure import Figure
 
 from normlab.figures import reference
 from normlab.figures.colours import looks
-from normlab.figures.fitting import columns_for
+from normlab.figures.fitting import CHARACTERS, columns_for, text_scale
 from normlab.figures.headings import caption
 from normlab.figures.messages import listed, short
 from normlab.figures.panels import GREY, dashed, grid, legend, shown
@@ -39,6 +40,8 @@ LABELS = {
 }
 # What a sentence calls the upper edge of a measure.
 _NAMES = {"difference": "largest |g - g'|", "beta": "effective smoothness"}
+# Of the figure's width, what is right of the first panel's left edge.
+_OF_WIDTH = 0.8
 _ETAS = ("eta_from", "eta_to")
 _LINEAR = ("batch_accuracy",)
 _SINGLE = ("batch_accuracy", "batch_loss", "beta")  # measures without a range
@@ -195,10 +198,14 @@ def _row_says(table: pd.DataFrame, measure: str, point: str) -> str:
 
 def _head(ax: Axes, text: str) -> None:
     """Writes a sentence above a row, which may be wider than its first panel."""
-    if text and current().title:
-        ax.set_title(" ", loc="left")  # makes room
-        written = ax.text(0, 1.02, text, transform=ax.transAxes, fontsize="small")
-        written.set_in_layout(False)
+    if not text or not current().title:
+        return
+    width = ax.figure.get_size_inches()[0] / text_scale()
+    lines = textwrap.wrap(text, int(_OF_WIDTH * CHARACTERS * width))
+    ax.set_title("\n".join(" " for _ in lines), loc="left")  # makes room
+    where = {"transform": ax.transAxes, "fontsize": "medium"}
+    written = ax.text(0, 1.02, "\n".join(lines), **where)
+    written.set_in_layout(False)
 
 
 def _says(table: pd.DataFrame, point: str) -> str:

@@ -21,6 +21,7 @@ from normlab.figures.fitting import (
     text_scale,
 )
 from normlab.figures.headings import caption
+from normlab.figures.paper import current
 from normlab.figures.scales import accuracy_axis, whole_steps
 from normlab.figures.style import band
 from normlab.figures.tables import PAPER, PUBLISHED, RUN, few, left_out
@@ -100,6 +101,8 @@ def lines(
     styles = looks(table["setting"])
     alpha = _BAND if len(styles) <= _MANY else _BAND_OF_MANY
     places = itertools.product(ylabels, columns)
+    # A line below another shows at its sides, unless a style asks for a width.
+    widened = len(styles) <= _MANY and "lines.linewidth" not in current().matplotlib
     for ax, (name, place) in zip(axes.flat, places, strict=True):
         axes_of[name, place] = ax
         rows = table[(table[row] == name) & (table[column] == place)]
@@ -114,7 +117,7 @@ def lines(
                     ours[x], ours["low"], ours["high"], color=look["color"], alpha=0.4
                 )
             marked_look = look | {"marker": marker}
-            if len(styles) <= _MANY:  # a line below another shows at its sides
+            if widened:
                 marked_look["linewidth"] = _LINE + _WIDER * (len(styles) - 1 - i)
             band(ax, ours[x], ours, look=marked_look, label=label, alpha=alpha)
             for source in PUBLISHED:
