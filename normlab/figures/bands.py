@@ -40,8 +40,8 @@ LABELS = {
 }
 # What a sentence calls the upper edge of a measure.
 _NAMES = {"difference": "largest |g - g'|", "beta": "effective smoothness"}
-# Of the figure's width, what is right of the first panel's left edge.
-_OF_WIDTH = 0.8
+# What is left of the first panel, in inches with letters of the usual size.
+_LABELLED = 1.3
 _ETAS = ("eta_from", "eta_to")
 _LINEAR = ("batch_accuracy",)
 _SINGLE = ("batch_accuracy", "batch_loss", "beta")  # measures without a range
@@ -200,8 +200,8 @@ def _head(ax: Axes, text: str) -> None:
     """Writes a sentence above a row, which may be wider than its first panel."""
     if not text or not current().title:
         return
-    width = ax.figure.get_size_inches()[0] / text_scale()
-    lines = textwrap.wrap(text, int(_OF_WIDTH * CHARACTERS * width))
+    width = ax.figure.get_size_inches()[0] / text_scale() - _LABELLED
+    lines = textwrap.wrap(text, max(1, int(CHARACTERS * width)))
     ax.set_title("\n".join(" " for _ in lines), loc="left")  # makes room
     where = {"transform": ax.transAxes, "fontsize": "medium"}
     written = ax.text(0, 1.02, "\n".join(lines), **where)
