@@ -35,7 +35,7 @@ _HEIGHT, _HEIGHT_ALONE, _WIDTH, _WIDTHS = 1.7, 2.6, 2.2, {1: 4.6, 2: 3.0}
 _PART = 0.8  # of the height of a panel, for its label
 # Opacity of bands; of many, they would hide each other.
 _BAND, _BAND_OF_MANY, _MANY = 0.18, 0.09, 4
-_LINE, _WIDER = 1.2, 0.6  # the last line's width, and how much wider each before is
+_LINE, _WIDER = 1.2, 0.35  # the last line's width, and how much wider each before is
 _MOST_MARKERS = 25  # per line; more markers hide other curves
 _BARE = ("", "None")
 # Widths in a legend, in inches: minimum of an entry, line sample with gaps, one letter.

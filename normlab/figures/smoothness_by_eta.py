@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from normlab.figures.messages import listed, short
+from normlab.figures.messages import listed
 from normlab.figures.panels import GREY, apart, legend, lines
 from normlab.figures.scales import log_axis, log_ticks
 from normlab.figures.sharing import last_step
@@ -89,10 +89,8 @@ def _says(smoothness: pd.DataFrame) -> str:
         return ""
     wide = rows.pivot_table(index="setting", columns="length", values="median")
     ratios = (wide[ends[1]] / wide[ends[0]]).reindex(rows["setting"].unique())
-    where = "; ".join(filter(None, [str(point), f"1/η: {short(ends[0] / ends[1])}"]))
-    what = (
-        f"Effective smoothness of the longest trial step over the shortest's ({where})"
-    )
+    where = f" ({point})" if str(point) else ""
+    what = f"Effective smoothness, longest over shortest trial step{where}"
     return listed(what, {str(name): x for name, x in ratios.items()})
 
 
