@@ -19,7 +19,7 @@ def call(*words: str) -> int:
         ((), "nothing to do: pass --prepare=cifar10"),
         (("--archive=x.tgz",), "--archive goes with --prepare= (cifar10, fash"),
         (("--prepare=svhn",), "should be one of <cifar10|fashion_mnist|mnist>"),
-        (("--prepair=cifar10",), "Unknown command line flag 'prepair'"),
+        (("--prepair=cifar10",), "unknown flag --prepair; did you mean --prepare?"),
         (("cifar10",), "unexpected word 'cifar10'"),
     ],
 )
