@@ -156,7 +156,7 @@ def draw(table: pd.DataFrame, measures: Sequence[str]) -> Figure:
     note = "; ".join(filter(None, notes))
     point = _point(table, points)
     for ax, measure in zip(axes[1:, 0], measures[1:], strict=True):
-        _head(ax, _row_says(table, measure, point))
+        _head(figure, ax, _row_says(table, measure, point))
     caption(figure, table, _of_trial_steps(table), note, _says(table, point))
     legend(figure)
     return figure
@@ -196,11 +196,11 @@ def _row_says(table: pd.DataFrame, measure: str, point: str) -> str:
     return listed(f"Median {_NAMES[measure]}{where}", found)
 
 
-def _head(ax: Axes, text: str) -> None:
+def _head(figure: Figure, ax: Axes, text: str) -> None:
     """Writes a sentence above a row, which may be wider than its first panel."""
     if not text or not current().title:
         return
-    width = ax.figure.get_size_inches()[0] / text_scale() - _LABELLED
+    width = figure.get_size_inches()[0] / text_scale() - _LABELLED
     lines = textwrap.wrap(text, max(1, int(CHARACTERS * width)))
     ax.set_title("\n".join(" " for _ in lines), loc="left")  # makes room
     where = {"transform": ax.transAxes, "fontsize": "medium"}
