@@ -143,7 +143,7 @@ CLAIMS = (
         "report p. 11, observation 2",
         _by_groups,
         remark="Hardly means by less than 1 point.",
-        name="Group count hardly matters",
+        name="Group count matters little",
     ),
     *in_both(
         "C6",
@@ -151,7 +151,7 @@ CLAIMS = (
         "report p. 11, observation 3",
         _tests_alike,
         remark="Almost the same means within 1 point.",
-        name="Group norm tests the same",
+        name="Group norm tests equally",
     ),
     Claim(
         "C7",
@@ -196,7 +196,7 @@ CLAIMS = (
         remark="Different means that the channel means span at least half a standard "
         "deviation. As in the report's plots, three channels are compared. Over a "
         "whole group, the range is larger.",
-        name="Channels of a group differ",
+        name="A group's channels differ",
     ),
     Claim(
         "C9h",
