@@ -55,7 +55,7 @@ def near(distance: Distance) -> Bar:
 
 TICKS = tuple(
     Tick(100 * at(value) / WIDTH, text)
-    for value, text in ((-30, "← opposite"), (0, "bound"), (30, "as claimed →"))
+    for value, text in ((-30, "← opposite"), (30, "as claimed →"))
 )
 
 
