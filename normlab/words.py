@@ -34,6 +34,12 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {plural(number, noun)}"
 
 
+def conjoined(names: Sequence[str], between: str = ", ") -> str:
+    """``E1``, ``E1 and E2``, ``E1, E2 and E4``."""
+    *first, last = names
+    return f"{between.join(first)} and {last}" if first else last
+
+
 def check_text(text: str) -> None:
     """Checks text that will be written to a file or used as its name.
 

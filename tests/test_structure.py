@@ -1,7 +1,10 @@
 """Small files, and a project file that says what it needs."""
 
 import ast
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -150,3 +153,12 @@ def test_constraints_pin_versions_and_name_no_host():
         assert re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][\w.!+-]*(\s*;.*)?", line), line
     pinned = {requirement_name(line) for line in pins}
     assert {requirement_name(line) for line in project()["dependencies"]} <= pinned
+
+
+def test_a_sweep_starts_without_the_page():
+    """Templates and the whole ledger would be imported before anything trains."""
+    code = "import sys, normlab.sweep.__main__; print('normlab.page' in sys.modules)"
+    words = [sys.executable, "-c", code]
+    environment = os.environ | {"PYTHONPATH": ":".join(sys.path)}
+    done = subprocess.run(words, capture_output=True, text=True, env=environment)
+    assert done.stdout.strip() == "False", done.stderr

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from normlab.figures.tables import RUN
-from normlab.words import counted
+from normlab.words import conjoined, counted
 
 _MOST = 5  # settings that a headline lists
 _MOST_TIED = 3  # equal ones that it names
@@ -55,9 +55,7 @@ def joined(names: Sequence[str], most: int = _MOST_TIED, many: str = "settings")
     """``none, batch and group``; if there are more than ``most``, ``7 settings``."""
     if len(names) > most:
         return f"{len(names)} {many}"
-    *first, last = names
-    between = "; " if any(", " in name for name in names) else ", "
-    return f"{between.join(first)} and {last}" if first else last
+    return conjoined(names, "; " if any(", " in name for name in names) else ", ")
 
 
 def _lost(names: list[str]) -> str:

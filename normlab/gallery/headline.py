@@ -15,11 +15,11 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from normlab.data.tasks import chance_of
 from normlab.figures import Sources
 from normlab.figures.colours import looks
+from normlab.figures.failed import NEAR
 from normlab.figures.panels import GREY
 from normlab.figures.sources import METRICS
 from normlab.figures.style import style
 from normlab.gallery.others import run_at
-from normlab.page.failed import NEAR
 from normlab.statistics.finals import final_rows
 from normlab.statistics.intervals import number
 from normlab.statistics.paired import Estimate, estimate

@@ -23,6 +23,7 @@ from normlab.page.finding import Finding, Point
 from normlab.page.findings import FINDINGS
 from normlab.page.judged import Judged
 from normlab.page.sure import stays, sureness
+from normlab.words import conjoined
 
 # Sentences about findings; one more says how sure all verdicts are.
 _MOST = 4
@@ -112,7 +113,7 @@ class Answer(NamedTuple):
             words = f"{_SMALLER if one.row.scale else ''}{one.template}"
             alike.setdefault(words, []).append(one)
         return [
-            Said(_sentence(words.format(listed([c.name for c in own]))), tuple(own))
+            Said(_sentence(words.format(conjoined([c.name for c in own]))), tuple(own))
             for words, own in alike.items()
         ]
 
@@ -200,9 +201,3 @@ def _margins(row: Judged) -> str:
     """The margins of a claim's parts: ``1 point or 0.005 nats``."""
     units = dict.fromkeys(one.verdict.unit for one in (row.parts or (row,)))
     return " or ".join(margin_words(unit) for unit in units if unit in MARGINS)
-
-
-def listed(names: Sequence[str]) -> str:
-    """``E1, E2 and E4``."""
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last

@@ -30,12 +30,12 @@ from normlab.figures import (
     only,
     plotted,
 )
+from normlab.figures.failed import Failed, failed
 from normlab.figures.paper import drawing_with
 from normlab.figures.sources import METRICS
 from normlab.figures.style import style
 from normlab.members.placement import cores
 from normlab.page.alt import alt_text
-from normlab.page.failed import Failed, failed
 from normlab.page.files import File, csv
 from normlab.page.seen import all_seen
 from normlab.store import RunPaths

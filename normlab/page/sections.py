@@ -13,6 +13,7 @@ from normlab.page.drawn import Drawn
 from normlab.page.finals import Finals, read_finals
 from normlab.page.origin import Origin, read_origin
 from normlab.page.overview import trained
+from normlab.words import conjoined
 
 # The experiments of this project, by the first word of their names.
 _GROUPS = {
@@ -93,8 +94,7 @@ class Section(NamedTuple):
         data = ", ".join(dict.fromkeys(self.frame["dataset"]))
         if len(norms) == 1:
             return f"How does {norms[0]} train on {data}?"
-        listed = f"{', '.join(norms[:-1])} and {norms[-1]}"
-        return f"How do {listed} compare on {data}?"
+        return f"How do {conjoined(norms)} compare on {data}?"
 
 
 def read_section(

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from normlab.config import STATIC_AXES
+from normlab.figures.failed import AT_CHANCE, Failed
 from normlab.figures.messages import ends_early
 from normlab.figures.tables import RUN
-from normlab.page.failed import AT_CHANCE, Failed
 from normlab.page.seen_words import (
     counted_names,
     quantity,
@@ -63,7 +63,7 @@ def seen(
       table: the figure's table (see `normlab.figures.tables` for its columns).
       name: the name of the figure, which is what it shows if there is no metric.
       metric: which metric to tell of; by default the most important one.
-      failed: the settings that do not train (`normlab.page.failed`).
+      failed: the settings that do not train (`normlab.figures.failed`).
     """
     rows = table[table["source"] == RUN] if "source" in table else table
     if {"density", "left", "right", "setting"} <= set(rows):

@@ -19,9 +19,9 @@ from absl import flags
 from normlab import commands
 from normlab.api.sweep import FINISHED, draw, export, train
 from normlab.config import SweepConfig
+from normlab.figures.failed import AT_CHANCE, failed
 from normlab.flagfiles import flagfile_of
 from normlab.flags import defined, read, run
-from normlab.page.failed import AT_CHANCE, failed
 from normlab.run_options import RunOptions
 from normlab.statistics.finals import main_metric, summarize, text_table
 from normlab.store import RunPaths, load

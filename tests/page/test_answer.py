@@ -12,6 +12,7 @@ from normlab.claims.judge import together
 from normlab.claims.rules import CONTRADICTED, VERDICTS, Statements
 from normlab.page import answer, judged, sure
 from normlab.page.findings import FINDINGS
+from normlab.words import conjoined
 from tests.page.conftest import verdict
 
 NAN = math.nan
@@ -185,7 +186,7 @@ def test_experiments_with_one_verdict_are_told_together():
         f"{inside}. It is open whether the report's numbers of E5 (1 group) lie "
         f"{inside}."
     )
-    assert answer.listed(["E1", "E2"]) == "E1 and E2"
+    assert conjoined(["E1", "E2"]) == "E1 and E2"
 
 
 def test_what_no_run_reaches_is_not_answered():

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from normlab.figures import batch_size, groups
-from normlab.page.failed import failed
+from normlab.figures.failed import failed
 from normlab.page.seen import all_seen, seen, why_failed
 from normlab.settings import phrases
 from normlab.settings.declare import settings_of
