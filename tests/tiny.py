@@ -20,7 +20,7 @@ from normlab.config import SweepConfig
 from normlab.data import DATASETS, Dataset
 from normlab.members.memory import Footprint
 from normlab.models import CONVS, INITS, MODELS, Init
-from normlab.models.pool import max_pool_2x2
+from normlab.models.pool import max_pool_relu
 from normlab.sweep.cell_plan import CellPlan
 from normlab.train.network import Network, build_network
 from normlab.train.program import Program, build_program
@@ -84,7 +84,7 @@ class TinyNet(nn.Module):
             name="conv1",
         )(x_NHWC)
         x = self.norm("norm1")(x, statistics=statistics, mask=mask)
-        x = nn.relu(max_pool_2x2(x))
+        x = max_pool_relu(x)
         x = x.reshape(x.shape[0], -1)
         return nn.Dense(
             self.classes,

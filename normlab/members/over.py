@@ -21,22 +21,35 @@ from normlab.settings.devices import EXECUTIONS
 _BRIEFLY: dict[str, Any] = {"xla_backend_optimization_level": 1}
 
 
-def choose_execution(asked: str, platform: str) -> tuple[str, str]:
-    """(execution, the reason): ``asked``, or for ``auto`` what suits ``platform``."""
+# With more channels in its widest layer, one network fills a GPU (docs/speed.md).
+_NARROW = 64
+
+
+def choose_execution(asked: str, platform: str, channels: int = 0) -> tuple[str, str]:
+    """(execution, the reason): ``asked``, or for ``auto`` what suits ``platform``.
+
+    Args:
+      channels: those of the network's widest layer; 0 if unknown.
+    """
     if asked != "auto":
         return asked, "as requested"
     if platform == "cpu":
         return "map", "auto: on a CPU, one member at a time stays in cache"
+    if channels > _NARROW:
+        return "map", f"auto: one network of {channels} channels fills a {platform}"
     return "vmap", f"auto: on a {platform}, one batched program fills the device"
 
 
-def choose_conv(execution: str, platform: str) -> str:
+def choose_conv(execution: str, platform: str, channels: int = 0) -> str:
     """The form of convolutions (`normlab.models.CONVS`) that suits an execution.
 
     The primitive becomes a grouped convolution if kernels are mapped over members.
+
+    Args:
+      channels: those of the network's widest layer; 0 if unknown.
     """
     if execution == "vmap":
-        return "patches"
+        return "pallas" if platform == "gpu" and channels else "patches"
     return "direct" if platform == "cpu" else "lax"
 
 
@@ -68,20 +81,26 @@ class Way(NamedTuple):
         return cls(execution, conv, int(at_once or 0))
 
 
-def choose_way(execution: str, conv: str, platform: str) -> tuple[Way, str]:
+def choose_way(
+    execution: str, conv: str, platform: str, channels: int = 0
+) -> tuple[Way, str]:
     """(the way, the reason): what is asked for, or for ``auto`` what suits.
+
+    Args:
+      channels: those of the network's widest layer; 0 if unknown.
 
     Raises:
       UserError: members of a seed are to share their images, one after another.
     """
-    execution, why = choose_execution(execution, platform)
+    execution, why = choose_execution(execution, platform, channels)
     if conv == "shared" and execution != "vmap":
         raise UserError(
             f"--conv=shared: members share nothing under {execution}; "
             "--execution=vmap runs them together"
         )
-    form = choose_conv(execution, platform) if conv == "auto" else conv
-    return Way(execution, form), why
+    if conv == "auto":
+        conv = choose_conv(execution, platform, channels)
+    return Way(execution, conv), why
 
 
 def candidates(execution: str, conv: str, platform: str) -> tuple[Way, ...]:
@@ -96,12 +115,7 @@ def candidates(execution: str, conv: str, platform: str) -> tuple[Way, ...]:
 
 # The primitive is left out where it is a hundred times slower (`models.conv_direct`).
 _CPU_WAYS = Way("map", "direct"), Way("map", "patches"), Way("vmap", "patches")
-_GPU_WAYS = (
-    Way("vmap", "patches"),
-    Way("vmap", "shared"),
-    Way("map", "lax"),
-    Way("vmap", "lax"),
-)
+_GPU_WAYS = Way("vmap", "pallas"), Way("map", "lax"), Way("vmap", "patches")
 
 
 def init_execution() -> str:
@@ -236,7 +250,11 @@ class OverMembers:
             return leaf.reshape(-1, *leaf.shape[2:])
 
         def of_all(*args):
-            pairs = zip(args, self._mapped, strict=True)
+            pairs = list(zip(args, self._mapped, strict=True))
+            (members, *_) = jax.tree.leaves([a for a, m in pairs if m])[0].shape
+            if members == self.block:
+                # An axis of length 1 would make XLA move the kernels of dense layers.
+                return self._function(*args)
             blocks = [jax.tree.map(cut, arg) if m else arg for arg, m in pairs]
             return jax.tree.map(joined, batched(*blocks))
 

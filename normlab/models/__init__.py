@@ -20,6 +20,7 @@ from normlab.models.init import INITS, Init
 from normlab.models.resnet import resnet20, resnet56
 from normlab.models.small_cnn import SmallCNN
 from normlab.models.vgg import vgg11, vgg16
+from normlab.models.width import channels
 from normlab.registry import Registry
 
 MODELS: Registry[Callable[..., nn.Module]] = Registry(
@@ -41,6 +42,21 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "norm_dense": ("small_cnn",),
 }
 
+# Model -> the channels of its widest convolution, at a width of 1.
+_WIDEST = {
+    "small_cnn": 32,
+    "vgg11": 512,
+    "vgg16": 512,
+    "resnet20": 64,
+    "resnet56": 64,
+}
+
+
+def widest(name: str, width: float) -> int:
+    """The channels of a model's widest convolution; 0 if that is not known here."""
+    return channels(_WIDEST[name], width) if name in _WIDEST else 0
+
+
 # In a forward pass alone, patches are only faster for a first layer's few channels.
 _THIN_FORWARD = 100
 
@@ -55,15 +71,19 @@ def _pallas(*args: Any, **options: Any) -> jax.Array:
 # mapped over members, "direct" in a CPU's loops, "forward" in such loops without
 # gradients, and "lax" (the primitive) elsewhere. "shared" is "patches" for a program in
 # which members of a seed share their images (`normlab.train.call.of_one_seed`).
-# "pallas" is a GPU kernel that is used only if it is asked for.
+# "pallas" is a GPU kernel for such programs.
 CONVS: dict[str, Callable[..., jax.Array]] = {
     "patches": conv_patches.conv_general_dilated,
-    "shared": conv_patches.conv_general_dilated,
+    "shared": conv_patches.of_shared_images,
     "direct": conv_direct.conv_general_dilated,
     "forward": partial(conv_direct.conv_general_dilated, thin=_THIN_FORWARD),
     "pallas": _pallas,
     "lax": jax.lax.conv_general_dilated,
 }
+
+
+# The forms whose programs compute once what members of a seed share.
+SHARING = ("shared", "pallas")
 
 
 def differentiable(conv: str) -> str:
@@ -102,4 +122,14 @@ def make_model(
     )
 
 
-__all__ = ["CONVS", "INITS", "LAYERS", "MODELS", "Init", "differentiable", "make_model"]
+__all__ = [
+    "CONVS",
+    "INITS",
+    "LAYERS",
+    "MODELS",
+    "SHARING",
+    "Init",
+    "differentiable",
+    "make_model",
+    "widest",
+]

@@ -92,4 +92,6 @@ def _suits(
 # defined or not faster (strides, thin or 1x1 kernels), patches are used. Kernels with
 # fewer than ``thin`` entries per output are thin. It supports reverse mode, and forward
 # over reverse.
-conv_general_dilated = conv_patches.or_patches(_direct, _suits)
+conv_general_dilated = conv_patches.or_patches(
+    lambda lhs, rhs, _, pads, precision: _direct(lhs, rhs, pads, precision), _suits
+)

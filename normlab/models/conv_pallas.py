@@ -20,17 +20,42 @@ from jax.experimental.pallas import triton
 from normlab.models import conv_patches
 
 Pads = tuple[tuple[int, int], tuple[int, int]]
-# Pixels, input channels and output channels of one product. Triton needs powers of 2,
-# and at least 16 for its products.
-_PIXELS, _INPUTS, _OUTPUTS = 64, 32, 64
+# Triton needs powers of 2, and at least 16 for its products.
 _LEAST = 16
-# The pixels of a kernel gradient are summed in so many parts, and then over the parts.
-_PARTS = 8
 _DTYPES = (jnp.float32, jnp.bfloat16, jnp.float16)
 
 
+class _Tile(NamedTuple):
+    """How the work is cut into programs of the GPU.
+
+    Attributes:
+      pixels, entries, outputs: pixels, entries of a patch, and output channels of one
+        product.
+      stages: Triton's. Loads run ahead of products by so many.
+    """
+
+    pixels: int
+    entries: int
+    outputs: int
+    stages: int
+
+
+# The fastest of eighteen for the forward pass, and of thirty for the gradient, on an
+# H100 and the layers of small_cnn and ResNet-20 (docs/speed.md).
+_FORWARD = _Tile(64, 32, 64, 3)
+_GRADIENT = _Tile(32, 32, 64, 3)
+_WARPS = 2
+# A program for kernel gradients sums over so many blocks of pixels, and keeps at most
+# so many sums. The results of programs are then added.
+_BLOCKS, _SUMS = 16, 4608
+
+
 class _Sizes(NamedTuple):
-    """Static sizes: images and channels, the kernel, zeros before, and outputs."""
+    """Static sizes: images and channels, the kernel, zeros before, and outputs.
+
+    With a dilation, ``dilation`` - 1 zeros stand between neighbouring pixels of the
+    images, as in the input gradient of a convolution with that stride.
+    """
 
     n: int
     height: int
@@ -38,6 +63,8 @@ class _Sizes(NamedTuple):
     inputs: int
     kernel: tuple[int, int]
     before: tuple[int, int]
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
     out: tuple[int, int]
     outputs: int
 
@@ -45,153 +72,233 @@ class _Sizes(NamedTuple):
     def pixels(self) -> int:
         return self.n * self.out[0] * self.out[1]
 
+    @property
+    def entries(self) -> int:
+        """Entries of a patch."""
+        return self.kernel[0] * self.kernel[1] * self.inputs
 
-def _sizes(
-    x_NHWC: jax.Array, kernel: tuple[int, int], pads: Pads, outputs: int
-) -> _Sizes:
-    n, height, width, inputs = x_NHWC.shape
-    (top, bottom), (left, right) = pads
-    out = height + top + bottom - kernel[0] + 1, width + left + right - kernel[1] + 1
-    return _Sizes(n, height, width, inputs, kernel, (top, left), out, outputs)
-
-
-def _gathered(x_ref, first, tap, channels, s: _Sizes) -> jax.Array:
-    """(pixels, channels): what outputs from ``first`` on see through one tap."""
-    pixel = first + jnp.arange(_PIXELS)
-    image, place = pixel // (s.out[0] * s.out[1]), pixel % (s.out[0] * s.out[1])
-    row = place // s.out[1] + tap // s.kernel[1] - s.before[0]
-    column = place % s.out[1] + tap % s.kernel[1] - s.before[1]
-    inside = (row >= 0) & (row < s.height) & (column >= 0) & (column < s.width)
-    inside &= pixel < s.pixels
-    source = jnp.where(inside, (image * s.height + row) * s.width + column, 0)
-    mask = jnp.broadcast_to(inside[:, None], (_PIXELS, channels.size))
-    return triton.load(x_ref.at[source[:, None], channels[None, :]], mask=mask, other=0)
+    def cut(self, tile: _Tile) -> _Tile:
+        """The tile for these sizes, which may be smaller."""
+        some = self.inputs if self.inputs >= _LEAST else self.entries
+        entries = min(tile.entries, max(_LEAST, pl.next_power_of_2(some)))
+        return tile._replace(entries=entries, outputs=min(self.outputs, tile.outputs))
 
 
-def _forward_kernel(x_ref, w_ref, y_ref, *, s: _Sizes, block: int, outputs: int):
-    first, out = pl.program_id(0) * _PIXELS, pl.program_id(1) * outputs
-    features = out + jnp.arange(outputs)
-    blocks = s.inputs // block
+def _split(number: jax.Array, size: int) -> tuple[jax.Array, jax.Array]:
+    """``number // size`` and ``number % size``, for numbers that are not negative.
+
+    The operators would also treat negative ones, in every block.
+    """
+    divisor = jnp.full_like(number, size)
+    return jax.lax.div(number, divisor), jax.lax.rem(number, divisor)
+
+
+def _entries(turn: Any, s: _Sizes, t: _Tile) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """(entries, their tap or taps, their channels) of the product number ``turn``."""
+    inside = jnp.arange(t.entries)
+    turn = jnp.asarray(turn, jnp.int32)
+    if s.inputs >= _LEAST:  # all of one tap
+        tap, part = _split(turn, s.inputs // t.entries)
+        channels = part * t.entries + inside
+        return tap * s.inputs + channels, tap, channels
+    entries = turn * t.entries + inside
+    return entries, *_split(entries, s.inputs)
+
+
+def _gathered(x_ref, first, turn, s: _Sizes, t: _Tile) -> jax.Array:
+    """(pixels, entries): what the outputs from ``first`` on see."""
+    entries, tap, channels = _entries(turn, s, t)
+    pixel = first + jnp.arange(t.pixels)
+    image, place = _split(pixel, s.out[0] * s.out[1])
+    inside = jnp.broadcast_to((pixel < s.pixels)[:, None], (t.pixels, entries.size))
+    if s.inputs < _LEAST:
+        inside &= (entries < s.entries)[None, :]
+    source = image[:, None]
+    shifts = _split(tap[None, :] if tap.ndim else tap, s.kernel[1])
+    for axis, (outward, shift) in enumerate(
+        zip(_split(place, s.out[1]), shifts, strict=True)
+    ):
+        size = (s.height, s.width)[axis]
+        at = outward[:, None] * s.stride[axis] + shift - s.before[axis]
+        inside &= at >= 0
+        if s.dilation[axis] > 1:
+            at, between = _split(at, s.dilation[axis])
+            inside &= between == 0
+        inside &= at < size
+        source = source * size + at
+    return triton.load(
+        x_ref.at[jnp.where(inside, source, 0), channels[None, :]], mask=inside, other=0
+    )
+
+
+def _forward_kernel(x_ref, w_ref, y_ref, *, s: _Sizes, t: _Tile):
+    first, out = pl.program_id(0) * t.pixels, pl.program_id(1) * t.outputs
+    features = out + jnp.arange(t.outputs)
 
     def add(turn, total):
-        tap = turn // blocks
-        channels = turn % blocks * block + jnp.arange(block)
-        x = _gathered(x_ref, first, tap, channels, s)
-        w = triton.load(w_ref.at[tap, channels[:, None], features[None, :]])
+        x = _gathered(x_ref, first, turn, s, t)
+        entries, *_ = _entries(turn, s, t)
+        real = jnp.broadcast_to((entries < s.entries)[:, None], (t.entries, t.outputs))
+        at = w_ref.at[entries[:, None], features[None, :]]
+        w = triton.load(at, mask=real, other=0)
         return total + jnp.dot(x, w, preferred_element_type=jnp.float32)
 
-    turns = s.kernel[0] * s.kernel[1] * blocks
-    total = jnp.zeros((_PIXELS, outputs), jnp.float32)
-    y_ref[...] = jax.lax.fori_loop(0, turns, add, total).astype(y_ref.dtype)
+    total = jnp.zeros((t.pixels, t.outputs), jnp.float32)
+    total = jax.lax.fori_loop(0, pl.cdiv(s.entries, t.entries), add, total)
+    y_ref[...] = total.astype(y_ref.dtype)
 
 
-def _gradient_kernel(x_ref, g_ref, d_ref, *, s: _Sizes, block: int, outputs: int):
-    blocks = s.inputs // block
-    tap = pl.program_id(0) // blocks
-    channels = pl.program_id(0) % blocks * block + jnp.arange(block)
-    features = pl.program_id(1) * outputs + jnp.arange(outputs)
-    each = pl.cdiv(pl.cdiv(s.pixels, _PIXELS), _PARTS)
-    start = pl.program_id(2) * each
+def _gradient_kernel(x_ref, g_ref, d_ref, *, s: _Sizes, t: _Tile):
+    together = d_ref.shape[0]
+    turns = [pl.program_id(0) * together + i for i in range(together)]
+    features = pl.program_id(1) * t.outputs + jnp.arange(t.outputs)
+    start = pl.program_id(2) * _BLOCKS
 
-    def add(turn, total):
-        first = (start + turn) * _PIXELS
-        x = _gathered(x_ref, first, tap, channels, s)
-        pixel = first + jnp.arange(_PIXELS)
+    def add(block, totals):
+        first = (start + block) * t.pixels
+        pixel = first + jnp.arange(t.pixels)
         seen = pixel < s.pixels
-        mask = jnp.broadcast_to(seen[:, None], (_PIXELS, outputs))
+        mask = jnp.broadcast_to(seen[:, None], (t.pixels, t.outputs))
         pixel = jnp.where(seen, pixel, 0)
         g = triton.load(g_ref.at[pixel[:, None], features[None, :]], mask=mask, other=0)
-        return total + jnp.dot(x.T, g, preferred_element_type=jnp.float32)
 
-    total = jnp.zeros((block, outputs), jnp.float32)
-    d_ref[...] = jax.lax.fori_loop(0, each, add, total)
+        # g is turned once for all entries. Turning every x instead is slower.
+        def product(turn):
+            x = _gathered(x_ref, first, turn, s, t)
+            return jnp.dot(g.T, x, preferred_element_type=jnp.float32)
+
+        return [
+            total + product(turn) for total, turn in zip(totals, turns, strict=True)
+        ]
+
+    zero = jnp.zeros((t.outputs, t.entries), jnp.float32)
+    totals = jax.lax.fori_loop(0, _BLOCKS, add, [zero] * together)
+    for i, total in enumerate(totals):
+        d_ref[i] = total
 
 
-def _call(kernel: Any, out: jax.ShapeDtypeStruct, grid, out_specs, *args) -> jax.Array:
+def _call(kernel: Any, s: _Sizes, t: _Tile, out, grid, out_specs, *args) -> jax.Array:
     on_cpu = jax.default_backend() == "cpu"
+    parameters = triton.CompilerParams(num_warps=_WARPS, num_stages=t.stages)
     return pl.pallas_call(
-        kernel, out, grid=grid, out_specs=out_specs, interpret=on_cpu
+        functools.partial(kernel, s=s, t=t),
+        out,
+        grid=grid,
+        out_specs=out_specs,
+        interpret=on_cpu,
+        compiler_params=None if on_cpu else parameters,
     )(*args)
 
 
-def _forward(x_NHWC: jax.Array, kernel_HWIO: jax.Array, pads: Pads) -> jax.Array:
-    height, width, inputs, outputs = kernel_HWIO.shape
-    s = _sizes(x_NHWC, (height, width), pads, outputs)
-    block, features = min(inputs, _INPUTS), min(outputs, _OUTPUTS)
-    rows = pl.cdiv(s.pixels, _PIXELS)
+def _forward(x_NHWC: jax.Array, w_HWIO: jax.Array, s: _Sizes) -> jax.Array:
+    t = s.cut(_FORWARD)
+    rows = pl.cdiv(s.pixels, t.pixels)
     y = _call(
-        functools.partial(_forward_kernel, s=s, block=block, outputs=features),
-        jax.ShapeDtypeStruct((rows * _PIXELS, outputs), x_NHWC.dtype),
-        (rows, outputs // features),
-        pl.BlockSpec((_PIXELS, features), lambda i, j: (i, j)),
-        x_NHWC.reshape(-1, inputs),
-        kernel_HWIO.reshape(-1, inputs, outputs),
+        _forward_kernel,
+        s,
+        t,
+        jax.ShapeDtypeStruct((rows * t.pixels, s.outputs), x_NHWC.dtype),
+        (rows, s.outputs // t.outputs),
+        pl.BlockSpec((t.pixels, t.outputs), lambda i, j: (i, j)),
+        x_NHWC.reshape(-1, s.inputs),
+        w_HWIO.reshape(-1, s.outputs),
     )
-    return y[: s.pixels].reshape(s.n, *s.out, outputs)
+    return y[: s.pixels].reshape(s.n, *s.out, s.outputs)
 
 
-def _kernel_gradient(x_NHWC, g_NHWO, kernel: tuple[int, int], pads: Pads) -> jax.Array:
-    inputs, outputs = x_NHWC.shape[-1], g_NHWO.shape[-1]
-    s = _sizes(x_NHWC, kernel, pads, outputs)
-    block, features = min(inputs, _INPUTS), min(outputs, _OUTPUTS)
-    blocks, taps = inputs // block, kernel[0] * kernel[1]
-    parts = _call(
-        functools.partial(_gradient_kernel, s=s, block=block, outputs=features),
-        jax.ShapeDtypeStruct((_PARTS, taps, inputs, outputs), jnp.float32),
-        (taps * blocks, outputs // features, _PARTS),
-        pl.BlockSpec(
-            (None, None, block, features),
-            lambda i, j, k: (k, i // blocks, i % blocks, j),
+def _kernel_gradient(x_NHWC: jax.Array, g_NHWO: jax.Array, s: _Sizes) -> jax.Array:
+    t = s.cut(_GRADIENT)
+    turns = pl.cdiv(s.entries, t.entries)
+    together = min(turns, max(1, _SUMS // (t.entries * t.outputs)))
+    groups, parts = pl.cdiv(turns, together), pl.cdiv(s.pixels, t.pixels * _BLOCKS)
+    sums = _call(
+        _gradient_kernel,
+        s,
+        t,
+        jax.ShapeDtypeStruct(
+            (parts, groups * together, s.outputs, t.entries), jnp.float32
         ),
-        x_NHWC.reshape(-1, inputs),
-        g_NHWO.reshape(-1, outputs),
+        (groups, s.outputs // t.outputs, parts),
+        pl.BlockSpec(
+            (None, together, t.outputs, t.entries), lambda i, j, k: (k, i, j, 0)
+        ),
+        x_NHWC.reshape(-1, s.inputs),
+        g_NHWO.reshape(-1, s.outputs),
     )
-    return parts.sum(0).reshape(*kernel, inputs, outputs)
+    sums_EO = sums.sum(0).swapaxes(1, 2).reshape(-1, s.outputs)[: s.entries]
+    return sums_EO.reshape(*s.kernel, s.inputs, s.outputs)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _conv(x_NHWC, kernel_HWIO, pads: Pads):
-    return _forward(x_NHWC, kernel_HWIO, pads)
+def _sizes(x_shape, w_shape, pads: Pads, strides: tuple[int, int]) -> _Sizes:
+    n, *sizes, inputs = x_shape
+    kernel, outputs = w_shape[:2], w_shape[-1]
+    out = tuple(
+        (size + sum(pad) - k) // stride + 1
+        for size, pad, k, stride in zip(sizes, pads, kernel, strides, strict=True)
+    )
+    before = pads[0][0], pads[1][0]
+    return _Sizes(n, *sizes, inputs, kernel, before, strides, (1, 1), out, outputs)
 
 
-def _saved(x_NHWC, kernel_HWIO, pads: Pads):
-    return _forward(x_NHWC, kernel_HWIO, pads), (x_NHWC, kernel_HWIO)
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _conv(x_NHWC, w_HWIO, pads: Pads, strides: tuple[int, int]):
+    return _forward(x_NHWC, w_HWIO, _sizes(x_NHWC.shape, w_HWIO.shape, pads, strides))
 
 
-def _backward(pads: Pads, saved, g_NHWO):
-    x_NHWC, kernel_HWIO = saved
-    sizes = kernel_HWIO.shape[:2]
+def _saved(x_NHWC, w_HWIO, pads: Pads, strides: tuple[int, int]):
+    return _conv(x_NHWC, w_HWIO, pads, strides), (x_NHWC, w_HWIO)
+
+
+def _backward(pads: Pads, strides: tuple[int, int], saved, g_NHWO):
+    x_NHWC, w_HWIO = saved
+    s = _sizes(x_NHWC.shape, w_HWIO.shape, pads, strides)
+    dw_HWIO = _kernel_gradient(x_NHWC, g_NHWO, s).astype(w_HWIO.dtype)
     # Every pixel collects from its outputs, through the reversed kernel.
-    rows, columns = (
-        (size - 1 - low, size - 1 - high)
-        for size, (low, high) in zip(sizes, pads, strict=True)
+    back = s._replace(
+        height=s.out[0],
+        width=s.out[1],
+        inputs=s.outputs,
+        before=tuple(k - 1 - b for k, b in zip(s.kernel, s.before, strict=True)),
+        stride=(1, 1),
+        dilation=strides,
+        out=(s.height, s.width),
+        outputs=pl.next_power_of_2(max(s.inputs, _LEAST)),
     )
-    turned_HWOI = jnp.flip(kernel_HWIO, (0, 1)).transpose(0, 1, 3, 2)
-    dx_NHWC = _forward(g_NHWO, turned_HWOI, (rows, columns))
-    dk_HWIO = _kernel_gradient(x_NHWC, g_NHWO, sizes, pads)
-    return dx_NHWC, dk_HWIO.astype(kernel_HWIO.dtype)
+    turned_HWOI = jnp.flip(w_HWIO, (0, 1)).transpose(0, 1, 3, 2)
+    missing = back.outputs - s.inputs
+    turned_HWOI = jnp.pad(turned_HWOI, ((0, 0), (0, 0), (0, 0), (0, missing)))
+    dx_NHWC = _forward(g_NHWO, turned_HWOI, back)[..., : s.inputs]
+    return dx_NHWC, dw_HWIO
 
 
 _conv.defvjp(_saved, _backward)
 
 
+def _powers(*numbers: int) -> bool:
+    return all(n >= _LEAST and n & (n - 1) == 0 for n in numbers)
+
+
 def _suits(
     lhs: jax.Array, rhs: jax.Array, strides: Sequence[int], pads: Pads, precision: Any
 ) -> bool:
-    """Whether the kernel is defined: stride 1, and channels that are powers of 2.
+    """Whether the kernel is defined: for channels that are powers of 2.
 
-    It sums in float32, which is too little for float64.
+    Images may have less than 16. It sums in float32, which is too little for float64.
     """
-    sizes, channels = rhs.shape[:2], rhs.shape[2:]
+    sizes, (inputs, outputs) = rhs.shape[:2], rhs.shape[2:]
     within = all(max(pad) < size for pad, size in zip(pads, sizes, strict=True))
-    powers = all(c >= _LEAST and c & (c - 1) == 0 for c in channels)
+    channels = _powers(outputs) and (inputs < _LEAST or _powers(inputs))
     plain = precision is None and lhs.dtype in _DTYPES
-    return plain and tuple(strides) == (1, 1) and within and powers and max(sizes) > 1
+    return plain and channels and within and max(sizes) > 1
+
+
+def _of(lhs, rhs, strides: Sequence[int], pads: Pads, precision: None) -> jax.Array:
+    return _conv(lhs, rhs, pads, tuple(strides))
 
 
 # Like `conv_patches.conv_general_dilated`, by a GPU kernel. Where the kernel is not
-# defined (strides, 1x1 kernels, channels that are no power of 2 or below 16, float64, a
-# precision), patches are used.
+# defined (1x1 kernels, channels that are no power of 2, float64, a precision), patches
+# are used.
 conv_general_dilated = conv_patches.or_patches(
-    lambda lhs, rhs, pads, _: _conv(lhs, rhs, pads), _suits
+    _of, _suits, conv_patches.of_shared_images
 )

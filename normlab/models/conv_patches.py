@@ -63,6 +63,8 @@ def check(
 # A kernel with fewer entries per output is too thin for efficient matrix products. Two
 # neighbouring outputs are then computed by one row of a wider matrix.
 THIN = 200
+# Images have at most so many channels.
+_COLOURS = 4
 
 
 def is_thin(kernel_HWIO: jax.Array, entries: int = THIN) -> bool:
@@ -126,6 +128,7 @@ def conv_general_dilated(
     feature_group_count: int = 1,
     precision=None,
     preferred_element_type=None,
+    pairs: Callable[[jax.Array], bool] = is_thin,
 ) -> jax.Array:
     """`jax.lax.conv_general_dilated` for NHWC images and HWIO kernels.
 
@@ -135,6 +138,7 @@ def conv_general_dilated(
     Args:
       lhs: images, shape (N, H, W, C).
       rhs: kernel, shape (kernel height, kernel width, C, O).
+      pairs: whether two neighbouring outputs are to be computed by one row.
 
     Returns:
       Shape (N, H', W', O).
@@ -151,7 +155,7 @@ def conv_general_dilated(
     out_h = (height + sum(pad_h) - kernel_h) // stride_h + 1
     out_w = (width + sum(pad_w) - kernel_w) // stride_w + 1
     x = jnp.pad(lhs, ((0, 0), pad_h, pad_w, (0, 0)))
-    if is_thin(rhs) and out_w % 2 == 0:
+    if pairs(rhs) and out_w % 2 == 0:
         kernel = (kernel_h, kernel_w + stride_w)
         windows = _windows(x, kernel, (stride_h, 2 * stride_w), (out_h, out_w // 2))
         matrix = _widen(rhs, stride_w).reshape(-1, 2 * features)
@@ -170,16 +174,34 @@ def conv_general_dilated(
     return y.reshape(n, out_h, out_w, features)
 
 
+def of_shared_images(*args: Any, **options: Any) -> jax.Array:
+    """`conv_general_dilated` for a GPU, where members of a seed share their images.
+
+    The first layer has no pairs of outputs. They would stand between the members and
+    the channels, and would have to be moved from there in a pass over the memory.
+    """
+    y = conv_general_dilated(*args, pairs=_has_many_channels, **options)
+    # Otherwise XLA lets the product add the biases, from a copy for every output.
+    return jax.lax.optimization_barrier(y)
+
+
+def _has_many_channels(kernel_HWIO: jax.Array) -> bool:
+    return kernel_HWIO.shape[2] > _COLOURS and is_thin(kernel_HWIO)
+
+
 def or_patches(
-    form: Callable[..., jax.Array], suits: Callable[..., bool]
+    form: Callable[..., jax.Array],
+    suits: Callable[..., bool],
+    patches: Callable[..., jax.Array] = conv_general_dilated,
 ) -> Callable[..., jax.Array]:
     """A `conv_general_dilated` by another form, and by patches where it does not suit.
 
     Args:
-      form: ``(images, kernel, pads, precision)``, of stride 1, for results of the
-        images' dtype.
+      form: ``(images, kernel, strides, pads, precision)``, for results of the images'
+        dtype.
       suits: ``(images, kernel, strides, pads, precision, **options) -> bool``. Options
         are keyword arguments of the function that is returned.
+      patches: the form with patches.
     """
 
     def either(
@@ -199,8 +221,8 @@ def or_patches(
         pads = resolve_pads(lhs, rhs, window_strides, padding)
         same = preferred_element_type in (None, lhs.dtype)
         if same and suits(lhs, rhs, window_strides, pads, precision, **options):
-            return form(lhs, rhs, pads, precision)
-        return conv_general_dilated(
+            return form(lhs, rhs, window_strides, pads, precision)
+        return patches(
             lhs,
             rhs,
             window_strides,

@@ -1,8 +1,9 @@
-"""Two-by-two max pooling whose backward pass is elementwise.
+"""Two-by-two max pooling and a ReLU, whose backward pass is elementwise.
 
 ``lax.reduce_window``'s gradient (select-and-scatter) is slow on CPUs and under
 vmap. With non-overlapping windows the maximum and its gradient are a handful of
-elementwise operations that XLA fuses with their neighbours.
+elementwise operations that XLA fuses with their neighbours. A ReLU is one more maximum,
+with zero.
 """
 
 import jax
@@ -17,7 +18,7 @@ def _corners(x_NHWC: jax.Array) -> list[jax.Array]:
 @jax.custom_jvp
 def _maximum(x_NHWC: jax.Array) -> jax.Array:
     a, b, c, d = _corners(x_NHWC)
-    return jnp.maximum(jnp.maximum(a, b), jnp.maximum(c, d))
+    return jnp.maximum(jnp.maximum(jnp.maximum(a, b), jnp.maximum(c, d)), 0)
 
 
 @_maximum.defjvp
@@ -26,48 +27,63 @@ def _tangent(primals, tangents):
     (x,), (t,) = primals, tangents
     y = _maximum(x)
     pairs = zip(_corners(x), _corners(t), strict=True)
-    return y, sum(jnp.where(corner == y, v, 0) for corner, v in pairs) / _ties(x, y)
+    total = sum(jnp.where(corner == y, v, 0) for corner, v in pairs)
+    return y, _shared(total, _maxima(x, y))
 
 
-def _ties(x_NHWC: jax.Array, y: jax.Array) -> jax.Array:
-    """How many entries of each window equal its maximum, as floats."""
-    equal = [(corner == y).astype(y.dtype) for corner in _corners(x_NHWC)]
-    return sum(equal[1:], equal[0])
+def _maxima(x_NHWC: jax.Array, y: jax.Array) -> jax.Array:
+    """Which entries of each window equal its result, as the lowest bits of a uint8.
+
+    None if the result is the ReLU's zero, whose derivative is 0. The other bits are
+    their number.
+    """
+    equal = [((y > 0) & (corner == y)).astype(jnp.uint8) for corner in _corners(x_NHWC)]
+    count = sum(equal[1:], equal[0])
+    return sum((e << bit for bit, e in enumerate(equal)), count << 4)
 
 
-_max_pool_even = jax.custom_vjp(_maximum)
+def _shared(g: jax.Array, maxima: jax.Array) -> jax.Array:
+    """``g``, divided by the number of entries of the window that equal its result."""
+    return g / jnp.maximum(maxima >> 4, 1).astype(g.dtype)
+
+
+_max_pool_relu = jax.custom_vjp(_maximum)
 
 
 def _forward(x_NHWC):
     y = _maximum(x_NHWC)  # not the custom_vjp: that one has no forward mode
-    return y, (x_NHWC, y, _ties(x_NHWC, y))
+    # A byte for each window is all that the backward pass reads. Without the barrier,
+    # XLA would compute it there, from x.
+    return jax.lax.optimization_barrier((y, _maxima(x_NHWC, y)))
 
 
-def _backward(residuals, g):
+def _backward(maxima, g):
     """A window's gradient goes to its maximum; equal maxima share it, as in jnp.max."""
-    x, y, ties = residuals
-    n, h, w, c = y.shape
+    n, h, w, c = g.shape
 
     def spread(values):
         wide = jnp.broadcast_to(values[:, :, None, :, None, :], (n, h, 2, w, 2, c))
-        return wide.reshape(x.shape)
+        return wide.reshape(n, 2 * h, 2 * w, c)
 
-    # One fused loop over x: four strided writes would pass over the memory four times.
-    return (jnp.where(x == spread(y), spread(g / ties), 0),)
+    # One fused loop: four strided writes would pass over the memory four times.
+    bits = jnp.arange(4, dtype=jnp.uint8).reshape(1, 1, 2, 1, 2, 1)
+    own = jnp.broadcast_to(bits, (1, h, 2, w, 2, 1)).reshape(1, 2 * h, 2 * w, 1)
+    is_maximum = (spread(maxima) >> own & 1) > 0
+    return (jnp.where(is_maximum, spread(_shared(g, maxima)), 0),)
 
 
-_max_pool_even.defvjp(_forward, _backward)
+_max_pool_relu.defvjp(_forward, _backward)
 
 
-def max_pool_2x2(x_NHWC: jax.Array) -> jax.Array:
-    """Max pooling, window 2x2, stride 2, SAME: (N, H, W, C) -> ceil halves.
+def max_pool_relu(x_NHWC: jax.Array) -> jax.Array:
+    """ReLU of max pooling, window 2x2, stride 2, SAME: (N, H, W, C) -> ceil halves.
 
-    Equal maxima in a window share its gradient, as in ``jnp.max``. (In
-    ``lax.reduce_window`` the first one gets all of it.) It supports reverse mode, and
-    forward over reverse.
+    This equals max pooling of the ReLU, which is monotone. Equal maxima in a window
+    share its gradient, as in ``jnp.max``. (In ``lax.reduce_window`` the first one gets
+    all of it.) It supports reverse mode, and forward over reverse.
     """
     _, height, width, _ = x_NHWC.shape
     if height % 2 or width % 2:
         pads = ((0, 0), (0, height % 2), (0, width % 2), (0, 0))
         x_NHWC = jnp.pad(x_NHWC, pads, constant_values=-jnp.inf)
-    return _max_pool_even(x_NHWC)
+    return _max_pool_relu(x_NHWC)

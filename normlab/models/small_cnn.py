@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax
 
 from normlab.models.model import Model
-from normlab.models.pool import max_pool_2x2
+from normlab.models.pool import max_pool_relu
 from normlab.models.width import channels
 
 
@@ -26,9 +26,7 @@ class SmallCNN(Model):
         for i, features in enumerate((16, 32), start=1):
             x = self.convolved(x, i, features, padding="SAME")
             x = self.normed(x, i, statistics=statistics, mask=mask)
-            # ReLU is monotone, so it can follow the pool, which is a quarter of the
-            # work.
-            x = nn.relu(max_pool_2x2(x))
+            x = max_pool_relu(x)
         x = nn.Dense(
             channels(256, self.width),
             kernel_init=self.initializers.kernel,

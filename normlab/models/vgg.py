@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 
 from normlab.models.model import Model
-from normlab.models.pool import max_pool_2x2
+from normlab.models.pool import max_pool_relu
 
 
 class VGG(Model):
@@ -40,10 +40,8 @@ class VGG(Model):
                 i += 1
                 x = self.convolved(x, i, features, padding="SAME")
                 x = self.normed(x, i, statistics=statistics, mask=mask)
-                if place == len(block) and max(x.shape[1:3]) > 1:
-                    # Before the ReLU, which is monotone: a quarter of the work.
-                    x = max_pool_2x2(x)
-                x = nn.relu(x)
+                ends = place == len(block) and max(x.shape[1:3]) > 1
+                x = max_pool_relu(x) if ends else nn.relu(x)
         return self.outputs(x.reshape(x.shape[0], -1), 1)
 
 

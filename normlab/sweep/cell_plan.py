@@ -19,6 +19,7 @@ from normlab.members.memory import (
     working_bytes,
 )
 from normlab.members.over import Way, choose_way
+from normlab.models import widest
 from normlab.run_options import RunOptions
 from normlab.sweep.backend import cache_folder
 from normlab.sweep.footprint import footprint_of, functions_of
@@ -152,9 +153,6 @@ class Planner:
     ):
         self._names, self._datasets = names_of(cells), datasets
         self._options, self._folder = options, cache_folder(options)
-        self._rule, _ = choose_way(
-            options.execution, options.conv, jax.local_devices()[0].platform
-        )
         self._largest = by_kind(selected)
         # By kind and way.
         self._bounds: dict[tuple, Footprint] = {}
@@ -180,7 +178,14 @@ class Planner:
     def _way(self, cell: Cell) -> tuple[Way, Times]:
         """The way of a cell, and the times by which it was chosen, if it was."""
         times = remembered(cell, self._options, self._folder)
-        return (best_of(times) if times else self._rule), times
+        return (best_of(times) if times else self.rule(cell)[0]), times
+
+    def rule(self, cell: Cell) -> tuple[Way, str]:
+        """(the way of a cell that is taken without timing, the reason)."""
+        options, config = self._options, cell.config
+        platform = jax.local_devices()[0].platform
+        most = widest(config.model, config.width)
+        return choose_way(options.execution, options.conv, platform, most)
 
     def _bound(self, kind: tuple, way: Way) -> Footprint:
         """The footprint of the largest cell of a kind, by an upper bound."""

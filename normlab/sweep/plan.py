@@ -15,7 +15,6 @@ from normlab.cell import Cell
 from normlab.config import SweepConfig
 from normlab.data import Dataset
 from normlab.errors import UserError
-from normlab.members.over import choose_way
 from normlab.run_options import RunOptions
 from normlab.store.provenance import check_names
 from normlab.sweep.cell_plan import CellPlan, Later, Planner
@@ -136,10 +135,9 @@ def make_plan(
     datasets = _datasets(config, options)
     cells = _expand(config, datasets, before)
     selected = [cell for cell in cells if only is None or cell.id in only]
-    platform = jax.local_devices()[0].platform
-    way, why = choose_way(options.execution, options.conv, platform)
-    why += "" if options.conv == "auto" else f", with --conv={way.conv}"
     planner = Planner(cells, selected, datasets, options)
+    way, why = planner.rule(selected[0])
+    why += "" if options.conv == "auto" else f", with --conv={way.conv}"
     planner.trace(_TRACING_SECONDS)
     plans = tuple(map(planner.plan_or_later, selected))
     _check_widths(selected, datasets)

@@ -2,6 +2,7 @@
 
 import jax
 
+from normlab.models import SHARING
 from normlab.run_options import RunOptions
 from normlab.sweep.cell_plan import CellPlan
 from normlab.sweep.population import Population
@@ -18,5 +19,5 @@ def make_population(plan: CellPlan, options: RunOptions) -> Population:
         member_chunk=plan.member_chunk,
         call_steps=options.call_steps,
         devices=jax.local_devices()[: plan.devices],
-        share=plan.conv == "shared",
+        share=plan.conv in SHARING,
     )

@@ -15,15 +15,15 @@ from tests.marks import slow
 NUMBERS = ("NHWC", "HWIO", "NHWC")
 
 
-def lax_conv(x, w, padding):
+def lax_conv(x, w, padding, strides=(1, 1)):
     return jax.lax.conv_general_dilated(
-        x, w, (1, 1), padding, dimension_numbers=NUMBERS, precision="highest"
+        x, w, strides, padding, dimension_numbers=NUMBERS, precision="highest"
     )
 
 
-def ours(x, w, padding):
+def ours(x, w, padding, strides=(1, 1)):
     with jax.default_matmul_precision("highest"):
-        return conv_general_dilated(x, w, (1, 1), padding)
+        return conv_general_dilated(x, w, strides, padding)
 
 
 def random_case(seed):
@@ -48,11 +48,33 @@ MORE = [slow(i) for i in range(1, 12)]
 
 @pytest.mark.parametrize("seed", [0, *MORE])
 def test_equals_the_primitive_for_members_and_in_gradients(seed):
-    x, w, padding = random_case(seed)
+    check_members(*random_case(seed))
 
+
+# Input channels, output channels, the kernel's size, strides, padding.
+OTHERS = [
+    (3, 16, 3, (1, 1), "SAME"),  # images
+    (16, 32, 3, (2, 2), ((1, 1), (1, 1))),  # a residual block that halves the images
+    slow(1, 16, 5, (1, 1), "SAME"),
+    slow(3, 64, 3, (2, 1), "SAME"),
+    slow(32, 64, 3, (2, 2), ((1, 1), (1, 1))),
+    slow(16, 16, 2, (3, 2), "VALID"),
+    slow(64, 128, 3, (1, 1), "SAME"),  # more sums than one program keeps
+]
+
+
+@pytest.mark.parametrize("inputs, outputs, kernel, strides, padding", OTHERS)
+def test_images_and_strides(inputs, outputs, kernel, strides, padding):
+    random = np.random.default_rng(0)
+    x = random.normal(size=(2, 3, 7, 6, inputs)).astype("float32")
+    w = random.normal(size=(2, kernel, kernel, inputs, outputs)).astype("float32")
+    check_members(x, w, padding, strides)
+
+
+def check_members(x, w, padding, strides=(1, 1)):
     def of_members(conv):
         def one(x, w):
-            return conv(x, w, padding)
+            return conv(x, w, padding, strides)
 
         @jax.jit
         def both(x, w):
@@ -70,13 +92,13 @@ def test_equals_the_primitive_for_members_and_in_gradients(seed):
         np.testing.assert_allclose(found / scale, expected / scale, atol=2e-6)
 
 
-@pytest.mark.parametrize("inputs, strides", [(3, (1, 1)), (16, (2, 2)), (24, (1, 1))])
-def test_patches_are_used_where_the_kernel_is_not_defined(inputs, strides):
+@pytest.mark.parametrize(
+    "inputs, outputs, kernel", [(24, 16, 3), (3, 8, 3), (16, 16, 1)]
+)
+def test_patches_are_used_where_the_kernel_is_not_defined(inputs, outputs, kernel):
     x = np.ones((2, 6, 6, inputs), "float32")
-    w = np.ones((3, 3, inputs, 16), "float32")
-    text = str(
-        jax.make_jaxpr(lambda x, w: CONVS["pallas"](x, w, strides, "SAME"))(x, w)
-    )
+    w = np.ones((kernel, kernel, inputs, outputs), "float32")
+    text = str(jax.make_jaxpr(lambda x, w: CONVS["pallas"](x, w, (1, 1), "SAME"))(x, w))
     assert "pallas_call" not in text and "dot_general" in text
 
 
@@ -103,24 +125,35 @@ def bfloat16(x):
     return jax.ShapeDtypeStruct(x.shape, "bfloat16")
 
 
-def test_only_pixels_that_exist_are_read(monkeypatch):
+@pytest.mark.parametrize(
+    "inputs, strides, dilation", [(16, 1, 1), (3, 1, 1), (16, 2, 1), (16, 1, 2)]
+)
+def test_only_pixels_that_exist_are_read(monkeypatch, inputs, strides, dilation):
     """Interpreted, a read outside of an array is no error; on a GPU it may be."""
     read = []
 
     def load(at, mask, other):
-        rows = np.broadcast_to(at[0], mask.shape)[np.asarray(mask)]
-        read.extend(rows)
+        rows, channels = np.broadcast_arrays(*map(np.asarray, at))
+        read.extend(zip(rows[mask], channels[mask], strict=True))
         return np.zeros(mask.shape)
 
-    x_ref = SimpleNamespace(at=IndexOf())
     monkeypatch.setattr(conv_pallas, "triton", SimpleNamespace(load=load))
-    x = jnp.zeros((3, 5, 6, 16))
-    sizes = conv_pallas._sizes(x, (3, 3), ((1, 1), (1, 1)), 16)
-    assert sizes.pixels == 90 and conv_pallas._PIXELS == 64  # the last block has 26
-    for first in (0, 64):
-        for tap in range(9):
-            conv_pallas._gathered(x_ref, first, tap, np.arange(16), sizes)
-    assert min(read) == 0 and max(read) == 89
+    x_ref, pads = SimpleNamespace(at=IndexOf()), ((1, 1), (1, 1))
+    sizes = conv_pallas._sizes(
+        (3, 5, 6, inputs), (3, 3, inputs, 16), pads, (strides, strides)
+    )
+    sizes = sizes._replace(dilation=(dilation, dilation))
+    assert strides > 1 or sizes.pixels == 90
+    tile = sizes.cut(conv_pallas._FORWARD)
+    assert tile.pixels == 64  # of 90, the last block has 26
+    for first in range(0, sizes.pixels, 64):
+        for turn in range(-(-sizes.entries // tile.entries)):
+            conv_pallas._gathered(x_ref, first, turn, sizes, tile)
+    pixels, channels = map(set, zip(*read, strict=True))
+    assert channels == set(range(inputs))
+    # With zeros between its pixels, the last ones of an image are outside.
+    assert min(pixels) == 0 and max(pixels) < 90 and len(pixels) >= 36
+    assert dilation > 1 or pixels == set(range(90))
 
 
 class IndexOf:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from normlab.models import LAYERS, MODELS, make_model
+from normlab.models import LAYERS, MODELS, make_model, widest
 
 # The option -> how a model names such a layer to its norm.
 NAMED = {"zero_last_scale": "last_of_block", "norm_dense": "dense"}
@@ -32,3 +32,22 @@ def kinds_of_layers(name: str) -> set[str]:
 def test_the_layers_that_a_model_is_said_to_have(name):
     said = {NAMED[option] for option, models in LAYERS.items() if name in models}
     assert kinds_of_layers(name) == said
+
+
+@pytest.mark.parametrize("width", [0.25, 1.0])
+@pytest.mark.parametrize("name", MODELS)
+def test_the_widest_convolution(name, width):
+    model: Any = make_model(
+        name,
+        norm=lambda layer, **where: lambda x, *, statistics, mask=None: x,
+        init="standard",
+        classes=3,
+        width=width,
+    )
+    image = jnp.zeros((1, 32, 32, 1))
+    variables = jax.eval_shape(
+        lambda key: model.init(key, image, statistics="batch"), jax.random.key(0)
+    )
+    kernels = [x.shape for x in jax.tree.leaves(variables) if x.ndim == 4]
+    assert widest(name, width) == max((shape[-1] for shape in kernels), default=0)
+    assert widest("my_package.Net", width) == 0

@@ -1,4 +1,4 @@
-"""Max pooling against flax.linen's, ties and second derivatives included."""
+"""Max pooling and ReLU against flax.linen's, ties and second derivatives included."""
 
 from functools import partial
 
@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from normlab.models.pool import max_pool_2x2
+from normlab.models.pool import max_pool_relu
 
 
 def linen_pool(x_NHWC):
-    return nn.max_pool(x_NHWC, (2, 2), strides=(2, 2), padding="SAME")
+    return nn.relu(nn.max_pool(x_NHWC, (2, 2), strides=(2, 2), padding="SAME"))
 
 
 def plain_pool(x_NHWC):
@@ -20,7 +20,8 @@ def plain_pool(x_NHWC):
     n, height, width, c = x_NHWC.shape
     pads = ((0, 0), (0, height % 2), (0, width % 2), (0, 0))
     x = jnp.pad(x_NHWC, pads, constant_values=-jnp.inf)
-    return x.reshape(n, -(-height // 2), 2, -(-width // 2), 2, c).max((2, 4))
+    windows = x.reshape(n, -(-height // 2), 2, -(-width // 2), 2, c)
+    return nn.relu(windows.max((2, 4)))
 
 
 @partial(jax.jit, static_argnums=0)
@@ -45,8 +46,8 @@ def inputs(kind, shape):
     random = np.random.default_rng(3)
     x = {
         "random": random.normal(size=shape),
-        "constant": np.full(shape, -1.5),
-        "integers": random.integers(-2, 1, shape),  # most windows have a tie
+        "constant": np.full(shape, 1.5),
+        "integers": random.integers(-1, 2, shape),  # most windows have a tie
     }[kind]
     return x.astype("float32")
 
@@ -57,7 +58,7 @@ SHAPES = [(2, 6, 4, 3), (2, 5, 7, 2), (3, 1, 5, 2)]
 @pytest.mark.parametrize("shape", SHAPES)
 def test_equals_linen_where_no_entries_are_equal(shape):
     x = inputs("random", shape)
-    equal(value_and_gradient(max_pool_2x2, x), value_and_gradient(linen_pool, x))
+    equal(value_and_gradient(max_pool_relu, x), value_and_gradient(linen_pool, x))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -68,7 +69,7 @@ def test_equal_entries_share_the_gradient(kind, shape):
     expected = value_and_gradient(plain_pool, x)
     np.testing.assert_array_equal(linens[0], expected[0])
     assert np.abs(linens[1] - expected[1]).max() > 0.1  # there, the first takes it all
-    equal(value_and_gradient(max_pool_2x2, x), expected)
+    equal(value_and_gradient(max_pool_relu, x), expected)
 
 
 def test_backward_needs_no_select_and_scatter():
@@ -78,7 +79,7 @@ def test_backward_needs_no_select_and_scatter():
         return str(jax.make_jaxpr(jax.grad(lambda x: pool(x).sum()))(x))
 
     assert "select_and_scatter" in gradient_of(linen_pool)
-    assert "scatter" not in gradient_of(max_pool_2x2)
+    assert "scatter" not in gradient_of(max_pool_relu)
 
 
 @jax.jit
@@ -90,8 +91,8 @@ def hessian_vector_products(x, v):
 
     return (
         jax.jvp(gradient(plain_pool), (x,), (v,))[1],
-        jax.jvp(gradient(max_pool_2x2), (x,), (v,))[1],
-        jax.grad(lambda x: jnp.vdot(gradient(max_pool_2x2)(x), v))(x),
+        jax.jvp(gradient(max_pool_relu), (x,), (v,))[1],
+        jax.grad(lambda x: jnp.vdot(gradient(max_pool_relu)(x), v))(x),
     )
 
 
@@ -110,10 +111,10 @@ def test_relu_may_follow_the_pool():
     weights = np.random.default_rng(8).normal(size=(3, 3, 3, 4)).astype("float32")
 
     def after(x):
-        return jnp.sum(weights * nn.relu(max_pool_2x2(x)))
+        return jnp.sum(weights * max_pool_relu(x))
 
     def before(x):
-        return jnp.sum(weights * max_pool_2x2(nn.relu(x)))
+        return jnp.sum(weights * max_pool_relu(nn.relu(x)))
 
     assert str(jax.make_jaxpr(after)(x)) != str(jax.make_jaxpr(before)(x))
     pair = jax.jit(lambda x: [jax.value_and_grad(f)(x) for f in (after, before)])(x)
@@ -126,7 +127,7 @@ def test_vmap_equals_one_by_one():
 
     @jax.jit
     def gradient(x):
-        return jax.grad(lambda x: (max_pool_2x2(x) ** 3).sum())(x)
+        return jax.grad(lambda x: (max_pool_relu(x) ** 3).sum())(x)
 
     one_by_one = np.stack([gradient(x[0]), gradient(x[1])])
     np.testing.assert_array_equal(jax.vmap(gradient)(x), one_by_one)

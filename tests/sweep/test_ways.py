@@ -301,6 +301,21 @@ def test_members_that_run_one_after_another_share_nothing():
     assert choose_way("auto", "shared", "gpu")[0] == Way("vmap", "shared")
 
 
+def test_what_suits_a_gpu_depends_on_the_widest_layer():
+    """As it was measured on an H100 (docs/speed.md)."""
+    assert choose_way("auto", "auto", "gpu", 64)[0] == Way("vmap", "pallas")
+    assert choose_way("auto", "auto", "gpu", 512)[0] == Way("map", "lax")
+    assert choose_way("vmap", "auto", "gpu", 512)[0] == Way("vmap", "pallas")
+    assert choose_way("auto", "patches", "gpu", 64)[0] == Way("vmap", "patches")
+    # A network of one's own, or without convolutions.
+    assert choose_way("auto", "auto", "gpu")[0] == Way("vmap", "patches")
+    for channels in (0, 64, 512):
+        way, _ = choose_way("auto", "auto", "cpu", channels)
+        assert way == Way("map", "direct")
+        gpu, _ = choose_way("auto", "auto", "gpu", channels)
+        assert gpu in candidates("auto", "auto", "gpu")
+
+
 def test_a_short_training_is_not_worth_it(tmp_path, monkeypatch):
     settings = options(tmp_path)
     _, plan = plan_of(settings)
