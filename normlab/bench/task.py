@@ -16,6 +16,7 @@ from normlab.config import SweepConfig
 from normlab.data import Dataset
 from normlab.data.batches import batch_indices
 from normlab.data.transform import feature_statistics, standardize
+from normlab.models import SHARING
 from normlab.run_options import RunOptions
 from normlab.sweep.cell_plan import CellPlan, Planner
 from normlab.sweep.decide import decide
@@ -155,7 +156,7 @@ def normlab_contender(task: Task) -> Contender:
         member_chunk=plan.member_chunk,
         call_steps=task.steps,
         devices=task.devices,
-        share=plan.conv == "shared",
+        share=plan.conv in SHARING,
     )
     population.start()
     start = population.state()

@@ -1,0 +1,146 @@
+"""Member-steps a second of the networks of docs/speed.md, and of PyTorch's CUDA graphs.
+
+    python experiments/gpu/speed.py [--out=FOLDER] [--small] [ROW ...]
+
+It needs a GPU, jax for it, and PyTorch for the peers. The images are random. normlab
+runs every network as a sweep does (`auto`). All programs are compiled at once, which
+takes most of the time: on an H100 with 16 cores, one to two minutes in all. Then all
+contenders of a row take turns on a machine that does nothing else. With --small, two
+members take two steps with two images, to try the script on a CPU.
+"""
+
+import argparse
+import dataclasses
+import json
+import statistics
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from normlab.bench.contender import Contender
+from normlab.bench.images import random_images
+from normlab.bench.peers import find_peers
+from normlab.bench.same import loss_gaps
+from normlab.bench.task import Task, make_task, normlab_contender
+from normlab.bench.timing import time_in_turns, warm_up
+from normlab.bench.torch_here import torch_version
+from normlab.run_options import RunOptions
+from normlab.store.provenance import session
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A network: its settings, the steps of a timed run, and whether PyTorch runs."""
+
+    model: str
+    norm: str
+    precision: str
+    members: int
+    batch_size: int = 50
+    optimizer: str = "adam"
+    steps: int = 100
+    peer: bool = False
+
+
+ROWS = {
+    "small_cnn": Row("small_cnn", "batch", "tf32", 64, peer=True),
+    "float32": Row("small_cnn", "batch", "float32", 64),
+    "bfloat16": Row("small_cnn", "batch", "bfloat16", 64),
+    "none": Row("small_cnn", "none", "tf32", 64),
+    "group": Row("small_cnn", "group", "tf32", 64),
+    "members_8": Row("small_cnn", "batch", "tf32", 8),
+    "members_256": Row("small_cnn", "batch", "tf32", 256),
+    "resnet20": Row("resnet20", "batch", "tf32", 8, 128, "momentum", 30, True),
+    "vgg16": Row("vgg16", "batch", "tf32", 4, 128, "momentum", 30, True),
+}
+_REPEATS = 5
+# The largest relative gap between the losses of two contenders.
+_TOLERANCE = 1e-2
+
+
+def task_of(row: Row, dataset: Any) -> Task:
+    """The row as a task of the benchmark."""
+    options = RunOptions(devices="1", member_chunk=str(row.members))
+    return make_task(
+        dataset,
+        row.norm,
+        row.batch_size,
+        np.logspace(-4, -2, row.members).tolist(),
+        row.steps,
+        options=options,
+        model=row.model,
+        optimizer=row.optimizer,
+        precision=row.precision,
+    )
+
+
+def peers_of(task: Task) -> dict[str, Contender]:
+    """PyTorch's CUDA graphs in both layouts, as far as they run here."""
+    (peer,) = find_peers(["torch_graph"]).values()
+    if why := peer.why_not():
+        print(f"no PyTorch: {why}")
+        return {}
+    return {f"torch_graph ({k})": make(task) for k, make in peer.variants.items()}
+
+
+def measured(row: Row, task: Task, mine: Contender) -> dict[str, Any]:
+    """The row's numbers, after a warm-up of all contenders."""
+    way = str(task.plan.way)
+    contenders = {f"normlab ({way})": mine}
+    contenders |= peers_of(task) if row.peer else {}
+    warm = {name: warm_up(one, row.steps) for name, one in contenders.items()}
+    losses = {name: one.losses for name, one in warm.items()}
+    trained = {name: one.trained for name, one in contenders.items()}
+    twin = mine.twin(warm[next(iter(warm))].losses.shape[1]) if mine.twin else None
+    gaps = loss_gaps(losses, _TOLERANCE, twin, trained)
+    times = time_in_turns(contenders, dict.fromkeys(contenders, row.steps), _REPEATS)
+    result = {}
+    for name, ms in times.items():
+        middle = statistics.median(ms)
+        result[name] = {"ms": ms, "member_steps_per_s": 1e3 / middle}
+        print(
+            f"  {name:<22} {1e3 / middle:8.0f} member-steps/s, {middle:.4g} "
+            f"[{min(ms):.4g}, {max(ms):.4g}] ms a member and step, losses differ by "
+            f"{gaps.get(name, 0):.1e}",
+            flush=True,
+        )
+    return {**dataclasses.asdict(row), "way": way, "contenders": result}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(ROWS))
+    parser.add_argument("--out", type=Path, help="the folder of speed.json")
+    parser.add_argument("--small", action="store_true", help="try it on a CPU")
+    args = parser.parse_args()
+    rows = {name: ROWS[name] for name in args.rows or ROWS}
+    if args.small:
+        few = {"members": 2, "batch_size": 2, "steps": 2}
+        rows = {k: dataclasses.replace(row, **few) for k, row in rows.items()}
+    dataset = random_images()
+    tasks = {name: task_of(row, dataset) for name, row in rows.items()}
+
+    def compiled(task: Task) -> Contender:
+        one = normlab_contender(task)
+        one.train(1)
+        return one
+
+    with ThreadPoolExecutor(len(rows)) as pool:
+        mine = dict(zip(rows, pool.map(compiled, tasks.values()), strict=True))
+    stamp = {**session(), "torch": torch_version(), "device": str(jax.devices()[0])}
+    print({k: stamp[k] for k in ("torch", "device")}, jax.__version__)
+    results = {}
+    for name, row in rows.items():
+        print(f"{name}: {row.members} of {row.model}, {row.norm}, {row.precision}")
+        results[name] = measured(row, tasks[name], mine[name])
+        if args.out:
+            args.out.mkdir(parents=True, exist_ok=True)
+            text = json.dumps({**stamp, "rows": results}, indent=1, default=str)
+            (args.out / "speed.json").write_text(text)
+
+
+if __name__ == "__main__":
+    main()
