@@ -9,8 +9,9 @@ from normlab.errors import UserError
 # The loss at the start, after one update and after ten.
 _AFTER = (0, 1, 10)
 # Contenders may be so many times further apart than a twin that differs by rounding at
-# the start; they round at every step. But never as far as the last number.
-_TIMES, _MOST = 10.0, 0.1
+# the start; they round at every step. If that is further than the last number, rounding
+# has become everything, and after several updates nothing is compared.
+_TIMES, _MOST, _FEW = 10.0, 0.1, 1
 
 
 def loss_gaps(
@@ -27,7 +28,7 @@ def loss_gaps(
       tolerance: the gap that is always allowed. float32 sums in a different order make
         losses drift apart during training.
       twin: losses of the first contender from a start that differs by rounding. Where
-        it has drifted away, rounding grows, so a larger gap is allowed.
+        it has drifted away, rounding grows, so a larger gap is allowed, or any.
       trained: the members, by number, of a contender that trained only some.
 
     Raises:
@@ -58,4 +59,7 @@ def loss_gaps(
 def _allowed(reference: np.ndarray, twin: np.ndarray, tolerance: float) -> np.ndarray:
     """The allowed gaps, (members, steps): they never fall as training goes on."""
     drift = np.maximum.accumulate(np.abs(twin / reference - 1), axis=1)
-    return np.fmax(tolerance, np.fmin(_TIMES * drift, _MOST))
+    apart = _TIMES * drift
+    several = np.arange(apart.shape[1]) > _FEW
+    lost = several[None, :] & ~(apart <= _MOST)
+    return np.where(lost, np.inf, np.fmax(tolerance, np.fmin(apart, _MOST)))

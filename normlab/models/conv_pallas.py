@@ -10,7 +10,7 @@ for tests. It supports reverse mode once. Second derivatives need another form.
 
 import functools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,70 +18,20 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 
 from normlab.models import conv_patches
+from normlab.models.conv_cut import LEAST, Sizes, Tile
 
 Pads = tuple[tuple[int, int], tuple[int, int]]
-# Triton needs powers of 2, and at least 16 for its products.
-_LEAST = 16
 _DTYPES = (jnp.float32, jnp.bfloat16, jnp.float16)
-
-
-class _Tile(NamedTuple):
-    """How the work is cut into programs of the GPU.
-
-    Attributes:
-      pixels, entries, outputs: pixels, entries of a patch, and output channels of one
-        product.
-      stages: Triton's. Loads run ahead of products by so many.
-    """
-
-    pixels: int
-    entries: int
-    outputs: int
-    stages: int
-
-
 # The fastest of eighteen for the forward pass, and of thirty for the gradient, on an
-# H100 and the layers of small_cnn and ResNet-20 (docs/speed.md).
-_FORWARD = _Tile(64, 32, 64, 3)
-_GRADIENT = _Tile(32, 32, 64, 3)
+# H100 and the layers of small_cnn and ResNet-20 (docs/speed.md). Products in float32
+# are not made by the matrix units, so more pixels share what a program has loaded.
+_FORWARD = Tile(64, 32, 64, 3)
+_FORWARD_FLOAT32 = Tile(128, 32, 64, 3)
+_GRADIENT = Tile(32, 32, 64, 3)
 _WARPS = 2
 # A program for kernel gradients sums over so many blocks of pixels, and keeps at most
 # so many sums. The results of programs are then added.
 _BLOCKS, _SUMS = 16, 4608
-
-
-class _Sizes(NamedTuple):
-    """Static sizes: images and channels, the kernel, zeros before, and outputs.
-
-    With a dilation, ``dilation`` - 1 zeros stand between neighbouring pixels of the
-    images, as in the input gradient of a convolution with that stride.
-    """
-
-    n: int
-    height: int
-    width: int
-    inputs: int
-    kernel: tuple[int, int]
-    before: tuple[int, int]
-    stride: tuple[int, int]
-    dilation: tuple[int, int]
-    out: tuple[int, int]
-    outputs: int
-
-    @property
-    def pixels(self) -> int:
-        return self.n * self.out[0] * self.out[1]
-
-    @property
-    def entries(self) -> int:
-        """Entries of a patch."""
-        return self.kernel[0] * self.kernel[1] * self.inputs
-
-    def cut(self, tile: _Tile) -> _Tile:
-        """The tile for these sizes, which may be smaller."""
-        some = self.inputs if self.inputs >= _LEAST else self.entries
-        entries = min(tile.entries, max(_LEAST, pl.next_power_of_2(some)))
-        return tile._replace(entries=entries, outputs=min(self.outputs, tile.outputs))
 
 
 def _split(number: jax.Array, size: int) -> tuple[jax.Array, jax.Array]:
@@ -93,11 +43,11 @@ def _split(number: jax.Array, size: int) -> tuple[jax.Array, jax.Array]:
     return jax.lax.div(number, divisor), jax.lax.rem(number, divisor)
 
 
-def _entries(turn: Any, s: _Sizes, t: _Tile) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _entries(turn: Any, s: Sizes, t: Tile) -> tuple[jax.Array, jax.Array, jax.Array]:
     """(entries, their tap or taps, their channels) of the product number ``turn``."""
     inside = jnp.arange(t.entries)
     turn = jnp.asarray(turn, jnp.int32)
-    if s.inputs >= _LEAST:  # all of one tap
+    if s.inputs >= LEAST:  # all of one tap
         tap, part = _split(turn, s.inputs // t.entries)
         channels = part * t.entries + inside
         return tap * s.inputs + channels, tap, channels
@@ -105,13 +55,13 @@ def _entries(turn: Any, s: _Sizes, t: _Tile) -> tuple[jax.Array, jax.Array, jax.
     return entries, *_split(entries, s.inputs)
 
 
-def _gathered(x_ref, first, turn, s: _Sizes, t: _Tile) -> jax.Array:
+def _gathered(x_ref, first, turn, s: Sizes, t: Tile) -> jax.Array:
     """(pixels, entries): what the outputs from ``first`` on see."""
     entries, tap, channels = _entries(turn, s, t)
     pixel = first + jnp.arange(t.pixels)
     image, place = _split(pixel, s.out[0] * s.out[1])
     inside = jnp.broadcast_to((pixel < s.pixels)[:, None], (t.pixels, entries.size))
-    if s.inputs < _LEAST:
+    if s.inputs < LEAST:
         inside &= (entries < s.entries)[None, :]
     source = image[:, None]
     shifts = _split(tap[None, :] if tap.ndim else tap, s.kernel[1])
@@ -131,7 +81,7 @@ def _gathered(x_ref, first, turn, s: _Sizes, t: _Tile) -> jax.Array:
     )
 
 
-def _forward_kernel(x_ref, w_ref, y_ref, *, s: _Sizes, t: _Tile):
+def _forward_kernel(x_ref, w_ref, y_ref, *, s: Sizes, t: Tile):
     first, out = pl.program_id(0) * t.pixels, pl.program_id(1) * t.outputs
     features = out + jnp.arange(t.outputs)
 
@@ -148,7 +98,7 @@ def _forward_kernel(x_ref, w_ref, y_ref, *, s: _Sizes, t: _Tile):
     y_ref[...] = total.astype(y_ref.dtype)
 
 
-def _gradient_kernel(x_ref, g_ref, d_ref, *, s: _Sizes, t: _Tile):
+def _gradient_kernel(x_ref, g_ref, d_ref, *, s: Sizes, t: Tile):
     together = d_ref.shape[0]
     turns = [pl.program_id(0) * together + i for i in range(together)]
     features = pl.program_id(1) * t.outputs + jnp.arange(t.outputs)
@@ -177,7 +127,7 @@ def _gradient_kernel(x_ref, g_ref, d_ref, *, s: _Sizes, t: _Tile):
         d_ref[i] = total
 
 
-def _call(kernel: Any, s: _Sizes, t: _Tile, out, grid, out_specs, *args) -> jax.Array:
+def _call(kernel: Any, s: Sizes, t: Tile, out, grid, out_specs, *args) -> jax.Array:
     on_cpu = jax.default_backend() == "cpu"
     parameters = triton.CompilerParams(num_warps=_WARPS, num_stages=t.stages)
     return pl.pallas_call(
@@ -190,8 +140,15 @@ def _call(kernel: Any, s: _Sizes, t: _Tile, out, grid, out_specs, *args) -> jax.
     )(*args)
 
 
-def _forward(x_NHWC: jax.Array, w_HWIO: jax.Array, s: _Sizes) -> jax.Array:
-    t = s.cut(_FORWARD)
+def _is_full(x: jax.Array) -> bool:
+    """Whether products of ``x`` are computed in float32, without rounding it."""
+    config: Any = jax.config
+    asked = config.jax_default_matmul_precision
+    return x.dtype == jnp.float32 and asked in ("float32", "highest")
+
+
+def _forward(x_NHWC: jax.Array, w_HWIO: jax.Array, s: Sizes) -> jax.Array:
+    t = s.cut(_FORWARD_FLOAT32 if _is_full(x_NHWC) else _FORWARD)
     rows = pl.cdiv(s.pixels, t.pixels)
     y = _call(
         _forward_kernel,
@@ -206,7 +163,7 @@ def _forward(x_NHWC: jax.Array, w_HWIO: jax.Array, s: _Sizes) -> jax.Array:
     return y[: s.pixels].reshape(s.n, *s.out, s.outputs)
 
 
-def _kernel_gradient(x_NHWC: jax.Array, g_NHWO: jax.Array, s: _Sizes) -> jax.Array:
+def _kernel_gradient(x_NHWC: jax.Array, g_NHWO: jax.Array, s: Sizes) -> jax.Array:
     t = s.cut(_GRADIENT)
     turns = pl.cdiv(s.entries, t.entries)
     together = min(turns, max(1, _SUMS // (t.entries * t.outputs)))
@@ -229,15 +186,27 @@ def _kernel_gradient(x_NHWC: jax.Array, g_NHWO: jax.Array, s: _Sizes) -> jax.Arr
     return sums_EO.reshape(*s.kernel, s.inputs, s.outputs)
 
 
-def _sizes(x_shape, w_shape, pads: Pads, strides: tuple[int, int]) -> _Sizes:
-    n, *sizes, inputs = x_shape
-    kernel, outputs = w_shape[:2], w_shape[-1]
-    out = tuple(
+def _sizes(x_shape, w_shape, pads: Pads, strides: tuple[int, int]) -> Sizes:
+    n, height, width, inputs = x_shape
+    kernel = tuple(w_shape[:2])
+    rows, columns = (
         (size + sum(pad) - k) // stride + 1
-        for size, pad, k, stride in zip(sizes, pads, kernel, strides, strict=True)
+        for size, pad, k, stride in zip(
+            (height, width), pads, kernel, strides, strict=True
+        )
     )
-    before = pads[0][0], pads[1][0]
-    return _Sizes(n, *sizes, inputs, kernel, before, strides, (1, 1), out, outputs)
+    return Sizes(
+        n=n,
+        height=height,
+        width=width,
+        inputs=inputs,
+        kernel=kernel,
+        before=(pads[0][0], pads[1][0]),
+        stride=strides,
+        dilation=(1, 1),
+        out=(rows, columns),
+        outputs=w_shape[-1],
+    )
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
@@ -262,7 +231,7 @@ def _backward(pads: Pads, strides: tuple[int, int], saved, g_NHWO):
         stride=(1, 1),
         dilation=strides,
         out=(s.height, s.width),
-        outputs=pl.next_power_of_2(max(s.inputs, _LEAST)),
+        outputs=pl.next_power_of_2(max(s.inputs, LEAST)),
     )
     turned_HWOI = jnp.flip(w_HWIO, (0, 1)).transpose(0, 1, 3, 2)
     missing = back.outputs - s.inputs
@@ -275,7 +244,7 @@ _conv.defvjp(_saved, _backward)
 
 
 def _powers(*numbers: int) -> bool:
-    return all(n >= _LEAST and n & (n - 1) == 0 for n in numbers)
+    return all(n >= LEAST and n & (n - 1) == 0 for n in numbers)
 
 
 def _suits(
@@ -287,7 +256,7 @@ def _suits(
     """
     sizes, (inputs, outputs) = rhs.shape[:2], rhs.shape[2:]
     within = all(max(pad) < size for pad, size in zip(pads, sizes, strict=True))
-    channels = _powers(outputs) and (inputs < _LEAST or _powers(inputs))
+    channels = _powers(outputs) and (inputs < LEAST or _powers(inputs))
     plain = precision is None and lhs.dtype in _DTYPES
     return plain and channels and within and max(sizes) > 1
 

@@ -6,6 +6,8 @@ elementwise operations that XLA fuses with their neighbours. A ReLU is one more 
 with zero.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -27,7 +29,7 @@ def _tangent(primals, tangents):
     (x,), (t,) = primals, tangents
     y = _maximum(x)
     pairs = zip(_corners(x), _corners(t), strict=True)
-    total = sum(jnp.where(corner == y, v, 0) for corner, v in pairs)
+    total: Any = sum(jnp.where(corner == y, v, 0) for corner, v in pairs)
     return y, _shared(total, _maxima(x, y))
 
 

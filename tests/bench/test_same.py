@@ -61,6 +61,18 @@ def test_more_is_allowed_only_where_rounding_grows():
             loss_gaps({"mine": REFERENCE, "theirs": other}, 1e-3, twin)
 
 
+def test_nothing_is_compared_where_rounding_has_become_everything():
+    twin, other = REFERENCE.copy(), REFERENCE.copy()
+    twin[2, 5:] *= 1.05
+    other[2, 10] *= 1.5
+    loss_gaps({"mine": REFERENCE, "theirs": other}, 1e-3, twin)
+    for member, step, factor in [(1, 10, 1.5), (2, 1, 1.5), (2, 10, np.nan)]:
+        other = REFERENCE.copy()
+        other[member, step] *= factor
+        with pytest.raises(UserError, match=f"after {step} updates"):
+            loss_gaps({"mine": REFERENCE, "theirs": other}, 1e-3, twin)
+
+
 def test_a_contender_of_some_members_is_compared_to_those():
     reference = REFERENCE * np.array([[1], [2], [3]], np.float32)
     losses = {"mine": reference, "theirs": reference[[0, 2]]}
