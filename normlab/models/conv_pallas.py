@@ -127,8 +127,13 @@ def _gradient_kernel(x_ref, g_ref, d_ref, *, s: Sizes, t: Tile):
         d_ref[i] = total
 
 
+def interpreted() -> bool:
+    """Whether kernels are interpreted, because there is no GPU."""
+    return jax.default_backend() == "cpu"
+
+
 def _call(kernel: Any, s: Sizes, t: Tile, out, grid, out_specs, *args) -> jax.Array:
-    on_cpu = jax.default_backend() == "cpu"
+    on_cpu = interpreted()
     parameters = triton.CompilerParams(num_warps=_WARPS, num_stages=t.stages)
     return pl.pallas_call(
         functools.partial(kernel, s=s, t=t),

@@ -5,7 +5,7 @@
 
 They take the arguments of Flax's own modules of these names and keep the same
 variables. They differ from them as the Linen modules of `normlab.norms` differ from
-Linen's: every reduction is the corrected two-pass one, in float32 or wider.
+Linen's: every reduction is of shifted data, in float32 or wider.
 
 Outside of NNX's transforms, split a model that updates running averages and merge it
 inside the transform. NNX then knows of the update. Without this, it raises an error.

@@ -35,6 +35,24 @@ def test_survive_an_offset_of_1e4_in_float32(seed):
     assert np.abs(naive - exact).max() > 0.1  # the input is hard enough to tell
 
 
+@pytest.mark.parametrize("away", [0.0, 3.0, 1e4])
+def test_elements_of_the_sample_may_lie_anywhere(away):
+    """The shift is the mean of every eighth slice, here far from the mean of all."""
+    x = np.random.default_rng(0).normal(1e4, 1.0, (48, 32, 8, 4)).astype("float32")
+    x[::8, ::8] += away
+    x_64 = x.astype("float64")
+    variance = x_64.var((0, 1, 2))
+    shift = np.asarray(x)[::8, ::8].mean((0, 1, 2), dtype="float64")
+    deviations = np.abs(shift - x_64.mean((0, 1, 2))) / np.sqrt(variance)
+    assert (deviations > 2.5).all() == (away > 0) and deviations.max() < 8
+    mean, var = moments(x, (0, 1, 2))
+    np.testing.assert_allclose(mean, x_64.mean((0, 1, 2)), rtol=2e-7)
+    np.testing.assert_allclose(var, variance, rtol=2e-5)
+    y = jax.jit(lambda x: functional.batch_norm(x, None, None, 0.0).y)(x)
+    exact = (x_64 - x_64.mean((0, 1, 2))) / np.sqrt(variance)
+    np.testing.assert_allclose(y, exact, atol=2e-3 + 1e-6 * away)
+
+
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 def test_half_precision_is_computed_in_float32(dtype):
     x = np.random.default_rng(0).normal(8, 1, (64, 8, 8, 4)).astype(dtype)

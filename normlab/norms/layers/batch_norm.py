@@ -24,8 +24,8 @@ class BatchNorm(nn.Module):
     ``r <- momentum * r + (1 - momentum) * batch``, with the biased variance. Three
     things are fixed or differ:
 
-    - the variance always comes from the corrected two-pass algorithm and every
-      reduction runs in float32 or wider. ``use_fast_variance`` and
+    - the variance always comes from shifted data (`functional`) and every reduction
+      runs in float32 or wider. ``use_fast_variance`` and
       ``force_float32_reductions`` are accepted but change nothing;
     - batch statistics do not need ``mutable=["batch_stats"]``. Without it the running
       averages do not change, where Linen raises an error;
