@@ -23,19 +23,39 @@ _BRIEFLY: dict[str, Any] = {"xla_backend_optimization_level": 1}
 
 # With more channels in its widest layer, one network fills a GPU (docs/speed.md).
 _NARROW = 64
+# Kernels in Triton need this compute capability of an NVIDIA GPU.
+_TRITON = 8.0
 
 
-def choose_execution(asked: str, platform: str, channels: int = 0) -> tuple[str, str]:
+def platform_here() -> str:
+    """``cpu``, ``gpu``, or ``gpu without Triton``, on which no Pallas kernel runs."""
+    device = jax.local_devices()[0]
+    if device.platform != "gpu":
+        return device.platform
+    try:
+        new = float(device.compute_capability) >= _TRITON
+    except (AttributeError, ValueError):  # not NVIDIA's, and not tried
+        new = False
+    return "gpu" if new else "gpu without Triton"
+
+
+def choose_execution(
+    asked: str, platform: str, channels: int = 0, conv: str = "auto"
+) -> tuple[str, str]:
     """(execution, the reason): ``asked``, or for ``auto`` what suits ``platform``.
 
     Args:
+      platform: as `platform_here` says it.
       channels: those of the network's widest layer; 0 if unknown.
+      conv: the form of the convolutions that is asked for.
     """
     if asked != "auto":
         return asked, "as requested"
     if platform == "cpu":
         return "map", "auto: on a CPU, one member at a time stays in cache"
-    if channels > _NARROW:
+    if conv == "lax":
+        return "map", "auto: of all members at once, the primitive is slow"
+    if channels > _NARROW and conv == "auto":
         return "map", f"auto: one network of {channels} channels fills a {platform}"
     return "vmap", f"auto: on a {platform}, one batched program fills the device"
 
@@ -46,11 +66,20 @@ def choose_conv(execution: str, platform: str, channels: int = 0) -> str:
     The primitive becomes a grouped convolution if kernels are mapped over members.
 
     Args:
+      platform: as `platform_here` says it.
       channels: those of the network's widest layer; 0 if unknown.
     """
     if execution == "vmap":
-        return "pallas" if platform == "gpu" and channels else "patches"
+        narrow = 0 < channels <= _NARROW
+        return "pallas" if platform == "gpu" and narrow else "patches"
     return "direct" if platform == "cpu" else "lax"
+
+
+def suits(conv: str, platform: str) -> bool:
+    """Whether a form of convolutions is not far slower than others on a platform."""
+    if platform == "cpu":
+        return conv not in ("lax", "pallas")
+    return conv != "pallas" or platform == "gpu"
 
 
 class Way(NamedTuple):
@@ -92,7 +121,7 @@ def choose_way(
     Raises:
       UserError: members of a seed are to share their images, one after another.
     """
-    execution, why = choose_execution(execution, platform, channels)
+    execution, why = choose_execution(execution, platform, channels, conv)
     if conv == "shared" and execution != "vmap":
         raise UserError(
             f"--conv=shared: members share nothing under {execution}; "
@@ -105,17 +134,19 @@ def choose_way(
 
 def candidates(execution: str, conv: str, platform: str) -> tuple[Way, ...]:
     """The ways that may be fastest for some network, within what is asked for."""
-    ways = _CPU_WAYS if platform == "cpu" else _GPU_WAYS
     return tuple(
         way
-        for way in ways
+        for way in _WAYS.get(platform, _OTHER_WAYS)
         if execution in ("auto", way.execution) and conv in ("auto", way.conv)
     )
 
 
 # The primitive is left out where it is a hundred times slower (`models.conv_direct`).
-_CPU_WAYS = Way("map", "direct"), Way("map", "patches"), Way("vmap", "patches")
-_GPU_WAYS = Way("vmap", "pallas"), Way("map", "lax"), Way("vmap", "patches")
+_WAYS = {
+    "cpu": (Way("map", "direct"), Way("map", "patches"), Way("vmap", "patches")),
+    "gpu": (Way("vmap", "pallas"), Way("map", "lax"), Way("vmap", "patches")),
+}
+_OTHER_WAYS = Way("vmap", "patches"), Way("vmap", "shared"), Way("map", "lax")
 
 
 def init_execution() -> str:

@@ -261,9 +261,13 @@ def _suits(
     """
     sizes, (inputs, outputs) = rhs.shape[:2], rhs.shape[2:]
     within = all(max(pad) < size for pad, size in zip(pads, sizes, strict=True))
+    padded = (n + sum(pad) for n, pad in zip(lhs.shape[1:3], pads, strict=True))
+    some = lhs.size > 0 and all(
+        n >= size for n, size in zip(padded, sizes, strict=True)
+    )
     channels = _powers(outputs) and (inputs < LEAST or _powers(inputs))
     plain = precision is None and lhs.dtype in _DTYPES
-    return plain and channels and within and max(sizes) > 1
+    return plain and channels and within and some and max(sizes) > 1
 
 
 def _of(lhs, rhs, strides: Sequence[int], pads: Pads, precision: None) -> jax.Array:

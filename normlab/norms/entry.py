@@ -37,6 +37,8 @@ class Entry(NamedTuple):
         a norm that does something else.
       invariant: the changes of the input that do not change the output at epsilon 0: a
         positive ``scale`` of all of it, or a ``shift``. Empty for no norm.
+      by_example: whether the output for an example depends on that example alone. A
+        batch may then be computed in parts.
       place: its place in the palette, the same in every figure; None takes a free one.
     """
 
@@ -44,6 +46,7 @@ class Entry(NamedTuple):
     reads: frozenset[str] = frozenset()
     blocks: Callable[[NormSettings, int], int | None] | None = None
     invariant: frozenset[str] = STANDARDIZING
+    by_example: bool = False
     place: int | None = None
 
     @property

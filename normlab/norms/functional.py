@@ -12,12 +12,13 @@ over all positions (Wu & He 2018, equations 1 to 7). The variance is biased, as 
 papers.
 
 The moments come from one pass over shifted data (Chan, Golub & LeVeque 1983, section
-3): d = x - shift, where the shift is the mean of some elements of the block, and
-var = E[d^2] - E[d]^2. E[x^2] - E[x]^2 would lose every digit at a mean of 1e4. The
-shift is at most 8 standard deviations from the mean, so this difference loses at most a
-factor of 65. No result depends on the shift, at any order of differentiation, so
-no derivative flows through it: autodiff then finds the backward pass with two
-reductions, and jvp, vjp and their compositions hold without custom rules.
+3): d = x - shift, and var = E[d^2] - E[d]^2. E[x^2] - E[x]^2 would lose every digit at
+a mean of 1e4. The shift is the mean of some elements of the block, at most 8 standard
+deviations from the mean of all, so this difference loses at most a factor of 65. With
+a mask it is the mean itself, from another pass. No result depends on the shift, at any
+order of differentiation, so no derivative flows through it: autodiff then finds the
+backward pass with two reductions, and jvp, vjp and their compositions hold without
+custom rules.
 
 Everything is computed in float32 or, for wider inputs, in the inputs' precision.
 
@@ -253,8 +254,8 @@ def _standardize(
     """``scale * (d - offset) / sqrt(var + epsilon) + bias``.
 
     One multiply and one add per element. Every reduction of the backward pass is then
-    one that the gradients of scale and bias need anyway. This costs no accuracy,
-    because d is already centred up to rounding.
+    one that the gradients of scale and bias need anyway. This costs little accuracy,
+    because the mean of d is at most a few of its standard deviations.
     """
     multiplier = lax.rsqrt(var + epsilon)
     if scale is not None:

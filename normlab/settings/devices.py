@@ -26,8 +26,8 @@ class DeviceSettings:
     )
     conv: str = flag(
         "auto",
-        "The form of convolutions. With shared, members of a seed share their images "
-        "and the first layer's patches, under vmap. pallas is a GPU kernel.",
+        "The form of convolutions. With pallas, a GPU kernel, and with shared, members "
+        "of a seed share their images under vmap.",
         choices=("auto", *CONV_FORMS),
     )
     devices: str = flag(

@@ -8,7 +8,7 @@ import jax
 
 from normlab.errors import UserError
 from normlab.members.memory import available_bytes, is_out_of_memory
-from normlab.members.over import Way, choose_conv
+from normlab.members.over import Way, choose_conv, platform_here, suits
 from normlab.run_options import RunOptions
 from normlab.settings.devices import CONV_FORMS, EXECUTIONS
 from normlab.store.provenance import check_plugins, plugins_of
@@ -89,13 +89,22 @@ def as_before(plan: CellPlan, record: dict, options: RunOptions) -> CellPlan:
 
 def _same_way(plan: CellPlan, record: dict, options: RunOptions) -> CellPlan:
     """The plan with the way of the record, where the options leave it open."""
-    platform = jax.local_devices()[0].platform
+    platform = platform_here()
     known = record.get("execution")
     if known not in EXECUTIONS or options.execution not in ("auto", known):
         return plan
     # Runs of an earlier revision have no record of the form.
     conv = record.get("conv", choose_conv(known, platform))
     if conv not in CONV_FORMS or options.conv not in ("auto", conv):
+        return plan
+    if options.conv == "auto" and not suits(conv, platform):
+        log.warning(
+            "%s was trained by %s, which is slow on a %s; it goes on by %s",
+            plan.name,
+            Way(known, conv),
+            platform,
+            plan.way,
+        )
         return plan
     way = Way(known, conv)
     return plan if plan.again is None or way == plan.way else plan.again(way)

@@ -18,7 +18,7 @@ from normlab.members.memory import (
     compiled_bytes,
     working_bytes,
 )
-from normlab.members.over import Way, choose_way
+from normlab.members.over import Way, choose_way, platform_here
 from normlab.models import widest
 from normlab.run_options import RunOptions
 from normlab.sweep.backend import cache_folder
@@ -183,9 +183,8 @@ class Planner:
     def rule(self, cell: Cell) -> tuple[Way, str]:
         """(the way of a cell that is taken without timing, the reason)."""
         options, config = self._options, cell.config
-        platform = jax.local_devices()[0].platform
         most = widest(config.model, config.width)
-        return choose_way(options.execution, options.conv, platform, most)
+        return choose_way(options.execution, options.conv, platform_here(), most)
 
     def _bound(self, kind: tuple, way: Way) -> Footprint:
         """The footprint of the largest cell of a kind, by an upper bound."""

@@ -31,11 +31,15 @@ _WIDTH = 80  # of a plan's lines
 
 @dataclass(frozen=True)
 class Plan:
-    """The planned cells of a sweep. ``total`` also counts the cells left out."""
+    """The planned cells of a sweep.
+
+    Attributes:
+      executions: the executions that suit the cells, each with its reason.
+      total: the number of cells, with those left out.
+    """
 
     cells: tuple[CellPlan | Later, ...]
-    execution: str
-    execution_why: str
+    executions: tuple[str, ...]
     total: int
 
     def text(self, verbose: bool = False) -> str:
@@ -48,7 +52,7 @@ class Plan:
             return "\n".join(map(_folded, [self._head, *self._brief]))
         lines = [
             self._head,
-            f"execution: {self.execution} ({self.execution_why})",
+            *(f"execution: {each}" for each in self.executions),
             *(f"  {plan.line}" for plan in self.cells),
         ]
         # Mostly one reason for all cells.
@@ -136,12 +140,13 @@ def make_plan(
     cells = _expand(config, datasets, before)
     selected = [cell for cell in cells if only is None or cell.id in only]
     planner = Planner(cells, selected, datasets, options)
-    way, why = planner.rule(selected[0])
-    why += "" if options.conv == "auto" else f", with --conv={way.conv}"
+    asked = "" if options.conv == "auto" else f", with --conv={options.conv}"
+    rules = (planner.rule(cell) for cell in selected)
+    executions = dict.fromkeys(f"{way.execution} ({why}{asked})" for way, why in rules)
     planner.trace(_TRACING_SECONDS)
     plans = tuple(map(planner.plan_or_later, selected))
     _check_widths(selected, datasets)
-    return Plan(plans, way.execution, why, len(cells))
+    return Plan(plans, tuple(executions), len(cells))
 
 
 def _check_widths(cells: Sequence[Cell], datasets: Mapping[str, Dataset]) -> None:

@@ -24,7 +24,7 @@ import jax
 
 from normlab.cell import Cell
 from normlab.errors import UserError, one_line
-from normlab.members.over import Way, candidates, debugging
+from normlab.members.over import Way, candidates, debugging, platform_here
 from normlab.members.placement import cores, padded
 from normlab.run_options import RunOptions
 from normlab.settings import NetworkSettings, NormSettings, named
@@ -50,7 +50,7 @@ Times = dict[Way, float]
 
 def is_open(cell: Cell, options: RunOptions) -> bool:
     """Whether the way of a cell may be chosen by timing."""
-    asked = candidates(options.execution, options.conv, _platform())
+    asked = candidates(options.execution, options.conv, platform_here())
     sizes = any(_has_sizes(way, options) for way in asked) and len(cell.members) > 2
     few = cell.member_steps < _LEAST_MEMBER_STEPS
     settled = few or options.deterministic or debugging()
@@ -62,7 +62,7 @@ def others(options: RunOptions) -> int:
 
     At least one: if there is only one execution and form, half as many members.
     """
-    asked = candidates(options.execution, options.conv, _platform())
+    asked = candidates(options.execution, options.conv, platform_here())
     return max(1, len(asked) - 1)
 
 
@@ -164,7 +164,7 @@ def time_all(
         except Exception as error:
             log.warning("%s is not timed, because it fails: %s", way, one_line(error))
 
-    for way in candidates(options.execution, options.conv, _platform()):
+    for way in candidates(options.execution, options.conv, platform_here()):
         if way not in times:
             add(way)
     best = best_of(times)
@@ -210,7 +210,7 @@ def remembered(cell: Cell, options: RunOptions, folder: Path | None) -> Times:
     """
     if folder is None or not is_open(cell, options):
         return {}
-    allowed = candidates(options.execution, options.conv, _platform())
+    allowed = candidates(options.execution, options.conv, platform_here())
     try:
         times = read_times(read_json(_path(cell, options, folder)).get("ms"))
     except (OSError, UserError):
@@ -245,7 +245,7 @@ def _key(cell: Cell, options: RunOptions) -> dict[str, Any]:
     """Everything that the times depend on."""
     config = vars(cell.config)
     names = (*named(NetworkSettings), *named(NormSettings), *_STEP)
-    where = socket.gethostname() if _platform() == "cpu" else ""
+    where = socket.gethostname() if platform_here() == "cpu" else ""
     return {
         "device": device(),
         "where": where,
@@ -257,10 +257,6 @@ def _key(cell: Cell, options: RunOptions) -> dict[str, Any]:
         "members": len(cell.members),
         "config": {name: config[name] for name in dict.fromkeys(names)},
     }
-
-
-def _platform() -> str:
-    return jax.local_devices()[0].platform
 
 
 def _client() -> Any:

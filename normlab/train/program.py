@@ -11,7 +11,7 @@ import numpy as np
 
 from normlab.cell import CellConfig
 from normlab.data import Dataset
-from normlab.models import differentiable
+from normlab.models import differentiable, widest
 from normlab.norms import NORMS
 from normlab.quantities import Site
 from normlab.settings import ProbeSettings
@@ -103,7 +103,7 @@ def build_program(
         network.prepare,
         network.loss,
         rate=rate,
-        accumulate=config.accumulate,
+        accumulate=config.accumulate * cut_of(config, conv),
     )
     evaluate = make_evaluations(
         network, config.eval_statistics, config.eval_batch_size, config.validation
@@ -127,6 +127,27 @@ def build_program(
         probe=probe,
         channels=channels,
     )
+
+
+# Smaller batches are not computed in parts, and parts have so many examples.
+_LEAST_CUT, _PART = 50, range(32, 15, -1)
+
+
+def cut_of(config: CellConfig, conv: str) -> int:
+    """In how many parts a batch is computed, so that a part stays in a CPU's cache.
+
+    That is 1 for a norm that reads the batch, and for a network or a norm of one's own,
+    which may read it. Otherwise the gradient is the same up to rounding.
+
+    Args:
+      conv: the form of the convolutions. Only with ``direct``, members run one after
+        another on a CPU.
+    """
+    own = widest(config.model, config.width) > 0 and NORMS[config.norm].by_example
+    size = config.batch_size // config.accumulate
+    if not own or conv != "direct" or size < _LEAST_CUT:
+        return 1
+    return next((size // part for part in _PART if size % part == 0), 1)
 
 
 def build_measure(

@@ -213,3 +213,14 @@ def test_groups_must_divide_the_channels(kind):
 def test_misspelt_statistics_are_refused(kind, x_NHWC):
     with pytest.raises(ValueError, match="'batch' or 'running', not 'train'"):
         model_of(build(kind)).init(jax.random.key(0), x_NHWC, statistics="train")
+
+
+@pytest.mark.parametrize("kind", NORMS)
+def test_which_norms_read_other_examples(kind):
+    """`Entry.by_example` says it; training relies on it (`program.cut_of`)."""
+    x = np.random.default_rng(0).normal(size=(4, 3, 3, 4)).astype("float32")
+    other = np.concatenate([x[:1], 2 * x[1:] + 1])
+    model = model_of(build(kind))
+    variables = model.init(jax.random.key(0), x, statistics="batch")
+    first, second = (applied(model, variables, one)[0] for one in (x, other))
+    assert np.allclose(first, second, atol=1e-5) == NORMS[kind].by_example

@@ -50,7 +50,7 @@ def test_elements_of_the_sample_may_lie_anywhere(away):
     np.testing.assert_allclose(var, variance, rtol=2e-5)
     y = jax.jit(lambda x: functional.batch_norm(x, None, None, 0.0).y)(x)
     exact = (x_64 - x_64.mean((0, 1, 2))) / np.sqrt(variance)
-    np.testing.assert_allclose(y, exact, atol=2e-3 + 1e-6 * away)
+    np.testing.assert_allclose(y, exact, atol=1e-4 if away > 100 else 1e-5)
 
 
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])

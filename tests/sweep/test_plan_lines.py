@@ -40,7 +40,7 @@ def plan_of(name: str, planned: bool) -> Plan:
         return CellPlan(cell, names[cell.id], dataset, *rest)
 
     plans = tuple(map(planned_cell, cells))
-    return Plan(plans, "map", "auto: on a CPU, one member at a time stays", len(cells))
+    return Plan(plans, ("map (auto: on a CPU, one member stays in cache)",), len(cells))
 
 
 @pytest.mark.parametrize("planned", [True, False])

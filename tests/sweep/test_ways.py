@@ -2,13 +2,14 @@
 
 import contextlib
 import dataclasses
+import logging
 from types import SimpleNamespace
 
 import jax
 import pytest
 
 from normlab.errors import UserError
-from normlab.members.over import Way, candidates, choose_way
+from normlab.members.over import Way, candidates, choose_way, platform_here
 from normlab.members.placement import cores
 from normlab.models import CONVS
 from normlab.run_options import RunOptions
@@ -305,15 +306,54 @@ def test_what_suits_a_gpu_depends_on_the_widest_layer():
     """As it was measured on an H100 (docs/speed.md)."""
     assert choose_way("auto", "auto", "gpu", 64)[0] == Way("vmap", "pallas")
     assert choose_way("auto", "auto", "gpu", 512)[0] == Way("map", "lax")
-    assert choose_way("vmap", "auto", "gpu", 512)[0] == Way("vmap", "pallas")
+    assert choose_way("vmap", "auto", "gpu", 512)[0] == Way("vmap", "patches")
     assert choose_way("auto", "patches", "gpu", 64)[0] == Way("vmap", "patches")
     # A network of one's own, or without convolutions.
     assert choose_way("auto", "auto", "gpu")[0] == Way("vmap", "patches")
+    assert choose_way("auto", "auto", "gpu without Triton", 64)[0].conv == "patches"
+
+
+@pytest.mark.parametrize("conv", ["auto", *CONV_FORMS])
+@pytest.mark.parametrize("execution", ["auto", "vmap", "map"])
+@pytest.mark.parametrize("platform", ["cpu", "gpu", "gpu without Triton"])
+def test_the_way_without_timing_is_a_candidate(platform, execution, conv):
+    """Otherwise what is remembered of it could not be used."""
+    ways = candidates(execution, conv, platform)
     for channels in (0, 64, 512):
-        way, _ = choose_way("auto", "auto", "cpu", channels)
-        assert way == Way("map", "direct")
-        gpu, _ = choose_way("auto", "auto", "gpu", channels)
-        assert gpu in candidates("auto", "auto", "gpu")
+        if conv == "shared" and "map" in (execution, "map" * (platform == "cpu")):
+            continue  # refused, or under auto on a CPU
+        way, _ = choose_way(execution, conv, platform, channels)
+        assert not ways or way in ways
+
+
+@pytest.mark.parametrize(
+    "platform, capability, expected",
+    [
+        ("cpu", None, "cpu"),
+        ("gpu", "9.0", "gpu"),
+        ("gpu", "7.5", "gpu without Triton"),
+        ("gpu", "gfx90a", "gpu without Triton"),
+        ("gpu", None, "gpu without Triton"),
+    ],
+)
+def test_old_gpus_have_no_triton(platform, capability, expected, monkeypatch):
+    known = {} if capability is None else {"compute_capability": capability}
+    device = SimpleNamespace(platform=platform, **known)
+    monkeypatch.setattr(jax, "local_devices", lambda: [device])
+    assert platform_here() == expected
+
+
+@pytest.mark.parametrize("conv", ["pallas", "lax"])
+def test_a_cell_of_a_gpu_goes_on_as_it_suits_a_cpu(conv, tmp_path, caplog):
+    settings = options(tmp_path)
+    _, plan = plan_of(settings)
+    record = execution_record(plan) | {"execution": "vmap", "conv": conv}
+    with caplog.at_level(logging.WARNING):
+        assert as_before(plan, record, settings).way == plan.way
+    assert f"vmap with {conv}, which is slow on a cpu" in caplog.text
+    asked = dataclasses.replace(settings, conv=conv, execution="vmap")
+    _, plan = plan_of(asked)
+    assert as_before(plan, record, asked).way == Way("vmap", conv)
 
 
 def test_a_short_training_is_not_worth_it(tmp_path, monkeypatch):

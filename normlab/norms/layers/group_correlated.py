@@ -75,5 +75,7 @@ def group_correlated(
 
 
 ENTRY = Entry(
-    group_correlated, AFFINE | {"groups", "grouping"} | settings_named("regroup_")
+    group_correlated,
+    AFFINE | {"groups", "grouping"} | settings_named("regroup_"),
+    by_example=True,
 )

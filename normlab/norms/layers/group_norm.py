@@ -105,4 +105,4 @@ def blocks(settings: NormSettings, channels: int) -> int | None:
     return settings.groups
 
 
-ENTRY = Entry(group, AFFINE | {"groups"}, blocks, place=2)
+ENTRY = Entry(group, AFFINE | {"groups"}, blocks, by_example=True, place=2)

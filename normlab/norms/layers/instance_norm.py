@@ -31,4 +31,4 @@ def every_channel(settings: NormSettings, channels: int) -> int:
     return channels
 
 
-ENTRY = Entry(instance, AFFINE, every_channel, place=9)
+ENTRY = Entry(instance, AFFINE, every_channel, by_example=True, place=9)

@@ -28,4 +28,4 @@ def one_group(settings: NormSettings, channels: int) -> int:
     return 1
 
 
-ENTRY = Entry(layer, AFFINE, one_group, place=8)
+ENTRY = Entry(layer, AFFINE, one_group, by_example=True, place=8)

@@ -1,0 +1,85 @@
+"""A batch that is computed in parts, so that a part stays in a CPU's cache."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from normlab.norms import NORMS
+from normlab.train import program
+from normlab.train.program import build_program, cut_of, data_arrays
+from tests import tiny
+from tests.marks import slow
+
+# Those of batch 100 on a CPU take a quarter less time in parts (docs/speed.md).
+CUTS = [
+    ("none", "direct", 100, 1, 4),
+    ("group", "direct", 128, 1, 4),
+    ("group", "direct", 50, 1, 2),
+    ("none", "direct", 49, 1, 1),  # a small batch
+    ("none", "direct", 53, 1, 1),  # no divisor
+    ("none", "direct", 100, 2, 2),  # of each part that the user asked for
+    ("batch", "direct", 100, 1, 1),
+    ("batch_noisy", "direct", 100, 1, 1),
+    ("none", "patches", 100, 1, 1),  # all members at once, or a GPU
+    ("none", "lax", 100, 1, 1),
+]
+
+
+def config_of(norm, batch_size, accumulate=1, **changes):
+    settings = {
+        "model": "small_cnn",
+        "init": "standard",
+        "norm": norm,
+        "groups": 4,
+        "batch_size": batch_size,
+        "accumulate": accumulate,
+    }
+    return tiny.cell_config(**settings | changes)
+
+
+@pytest.mark.parametrize("norm, conv, batch_size, accumulate, parts", CUTS)
+def test_parts(norm, conv, batch_size, accumulate, parts):
+    assert cut_of(config_of(norm, batch_size, accumulate), conv) == parts
+
+
+def test_a_network_of_ones_own_may_read_the_batch():
+    assert cut_of(config_of("none", 100, model="tiny"), "direct") == 1
+
+
+@pytest.mark.parametrize("norm", ["group", slow("none")])
+def test_a_step_in_parts_is_the_step(norm, monkeypatch):
+    """Loss, accuracy, norm of the gradient and parameters, up to rounding."""
+    dataset = tiny.dataset(train=64, side=8)
+    config = config_of(norm, 60, optimizer="sgd")
+    values = {"lr": 0.1, "momentum": 0.0, "weight_decay": 0.0}
+    values = {k: jnp.float32(v) for k, v in values.items()}
+    indices = np.arange(120, dtype="int32").reshape(2, 60) % 64
+    data = {k: jnp.asarray(v) for k, v in data_arrays(dataset).items()}
+
+    def trained():
+        made = build_program(config, dataset, conv="direct")
+        state = made.init(jnp.int32(0), values)
+        text = str(jax.make_jaxpr(made.call)(state, indices, jnp.int32(2), data))
+        return text, jax.jit(made.call)(state, indices, jnp.int32(2), data)
+
+    assert cut_of(config, "direct") == 2
+    cut, (state, metrics) = trained()
+    monkeypatch.setattr(program, "cut_of", lambda config, conv: 1)
+    whole, (expected, other) = trained()
+    assert "[30,8,8,1]" in cut and "[30,8,8,1]" not in whole
+    for name in metrics:
+        np.testing.assert_allclose(metrics[name], other[name], rtol=2e-6, err_msg=name)
+    pairs = zip(
+        jax.tree.leaves(state.params), jax.tree.leaves(expected.params), strict=True
+    )
+    for found, whole_leaf in pairs:
+        np.testing.assert_allclose(found, whole_leaf, atol=1e-6)
+
+
+def test_some_norms_read_the_batch():
+    assert {kind for kind, entry in NORMS.items() if not entry.by_example} == {
+        "batch",
+        "batch_lp",
+        "batch_noisy",
+    }
