@@ -4,7 +4,7 @@
 #
 #   bash experiments/gpu/21_vgg_batch.sh
 #
-# new_vgg_batch: 5 members, 0.075 M member-steps: 5 minutes on an H100, 164 hours on two CPU cores
+# new_vgg_batch: 5 members, 0.075 M member-steps: 4 minutes on an H100, 164 hours on two CPU cores
 source "$(dirname "$0")/lib.sh"
 sweep new_vgg_batch santurkar_vgg --norm=batch --lr=0.1 \
   --quantities=loss_range,gradient_predictiveness,effective_smoothness,gradient_norm,internal_covariate_shift \

@@ -21,17 +21,22 @@ _PRODUCTS = {
 _RATES = {
     GPU: {
         "small_cnn": 10e12,
-        "vgg11": 79e12,
-        "vgg16": 79e12,
-        "resnet20": 12e12,
-        "resnet56": 12e12,
+        "vgg11": 88e12,
+        "vgg16": 88e12,
+        "resnet20": 32e12,
+        "resnet56": 32e12,
         "deep_linear": 6e9,
     },
     CPU: {"small_cnn": 32e9, "deep_linear": 6e9},
 }
 _OTHER = {GPU: 10e12, CPU: 35e9}
-# A step does not get faster with fewer examples than this.
-_LEAST_BATCH = {GPU: 16, CPU: 4}
+# A step does not get faster with fewer examples than this. Networks of many layers
+# start many small kernels on a GPU.
+_LEAST_BATCH = {
+    GPU: {"resnet20": 48, "resnet56": 48},
+    CPU: {},
+}
+_LEAST_OTHER = {GPU: 16, CPU: 4}
 # A gradient is two passes backward for one forward; a multiply-add is two operations.
 _PASSES, _OPERATIONS = 3, 2
 # A measurement of the loss along the gradient takes about as many gradients.
@@ -51,7 +56,8 @@ def seconds(members: pd.DataFrame, device: str) -> float:
     model = members["model"].astype(str)
     products = model.map(_PRODUCTS).fillna(_PRODUCTS["small_cnn"]).to_numpy(float)
     rate = model.map(_RATES[device]).fillna(_OTHER[device]).to_numpy(float)
-    batch = np.maximum(members["batch_size"].to_numpy(float), _LEAST_BATCH[device])
+    least = model.map(_LEAST_BATCH[device]).fillna(_LEAST_OTHER[device])
+    batch = np.maximum(members["batch_size"].to_numpy(float), least.to_numpy(float))
     example = products * members["width"].to_numpy(float) ** 2 * _OPERATIONS * _PASSES
     steps = members["steps"].to_numpy(float)
     trained = (steps + _gradients(members)) * batch + _evaluated(members) / _PASSES

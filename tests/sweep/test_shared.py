@@ -49,6 +49,22 @@ def test_members_train_as_with_images_of_their_own():
             np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
 
+def test_the_kernel_of_a_gpu_sees_the_shared_images():
+    """Interpreted: the images have no member axis, and the kernels have one."""
+    members = tiny.members(lrs=(0.0, 0.1), seeds=(3,))
+    cell = tiny.cell(members, width=4.0)  # 16 channels, which the kernel needs
+    kernel = tiny.program(cell.config, DATA, conv="pallas")
+    losses, alone = trained(cell, tiny.program(cell.config, DATA), share=False)
+    found, shared = trained(cell, kernel)
+    assert np.ptp(losses[:, -1]) > 1e-3 and shared._programs.train.block == 2
+    np.testing.assert_allclose(found, losses, rtol=1e-5)
+    state, arrays = alone.state(), to_device(data_arrays(DATA))
+    indices = jnp.zeros((2, 4, 5), jnp.int32)
+    inputs = state, indices, jnp.int32(4), arrays
+    text = str(jax.make_jaxpr(kernel.call_of_seed)(*inputs))
+    assert text.count("pallas_call[") == 3  # XLA drops the gradient of the images
+
+
 def test_images_are_picked_once_for_a_seed():
     """The gathers of images in the program have no member axis."""
     cell = tiny.cell(tiny.members(lrs=(0.01, 0.1, 0.2), seeds=(1,)))
