@@ -52,6 +52,9 @@ class SweepConfig(RecordingSettings, _Axes, ProbeSettings):
         if self.seed + self.num_seeds > 2**31:
             raise UserError(f"--seed={self.seed}: seeds must stay below 2**31")
         if self.epochs and self.steps:
-            raise UserError("--epochs and --steps are both given; give one")
+            raise UserError(
+                "--epochs and --steps are both given; give one "
+                "(--epochs=0 takes back that of a flagfile)"
+            )
         if not (self.epochs or self.steps):
             raise UserError("give the length of training: --epochs or --steps")

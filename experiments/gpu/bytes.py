@@ -2,9 +2,9 @@
 
     python experiments/gpu/bytes.py --model=small_cnn --norm=batch --members=64
 
-XLA compiles the step for an H100 on any machine that has jax[cuda13]. The script prints
-the operations of the compiled step that read and write most, and the time that all
-would take at the card's bandwidth. Steps of this project are limited by it: where this
+XLA compiles the step for an H100 on any machine with the extra `cuda`. The script
+prints the operations of the compiled step that read and write most, and the time that
+all would take at the card's bandwidth. Steps of this project are limited by it: where this
 was compared with a profile, XLA's own loops ran at 2.5 to 3.1 TB/s. Without a GPU
 nothing is autotuned, so products are left to cuBLAS. A slice counts as if all of its
 input was read.
@@ -25,9 +25,11 @@ from jax.experimental import topologies
 
 from normlab.bench.images import SHAPED_LIKE, random_images
 from normlab.bench.ways.timed import make_cell
-from normlab.members.over import Way
+from normlab.errors import UserError
+from normlab.members.way import Way
 from normlab.models import SHARING, conv_pallas
 from normlab.run_options import RunOptions
+from normlab.settings.devices import CONV_FORMS
 from normlab.sweep.cell_plan import Planner
 from normlab.train.optimizers import values_of
 from normlab.train.program import data_arrays
@@ -114,7 +116,7 @@ def compiled_text(args: argparse.Namespace) -> str:
     jax.clear_caches()
     with jax.sharding.use_abstract_mesh(mesh):
         traced = jax.jit(function, donate_argnums=0).trace(*inputs)
-        return traced.lower(lowering_platforms=("cuda",)).compile().as_text()
+        return traced.lower(lowering_platforms=("cuda",)).compile().as_text() or ""
 
 
 def bytes_of(shape: str) -> int:
@@ -179,7 +181,15 @@ def main() -> None:
     ]:
         parser.add_argument(f"--{name}", default=value, type=type(value))
     args = parser.parse_args()
-    found = operations(compiled_text(args))
+    if args.conv not in CONV_FORMS:
+        parser.error(f"--conv={args.conv}: known: {', '.join(CONV_FORMS)}")
+    try:
+        text = compiled_text(args)
+    except UserError as error:
+        parser.error(str(error))
+    except NotImplementedError:
+        parser.error("this needs jax for NVIDIA GPUs: pip install 'normlab[cuda]'")
+    found = operations(text)
     total = sum(moved for moved, *_ in found)
     print(
         f"{len(found)} operations move {total / 1e6:.0f} MB, which take "

@@ -2,10 +2,10 @@
 
     python experiments/gpu/speed.py [--out=FOLDER] [--small] [ROW ...]
 
-It needs a GPU, jax for it, and PyTorch for the peers. The images are random. normlab
-runs every network as a sweep does (`auto`). All programs are compiled at once, which
-takes most of the time: on an H100 with 16 cores, one to two minutes in all. Then all
-contenders of a row take turns on a machine that does nothing else. With --small, two
+It needs a GPU, and the extras `cuda` and `bench` (PyTorch, for the peers). The images
+are random. normlab runs every network as a sweep does (`auto`). All programs are
+compiled at once, which takes most of the time: on an H100 with 16 cores, one to two
+minutes in all. Then all contenders of a row take turns on a machine that does nothing else. With --small, two
 members take two steps with two images, to try the script on a CPU.
 """
 
@@ -116,6 +116,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="the folder of speed.json")
     parser.add_argument("--small", action="store_true", help="try it on a CPU")
     args = parser.parse_args()
+    for name in args.rows:
+        if name not in ROWS:
+            parser.error(f"{name}: known: {', '.join(ROWS)}")
     rows = {name: ROWS[name] for name in args.rows or ROWS}
     if args.small:
         few = {"members": 2, "batch_size": 2, "steps": 2}
@@ -131,7 +134,8 @@ def main() -> None:
     with ThreadPoolExecutor(len(rows)) as pool:
         mine = dict(zip(rows, pool.map(compiled, tasks.values()), strict=True))
     stamp = {**session(), "torch": torch_version(), "device": str(jax.devices()[0])}
-    print({k: stamp[k] for k in ("torch", "device")}, jax.__version__)
+    versions = f"jax {jax.__version__}, PyTorch {stamp['torch'] or 'is missing'}"
+    print(f"{jax.devices()[0].device_kind}, {versions}")
     results = {}
     for name, row in rows.items():
         print(f"{name}: {row.members} of {row.model}, {row.norm}, {row.precision}")

@@ -19,7 +19,7 @@ from normlab.cell import Cell
 from normlab.config import SweepConfig
 from normlab.errors import UserError
 from normlab.flagfiles import write
-from normlab.members.over import choose_way
+from normlab.members.way import choose_way
 from normlab.norms import NORMS
 from normlab.run_options import RunOptions
 from normlab.store import RunPaths, path

@@ -16,9 +16,10 @@ from normlab.cell import Cell
 from normlab.data import Dataset
 from normlab.data.batches import batch_indices
 from normlab.errors import UserError
-from normlab.members.over import choose_way, nan_is_a_result
+from normlab.members.over import nan_is_a_result
 from normlab.members.progress import CountProgress
 from normlab.members.runner import Runner
+from normlab.members.way import choose_way
 from normlab.quantities import QUANTITIES, Site, needs
 from normlab.settings import ProbeSettings
 from normlab.store.layout import CellPaths, RunPaths

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from normlab.claims.rules import UNDECIDED, VERDICTS
+from normlab.claims.rules import ALPHA, UNDECIDED, VERDICTS
 from normlab.claims.verdict import Verdict
 from normlab.words import counted
 
@@ -130,4 +130,10 @@ def _wrapped(text: str, first: str = "", width: int = WIDTH) -> list[str]:
 
 
 def _p(p: float) -> str:
-    return "<1e-4" if p < 1e-4 else f"{p:.2g}"
+    """Two digits, or as many as tell on which side of the level it is."""
+    if p < 1e-4:
+        return "<1e-4"
+    digits = 2
+    while digits < 9 and float(f"{p:.{digits}g}") == round(ALPHA, 9) != p:
+        digits += 1
+    return f"{p:.{digits}g}"

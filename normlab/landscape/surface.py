@@ -9,8 +9,9 @@ from normlab.cell import CellConfig
 from normlab.data import Dataset
 from normlab.landscape.settings import LandscapeConfig
 from normlab.landscape.slices import Slice, statistics_at
-from normlab.members.over import choose_way, nan_is_a_result
+from normlab.members.over import nan_is_a_result
 from normlab.members.runner import Runner
+from normlab.members.way import choose_way
 from normlab.norms import NORMS
 from normlab.quantities.directions import combine
 from normlab.train.evaluate import make_evaluate

@@ -14,8 +14,9 @@ from normlab.members.memory import (
     tree_bytes,
     working_bytes,
 )
-from normlab.members.over import OverMembers, choose_execution
+from normlab.members.over import OverMembers
 from normlab.members.placement import Placement, choose_devices, padded
+from normlab.members.way import choose_execution
 from normlab.settings import DeviceSettings
 
 

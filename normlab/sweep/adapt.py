@@ -8,7 +8,7 @@ import jax
 
 from normlab.errors import UserError
 from normlab.members.memory import available_bytes, is_out_of_memory
-from normlab.members.over import Way, choose_conv, platform_here, suits
+from normlab.members.way import Way, choose_conv, platform_here, suits
 from normlab.run_options import RunOptions
 from normlab.settings.devices import CONV_FORMS, EXECUTIONS
 from normlab.store.provenance import check_plugins, plugins_of

@@ -18,7 +18,7 @@ from normlab.members.memory import (
     compiled_bytes,
     working_bytes,
 )
-from normlab.members.over import Way, choose_way, platform_here
+from normlab.members.way import Way, choose_way, platform_here
 from normlab.models import widest
 from normlab.run_options import RunOptions
 from normlab.sweep.backend import cache_folder
@@ -27,7 +27,7 @@ from normlab.sweep.grid import names_of
 from normlab.sweep.kinds import by_kind, kind_of
 from normlab.sweep.room import check_fits, choose_room
 from normlab.sweep.ways import Times, best_of, is_open, remembered, told
-from normlab.train.program import Program, build_program, data_arrays
+from normlab.train.program import Program, build_program, cut_of, data_arrays
 from normlab.words import counted
 
 
@@ -95,8 +95,14 @@ class CellPlan:
             f"{self.size}, {self.member_chunk} at once on "
             f"{counted(self.devices, 'device')}, up to "
             f"{self.device_bytes / 2**20:.0f} MiB"
-            f"{'; ' if self.times else ''}{self.choice}"
+            f"{self._parts}{'; ' if self.times else ''}{self.choice}"
         )
+
+    @property
+    def _parts(self) -> str:
+        """That a batch is computed in parts, if it is."""
+        parts = cut_of(self.cell.config, self.conv)
+        return f"; batches in {parts} parts" if parts > 1 else ""
 
     @property
     def choice(self) -> str:

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from normlab.members.over import Way
+from normlab.members.way import Way
 from normlab.run_options import RunOptions
 from normlab.sweep.backend import cache_folder
 from normlab.sweep.cell_plan import CellPlan

@@ -1,6 +1,7 @@
 """What a sweep will do, computed before anything runs."""
 
 import dataclasses
+import logging
 import math
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
@@ -15,6 +16,7 @@ from normlab.cell import Cell
 from normlab.config import SweepConfig
 from normlab.data import Dataset
 from normlab.errors import UserError
+from normlab.members.way import platform_here
 from normlab.run_options import RunOptions
 from normlab.store.provenance import check_names
 from normlab.sweep.cell_plan import CellPlan, Later, Planner
@@ -22,6 +24,8 @@ from normlab.sweep.extended import extended
 from normlab.sweep.grid import plan_size
 from normlab.train.network import Network, build_network
 from normlab.words import counted, plural
+
+log = logging.getLogger(__name__)
 
 # The CPU time for tracing before anything runs.
 _TRACING_SECONDS = 3.0
@@ -142,6 +146,8 @@ def make_plan(
     planner = Planner(cells, selected, datasets, options)
     asked = "" if options.conv == "auto" else f", with --conv={options.conv}"
     rules = (planner.rule(cell) for cell in selected)
+    if options.conv == "pallas" and platform_here() == "cpu":
+        log.warning("--conv=pallas: on a CPU, this GPU kernel is interpreted, slowly")
     executions = dict.fromkeys(f"{way.execution} ({why}{asked})" for way, why in rules)
     planner.trace(_TRACING_SECONDS)
     plans = tuple(map(planner.plan_or_later, selected))

@@ -24,8 +24,9 @@ import jax
 
 from normlab.cell import Cell
 from normlab.errors import UserError, one_line
-from normlab.members.over import Way, candidates, debugging, platform_here
+from normlab.members.over import debugging
 from normlab.members.placement import cores, padded
+from normlab.members.way import Way, candidates, platform_here
 from normlab.run_options import RunOptions
 from normlab.settings import NetworkSettings, NormSettings, named
 from normlab.store.layout import read_json, write_json

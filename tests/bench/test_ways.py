@@ -11,7 +11,7 @@ from normlab.bench.machine import Machine
 from normlab.bench.ways import __main__ as command
 from normlab.bench.ways.timed import Timed, make_cell, time_ways
 from normlab.flags import define, run
-from normlab.members.over import candidates
+from normlab.members.way import candidates
 from normlab.run_options import RunOptions
 
 MS = {"map with direct": [5.0, 4.0, 9.0], "vmap with patches": [4.0, 6.0, 3.0]}

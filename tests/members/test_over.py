@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from normlab.members.over import OverMembers, choose_execution
+from normlab.members.over import OverMembers
+from normlab.members.way import choose_execution
 from normlab.run_options import RunOptions
 from normlab.settings.devices import EXECUTIONS
 from normlab.store.layout import CellPaths

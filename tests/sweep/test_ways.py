@@ -9,8 +9,8 @@ import jax
 import pytest
 
 from normlab.errors import UserError
-from normlab.members.over import Way, candidates, choose_way, platform_here
 from normlab.members.placement import cores
+from normlab.members.way import Way, candidates, choose_way, platform_here
 from normlab.models import CONVS
 from normlab.run_options import RunOptions
 from normlab.settings.devices import CONV_FORMS

@@ -11,7 +11,7 @@ from normlab.bench.images import SHAPED_LIKE
 from normlab.cell import Cell
 from normlab.config import SweepConfig
 from normlab.data import Dataset
-from normlab.members.over import Way
+from normlab.members.way import Way
 from normlab.run_options import RunOptions
 from normlab.store.provenance import check_names
 from normlab.sweep.cell_plan import CellPlan, Planner
