@@ -4,8 +4,8 @@
 
 XLA compiles the step for an H100 on any machine with the extra `cuda`. The script
 prints the operations of the compiled step that read and write most, and the time that
-all would take at the card's bandwidth. Steps of this project are limited by it: where this
-was compared with a profile, XLA's own loops ran at 2.5 to 3.1 TB/s. Without a GPU
+all would take at the card's bandwidth. Steps of this project are limited by it: where
+this was compared with a profile, XLA's own loops ran at 2.5 to 3.1 TB/s. Without a GPU
 nothing is autotuned, so products are left to cuBLAS. A slice counts as if all of its
 input was read.
 """

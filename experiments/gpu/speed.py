@@ -5,8 +5,9 @@
 It needs a GPU, and the extras `cuda` and `bench` (PyTorch, for the peers). The images
 are random. normlab runs every network as a sweep does (`auto`). All programs are
 compiled at once, which takes most of the time: on an H100 with 16 cores, one to two
-minutes in all. Then all contenders of a row take turns on a machine that does nothing else. With --small, two
-members take two steps with two images, to try the script on a CPU.
+minutes in all. Then all contenders of a row take turns on a machine that does nothing
+else. With --small, two members take two steps with two images, to try the script on a
+CPU.
 """
 
 import argparse
