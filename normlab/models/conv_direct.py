@@ -93,5 +93,7 @@ def _suits(
 # fewer than ``thin`` entries per output are thin. It supports reverse mode, and forward
 # over reverse.
 conv_general_dilated = conv_patches.or_patches(
-    lambda lhs, rhs, _, pads, precision: _direct(lhs, rhs, pads, precision), _suits
+    lambda lhs, rhs, _, pads, precision: _direct(lhs, rhs, pads, precision),
+    _suits,
+    conv_patches.in_parts,
 )

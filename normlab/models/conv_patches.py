@@ -12,6 +12,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from normlab.models.parts import parts_of
+
 
 def _pads(
     size: int, kernel: int, stride: int, padding: str | tuple[int, int]
@@ -63,6 +65,8 @@ def check(
 # A kernel with fewer entries per output is too thin for efficient matrix products. Two
 # neighbouring outputs are then computed by one row of a wider matrix.
 THIN = 200
+# Smaller batches gain nothing from `in_parts`.
+_LEAST_CUT = 64
 # Images have at most so many channels.
 _COLOURS = 4
 
@@ -172,6 +176,23 @@ def conv_general_dilated(
         preferred_element_type=preferred_element_type,
     )
     return y.reshape(n, out_h, out_w, features)
+
+
+def in_parts(lhs: jax.Array, rhs: jax.Array, *args: Any, **options: Any) -> jax.Array:
+    """`conv_general_dilated` for loops on a CPU, of some images after others.
+
+    The patches of these stay in the cache. The backward pass makes them again.
+    """
+
+    def of_part(x_NHWC: jax.Array) -> jax.Array:
+        return conv_general_dilated(x_NHWC, rhs, *args, **options)
+
+    parts = parts_of(lhs.shape[0], _LEAST_CUT)
+    if parts == 1:
+        return of_part(lhs)
+    x = lhs.reshape(parts, -1, *lhs.shape[1:])
+    y = jax.lax.map(jax.checkpoint(of_part), x)
+    return y.reshape(-1, *y.shape[2:])
 
 
 def of_shared_images(*args: Any, **options: Any) -> jax.Array:

@@ -12,6 +12,7 @@ import numpy as np
 from normlab.cell import CellConfig
 from normlab.data import Dataset
 from normlab.models import differentiable, widest
+from normlab.models.parts import parts_of
 from normlab.norms import NORMS
 from normlab.quantities import Site
 from normlab.settings import ProbeSettings
@@ -129,8 +130,8 @@ def build_program(
     )
 
 
-# Smaller batches are not computed in parts, and parts have so many examples.
-_LEAST_CUT, _PART = 50, range(32, 15, -1)
+# Smaller batches gain nothing.
+_LEAST_CUT = 50
 
 
 def cut_of(config: CellConfig, conv: str) -> int:
@@ -144,10 +145,9 @@ def cut_of(config: CellConfig, conv: str) -> int:
         another on a CPU.
     """
     own = widest(config.model, config.width) > 0 and NORMS[config.norm].by_example
+    whole = not own or conv != "direct"
     size = config.batch_size // config.accumulate
-    if not own or conv != "direct" or size < _LEAST_CUT:
-        return 1
-    return next((size // part for part in _PART if size % part == 0), 1)
+    return 1 if whole else parts_of(size, _LEAST_CUT)
 
 
 def build_measure(

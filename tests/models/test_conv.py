@@ -11,6 +11,7 @@ from jax.test_util import check_grads
 from normlab.models import CONVS
 from normlab.models.conv_direct import conv_general_dilated as direct
 from normlab.models.conv_patches import conv_general_dilated
+from normlab.models.parts import parts_of
 from tests.quick import quick
 
 NUMBERS = ("NHWC", "HWIO", "NHWC")
@@ -134,6 +135,36 @@ def test_a_forward_pass_leaves_patches_to_the_first_layer(channels, patches):
     assert "conv_general_dilated[" not in primitives(
         lambda x, w: direct(x, w, (1, 1), "SAME"), x, w
     )
+
+
+@pytest.mark.parametrize("images, parts", [(64, 2), (66, 3), (75, 3), (67, 1), (50, 1)])
+def test_patches_of_many_images_are_made_in_parts(images, parts):
+    """In a CPU's loops, so that they stay in the cache; all derivatives are those."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(images, 4, 4, 2)).astype("float32")
+    w = random.normal(size=(3, 3, 2, 3)).astype("float32")
+    assert parts_of(images, 64) == parts
+
+    def of(conv):
+        def loss(x, w):
+            y = conv(x, w, (1, 1), "SAME", dimension_numbers=NUMBERS)
+            return jnp.sum(jnp.sin(y)), y
+
+        def curvature(x, w):
+            gradient = jax.grad(lambda x, w: loss(x, w)[0], (0, 1))
+            return jax.jvp(gradient, (x, w), (jnp.cos(x), jnp.cos(w)))
+
+        return loss(x, w), curvature(x, w)
+
+    assert ("scan[" in primitives(lambda: of(CONVS["direct"]))) == (parts > 1)
+    assert "scan[" not in primitives(lambda: of(CONVS["patches"]))
+    pairs = zip(
+        jax.tree.leaves(jax.jit(lambda: of(CONVS["direct"]))()),
+        jax.tree.leaves(jax.jit(lambda: of(CONVS["patches"]))()),
+        strict=True,
+    )
+    for found, expected in pairs:
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=2e-4)
 
 
 def test_direct_has_forward_over_reverse_derivatives(x64):
