@@ -27,7 +27,7 @@ from normlab.bench.images import SHAPED_LIKE, random_images
 from normlab.bench.ways.timed import make_cell
 from normlab.errors import UserError
 from normlab.members.way import Way
-from normlab.models import SHARING, conv_pallas
+from normlab.models import SHARING, backend
 from normlab.run_options import RunOptions
 from normlab.settings.devices import CONV_FORMS
 from normlab.sweep.cell_plan import Planner
@@ -108,7 +108,7 @@ def compiled_text(args: argparse.Namespace) -> str:
     inputs = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=there), inputs
     )
-    conv_pallas.interpreted = lambda: False  # although this process has no GPU
+    backend.is_cpu = lambda: False  # although this process has no GPU
     device = jax.sharding.AbstractDevice(
         device_kind=_KIND, num_cores=132, platform="gpu"
     )

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 
-from normlab.models import conv_patches
+from normlab.models import backend, conv_patches
 from normlab.models.conv_cut import LEAST, Sizes, Tile
 
 Pads = tuple[tuple[int, int], tuple[int, int]]
@@ -127,13 +127,8 @@ def _gradient_kernel(x_ref, g_ref, d_ref, *, s: Sizes, t: Tile):
         d_ref[i] = total
 
 
-def interpreted() -> bool:
-    """Whether kernels are interpreted, because there is no GPU."""
-    return jax.default_backend() == "cpu"
-
-
 def _call(kernel: Any, s: Sizes, t: Tile, out, grid, out_specs, *args) -> jax.Array:
-    on_cpu = interpreted()
+    on_cpu = backend.is_cpu()
     parameters = triton.CompilerParams(num_warps=_WARPS, num_stages=t.stages)
     return pl.pallas_call(
         functools.partial(kernel, s=s, t=t),

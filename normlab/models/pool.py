@@ -11,6 +11,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from normlab.models import backend
+
 
 def _corners(x_NHWC: jax.Array) -> list[jax.Array]:
     """The four entries of every 2x2 window, in row-major order."""
@@ -49,32 +51,50 @@ def _shared(g: jax.Array, maxima: jax.Array) -> jax.Array:
     return g / jnp.maximum(maxima >> 4, 1).astype(g.dtype)
 
 
-_max_pool_relu = jax.custom_vjp(_maximum)
+def _spread(values: jax.Array) -> jax.Array:
+    """Every value at the four places of its window."""
+    n, h, w, c = values.shape
+    wide = jnp.broadcast_to(values[:, :, None, :, None, :], (n, h, 2, w, 2, c))
+    return wide.reshape(n, 2 * h, 2 * w, c)
 
 
-def _forward(x_NHWC):
-    y = _maximum(x_NHWC)  # not the custom_vjp: that one has no forward mode
+# A window's gradient goes to its maximum; equal maxima share it, as in jnp.max. Each
+# backward pass is one fused loop: four strided writes would pass over the memory four
+# times. Primals are `_maximum`, because a custom_vjp has no forward mode.
+
+
+def _keep_bytes(x_NHWC):
     # A byte for each window is all that the backward pass reads. Without the barrier,
     # XLA would compute it there, from x.
+    y = _maximum(x_NHWC)
     return jax.lax.optimization_barrier((y, _maxima(x_NHWC, y)))
 
 
-def _backward(maxima, g):
-    """A window's gradient goes to its maximum; equal maxima share it, as in jnp.max."""
-    n, h, w, c = g.shape
-
-    def spread(values):
-        wide = jnp.broadcast_to(values[:, :, None, :, None, :], (n, h, 2, w, 2, c))
-        return wide.reshape(n, 2 * h, 2 * w, c)
-
-    # One fused loop: four strided writes would pass over the memory four times.
+def _from_bytes(maxima, g):
+    _, h, w, _ = g.shape
     bits = jnp.arange(4, dtype=jnp.uint8).reshape(1, 1, 2, 1, 2, 1)
     own = jnp.broadcast_to(bits, (1, h, 2, w, 2, 1)).reshape(1, 2 * h, 2 * w, 1)
-    is_maximum = (spread(maxima) >> own & 1) > 0
-    return (jnp.where(is_maximum, spread(_shared(g, maxima)), 0),)
+    is_maximum = (_spread(maxima) >> own & 1) > 0
+    return (jnp.where(is_maximum, _spread(_shared(g, maxima)), 0),)
 
 
-_max_pool_relu.defvjp(_forward, _backward)
+def _keep_inputs(x_NHWC):
+    y = _maximum(x_NHWC)
+    return y, (x_NHWC, y)
+
+
+def _from_inputs(saved, g):
+    x_NHWC, y = saved
+    equal = [(corner == y).astype(g.dtype) for corner in _corners(x_NHWC)]
+    share = g / jnp.maximum(sum(equal[1:], equal[0]), 1)
+    share = jnp.where(y > 0, share, 0)
+    return (jnp.where(x_NHWC == _spread(y), _spread(share), 0),)
+
+
+# The memory limits a GPU. A CPU compares floats faster than it takes bytes apart.
+_on_gpu, _on_cpu = jax.custom_vjp(_maximum), jax.custom_vjp(_maximum)
+_on_gpu.defvjp(_keep_bytes, _from_bytes)
+_on_cpu.defvjp(_keep_inputs, _from_inputs)
 
 
 def max_pool_relu(x_NHWC: jax.Array) -> jax.Array:
@@ -88,4 +108,4 @@ def max_pool_relu(x_NHWC: jax.Array) -> jax.Array:
     if height % 2 or width % 2:
         pads = ((0, 0), (0, height % 2), (0, width % 2), (0, 0))
         x_NHWC = jnp.pad(x_NHWC, pads, constant_values=-jnp.inf)
-    return _max_pool_relu(x_NHWC)
+    return _on_cpu(x_NHWC) if backend.is_cpu() else _on_gpu(x_NHWC)

@@ -8,7 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from normlab.models import backend
 from normlab.models.pool import max_pool_relu
+
+
+@pytest.fixture(params=["cpu", "gpu"], autouse=True)
+def platform(request, monkeypatch):
+    """Each has its own backward pass."""
+    monkeypatch.setattr(backend, "is_cpu", lambda: request.param == "cpu")
+    jax.clear_caches()
 
 
 def linen_pool(x_NHWC):
@@ -131,3 +139,16 @@ def test_vmap_equals_one_by_one():
 
     one_by_one = np.stack([gradient(x[0]), gradient(x[1])])
     np.testing.assert_array_equal(jax.vmap(gradient)(x), one_by_one)
+
+
+def test_a_gpu_keeps_bytes_and_a_cpu_the_input(monkeypatch):
+    x = inputs("random", (2, 4, 4, 3))
+
+    def kept() -> set[str]:
+        _, vjp = jax.vjp(max_pool_relu, x)
+        return {str(leaf.dtype) for leaf in jax.tree.leaves(vjp)}
+
+    monkeypatch.setattr(backend, "is_cpu", lambda: True)
+    assert kept() == {"float32"}
+    monkeypatch.setattr(backend, "is_cpu", lambda: False)
+    assert kept() == {"uint8"}

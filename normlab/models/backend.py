@@ -1,0 +1,11 @@
+"""What programs are compiled for."""
+
+import jax
+
+
+def is_cpu() -> bool:
+    """Whether it is a CPU. Some code is fast on one and slow on a GPU, or the reverse.
+
+    Read when a program is traced; ``experiments/gpu/bytes.py`` replaces it.
+    """
+    return jax.default_backend() == "cpu"
