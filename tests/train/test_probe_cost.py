@@ -60,7 +60,7 @@ def probing(model: str, norm: str, quantities: tuple[str, ...]):
 @pytest.mark.slow
 @pytest.mark.parametrize("norm", ["none", "batch", "group"])
 @pytest.mark.parametrize("model", ["small_cnn", "vgg11"])
-def test_a_probe_of_four_etas_costs_less_than_five_extra_gradients(model, norm, capsys):
+def test_a_probe_of_four_etas_costs_less_than_six_extra_gradients(model, norm, capsys):
     gradient = probing(model, norm, ("gradient_norm",))
     probe = probing(model, norm, QUANTITIES)
     ratios, seconds = [], []
@@ -81,4 +81,6 @@ def test_a_probe_of_four_etas_costs_less_than_five_extra_gradients(model, norm, 
             f"{statistics.median(seconds) * 1e3:.0f} ms"
         )
     # Its own gradient and one at each eta, some of which run a little faster in a row.
-    assert 3 < middle < 1 + 5
+    # Those at the etas do not gain from parts of the batch, by which the unit takes a
+    # quarter less without a norm.
+    assert 3 < middle < 1 + 6
