@@ -11,6 +11,7 @@ input was read.
 """
 
 import argparse
+import math
 import os
 import re
 
@@ -123,9 +124,7 @@ def bytes_of(shape: str) -> int:
     """The bytes of all arrays in a shape as HLO writes it."""
     total = 0
     for dtype, dims in re.findall(r"(\w+)\[([\d,]*)\]", shape):
-        count = 1
-        for dim in filter(None, dims.split(",")):
-            count *= int(dim)
+        count = math.prod(int(dim) for dim in dims.split(",") if dim)
         total += count * _SIZES.get(dtype, 0)
     return total
 

@@ -12,8 +12,7 @@ CPU.
 
 import argparse
 import dataclasses
-import json
-import statistics
+import functools
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,14 +20,17 @@ from typing import Any
 import jax
 import numpy as np
 
+from normlab.bench.block import Block, measure_block
 from normlab.bench.contender import Contender
 from normlab.bench.images import random_images
+from normlab.bench.machine import measure_machine
 from normlab.bench.peers import find_peers
-from normlab.bench.same import loss_gaps
+from normlab.bench.table import block_text
 from normlab.bench.task import Task, make_task, normlab_contender
-from normlab.bench.timing import time_in_turns, warm_up
 from normlab.bench.torch_here import torch_version
+from normlab.errors import UserError
 from normlab.run_options import RunOptions
+from normlab.store.layout import write_json
 from normlab.store.provenance import session
 
 
@@ -60,6 +62,7 @@ ROWS = {
 _REPEATS = 5
 # The largest relative gap between the losses of two contenders.
 _TOLERANCE = 1e-2
+machine = functools.cache(measure_machine)
 
 
 def task_of(row: Row, dataset: Any) -> Task:
@@ -78,37 +81,12 @@ def task_of(row: Row, dataset: Any) -> Task:
     )
 
 
-def peers_of(task: Task) -> dict[str, Contender]:
-    """PyTorch's CUDA graphs in both layouts, as far as they run here."""
-    (peer,) = find_peers(["torch_graph"]).values()
-    if why := peer.why_not():
-        print(f"no PyTorch: {why}")
-        return {}
-    return {f"torch_graph ({k})": make(task) for k, make in peer.variants.items()}
-
-
-def measured(row: Row, task: Task, mine: Contender) -> dict[str, Any]:
-    """The row's numbers, after a warm-up of all contenders."""
-    way = str(task.plan.way)
-    contenders = {f"normlab ({way})": mine}
-    contenders |= peers_of(task) if row.peer else {}
-    warm = {name: warm_up(one, row.steps) for name, one in contenders.items()}
-    losses = {name: one.losses for name, one in warm.items()}
-    trained = {name: one.trained for name, one in contenders.items()}
-    twin = mine.twin(warm[next(iter(warm))].losses.shape[1]) if mine.twin else None
-    gaps = loss_gaps(losses, _TOLERANCE, twin, trained)
-    times = time_in_turns(contenders, dict.fromkeys(contenders, row.steps), _REPEATS)
-    result = {}
-    for name, ms in times.items():
-        middle = statistics.median(ms)
-        result[name] = {"ms": ms, "member_steps_per_s": 1e3 / middle}
-        print(
-            f"  {name:<22} {1e3 / middle:8.0f} member-steps/s, {middle:.4g} "
-            f"[{min(ms):.4g}, {max(ms):.4g}] ms a member and step, losses differ by "
-            f"{gaps.get(name, 0):.1e}",
-            flush=True,
-        )
-    return {**dataclasses.asdict(row), "way": way, "contenders": result}
+def rates(block: Block) -> str:
+    """Member-steps a second of each contender."""
+    return "\n".join(
+        f"  {row.contender:<22} {1e3 / row.median:8.0f} member-steps/s"
+        for row in block.rows
+    )
 
 
 def main() -> None:
@@ -134,17 +112,30 @@ def main() -> None:
 
     with ThreadPoolExecutor(len(rows)) as pool:
         mine = dict(zip(rows, pool.map(compiled, tasks.values()), strict=True))
-    stamp = {**session(), "torch": torch_version(), "device": str(jax.devices()[0])}
+    stamp = {**session(), "torch": torch_version()}
     versions = f"jax {jax.__version__}, PyTorch {stamp['torch'] or 'is missing'}"
     print(f"{jax.devices()[0].device_kind}, {versions}")
     results = {}
     for name, row in rows.items():
-        print(f"{name}: {row.members} of {row.model}, {row.norm}, {row.precision}")
-        results[name] = measured(row, tasks[name], mine[name])
+        print(f"\n{name}: {row.precision}, {tasks[name].plan.way}", end="")
+        peers = find_peers(["torch_graph"] if row.peer else ["none"])
+        try:
+            block = measure_block(
+                tasks[name],
+                peers,
+                machine(row.precision),
+                repeats=_REPEATS,
+                tolerance=_TOLERANCE,
+                own=mine[name],
+            )
+        except UserError as error:  # the other rows are worth having
+            print(f"\n{error}")
+            continue
+        print(block_text(block), rates(block), sep="\n", flush=True)
+        results[name] = {**dataclasses.asdict(row), **dataclasses.asdict(block)}
         if args.out:
             args.out.mkdir(parents=True, exist_ok=True)
-            text = json.dumps({**stamp, "rows": results}, indent=1, default=str)
-            (args.out / "speed.json").write_text(text)
+            write_json(args.out / "speed.json", {**stamp, "rows": results})
 
 
 if __name__ == "__main__":

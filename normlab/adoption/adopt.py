@@ -19,7 +19,7 @@ from normlab.cell import Cell
 from normlab.config import SweepConfig
 from normlab.errors import UserError
 from normlab.flagfiles import write
-from normlab.members.way import choose_way
+from normlab.members.way import choose_way, platform_here
 from normlab.norms import NORMS
 from normlab.run_options import RunOptions
 from normlab.store import RunPaths, path
@@ -140,7 +140,7 @@ def _population(cell: Cell, folder: str) -> Population:
     """One member at its start."""
     dataset = data.load(cell.config.dataset, data.data_dir(folder or None))
     dataset = data.subset(dataset, cell.config.train_size)
-    platform = jax.local_devices()[0].platform
+    platform = platform_here()
     way, _ = choose_way("auto", "auto", platform)
     program = build_program(cell.config, dataset, conv=way.conv)
     population = Population(

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import numpy as np
 import pyarrow as pa
 
@@ -19,7 +18,7 @@ from normlab.errors import UserError
 from normlab.members.over import nan_is_a_result
 from normlab.members.progress import CountProgress
 from normlab.members.runner import Runner
-from normlab.members.way import choose_way
+from normlab.members.way import choose_way, platform_here
 from normlab.quantities import QUANTITIES, Site, needs
 from normlab.settings import ProbeSettings
 from normlab.store.layout import CellPaths, RunPaths
@@ -186,7 +185,7 @@ def _group(
     options: AnalysisOptions,
 ) -> _Group:
     """The program of some quantities over the members of a cell."""
-    platform = jax.local_devices()[0].platform
+    platform = platform_here()
     way, _ = choose_way(options.execution, options.conv, platform)
     site, measured = build_measure(cell.config, dataset, names, settings, conv=way.conv)
     run = Runner(

@@ -87,14 +87,18 @@ def measure_block(
     *,
     repeats: int,
     tolerance: float,
+    own: Contender | None = None,
 ) -> Block:
     """Warms up and compares all contenders on ``task``, then times them in turns.
+
+    Args:
+      own: normlab itself, if it was made before.
 
     Raises:
       UserError: a contender's losses differ from normlab's by more than ``tolerance``,
         and by more than rounding explains.
     """
-    contenders = {f"normlab ({task.label})": normlab_contender(task)}
+    contenders = {f"normlab ({task.label})": own or normlab_contender(task)}
     warm = {name: warm_up(timed, task.steps) for name, timed in contenders.items()}
     left_out: dict[str, str] = {}
     for name, peer in peers.items():

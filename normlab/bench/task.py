@@ -16,12 +16,11 @@ from normlab.config import SweepConfig
 from normlab.data import Dataset
 from normlab.data.batches import batch_indices
 from normlab.data.transform import feature_statistics, standardize
-from normlab.models import SHARING
 from normlab.run_options import RunOptions
 from normlab.sweep.cell_plan import CellPlan, Planner
 from normlab.sweep.decide import decide
 from normlab.sweep.grid import expand
-from normlab.sweep.population import Population
+from normlab.sweep.populate import make_population
 from normlab.train.program import data_arrays, to_device
 
 # Steps of a training that is worth all timing.
@@ -148,16 +147,7 @@ def make_task(
 def normlab_contender(task: Task) -> Contender:
     """normlab itself: all members together, as a sweep executes them."""
     plan, data = task.plan, _on_device(task.dataset)
-    population = Population(
-        plan.program,
-        plan.cell,
-        data,
-        execution=plan.execution,
-        member_chunk=plan.member_chunk,
-        call_steps=task.steps,
-        devices=task.devices,
-        share=plan.conv in SHARING,
-    )
+    population = make_population(plan, RunOptions(call_steps=task.steps), data)
     population.start()
     start = population.state()
     starting = population.compile_seconds  # the initialisation, which no peer has

@@ -11,7 +11,7 @@ from normlab.landscape.settings import LandscapeConfig
 from normlab.landscape.slices import Slice, statistics_at
 from normlab.members.over import nan_is_a_result
 from normlab.members.runner import Runner
-from normlab.members.way import choose_way
+from normlab.members.way import choose_way, platform_here
 from normlab.norms import NORMS
 from normlab.quantities.directions import combine
 from normlab.train.evaluate import make_evaluate
@@ -56,7 +56,7 @@ class Surface:
         config: LandscapeConfig,
         total: int,
     ):
-        platform = jax.local_devices()[0].platform
+        platform = platform_here()
         way, _ = choose_way(config.execution, config.conv, platform)
         forward = way.conv == "direct" and config.conv == "auto"
         conv = "forward" if forward else way.conv

@@ -243,8 +243,8 @@ def _backward(pads: Pads, strides: tuple[int, int], saved, g_NHWO):
 _conv.defvjp(_saved, _backward)
 
 
-def _powers(*numbers: int) -> bool:
-    return all(n >= LEAST and n & (n - 1) == 0 for n in numbers)
+def _is_power(channels: int) -> bool:
+    return channels >= LEAST and channels & (channels - 1) == 0
 
 
 def _suits(
@@ -260,7 +260,7 @@ def _suits(
     some = lhs.size > 0 and all(
         n >= size for n, size in zip(padded, sizes, strict=True)
     )
-    channels = _powers(outputs) and (inputs < LEAST or _powers(inputs))
+    channels = _is_power(outputs) and (inputs < LEAST or _is_power(inputs))
     plain = precision is None and lhs.dtype in _DTYPES
     return plain and channels and within and some and max(sizes) > 1
 

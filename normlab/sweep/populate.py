@@ -9,12 +9,20 @@ from normlab.sweep.population import Population
 from normlab.train.program import data_arrays, to_device
 
 
-def make_population(plan: CellPlan, options: RunOptions) -> Population:
-    """The members of a planned cell, not yet initialised, and a copy of its data."""
+def make_population(
+    plan: CellPlan, options: RunOptions, data: dict[str, jax.Array] | None = None
+) -> Population:
+    """The members of a planned cell, not yet initialised.
+
+    Args:
+      data: the arrays of its dataset, on the device; by default a new copy.
+    """
+    if data is None:
+        data = to_device(data_arrays(plan.dataset))
     return Population(
         plan.program,
         plan.cell,
-        to_device(data_arrays(plan.dataset)),
+        data,
         execution=plan.execution,
         member_chunk=plan.member_chunk,
         call_steps=options.call_steps,
