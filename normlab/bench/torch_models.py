@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from normlab.bench.torch_network import TorchNetwork, make_norm
 from normlab.models.vgg import vgg16
-from normlab.models.width import channels
+from normlab.width import channels
 
 _VGG16 = vgg16.keywords["blocks"]
 

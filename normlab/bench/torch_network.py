@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from normlab.models.width import channels
+from normlab.width import channels
 
 
 class TorchNetwork(nn.Module):

@@ -20,8 +20,8 @@ from normlab.models.init import INITS, Init
 from normlab.models.resnet import resnet20, resnet56
 from normlab.models.small_cnn import SmallCNN
 from normlab.models.vgg import vgg11, vgg16
-from normlab.models.width import channels
 from normlab.registry import Registry
+from normlab.width import channels
 
 MODELS: Registry[Callable[..., nn.Module]] = Registry(
     "model",

@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax
 
 from normlab.models.model import Model
-from normlab.models.width import channels
+from normlab.width import channels
 
 
 class DeepLinear(Model):

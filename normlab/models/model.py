@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from normlab.models.init import Init
-from normlab.models.width import channels
+from normlab.width import channels
 
 
 class Model(nn.Module):

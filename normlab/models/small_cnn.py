@@ -5,7 +5,7 @@ import jax
 
 from normlab.models.model import Model
 from normlab.models.pool import max_pool_relu
-from normlab.models.width import channels
+from normlab.width import channels
 
 
 class SmallCNN(Model):
