@@ -30,6 +30,7 @@ ORDER = (
     "data",
     "norms",
     "grouping",
+    "width",
     "models",
     "quantities",
     "statistics",
