@@ -6,6 +6,9 @@ export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
 PYTHON=${PYTHON:-python3}
 OUT=${OUT:-runs/gpu/thin} RUNS=${RUNS:-runs/gpu/whole} DONE=${DONE:-experiments/results}
 LIMIT=${LIMIT:-510} SCALE=${SCALE:-} SIZE=${SIZE:-} EXTRA=${EXTRA:-}
+PROCESSES=${PROCESSES:-1}
+# Without this, the first process takes most of a GPU's memory for itself.
+((PROCESSES == 1)) || export XLA_PYTHON_CLIENT_PREALLOCATE=false
 # Seeds that did not choose the rules.
 NEW="--seed=100 --num_seeds=20"
 FEW="--seed=100 --num_seeds=5"
@@ -21,6 +24,21 @@ put() {
     done
     flags=("${kept[@]}" "$new")
   done
+}
+
+# train NAME SECONDS FLAG ...: runs the parts of a sweep at the same time. It fails if one
+# of them did not finish.
+train() {
+  local part parts=() failed=0
+  for ((part = 0; part < PROCESSES; part++)); do
+    timeout --kill-after=30 "$2" "$PYTHON" -m normlab.sweep "${@:3}" \
+      --out="$RUNS/$1" --shard="$part/$PROCESSES" &
+    parts+=($!)
+  done
+  for part in "${parts[@]}"; do
+    wait "$part" || failed=1
+  done
+  return "$failed"
 }
 
 # sweep NAME FLAGFILE FLAG ...: trains, and puts thin results into $OUT/NAME.
@@ -42,8 +60,7 @@ sweep() {
     put $("$PYTHON" experiments/gpu/size.py --scale="$SCALE" "${flags[@]}")
   fi
   left=$((LIMIT - SECONDS))
-  if ((left < 20)) || ! timeout --kill-after=30 "$left" \
-    "$PYTHON" -m normlab.sweep "${flags[@]}" --out="$RUNS/$name"; then
+  if ((left < 20)) || ! train "$name" "$left" "${flags[@]}"; then
     left_over+=" $name"
     return
   fi

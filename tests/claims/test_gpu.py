@@ -141,24 +141,29 @@ esac
 """
 
 
-def test_a_script_goes_on_where_it_stopped(tmp_path):
+@pytest.fixture
+def start(tmp_path):
+    """Starts 12 with a Python that only writes its commands into ``tmp_path/log``."""
     stub = tmp_path / "python"
     stub.write_text(STUB)
     stub.chmod(0o755)
-    log = tmp_path / "log"
 
-    def start(code: int = 0, **more: str):
-        env = {"PYTHON": str(stub), "OUT": str(tmp_path / "out"), "LOG": str(log)}
-        env |= {"CODE": str(code), "RUNS": str(tmp_path / "runs"), **more}
-        path = FOLDER / "12_group_norm.sh"
+    def run(code: int = 0, **more: str):
+        env = {"PYTHON": str(stub), "OUT": str(tmp_path / "out"), "CODE": str(code)}
+        env |= {"LOG": str(tmp_path / "log"), "RUNS": str(tmp_path / "runs"), **more}
         return subprocess.run(
-            ["bash", str(path)],
+            ["bash", str(FOLDER / "12_group_norm.sh")],
             env={**os.environ, **env},
             capture_output=True,
             text=True,
             check=False,
         )
 
+    return run
+
+
+def test_a_script_goes_on_where_it_stopped(tmp_path, start):
+    log = tmp_path / "log"
     stopped = start(code=130)
     assert stopped.returncode == 3
     assert "not done: new_report_gn new_proper_gn" in stopped.stdout
@@ -168,3 +173,18 @@ def test_a_script_goes_on_where_it_stopped(tmp_path):
     again = start()
     assert again.returncode == 0 and again.stdout.count("done before") == 2
     assert len(log.read_text().splitlines()) == 4
+
+
+def test_processes_share_the_cells_of_a_sweep(tmp_path, start):
+    assert start(PROCESSES="3").returncode == 0
+    lines = (tmp_path / "log").read_text().splitlines()
+    first = sorted(line.split()[-1] for line in lines if "new_report_gn" in line)
+    assert first == ["--shard=0/3", "--shard=1/3", "--shard=2/3"]
+    again = start(PROCESSES="3")
+    assert again.returncode == 0 and again.stdout.count("done before") == 2
+
+
+def test_a_sweep_of_which_one_process_stopped_is_not_done(tmp_path, start):
+    stopped = start(code=130, PROCESSES="2")
+    assert stopped.returncode == 3 and "not done: new_report_gn" in stopped.stdout
+    assert len((tmp_path / "log").read_text().splitlines()) == 4
