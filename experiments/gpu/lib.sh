@@ -3,9 +3,15 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
-PYTHON=${PYTHON:-python3}
-OUT=${OUT:-runs/gpu/thin} RUNS=${RUNS:-runs/gpu/whole} DONE=${DONE:-experiments/results}
+if [[ -z ${PYTHON:-} ]]; then
+  PYTHON=python3
+  [[ ! -x .venv/bin/python ]] || PYTHON=.venv/bin/python
+fi
 LIMIT=${LIMIT:-510} SCALE=${SCALE:-} SIZE=${SIZE:-} EXTRA=${EXTRA:-}
+# A trial has folders of its own, so that nothing takes it for the real run.
+folder=runs/gpu${SCALE:+_trial}
+OUT=${OUT:-$folder/thin} RUNS=${RUNS:-$folder/whole} DONE=${DONE:-experiments/results}
+[[ -z $SCALE ]] || DONE=$OUT
 PROCESSES=${PROCESSES:-1}
 # Without this, the first process takes most of a GPU's memory for itself.
 ((PROCESSES == 1)) || export XLA_PYTHON_CLIENT_PREALLOCATE=false
@@ -43,12 +49,13 @@ train() {
 
 # sweep NAME FLAGFILE FLAG ...: trains, and puts thin results into $OUT/NAME.
 sweep() {
-  local name=$1 flags=("--flagfile=experiments/$2.flags") left
+  local name=$1 flags=("--flagfile=experiments/$2.flags") left size
   # Flags come as words that hold several of them, so they are split here.
   # shellcheck disable=SC2048,SC2086
   put ${*:3} $EXTRA
   if [[ -n $SIZE ]]; then
-    echo "$name: $("$PYTHON" experiments/gpu/size.py "${flags[@]}")"
+    size=$("$PYTHON" experiments/gpu/size.py "${flags[@]}")
+    echo "$name: $size"
     return
   fi
   if [[ -e $OUT/$name/sweep.json || -e $DONE/$name/sweep.json ]]; then

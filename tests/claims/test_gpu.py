@@ -120,6 +120,11 @@ def test_a_script_says_its_size_and_fits_its_time(path):
     assert sum(times) < 510 or "It\n# stops in time" in text or "It stops" in text
 
 
+def test_a_size_that_cannot_be_told_is_an_error():
+    with pytest.raises(subprocess.CalledProcessError):
+        commands(FOLDER / "20_vgg_none.sh", PYTHON="false")
+
+
 def test_flags_of_a_trial_replace_those_of_the_script():
     (flags,) = commands(FOLDER / "20_vgg_none.sh", EXTRA="--num_seeds=1").values()
     assert [one for one in flags if "num_seeds" in one] == ["--num_seeds=1"]
@@ -134,6 +139,7 @@ def test_a_trial_is_as_long_as_asked_and_evaluates_as_often():
 
 STUB = """#!/bin/sh
 case "$*" in
+*size.py*) echo --epochs=0.2 ;;
 *normlab.sweep*) echo "$*" >> "$LOG"; exit "${CODE:-0}" ;;
 *normlab.store*) for x in "$@"; do case $x in --out=*) o=${x#--out=};; esac; done
   mkdir -p "$o" && touch "$o/sweep.json" ;;
@@ -182,6 +188,19 @@ def test_processes_share_the_cells_of_a_sweep(tmp_path, start):
     assert first == ["--shard=0/3", "--shard=1/3", "--shard=2/3"]
     again = start(PROCESSES="3")
     assert again.returncode == 0 and again.stdout.count("done before") == 2
+
+
+def test_a_trial_is_never_taken_for_the_run(tmp_path, start):
+    """Not even after its results have been copied to those that are kept."""
+    for name in ("new_report_gn", "new_proper_gn"):
+        (tmp_path / "kept" / name).mkdir(parents=True)
+        (tmp_path / "kept" / name / "sweep.json").touch()
+    kept = start(DONE=str(tmp_path / "kept"))
+    assert kept.stdout.count("done before") == 2
+    trial = start(DONE=str(tmp_path / "kept"), SCALE="0.01")
+    assert trial.returncode == 0 and "done before" not in trial.stdout
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert len(lines) == 2 and all("--epochs=0.2" in line for line in lines)
 
 
 def test_a_sweep_of_which_one_process_stopped_is_not_done(tmp_path, start):
