@@ -13,6 +13,7 @@ from normlab.figures import FIGURES, METRICS, Sources, check, only, plotted
 from normlab.figures.inline import shown_inline
 from normlab.metrics import BY_STATISTICS, EVALUATIONS
 from normlab.page import write
+from normlab.statistics.differences import differences
 from normlab.statistics.finals import (
     best,
     main_metric,
@@ -125,12 +126,7 @@ class Run:
         """
         frame = self.frame
         metric = ranking_metric(frame) if metric is None else metric
-        evaluations = (*EVALUATIONS, *BY_STATISTICS)
-        known = tuple(k for k in evaluations if k in frame and frame[k].notna().any())
-        if metric not in known:
-            raise UserError(
-                f"best: {metric!r} ranks nothing in this run; known: {', '.join(known)}"
-            )
+        self._check_metric("best", metric)
         table = summarize(frame, metric)
         if table.empty:
             raise UserError(f"best: no member of {self.path} has finished")
@@ -142,6 +138,41 @@ class Run:
         found = {"metric": metric, "cell": of_cell["cell"], "label": of_cell["label"]}
         numbers = row.drop("all").to_dict()
         return found | {str(k): v for k, v in numbers.items()}
+
+    def differences(
+        self, axis: str, one: Any, other: Any, metric: str | None = None
+    ) -> pd.DataFrame:
+        """What ``one`` value of an axis changes against an ``other``, paired by seed.
+
+        ``run.differences("norm", "batch", "none")`` has a row for each combination of
+        the other axes, with the mean difference of the final values, its 95% interval,
+        the number of pairs and the p-value. The columns are described in
+        `normlab.statistics.differences.differences`. Nothing corrects for the number
+        of rows.
+
+        Args:
+          axis: an axis that the run varies. For ``norm``, values are labels such as
+            "group (G=4)".
+          metric: as for `best`, by which the default is test accuracy, or test loss for
+            a regression.
+
+        Raises:
+          UserError: there is no such axis, value or metric.
+        """
+        frame = self.frame
+        metric = main_metric(frame) if metric is None else metric
+        self._check_metric("differences", metric)
+        return differences(frame, axis, one, other, metric)
+
+    def _check_metric(self, function: str, metric: str) -> None:
+        frame = self.frame
+        evaluations = (*EVALUATIONS, *BY_STATISTICS)
+        known = tuple(k for k in evaluations if k in frame and frame[k].notna().any())
+        if metric not in known:
+            raise UserError(
+                f"{function}: {metric!r} is no metric of this run; known: "
+                f"{', '.join(known)}"
+            )
 
     def figure(self, name: str) -> Figure:
         """A figure of the run: ``curves``, ``lr_sensitivity``, ...

@@ -49,19 +49,28 @@ def dynamic_columns(frame: pd.DataFrame) -> list[str]:
     return names if "lr" in names else ["lr", *names]
 
 
-def settings_label(frame: pd.DataFrame) -> pd.Series:
-    """For every row, what sets it apart: ``group (G=4), batch_size 50``.
+def norm_label(frame: pd.DataFrame) -> pd.Series:
+    """For every row, its norm with the norm's own settings: ``group (G=4)``.
 
-    This is its cell. If the members of a run differ in the grouping of channels, it is
-    included: ``group_correlated (G=4), random``. Learning rates and other numbers are
-    `dynamic_columns`. A run of which ``--keep_best`` trained only a part to the end
-    says so: ``batch, best 1/2``. In a table of several runs, the last part is the run's
-    name.
+    If the members of a run differ in the grouping of channels, it is included:
+    ``group_correlated (G=4), random``.
     """
     label = frame["label"].astype(str)
     assigned = frame["norm"].isin([k for k, entry in NORMS.items() if entry.assigned])
     if frame.loc[assigned, "grouping"].nunique() > 1:
         label = label.mask(assigned, label + ", " + frame["grouping"].astype(str))
+    return label
+
+
+def settings_label(frame: pd.DataFrame) -> pd.Series:
+    """For every row, what sets it apart: ``group (G=4), batch_size 50``.
+
+    This is its `norm_label`, and the static axes in which the run's cells differ.
+    Learning rates and other numbers are `dynamic_columns`. A run of which
+    ``--keep_best`` trained only a part to the end says so: ``batch, best 1/2``. In a
+    table of several runs, the last part is the run's name.
+    """
+    label = norm_label(frame)
     for name in static_columns(frame):
         label = label + f", {name} " + frame[name].astype(str)
     if "keep_best" in frame:

@@ -118,13 +118,24 @@ def test_nothing_can_be_best(run):
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "batch_loss", "test_loss_batch", "lr"])
-def test_what_ranks_nothing(run, metric):
+def test_what_is_no_metric(run, metric):
+    known = "train_loss, train_accuracy, test_loss, test_accuracy"
     with pytest.raises(normlab.UserError) as caught:
         run.best(metric)
-    known = "train_loss, train_accuracy, test_loss, test_accuracy"
-    assert str(caught.value) == (
-        f"best: {metric!r} ranks nothing in this run; known: {known}"
-    )
+    said = f"{metric!r} is no metric of this run; known: {known}"
+    assert str(caught.value) == f"best: {said}"
+    with pytest.raises(normlab.UserError) as caught:
+        run.differences("norm", "batch", "none", metric)
+    assert str(caught.value) == f"differences: {said}"
+
+
+def test_its_differences(run):
+    found = run.differences("norm", "batch", "none")
+    accuracies = run.frame[run.frame["step"] == 6].set_index(["norm", "lr", "seed"])
+    by_norm = accuracies["test_accuracy"].unstack("norm")
+    wanted = (by_norm["batch"] - by_norm["none"]).groupby("lr").mean()
+    assert list(found["lr"]) == [0.01, 0.1] and list(found["n"]) == [SEEDS] * 2
+    np.testing.assert_allclose(found["mean"], wanted)
 
 
 def test_figures_are_matplotlibs_and_notebooks_show_them(run):
