@@ -36,17 +36,16 @@ def _measure(
 
 
 def _loss_at(evidence: Evidence, rows: pd.DataFrame) -> pd.Series:
-    """The batch loss at each row's step, a mean between two evaluations."""
-    curves = evidence.rows(pd.Index(rows["network"].unique()), "batch")
-    curves = curves[curves["batch_loss"].notna() & (curves["step"] > 0)]
-    loss = pd.Series(np.nan, rows.index)
-    for network, curve in curves.groupby("network"):
-        own = rows["network"] == network
-        # A mean stands for the middle of its steps.
-        middle = (curve["step"] - curve["gap"] / 2).to_numpy(float)
-        steps = rows.loc[own, "step"].to_numpy(float)
-        loss[own] = np.interp(steps, middle, curve["batch_loss"].to_numpy(float))
-    return loss
+    """The loss at each row's point, on the batch on which the row was measured.
+
+    A mean over neighbouring steps would not do: at the start, it is far below the loss.
+    """
+    points = ["network", "step"]
+    found = evidence.quantity("loss_range", pd.Index(rows["network"].unique()))
+    if found.empty:
+        return pd.Series(np.nan, rows.index)
+    here = found.set_index(points)["here"].astype(float)
+    return here.reindex(pd.MultiIndex.from_frame(rows[points])).set_axis(rows.index)
 
 
 def _median(rows: pd.DataFrame, values: pd.Series) -> pd.Series:

@@ -5,13 +5,14 @@ best value of the measure. Runs without validation images (``--validation``) hav
 such accuracy. Then the test accuracy chooses, and the verdict says so.
 """
 
+import functools
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from normlab.claims.claim import BEST, Side
+from normlab.claims.claim import BEST, Part, Side
 from normlab.claims.evidence import Evidence
 from normlab.claims.measures import FINAL_TEST, FINAL_VALIDATION
 
@@ -50,15 +51,31 @@ def reduced(
 
     Args:
       table: a row per member, indexed by network, with ``keys``, ``value``, ``run``,
-        ``lost``, ``share``, and the setting that the side reduces.
+        ``lost``, ``share``, and the setting that the side reduces, if it reduces one.
 
     Returns:
-      ``value``, ``run`` and ``lost`` (summed), ``count``, ``share`` (that with the
-      largest error), and of a best member ``by_test`` and ``at_end`` (`Choice`).
+      ``value``, ``run``, ``lost`` (summed) and ``share`` (that with the largest error).
+      If the side reduces a setting, also ``count``, and of a best member ``by_test``
+      and ``at_end`` (`Choice`).
     """
-    assert side.across is not None
+    if side.across is None or table.empty:
+        return table
     name, reduction = side.across
-    groups = table.groupby(list(keys), dropna=False, as_index=False)
+    rows = _by(table, list(keys), side, name, reduction, evidence)
+    # A best value or a range over only some of the listed values is not comparable.
+    wanted = side.where.get(name)
+    return rows[rows["count"] == len(wanted)] if wanted else rows
+
+
+def _by(
+    table: pd.DataFrame,
+    keys: list[str],
+    side: Side,
+    name: str,
+    reduction: Any,
+    evidence: Evidence,
+) -> pd.DataFrame:
+    groups = table.groupby(keys, dropna=False, as_index=False)
     if reduction != BEST:
         return groups.agg(
             value=("value", reduction),
@@ -74,14 +91,36 @@ def reduced(
     score = held_out.fillna(test).astype(float)
     table = table.assign(score=score, by_test=held_out.isna().astype(int))
     table = table[table["score"].notna()]
-    of = table.groupby(list(keys), dropna=False)
+    of = table.groupby(keys, dropna=False)
     table = table.assign(
         count=of["score"].transform("size"),
         lost=of["lost"].transform("sum"),
         at_end=_is_end(table[name], of[name]).astype(int),
     )
     first = table.sort_values("score", ascending=False, kind="stable")
-    return first.drop_duplicates(list(keys)).reset_index(drop=True)
+    return first.drop_duplicates(keys).reset_index(drop=True)
+
+
+def of_equal_choice(
+    part: Part, tables: list[pd.DataFrame], keys: list[str]
+) -> list[pd.DataFrame]:
+    """The tables, where best members are chosen among the same values on all sides.
+
+    The best of four learning rates is better than the best of two. So a value counts if
+    all sides have it, seed by seed. Sides of another batch size have rates of their
+    own.
+    """
+    rows: dict[Any, dict[int, pd.MultiIndex]] = {}
+    for place, (side, table) in enumerate(zip(part.sides, tables, strict=True)):
+        if len(table) and side.across is not None and side.across[1] == BEST:
+            own = pd.MultiIndex.from_frame(table[[*keys, side.across[0]]])
+            rows.setdefault(side.where.get("batch_size"), {})[place] = own
+    found = list(tables)
+    for of_size in rows.values():
+        common = functools.reduce(lambda a, b: a.intersection(b), of_size.values())
+        for place, own in of_size.items():
+            found[place] = tables[place][own.isin(common)]
+    return found
 
 
 def _widest(shares: pd.Series) -> float:

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from normlab.cell import HYPERPARAMETERS, CellConfig
-from normlab.claims.best import Choice, choices, reduced
-from normlab.claims.claim import Part, Side
+from normlab.claims.best import Choice, choices, of_equal_choice, reduced
+from normlab.claims.claim import BEST, Part, Side
 from normlab.claims.evidence import Evidence
 from normlab.claims.measures import averaged
 from normlab.claims.rules import LEAST_SEEDS
@@ -39,6 +39,8 @@ SHARED = (
 # What tells the networks of a cell apart.
 SAME_NETWORK = ["cell", "grouping", *HYPERPARAMETERS, "seed"]
 _NOTHING = pd.Series(dtype=float)
+# Of the sides of a part (`Part.sides`).
+_SIGNS = (1, -1, -1, 1)
 
 
 class PartResult(NamedTuple):
@@ -82,9 +84,16 @@ def find(evidence: Evidence, part: Part) -> PartResult:
     shared = [name for name in (*SHARED, "device") if name not in named(part)]
     members = [selected(evidence.members, side) for side in part.sides]
     order = _order(evidence, members)
-    tables = [
-        _values(evidence, part, side, side_members, shared, order)
+    keys = [*shared, "seed"]
+    sides = [
+        _values(evidence, part, side, side_members, keys, order)
         for side, side_members in zip(part.sides, members, strict=True)
+    ]
+    tables = [
+        reduced(table, keys, side, evidence)
+        for side, table in zip(
+            part.sides, of_equal_choice(part, sides, keys), strict=True
+        )
     ]
     missing = [s for s, t in zip(part.sides, tables, strict=True) if t.empty]
     if missing:
@@ -143,14 +152,22 @@ def _images_sd(part: Part, sides: list[pd.DataFrame], used: pd.DataFrame) -> flo
 
     A share p of N images has the variance p (1 - p) / N. The networks of a comparison
     see the same images, and an image that is hard for one is hard for the others. So
-    their errors are correlated, and the variance of a difference is at most the sum.
+    their errors are correlated, at most fully. Errors of shares that are added then add
+    up, and those of shares that are subtracted do not make the others larger. A range
+    over a setting adds one share and subtracts another.
     """
     spec = SPECS.get(used["dataset"].iloc[0]) if len(used) else None
     # A published number is of the same test images as ours.
     if spec is None or part.measure.share is None or part.offset:
         return 0.0
-    shares = [side["share"].clip(0, 100).mean() / 100 for side in sides]
-    return 100 * float(np.sqrt(sum(p * (1 - p) for p in shares) / spec.rows))
+    added, subtracted = 0.0, 0.0
+    for sign, side, table in zip(_SIGNS, part.sides, sides, strict=False):
+        p = table["share"].clip(0, 100).mean() / 100
+        sd = np.sqrt(p * (1 - p) / spec.rows)
+        is_range = side.across is not None and side.across[1] != BEST
+        added += sd * (sign > 0 or is_range)
+        subtracted += sd * (sign < 0 or is_range)
+    return 100 * float(np.hypot(added, subtracted))
 
 
 def _of_setup(members: pd.DataFrame, shared: list[str], key: tuple) -> pd.DataFrame:
@@ -224,21 +241,19 @@ def _values(
     part: Part,
     side: Side,
     members: pd.DataFrame,
-    shared: list[str],
+    keys: list[str],
     order: dict[str, int],
 ) -> pd.DataFrame:
-    """One row per setup and seed.
+    """One row per setup and seed, and per value of the setting that the side reduces.
 
-    The columns are ``value``, ``run``, ``lost`` (the number of diverged members) and
-    ``share`` (of test images, or NaN). If two runs contain the same member, the first
-    run in ``order`` wins.
+    The columns are ``keys``, that setting, ``value``, ``run``, ``lost`` (whether the
+    member diverged) and ``share`` (of test images, or NaN). If two runs contain the
+    same member, the first run in ``order`` wins.
     """
     if members.empty:
         return members
     values = part.measure.of(evidence, members.index, side.statistics)
-    keys = [*shared, "seed"]
-    name = side.across[0] if side.across else None
-    apart = keys if name is None else [*keys, name]
+    apart = [*keys, side.across[0]] if side.across else keys
     table = members[[*apart, "run", "lost"]]
     table = table.assign(
         value=values.reindex(members.index).astype(float), share=np.nan
@@ -248,13 +263,7 @@ def _values(
         table["share"] = shares.reindex(members.index).astype(float)
     table = table[table["value"].notna()]
     places = table["run"].map(order).to_numpy()
-    table = table.iloc[np.argsort(places, kind="stable")].drop_duplicates(apart)
-    if name is None:
-        return table
-    rows = reduced(table, keys, side, evidence)
-    # A best value or a range over only some of the listed values is not comparable.
-    wanted = side.where.get(name)
-    return rows[rows["count"] == len(wanted)] if wanted else rows
+    return table.iloc[np.argsort(places, kind="stable")].drop_duplicates(apart)
 
 
 def _order(evidence: Evidence, sides: list[pd.DataFrame]) -> dict[str, int]:
@@ -276,7 +285,6 @@ def _paired(part: Part, setups: list[dict], key: tuple) -> pd.Series:
     seeds = functools.reduce(lambda a, b: a.intersection(b), (s.index for s in sides))
     seeds = seeds.sort_values()
     with np.errstate(invalid="ignore"):  # inf - inf is NaN, which is left out
-        signs = (1, -1, -1, 1)
-        signed = [s * side.loc[seeds] for s, side in zip(signs, sides, strict=False)]
+        signed = [s * side.loc[seeds] for s, side in zip(_SIGNS, sides, strict=False)]
         values = functools.reduce(lambda a, b: a + b, signed)
     return (values - part.offset).dropna()

@@ -1,9 +1,11 @@
 """The best member of a seed is chosen on held-out images; the verdict says if not."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from normlab.claims.claim import BEST, Claim, level
+from normlab.claims.claim import BEST, Claim, difference, level
 from normlab.claims.compare import find
 from normlab.claims.evidence import Evidence
 from normlab.claims.judge import judge
@@ -67,3 +69,38 @@ def test_diverged_rates_are_never_best():
 def test_a_single_rate_has_no_ends():
     found = find(evidence(HELD_OUT, RATES[:1]), level(FINAL_TEST, SIDE, above(0)))
     assert found.choice == (5, 0, 0)
+
+
+def sized(norm: str, batch_size: int = 50):
+    """The best rate of those that a run has."""
+    where = {"norm": norm, "batch_size": batch_size}
+    return side(norm, "a", where, across=("lr", BEST))
+
+
+def made(norm: str, tests: dict[float, float], **settings):
+    """Cells of ``norm``, with final test accuracies by rate."""
+    own: dict[str, Any] = {**CIFAR, **settings}
+    return [frame(norm, **own, lr=lr, test=spread(x)) for lr, x in tests.items()]
+
+
+def test_the_best_is_of_rates_that_both_sides_have():
+    """The best of four rates would be better than the best of two of them."""
+    none = made("none", {1e-3: 0.6, 3e-3: 0.62})
+    batch = made("batch", {1e-3: 0.61, 3e-3: 0.64, 1e-2: 0.8})
+    batch.append(made("batch", {3e-2: 0.9})[0].query("seed < 3"))
+    evidence = Evidence({"a": run(*none), "b": run(*batch)})
+    part = difference(FINAL_TEST, sized("batch"), sized("none"), above(0))
+    found = find(evidence, part)
+    assert found.values.mean() == pytest.approx(2, abs=0.2) and len(found.values) == 5
+    alone = find(evidence, level(FINAL_TEST, sized("batch"), above(0)))
+    assert alone.values.mean() == pytest.approx(86, abs=0.2)  # 3 of 90, and 2 of 80
+    nothing = Evidence({"a": run(*none), "b": run(*made("batch", {1e-2: 0.8}))})
+    assert find(nothing, part).values.empty
+
+
+def test_another_batch_size_has_rates_of_its_own():
+    small = made("batch", {1e-3: 0.6, 3e-3: 0.7}, batch_size=10)
+    large = made("batch", {1e-2: 0.8, 3e-2: 0.75})
+    evidence = Evidence({"r": run(*small, *large)})
+    part = difference(FINAL_TEST, sized("batch", 10), sized("batch"), above(0))
+    assert find(evidence, part).values.mean() == pytest.approx(-10, abs=0.2)

@@ -15,6 +15,7 @@ from normlab.claims.along_path import (
     REGULAR,
     SHIFT_COSINE,
     SMOOTHNESS,
+    SMOOTHNESS_AT_LOSS,
     VARIANCE_ERROR,
 )
 from normlab.claims.evidence import Evidence
@@ -209,23 +210,33 @@ def test_a_regular_channel_changes_less_in_width(tmp_path):
 
 
 def test_panels_are_compared_at_equal_losses_too(tmp_path):
-    """Seed 1 is at a loss of 1.3 after 100 steps, seed 0 after 200, and 2 never."""
-    start = {0: 3.3, 1: 2.3, 2: 9.0}
+    """Seed 1 is at a loss of 1.3 after 100 steps, seed 0 after 200, and 2 never.
+
+    The loss is that of the measurement itself. The mean batch loss since the last
+    evaluation is 1.2 at all steps, also where the measurement says 3.3.
+    """
+    start = np.array([3.3, 2.3, 9.0])
     (cell,) = cells(seeds=3)[:1]
-    paths = write_run(tmp_path, [cell], loss=lambda m, t: start[m.seed] - t / 100)
+    paths = write_run(tmp_path, [cell], loss=lambda m, t: 1.2)
     recorder = ProbeRecorder(paths.cell(cell.id))
     for step in (0, 100, 200):
         fields = {"low": np.zeros(3), "high": np.full(3, 1.0 + step)}
+        fields["here"] = start - step / 100
         table = to_table(step, fields, QUANTITIES["loss_range"].axes, {})
         recorder.add("loss_range", table)
+        beta = {"beta": np.full((3, 1), 1.0 + step)}
+        axes = QUANTITIES["effective_smoothness"].axes
+        table = to_table(step, beta, axes, {"eta": (1.0,)})
+        recorder.add("effective_smoothness", table)
     recorder.flush(300)
     evidence = Evidence.read([tmp_path])
     members = evidence.members.reset_index().set_index("seed")["network"]
-    found = LOSS_RANGE_AT_LOSS.of(evidence, evidence.members.index, "running")
-    assert dict(found) == {members[0]: 201.0, members[1]: 101.0}
+    for measure in (LOSS_RANGE_AT_LOSS, SMOOTHNESS_AT_LOSS):
+        found = measure.of(evidence, evidence.members.index, "running")
+        assert dict(found) == {members[0]: 201.0, members[1]: 101.0}
+        assert "1 to 1.5 nats" in measure.words
     every = LOSS_RANGE.of(evidence, evidence.members.index, "running")
     assert dict(every) == dict.fromkeys(members, 101.0)
-    assert "1 to 1.5 nats" in LOSS_RANGE_AT_LOSS.words
 
 
 def test_only_members_with_the_quantity_count(tmp_path):
