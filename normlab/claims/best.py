@@ -16,6 +16,8 @@ from normlab.claims.claim import BEST, Part, Side
 from normlab.claims.evidence import Evidence
 from normlab.claims.measures import FINAL_TEST, FINAL_VALIDATION
 
+BY_TEST = "The best was chosen on test images, because no images are held out."
+
 
 class Choice(NamedTuple):
     """How best members were chosen.
@@ -35,8 +37,7 @@ class Choice(NamedTuple):
         """What a reader has to know of the choices, or ""."""
         found = []
         if self.by_test:
-            told = "The best was chosen on test images, because no images are held out."
-            found.append(told)
+            found.append(BY_TEST)
         if self.at_end:
             best = "1 best value" if self.count == 1 else f"{self.count} best values"
             lies = "lies" if self.at_end == 1 else "lie"

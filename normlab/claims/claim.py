@@ -11,6 +11,8 @@ from normlab.claims.margins import margin_of
 from normlab.claims.rules import Rule
 from normlab.claims.scale import Scale
 
+# Seeds that were run, and whose results were seen, before the rules were set.
+SEEN = frozenset(range(5))
 # (evidence, networks, statistics) -> values indexed by ``network``.
 Values = Callable[[Evidence, pd.Index, str], pd.Series]
 
@@ -117,6 +119,8 @@ class Claim:
       test: how the parts decide.
       chosen: words for every verdict on the claim, if settings were chosen to match
         what it is about. Then its verdict is no test.
+      seen: the seeds whose results were seen before the rule was set, or was changed. A
+        verdict on them explores. Five or more other seeds replace them.
       remark: a note for readers of the verdict.
       name: what it says in a few words, for plots. "Redone" is the report's experiment
         as it should have been run.
@@ -129,6 +133,7 @@ class Claim:
     scale: Scale | None = None
     test: str = "all"
     chosen: str = ""
+    seen: frozenset[int] = SEEN
     remark: str = ""
     name: str = ""
 

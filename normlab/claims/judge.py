@@ -54,7 +54,7 @@ def judge(claim: Claim, evidence: Evidence) -> list[Verdict]:
     """
     results = [find(evidence, part) for part in claim.parts]
     if not claim.exact:
-        results = _of_same_seeds(results)
+        results = _of_same_seeds(claim, results)
     single = len(claim.parts) == 1
     rows = [
         judge_part(claim, part, claim.id if single else f"{claim.id}.{k}", result)
@@ -74,16 +74,16 @@ def judge(claim: Claim, evidence: Evidence) -> list[Verdict]:
     )
     row, *rows = (_at_scale(claim, one, results) for one in (row, *rows))
     row = _with_cost(claim, row, results)
-    notes = [row.note, claim.remark]
+    notes = [row.note, _seeds_words(claim, results), claim.remark]
     if not single and any(result.choice.by_test for result in results):
         notes.insert(1, Choice(by_test=1).words)
     row = row._replace(note=" ".join(filter(None, notes)))
     return [row] if single else [row, *rows]
 
 
-def _of_same_seeds(results: list[PartResult]) -> list[PartResult]:
+def _of_same_seeds(claim: Claim, results: list[PartResult]) -> list[PartResult]:
     """The results for the seeds of all measured parts, if they have some in common."""
-    seeds = common(results)
+    seeds = common(claim, results)
     if seeds is None:
         return results
 
@@ -94,6 +94,16 @@ def _of_same_seeds(results: list[PartResult]) -> list[PartResult]:
         return result._replace(values=result.values.loc[seeds], members=members)
 
     return [cut(result) for result in results]
+
+
+def _seeds_words(claim: Claim, results: Sequence[PartResult]) -> str:
+    """That parts have no seeds in common, or ""."""
+    measured = [result for result in results if len(result.values)]
+    if claim.exact or not measured or common(claim, results) is not None:
+        return ""
+    devices = {d for r in measured for d in r.members.get("device", ()) if d}
+    where = f", on {' and '.join(sorted(devices))}" if len(devices) > 1 else ""
+    return f"The parts have no seeds in common: each has its own{where}."
 
 
 def _values(results: Sequence[PartResult]) -> list[np.ndarray]:
@@ -123,6 +133,7 @@ def _combined(
         check=check_words(row.n, verdict, other, _can_tell(claim, row.n, verdict)),
         images=images_words(found.verdict, _verdict_of(claim, drawn)) if images else "",
         note=_counts(claim, rows, row),
+        asked=_asked(claim, row),
     )
 
 
@@ -169,9 +180,17 @@ def _shown(verdict: str, each: Sequence[Statements], rows: list[Verdict]) -> int
 def _counts(claim: Claim, rows: list[Verdict], shown: Verdict) -> str:
     number = {word: sum(row.verdict == word for row in rows) for word in VERDICTS}
     kinds = ", ".join(f"{n} {word}" for word, n in number.items() if n)
-    how = "most" if claim.test == "most" else "all"
-    note = f"{len(rows)} parts: {kinds}; {how} must hold. This row shows {shown.id}."
+    must = f"{_how_many(claim)} must hold"
+    note = f"{len(rows)} parts: {kinds}; {must}. This row shows {shown.id}."
     return " ".join(filter(None, [note, _missing(rows)]))
+
+
+def _how_many(claim: Claim) -> str:
+    return "most" if claim.test == "most" else "all"
+
+
+def _asked(claim: Claim, shown: Verdict) -> str:
+    return f"{_how_many(claim)} parts; shown: {shown.id}"
 
 
 def _missing(rows: list[Verdict]) -> str:
@@ -183,7 +202,7 @@ def _exact(claim: Claim, rows: list[Verdict], results: Sequence[PartResult]) -> 
     """The first part that fails, or is not measured, or the first."""
     order = (CONTRADICTED, UNDECIDED, IDENTITY_HOLDS, SUPPORTED)
     worst = min(rows, key=lambda row: order.index(row.verdict))
-    return worst._replace(note=_counts(claim, rows, worst))
+    return worst._replace(note=_counts(claim, rows, worst), asked=_asked(claim, worst))
 
 
 def _pooled(

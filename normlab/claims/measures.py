@@ -131,30 +131,34 @@ def epochs_to(name: str, bound: float) -> Measure:
     return Measure(measure.words.replace("steps", "epochs", 1), "epochs", of)
 
 
-def steps_to(name: str, bound: float) -> Measure:
-    """Steps until a curve first reaches ``bound``; infinite if it never does.
+def _where(rows: pd.DataFrame, name: str, bound: float, of: str) -> float:
+    """The column ``of`` where a member's curve first reaches ``bound``; NaN if never.
 
     Values between two evaluations are interpolated linearly.
     """
-    what, _ = _CURVES[name]
+    rows = rows[rows[name].notna()]
+    found, values = rows[of].to_numpy(float), rows[name].to_numpy(float)
+    over = np.flatnonzero(values >= bound)
+    if not len(over):
+        return math.nan
+    k = over[0]
+    if k == 0:
+        return found[0]
+    share = (bound - values[k - 1]) / (values[k] - values[k - 1])
+    return found[k - 1] + share * (found[k] - found[k - 1])
 
-    def first(rows: pd.DataFrame) -> float:
-        rows = rows[rows[name].notna()]
-        steps, values = rows["step"].to_numpy(float), rows[name].to_numpy(float)
-        over = np.flatnonzero(values >= bound)
-        if not len(over):
-            return np.inf
-        k = over[0]
-        if k == 0:
-            return steps[0]
-        share = (bound - values[k - 1]) / (values[k] - values[k - 1])
-        return steps[k - 1] + share * (steps[k] - steps[k - 1])
+
+def steps_to(name: str, bound: float) -> Measure:
+    """Steps until a curve first reaches ``bound``; infinite if it never does."""
+    what, _ = _CURVES[name]
 
     def of(evidence: Evidence, networks: pd.Index, statistics: str) -> pd.Series:
         rows = evidence.rows(networks, statistics)
-        return pd.Series(
-            {number: first(curve) for number, curve in rows.groupby("network")}
-        )
+        steps = {
+            number: _where(curve, name, bound, "step")
+            for number, curve in rows.groupby("network")
+        }
+        return pd.Series(steps, dtype=float).fillna(np.inf)
 
     words = f"steps to reach {_POINTS * bound:g}% {what}"
     return Measure(words, "steps", of, ratio=True)
@@ -172,6 +176,31 @@ def gap() -> Measure:
     return Measure(what, "points", of, share=test.of, late=True)
 
 
+def gap_at(levels: Sequence[float]) -> Measure:
+    """The gap where the training accuracy first reaches each level, on average.
+
+    At the end, a network that trains slower has a smaller gap for this reason alone.
+    """
+    middle = _POINTS * float(np.mean(levels))
+
+    def test(evidence: Evidence, networks: pd.Index, statistics: str) -> pd.Series:
+        rows = evidence.rows(networks, statistics)
+        found = {
+            number: np.mean(
+                [_where(curve, "train_accuracy", x, "test_accuracy") for x in levels]
+            )
+            for number, curve in rows.groupby("network")
+        }
+        return _POINTS * pd.Series(found, dtype=float)
+
+    def of(evidence: Evidence, networks: pd.Index, statistics: str) -> pd.Series:
+        return middle - test(evidence, networks, statistics)
+
+    named = ", ".join(f"{_POINTS * level:g}%" for level in levels)
+    words = f"test accuracy below a training accuracy of {named} when first reached"
+    return Measure(f"{words}, mean", "points", of, share=test)
+
+
 FINAL_TRAIN = final("train_accuracy")
 FINAL_TEST = final("test_accuracy")
 FINAL_VALIDATION = final("validation_accuracy")
@@ -179,3 +208,5 @@ SPEED = over_training("train_accuracy")
 BATCH_LOSS = over_training("batch_loss")
 LAST_BATCH_LOSS = last_epoch("batch_loss")
 EVALUATION_GAP = gap()
+# Which the report's network reaches with any norm.
+GAP_AT_ACCURACY = gap_at((0.8, 0.85, 0.9))

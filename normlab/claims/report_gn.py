@@ -5,6 +5,7 @@ from typing import Any
 from normlab.claims import along_path as path
 from normlab.claims import measures as m
 from normlab.claims.claim import (
+    SEEN,
     Claim,
     Measure,
     Part,
@@ -28,6 +29,8 @@ from normlab.claims.settings import (
 _POINT = 1.0
 _NATS = 0.02
 _GROUPS = (1, 4, 16)
+# Version 5 of the rules has other controls for groups. These seeds had been seen.
+_SEEN = SEEN | frozenset(range(100, 118))
 
 
 def _at_width(norm: str, width: float) -> Side:
@@ -53,11 +56,14 @@ def _grouped(grouping: str, often: bool) -> Side:
     return side(name, flags, {"dataset": "cifar10", "regroup_every": every}, settings)
 
 
-def _better(grouping: str, others: tuple[str, ...]) -> tuple[Part, ...]:
-    """Compares final test accuracies and, for fixed groups, also batch losses.
+def _better(grouping: str) -> tuple[Part, ...]:
+    """Compares losses and test accuracies with those of controls that change groups.
 
-    Regrouping itself raises the loss. Batch losses of regrouped networks are therefore
-    compared only with other networks that regroup equally often.
+    A change of groups raises the loss, whatever the new groups are. So sequential
+    groups, which never change, are no control. Random groups are: before training,
+    nothing distinguishes them from sequential ones, and they come at the same step.
+    They change only once. Where groups change every epoch, the control is
+    anti-correlated groups.
     """
 
     def than(other: str, often: bool, measure: Measure, rule: Rule) -> Part:
@@ -66,10 +72,10 @@ def _better(grouping: str, others: tuple[str, ...]) -> tuple[Part, ...]:
         return difference(measure, *sides, rule, when)
 
     return (
-        *(than(other, False, m.LAST_BATCH_LOSS, below(0)) for other in others),
-        *(than(other, False, m.FINAL_TEST, above(0)) for other in others),
-        *(than(other, True, m.FINAL_TEST, above(0)) for other in others),
+        than("random", False, m.LAST_BATCH_LOSS, below(0)),
+        than("random", False, m.FINAL_TEST, above(0)),
         than("anti_correlated", True, m.BATCH_LOSS, below(0)),
+        than("anti_correlated", True, m.FINAL_TEST, above(0)),
     )
 
 
@@ -203,9 +209,12 @@ CLAIMS = (
         "Group norm does not help much because the channels of a group have different "
         "distributions.",
         "report p. 15",
-        _better("moments", ("sequential",)),
+        _better("moments"),
         scale=REPORT,
-        remark="If so, grouping channels with similar moments works better.",
+        seen=_SEEN,
+        remark="If so, grouping channels with similar moments works better than "
+        "grouping them at random. A change of groups raises the loss by itself, so "
+        "the controls change their groups equally often.",
         name="Mixed groups are to blame",
     ),
     *in_both(
@@ -238,11 +247,12 @@ CLAIMS = (
         "Groups chosen by the correlation between channels normalize better than "
         "sequential ones.",
         "report p. 18, future work",
-        _better("correlated", ("sequential", "random")),
+        _better("correlated"),
         scale=REPORT,
-        remark="Random groups are the control: they are not sequential either. "
-        "Regrouping raises the loss, so batch losses with regrouping every epoch are "
-        "compared with those of anti-correlated groups.",
+        seen=_SEEN,
+        remark="Sequential groups never change, and a change of groups raises the loss "
+        "by itself. So random groups stand for them, which are chosen at the same "
+        "step, and anti-correlated ones where groups change every epoch.",
         name="Correlated groups are better",
     ),
 )

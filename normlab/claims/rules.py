@@ -98,6 +98,15 @@ class Rule:
     bound: float
 
     @property
+    def brief(self) -> str:
+        """What has to hold, in a few words: ``above 0``, ``within ±0.02``."""
+        if self.kind in ("within", "identity"):
+            return f"within ±{self.bound:g}"
+        if self.predicts:
+            return f"predicted, no end farther than {self.bound:g}"
+        return f"{self.kind.replace('_', ' ')} {self.bound:g}"
+
+    @property
     def exact(self) -> bool:
         """Whether the rule compares every network instead of a mean."""
         return self.kind in ("identity", "at_most", "at_least")

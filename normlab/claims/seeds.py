@@ -1,8 +1,4 @@
-"""Which seeds judge a claim, and how many more would decide it.
-
-Seeds 0 to 4 were run, and their results seen, before the rules and margins were set. So
-a verdict on them explores. Five or more other seeds replace them.
-"""
+"""Which seeds judge a claim, and how many more would decide it."""
 
 import functools
 import math
@@ -19,25 +15,23 @@ from normlab.claims.rules import ALPHA, LEAST_SEEDS
 from normlab.statistics.paired import spreads
 from normlab.statistics.power import POWER, seeds_above, seeds_equivalent
 
-CHOSE_THE_RULES = frozenset(range(5))
 
-
-def common(results: Sequence[PartResult]) -> pd.Index | None:
+def common(claim: Claim, results: Sequence[PartResult]) -> pd.Index | None:
     """The seeds of all measured parts; None if they have none in common.
 
-    If at least `LEAST_SEEDS` of them did not choose the rules, only these.
+    If at least `LEAST_SEEDS` of them were not seen before the rule was set, only these.
     """
     measured = [r.values.index for r in results if len(r.values)]
     if not measured:
         return None
     seeds = functools.reduce(lambda a, b: a.intersection(b), measured)
-    new = seeds[~seeds.isin(list(CHOSE_THE_RULES))]
+    new = seeds[~seeds.isin(list(claim.seen))]
     return new if len(new) >= LEAST_SEEDS else seeds if len(seeds) else None
 
 
-def explores(seeds: pd.Index) -> bool:
-    """Whether a seed that chose the rules is among ``seeds``."""
-    return bool(seeds.isin(list(CHOSE_THE_RULES)).any())
+def explores(claim: Claim, seeds: pd.Index) -> bool:
+    """Whether a seed that was seen before the rule was set is among ``seeds``."""
+    return bool(seeds.isin(list(claim.seen)).any())
 
 
 def needed(claim: Claim, parts: Sequence[Part], values: Sequence[np.ndarray]) -> float:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import zip_longest
 
+from normlab.claims.best import BY_TEST
 from normlab.claims.rules import ALPHA, UNDECIDED, VERDICTS
 from normlab.claims.verdict import Verdict
 from normlab.words import counted
@@ -30,8 +31,12 @@ correction within its family. "no difference" follows from two one-sided tests. 
 rejected" (R1 to R7) is no finding that could be corrected: the report's number lies
 in the prediction interval of one more of our seeds, and p is that of the opposite.
 "chosen to match": a setting was chosen on the same experiments, so the verdict is no
-test. "?" marks seeds that chose the rules (0 to 4): such a verdict explores. "!"
-marks a verdict that a sign-flip test (six seeds or more) or a BCa bootstrap (five)
+test. "[asked: ...]" is what has to hold: a bound on the mean, or how many parts, of
+which the claim's row shows one. Every row says how long its networks were trained: the
+report trained for 20 epochs, so a verdict after 3 or 5 is about early training. "?"
+marks seeds that were seen before the rule was set (0 to 4, and those of earlier runs if
+it has changed): such a verdict explores, also after Holm. "!" marks a verdict that a
+sign-flip test (six seeds or more) or a BCa bootstrap (five, for which it is too narrow)
 does not share, unless so few seeds could not tell. "~" marks a verdict on the test
 set that may not hold for other test images: an upper bound of their sampling error
 would change it. An identity has no statistic: its value is the worst network. "[run:
@@ -61,12 +66,20 @@ def rows(verdict: Verdict) -> list[str]:
     p = "" if math.isnan(verdict.own_p) else _p(verdict.own_p)
     holm = ""
     if verdict.adjusted:
-        holm = f"{verdict.adjusted} ({_p(verdict.p_adjusted)})"
+        kept = "?" * (verdict.exploratory and verdict.adjusted != UNDECIDED)
+        holm = f"{verdict.adjusted}{kept} ({_p(verdict.p_adjusted)})"
     told, _, run = verdict.words.partition(": ")
     value = verdict.value or "-"
     first = _row((verdict.id, told + marks, value, str(verdict.n), p, holm))
-    text = verdict.statistic if verdict.is_part else verdict.sentence
-    return [*first, *_wrapped(f"{text}{f' [run: {run}]' if run else ''}", _INDENT)]
+    told = f" [asked: {verdict.asked}]" if verdict.asked else ""
+    told += f" [run: {run}]" if run else ""
+    told += " [best chosen on test images]" if BY_TEST in verdict.note else ""
+    text = verdict.statistic
+    if not verdict.is_part:
+        # A claim of one part, or of a mean of several, has no row for its statistic.
+        own = f" {text}." if "shown: " not in verdict.asked and text else ""
+        text = f"{verdict.sentence}{own}"
+    return [*first, *_wrapped(f"{text}{told}", _INDENT)]
 
 
 def sums(verdicts: Sequence[Verdict]) -> list[str]:
@@ -77,8 +90,10 @@ def sums(verdicts: Sequence[Verdict]) -> list[str]:
         own = [claim for claim in claims if claim.family == family]
         number = Counter(claim.verdict for claim in own)
         counts = ", ".join(f"{number[w]} {w}" for w in VERDICTS if number[w])
-        kept = sum(claim.adjusted not in ("", UNDECIDED) for claim in own)
-        lines.append(f"{family}: {len(own)} claims: {counts}; {kept} after Holm")
+        kept = [claim for claim in own if claim.adjusted not in ("", UNDECIDED)]
+        new = sum(not claim.exploratory for claim in kept)
+        after = f"{len(kept)} after Holm, {new} of them on new seeds"
+        lines.append(f"{family}: {len(own)} claims: {counts}; {after}")
     needed = "would be decided, before Holm, by"
     costs = [f"{c.id} {needed} {c.cost}" for c in claims if c.cost]
     scripts = [f"{c.id} on a GPU: {c.scripts}" for c in claims if c.scripts]

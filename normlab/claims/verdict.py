@@ -43,13 +43,15 @@ class Verdict(NamedTuple):
         of the same kind, and whether that differs. The verdict is on the test set.
       low_images, high_images: the interval for other test images, or a wider one
         (`normlab.claims.compare`); NaN if test images do not matter.
-      exploratory: whether seeds that chose the rules are among the seeds.
+      exploratory: whether a seed that was seen before the rule was set is among them.
       seeds_needed: how many new seeds decide the claim with a power of 80%, before
         Holm's correction, if the observed mean and spread are true; infinite if more
         than 2000. NaN if the claim is decided or cannot be judged.
       member_steps: the member-steps that these seeds cost.
       cpu_seconds, gpu_seconds: the time that they cost on two CPU cores and on an H100.
       rule: a description of the rule.
+      asked: the rule in a few words. Of a claim of several parts, how many must hold,
+        and which part the row shows.
       version: when the rule was last changed, and its digest (`frozen.json`).
       needs: the flagfiles that train the members.
       missing: the flagfiles whose members no given run contains.
@@ -96,6 +98,7 @@ class Verdict(NamedTuple):
     supports: float = math.nan
     contradicts: float = math.nan
     equivalent: float = math.nan
+    asked: str = ""
 
     @property
     def is_part(self) -> bool:

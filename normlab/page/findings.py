@@ -11,8 +11,7 @@ _HIGHER_RATE = (
     "fewer steps to 70% training accuracy than batch norm at 1e-3, fewer than no norm "
     "at 1e-3, and a test accuracy at most 1 point below that of no norm"
 )
-_CORRELATED = "other groups (sequential, random or anti-correlated)"
-_LIKE = "other groups (sequential or anti-correlated)"
+_OTHERS = "other groups that change as often (random or anti-correlated)"
 
 FINDINGS = (
     Finding(
@@ -103,11 +102,12 @@ FINDINGS = (
             Point(
                 "H6",
                 "batch norm narrows the gap between training and test accuracy of the "
-                "report's small network",
+                "report's small network, at the end and at equal training accuracies",
                 "batch norm does not narrow the gap between training and test accuracy "
-                "of the report's small network",
+                "of the report's small network at the end, at equal training "
+                "accuracies, or both",
                 "batch norm narrows the gap between training and test accuracy of the "
-                "report's small network",
+                "report's small network, at the end and at equal training accuracies",
                 "the gap between training and test accuracy of the report's small "
                 "network is the same with and without batch norm",
             ),
@@ -210,25 +210,25 @@ FINDINGS = (
         (
             Point(
                 "F3",
-                f"groups of correlated channels train better than {_CORRELATED} in all "
-                "seven comparisons",
-                "in at least one of seven comparisons, groups of correlated channels "
-                f"do not train better than {_CORRELATED}",
-                f"groups of correlated channels train better than {_CORRELATED} in all "
-                "seven comparisons",
-                "in all seven comparisons, groups of correlated channels train as well "
-                f"as {_CORRELATED}",
+                f"groups of correlated channels train better than {_OTHERS} in all "
+                "four comparisons",
+                "in at least one of four comparisons, groups of correlated channels "
+                f"do not train better than {_OTHERS}",
+                f"groups of correlated channels train better than {_OTHERS} in all "
+                "four comparisons",
+                "in all four comparisons, groups of correlated channels train as well "
+                f"as {_OTHERS}",
             ),
             Point(
                 "C9h",
                 "groups of channels with like moments train better than "
-                f"{_LIKE} in all four comparisons",
+                f"{_OTHERS} in all four comparisons",
                 "in at least one of four comparisons, groups of channels with like "
-                f"moments do not train better than {_LIKE}",
+                f"moments do not train better than {_OTHERS}",
                 "groups of channels with like moments train better than "
-                f"{_LIKE} in all four comparisons",
+                f"{_OTHERS} in all four comparisons",
                 "in all four comparisons, groups of channels with like moments train "
-                f"as well as {_LIKE}",
+                f"as well as {_OTHERS}",
             ),
         ),
         (("grouping_small_cnn", "curves"), ("postmortem_groups", "groups")),

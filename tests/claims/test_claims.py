@@ -20,6 +20,7 @@ from normlab.claims import (
     to_table,
 )
 from normlab.claims.__main__ import flag_values, main
+from normlab.claims.best import Choice
 from normlab.claims.evidence import Evidence
 from normlab.claims.judge import judge
 from normlab.claims.text import rows, sums
@@ -455,8 +456,12 @@ def test_runs_without_claims_are_one_line(capsys, monkeypatch):
 def test_marks_and_sums():
     row = ledger([])[0]._replace(verdict=S)
     holds = row._replace(adjusted=S, p_adjusted=0.01)
-    lines = sums([holds, holds, row, row._replace(adjusted=U)])
-    assert f"{row.family}: 4 claims: 4 {S}; 2 after Holm" in lines
+    explores = holds._replace(exploratory=True)
+    lines = sums([holds, explores, row, row._replace(adjusted=U)])
+    after = "2 after Holm, 1 of them on new seeds"
+    assert f"{row.family}: 4 claims: 4 {S}; {after}" in lines
+    assert f"{S} (0.01)" in rows(holds)[0] and f"{S}? (0.01)" in rows(explores)[0]
+    assert f"{U} (" in rows(explores._replace(adjusted=U))[0]
     told = [rows(row._replace(images=images))[0] for images in ("", "differs")]
     assert [line.count("~") for line in told] == [0, 1]
 
@@ -472,5 +477,27 @@ def test_long_cells_and_words_continue_below():
         "to match",
     ]
     below = " ".join(line.strip() for line in lines[3:])
-    assert below.split() == f"{words}[run: width 0.5]".split()
+    asked = "[asked: all parts; shown: C1.1]"
+    assert below.split() == f"{words}{asked} [run: width 0.5]".split()
     assert all(line.startswith(8 * " ") for line in lines[1:])
+
+
+def test_what_is_asked_stands_below_a_row():
+    """Of a claim of one part its statistic, too, which no other row has."""
+    found = {v.id: " ".join(" ".join(rows(v)).split()) for v in ledger([])}
+    assert found["C9p"].endswith("as it should have been run. [asked: above 0.5]")
+    assert "range of the channel means" in found["C9p"]
+    assert found["C5.1"].endswith("[asked: within ±1]")
+    assert found["C5"].endswith("from 1 to 16. [asked: all parts; shown: C5.1]")
+    assert "mean over 6 parts. [asked: below 0]" in found["B1"]
+    assert "[asked: most parts; shown: C2b.1]" in found["C2b"]
+    assert found["R1.2"].endswith("[asked: predicted, no end farther than 0.15]")
+    assert found["S4.2"].endswith("[asked: within ±0.001]")
+    assert found["S4.1"].endswith("[asked: at most 0]")
+
+
+def test_a_best_that_test_images_chose_is_marked():
+    row = ledger([])[0]
+    assert "chosen on test images" not in " ".join(rows(row))
+    told = rows(row._replace(note=Choice(by_test=1).words))
+    assert told[-1].endswith("[best chosen on test images]")

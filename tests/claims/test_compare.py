@@ -11,7 +11,9 @@ from normlab.claims.compare import find
 from normlab.claims.evidence import Evidence
 from normlab.claims.measures import (
     BATCH_LOSS,
+    EVALUATION_GAP,
     FINAL_TEST,
+    GAP_AT_ACCURACY,
     SPEED,
     at_end,
     averaged,
@@ -19,7 +21,7 @@ from normlab.claims.measures import (
     over_training,
     steps_to,
 )
-from normlab.claims.rules import above
+from normlab.claims.rules import above, below
 from normlab.claims.settings import side
 from tests.claims.made import CIFAR, frame, run, spread
 
@@ -312,3 +314,29 @@ def test_curves():
     assert mean(falling, part(NONE, measure=over_training("batch_loss"))) == (
         pytest.approx(0.375)
     )
+
+
+def test_the_gap_at_equal_training_accuracies():
+    """Two networks with the same gap at each accuracy; the slower ends with less."""
+
+    def learning(speed: float) -> dict[str, Any]:
+        def train(seed: int, at: float) -> float:
+            return min(1.0, 0.6 + 0.4 * speed * at + 0.01 * seed * at)
+
+        return {"train": train, "test": lambda s, at: 0.8 - 0.5 * (1 - train(s, at))}
+
+    frames = [
+        frame("none", **CIFAR, **learning(1.0)),
+        frame("batch", **CIFAR, **learning(0.8)),
+    ]
+    evidence = Evidence({"r": run(*frames)})
+    sides = BATCH, NONE
+    at_end = difference(EVALUATION_GAP, *sides, below(0))
+    assert mean(evidence, at_end) < -2
+    matched = difference(GAP_AT_ACCURACY, *sides, below(0))
+    assert mean(evidence, matched) == pytest.approx(0, abs=1e-4)
+    # At 80%, 85% and 90%, the test accuracy is 70%, 72.5% and 75%.
+    alone = level(GAP_AT_ACCURACY, NONE, above(0))
+    assert mean(evidence, alone) == pytest.approx(12.5, abs=1e-4)
+    slow = Evidence({"r": run(frame("none", **CIFAR, **learning(0.6)))})
+    assert find(slow, alone).values.empty  # it never reaches 90%

@@ -1,5 +1,6 @@
 """What claims of one part and of several come to."""
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -215,6 +216,27 @@ def test_new_seeds_replace_those_that_chose_the_rules():
     assert not found.exploratory and found.n == 5
     (found,) = judge(claim(gain(50)), evidence(range(5, 25), b50=0.1))
     assert not found.exploratory and found.n == 20
+
+
+def test_a_claim_knows_which_seeds_were_seen_before_its_rule():
+    own = dataclasses.replace(claim(gain(50)), seen=frozenset(range(8)))
+    (found,) = judge(own, evidence(range(12), b50=0.1))
+    assert found.exploratory and found.n == 12
+    (found,) = judge(own, evidence(range(13), b50=0.1))
+    assert not found.exploratory and found.n == 5
+
+
+def test_parts_without_common_seeds_say_so():
+    """Each keeps its own. They may even be from different devices."""
+    new = {"a": run(*cells_of(50, range(5))), "b": run(*cells_of(10, range(100, 106)))}
+    own = claim(gain(50), gain(10))
+    [row, *parts] = judge(own, Evidence(new, {"a": "gpu", "b": "cpu"}))
+    assert [part.n for part in parts] == [5, 6]
+    assert "no seeds in common: each has its own, on cpu and gpu." in row.note
+    [row, *_] = judge(own, Evidence(new))
+    assert "no seeds in common: each has its own." in row.note
+    same = {"a": run(*cells_of(50, range(5)), *cells_of(10, range(6)))}
+    assert "in common" not in judge(own, Evidence(same))[0].note
 
 
 def test_an_undecided_claim_shows_a_part_that_has_values():
