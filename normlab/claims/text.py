@@ -92,7 +92,7 @@ def sums(verdicts: Sequence[Verdict]) -> list[str]:
         counts = ", ".join(f"{number[w]} {w}" for w in VERDICTS if number[w])
         kept = [claim for claim in own if claim.adjusted not in ("", UNDECIDED)]
         new = sum(not claim.exploratory for claim in kept)
-        after = f"{len(kept)} after Holm, {new} of them on new seeds"
+        after = f"{len(kept)} after Holm" + f", {new} of them on new seeds" * bool(kept)
         lines.append(f"{family}: {len(own)} claims: {counts}; {after}")
     needed = "would be decided, before Holm, by"
     costs = [f"{c.id} {needed} {c.cost}" for c in claims if c.cost]
