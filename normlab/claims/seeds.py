@@ -45,7 +45,7 @@ def needed(claim: Claim, parts: Sequence[Part], values: Sequence[np.ndarray]) ->
     # That a number is not rejected is no finding of a test with a power.
     if any(part.rule.predicts for part in parts):
         return math.nan
-    if not all(len(x) > 1 and np.isfinite(x).all() and spreads(x) for x in values):
+    if not all(len(x) > 1 and np.isfinite(x).all() for x in values):
         return math.nan
     both = list(zip(parts, values, strict=True))
     wanted = hold(claim, len(parts))
@@ -67,7 +67,8 @@ def _of_part(
     part: Part, x: np.ndarray, level: float, power: float
 ) -> tuple[float, float, float]:
     """Seeds to support, to contradict, and to show no difference."""
-    rule, mean, sd = part.rule, float(x.mean()), float(x.std(ddof=1))
+    rule, mean = part.rule, float(x.mean())
+    sd = float(x.std(ddof=1)) if spreads(x) else 0.0
     how = LEAST_SEEDS, level, power
     bound = math.log(rule.bound) if part.measure.ratio else rule.bound
     if rule.kind == "within":

@@ -43,15 +43,19 @@ def seeds_above(
     level: float = LEVEL,
     power: float = POWER,
 ) -> float:
-    """The smallest number of seeds with a power; infinite if over 2000, or at sd = 0.
+    """The smallest number of seeds with a power; infinite if over 2000.
+
+    Equal seeds (sd = 0) have no t test, but a sign test.
 
     Args:
       distance, sd, level: as in `power_above`.
       least: no fewer seeds than this.
       power: the power.
     """
-    if not distance > 0 or not 0 < sd < math.inf:
+    if not distance > 0 or not 0 <= sd < math.inf:
         return math.inf
+    if sd == 0:
+        return _equal(least, level)
     return _first(lambda n: power_above(distance, sd, n, level), power, least)
 
 
@@ -64,9 +68,16 @@ def seeds_equivalent(
     power: float = POWER,
 ) -> float:
     """As `seeds_above`, to show that the mean lies within ±``margin``."""
-    if not abs(mean) < margin or not 0 < sd < math.inf:
+    if not abs(mean) < margin or not 0 <= sd < math.inf:
         return math.inf
+    if sd == 0:
+        return _equal(least, level)
     return _first(lambda n: power_equivalent(mean, margin, sd, n, level), power, least)
+
+
+def _equal(least: int, level: float) -> float:
+    """How many equal values a sign test needs: twice 0.5^n is at most 1 - level."""
+    return float(max(least, 1 + math.ceil(-math.log2(1 - level))))
 
 
 def _first(power_of, power: float, least: int) -> float:

@@ -44,6 +44,14 @@ def test_what_no_number_of_seeds_decides():
     assert seeds_above(1e-3, 1.0, 5) == math.inf  # over 2000
     assert seeds_equivalent(1.0, 1.0, 1.0, 5) == math.inf
     assert seeds_above(1.0, math.nan, 5) == math.inf
-    # Equal seeds have no t test.
-    assert seeds_above(1.0, 0.0, 5) == seeds_equivalent(0.0, 1.0, 0.0, 5) == math.inf
+    assert seeds_above(0.0, 0.0, 5) == seeds_equivalent(1.0, 1.0, 0.0, 5) == math.inf
     assert seeds_above(100.0, 1.0, 5) == 5
+
+
+@pytest.mark.parametrize("level", [0.95, 0.99])
+def test_equal_seeds_are_decided_by_the_sign_test(level):
+    n = int(seeds_above(1.0, 0.0, 2, level))
+    assert n == seeds_equivalent(0.0, 1.0, 0.0, 2, level) == {0.95: 6, 0.99: 8}[level]
+    for p in (above_p, lambda x, _: equivalence_p(x - 1.0, 1.0)):
+        assert 2 * p(np.ones(n), 0.0) <= 1 - level < 2 * p(np.ones(n - 1), 0.0)
+    assert seeds_above(1.0, 0.0, 9, level) == 9
