@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from normlab.models.parts import parts_of
+from normlab.models.parts import LEAST_OF_PATCHES, parts_of
 
 
 def _pads(
@@ -65,8 +65,6 @@ def check(
 # A kernel with fewer entries per output is too thin for efficient matrix products. Two
 # neighbouring outputs are then computed by one row of a wider matrix.
 THIN = 200
-# Smaller batches gain nothing from `in_parts`.
-_LEAST_CUT = 64
 # Images have at most so many channels.
 _COLOURS = 4
 
@@ -179,7 +177,7 @@ def conv_general_dilated(
 
 
 def in_parts(lhs: jax.Array, rhs: jax.Array, *args: Any, **options: Any) -> jax.Array:
-    """`conv_general_dilated` for loops on a CPU, of some images after others.
+    """`conv_general_dilated` for loops, on a CPU of some images after others.
 
     The patches of these stay in the cache. The backward pass makes them again.
     """
@@ -187,7 +185,7 @@ def in_parts(lhs: jax.Array, rhs: jax.Array, *args: Any, **options: Any) -> jax.
     def of_part(x_NHWC: jax.Array) -> jax.Array:
         return conv_general_dilated(x_NHWC, rhs, *args, **options)
 
-    parts = parts_of(lhs.shape[0], _LEAST_CUT)
+    parts = parts_of(lhs.shape[0], LEAST_OF_PATCHES)
     if parts == 1:
         return of_part(lhs)
     x = lhs.reshape(parts, -1, *lhs.shape[1:])

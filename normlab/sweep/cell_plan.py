@@ -160,7 +160,7 @@ class Planner:
         self._names, self._datasets = names_of(cells), datasets
         self._options, self._folder = options, cache_folder(options)
         self._largest = by_kind(selected)
-        # By kind and way.
+        # By kind and form of the convolution.
         self._bounds: dict[tuple, Footprint] = {}
 
     def trace(self, seconds: float) -> None:

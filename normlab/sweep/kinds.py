@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from normlab.cell import Cell
+from normlab.models.parts import LEAST_OF_PATCHES, LEAST_OF_STEP, parts_of
 
 # Lengths of a training. They change no shape and no bound.
 _LENGTHS = ("steps", "eval_every", "probe_every")
@@ -13,18 +14,39 @@ def kind_of(cell: Cell) -> tuple:
     """What the programs of cells have in common if they differ in values alone.
 
     Such programs have the same operations on arrays of the same shapes, but for the
-    size of the batch: the largest needs the most memory. A part of a batch that has one
-    image is a kind of its own, because some norms refuse it. So is a number that is
+    size of the batch: the largest needs the most memory. That is not so of batches that
+    are cut into parts of different sizes, so these are kinds of their own. So is a part
+    of a batch that has one image, because some norms refuse it, and a number that is
     zero, which often switches something off.
     """
     config: dict[str, Any] = vars(cell.config)
-    part = min(config["batch_size"] // config["accumulate"], 2)
+    part = config["batch_size"] // config["accumulate"]
     values = {
         name: bool(value) if isinstance(value, float) and name != "width" else value
         for name, value in config.items()
         if name not in _LENGTHS
     }
-    return (*(values | {"batch_size": part}).items(), cell.hyperparameters)
+    sizes = {
+        "batch_size": min(part, 2),
+        "parts": _part_sizes(part, config["batch_size"]),
+    }
+    return (*(values | sizes).items(), cell.hyperparameters)
+
+
+def _part_sizes(part: int, batch: int) -> tuple[int, ...]:
+    """How many images at a time, wherever they may be cut (`parts_of`); 0: all.
+
+    Args:
+      part: the images of which a step computes the gradient.
+      batch: those of which a probe does.
+    """
+
+    def size(images: int, least: int) -> int:
+        parts = parts_of(images, least)
+        return images // parts if parts > 1 else 0
+
+    of_patches = [size(images, LEAST_OF_PATCHES) for images in (part, batch)]
+    return size(part, LEAST_OF_STEP), *of_patches
 
 
 def by_kind(cells: Iterable[Cell]) -> dict[tuple, Cell]:

@@ -12,7 +12,7 @@ import numpy as np
 from normlab.cell import CellConfig
 from normlab.data import Dataset
 from normlab.models import differentiable, widest
-from normlab.models.parts import parts_of
+from normlab.models.parts import LEAST_OF_STEP, parts_of
 from normlab.norms import NORMS
 from normlab.quantities import Site
 from normlab.settings import ProbeSettings
@@ -130,10 +130,6 @@ def build_program(
     )
 
 
-# Smaller batches gain nothing.
-_LEAST_CUT = 50
-
-
 def cut_of(config: CellConfig, conv: str) -> int:
     """In how many parts a batch is computed, so that a part stays in a CPU's cache.
 
@@ -144,10 +140,10 @@ def cut_of(config: CellConfig, conv: str) -> int:
       conv: the form of the convolutions. Only with ``direct``, members run one after
         another on a CPU.
     """
-    own = widest(config.model, config.width) > 0 and NORMS[config.norm].by_example
-    whole = not own or conv != "direct"
-    size = config.batch_size // config.accumulate
-    return 1 if whole else parts_of(size, _LEAST_CUT)
+    known = widest(config.model, config.width) > 0
+    if conv != "direct" or not known or not NORMS[config.norm].by_example:
+        return 1
+    return parts_of(config.batch_size // config.accumulate, LEAST_OF_STEP)
 
 
 def build_measure(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from normlab.config import SweepConfig
+from normlab.data import data_dir, load
 from normlab.errors import UserError
 from normlab.members.memory import Footprint
 from normlab.members.over import OverMembers
@@ -16,7 +17,7 @@ from normlab.registry import REGISTRIES
 from normlab.run_options import RunOptions
 from normlab.settings import settings_of
 from normlab.sweep import cell_plan, plan
-from normlab.sweep.cell_plan import CellPlan, Later
+from normlab.sweep.cell_plan import CellPlan, Later, Planner
 from normlab.sweep.grid import expand
 from normlab.sweep.kinds import by_kind
 from normlab.sweep.plan import make_plan, sweep_cells
@@ -50,6 +51,40 @@ def test_many_cells_are_traced_as_few(traced):
     assert len(plans) == 2 * len(SIZES)
     assert traced == [("none", 33), ("batch", 33)]
     assert all(isinstance(one, CellPlan) for one in plans)
+
+
+def test_sizes_that_are_cut_into_parts_of_the_same_size_are_traced_as_one(traced):
+    sizes = (97, 49, 64, 128, 53, 32, 96)
+    config = tiny.sweep_config(norm=("none",), batch_size=sizes, train_size=(128,))
+    plans = make_plan(config, OPTIONS).cells
+    assert traced == [("none", 97), ("none", 128)]
+    assert all(isinstance(one, CellPlan) for one in plans)
+
+
+@pytest.mark.parametrize(
+    "norm, accumulate", [("none", 1), ("none", 2), slow("batch", 1), slow("batch", 2)]
+)
+def test_no_batch_needs_more_than_its_plan_says(norm, accumulate):
+    """Also if the larger batch needs less, because it is computed in parts."""
+    sizes = tuple(accumulate * n for n in (49, 50, 64, 90, 97, 100, 128))
+    config = tiny.sweep_config(
+        norm=(norm,),
+        batch_size=sizes,
+        accumulate=(accumulate,),
+        train_size=(260,),
+        quantities=("gradient_norm",),
+        probe_every=3,
+    )
+    options = RunOptions(execution="map", conv="direct", call_steps=2)
+    cells = sweep_cells(config, options)
+    datasets = {"digits": load("digits", data_dir(None))}
+    planned = Planner(cells, cells, datasets, options)
+    needed = {}
+    for cell in cells:
+        alone = Planner([cell], [cell], datasets, options).plan(cell)
+        needed[cell.config.batch_size] = alone.footprint.working
+        assert planned.plan(cell).footprint.working >= alone.footprint.working
+    assert list(needed.values()) != sorted(needed.values())
 
 
 def test_a_cell_that_the_bound_of_its_kind_excludes_is_traced_itself(
