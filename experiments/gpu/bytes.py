@@ -78,7 +78,9 @@ def compiled_text(args: argparse.Namespace) -> str:
         execution=args.execution, compilation_cache="none", call_steps=_CALL_STEPS
     )
     planner = Planner((cell,), [cell], {SHAPED_LIKE: dataset}, options)
-    program = planner.plan(cell, way).program
+    plan = planner.plan(cell, way)
+    backend.is_cpu = lambda: False  # although this process has no GPU
+    program = plan.program
     seeds = jnp.array([member.seed for member in cell.members], jnp.int32)
     values = values_of(cell.members, cell.hyperparameters)
     inputs = (
@@ -109,7 +111,6 @@ def compiled_text(args: argparse.Namespace) -> str:
     inputs = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=there), inputs
     )
-    backend.is_cpu = lambda: False  # although this process has no GPU
     device = jax.sharding.AbstractDevice(
         device_kind=_KIND, num_cores=132, platform="gpu"
     )

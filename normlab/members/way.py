@@ -15,6 +15,8 @@ from normlab.errors import UserError
 _NARROW = 64
 # Kernels in Triton need this compute capability of an NVIDIA GPU.
 _TRITON = 8.0
+# Forms for one member at a time: of all at once they are slow grouped convolutions.
+_ALONE = ("direct", "lax")
 
 
 def platform_here() -> str:
@@ -43,8 +45,8 @@ def choose_execution(
         return asked, "as requested"
     if platform == "cpu":
         return "map", "auto: on a CPU, one member at a time stays in cache"
-    if conv == "lax":
-        return "map", "auto: of all members at once, the primitive is slow"
+    if conv in _ALONE:
+        return "map", f"auto: of all members at once, --conv={conv} is slow"
     if channels > _NARROW and conv == "auto":
         return "map", f"auto: one network of {channels} channels fills a {platform}"
     return "vmap", f"auto: on a {platform}, one batched program fills the device"
@@ -69,7 +71,7 @@ def suits(conv: str, platform: str) -> bool:
     """Whether a form of convolutions is not far slower than others on a platform."""
     if platform == "cpu":
         return conv not in ("lax", "pallas")
-    return conv != "pallas" or platform == "gpu"
+    return conv != "direct" and (conv != "pallas" or platform == "gpu")
 
 
 class Way(NamedTuple):

@@ -17,8 +17,8 @@ from normlab.settings.devices import CONV_FORMS
 from normlab.store import RunPaths, metrics
 from normlab.store.layout import read_json
 from normlab.store.run import write_cell
+from normlab.sweep import adapt, cell_plan, ways
 from normlab.sweep import decide as deciding
-from normlab.sweep import ways
 from normlab.sweep.adapt import as_before, execution_record
 from normlab.sweep.execute import run_cell
 from normlab.sweep.plan import make_plan
@@ -317,13 +317,25 @@ def test_what_suits_a_gpu_depends_on_the_widest_layer():
 @pytest.mark.parametrize("execution", ["auto", "vmap", "map"])
 @pytest.mark.parametrize("platform", ["cpu", "gpu", "gpu without Triton"])
 def test_the_way_without_timing_is_a_candidate(platform, execution, conv):
-    """Otherwise what is remembered of it could not be used."""
+    """Otherwise what is remembered of it could not be used.
+
+    If there is none, it is what was asked for.
+    """
     ways = candidates(execution, conv, platform)
+    alone = execution == "map" or (execution == "auto" and platform == "cpu")
     for channels in (0, 64, 512):
-        if conv == "shared" and "map" in (execution, "map" * (platform == "cpu")):
-            continue  # refused, or under auto on a CPU
+        if conv == "shared" and alone:
+            with pytest.raises(UserError, match="members share nothing"):
+                choose_way(execution, conv, platform, channels)
+            continue
         way, _ = choose_way(execution, conv, platform, channels)
-        assert not ways or way in ways
+        if ways:
+            assert way in ways
+        else:
+            assert conv != "auto" and way.conv == conv
+            assert execution in ("auto", way.execution)
+        slow = way.execution == "vmap" and way.conv in ("direct", "lax")
+        assert not slow or (execution, conv) == way[:2]  # both were asked for
 
 
 @pytest.mark.parametrize(
@@ -341,6 +353,18 @@ def test_old_gpus_have_no_triton(platform, capability, expected, monkeypatch):
     device = SimpleNamespace(platform=platform, **known)
     monkeypatch.setattr(jax, "local_devices", lambda: [device])
     assert platform_here() == expected
+
+
+def test_a_cell_of_a_cpu_goes_on_as_it_suits_a_gpu(tmp_path, monkeypatch, caplog):
+    settings = options(tmp_path)
+    record = execution_record(plan_of(settings)[1])
+    record |= {"execution": "map", "conv": "direct"}
+    for module in (adapt, cell_plan, ways):
+        monkeypatch.setattr(module, "platform_here", lambda: "gpu")
+    _, plan = plan_of(settings)
+    with caplog.at_level(logging.WARNING):
+        assert as_before(plan, record, settings).way == plan.way == OTHER
+    assert "map with direct, which is slow on a gpu" in caplog.text
 
 
 @pytest.mark.parametrize("conv", ["pallas", "lax"])

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from normlab.norms import NORMS
+from normlab.models import backend
+from normlab.models.parts import parts_of
 from normlab.train import program
 from normlab.train.program import build_program, cut_of, data_arrays
 from tests import tiny
@@ -21,7 +22,7 @@ CUTS = [
     ("none", "direct", 100, 2, 2),  # of each part that the user asked for
     ("batch", "direct", 100, 1, 1),
     ("batch_noisy", "direct", 100, 1, 1),
-    ("none", "patches", 100, 1, 1),  # all members at once, or a GPU
+    ("none", "patches", 100, 1, 1),  # all members at once
     ("none", "lax", 100, 1, 1),
 ]
 
@@ -41,6 +42,13 @@ def config_of(norm, batch_size, accumulate=1, **changes):
 @pytest.mark.parametrize("norm, conv, batch_size, accumulate, parts", CUTS)
 def test_parts(norm, conv, batch_size, accumulate, parts):
     assert cut_of(config_of(norm, batch_size, accumulate), conv) == parts
+
+
+def test_only_a_cpu_cuts(monkeypatch):
+    monkeypatch.setattr(backend, "is_cpu", lambda: False)
+    for norm, conv, batch_size, accumulate, _ in CUTS:
+        assert cut_of(config_of(norm, batch_size, accumulate), conv) == 1
+    assert parts_of(128, 64) == 1  # patches
 
 
 def test_a_network_of_ones_own_may_read_the_batch():
@@ -75,11 +83,3 @@ def test_a_step_in_parts_is_the_step(norm, monkeypatch):
     )
     for found, whole_leaf in pairs:
         np.testing.assert_allclose(found, whole_leaf, atol=1e-6)
-
-
-def test_some_norms_read_the_batch():
-    assert {kind for kind, entry in NORMS.items() if not entry.by_example} == {
-        "batch",
-        "batch_lp",
-        "batch_noisy",
-    }
