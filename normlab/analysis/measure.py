@@ -191,6 +191,7 @@ def _group(
     run = Runner(
         measured,
         (True, True),
+        way.execution,
         count=len(cell.members),
         settings=options,
         shared=(data_arrays(dataset),),

@@ -95,6 +95,7 @@ class Surface:
         self._run = Runner(
             products_in(cell_config.precision, at),
             (True, False),
+            way.execution,
             count=total,
             settings=config,
             shared=(images,),

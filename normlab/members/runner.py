@@ -16,21 +16,22 @@ from normlab.members.memory import (
 )
 from normlab.members.over import OverMembers
 from normlab.members.placement import Placement, choose_devices, padded
-from normlab.members.way import choose_execution
 from normlab.settings import DeviceSettings
 
 
 class Runner:
     """``function``, mapped over a leading axis of some of its arguments.
 
-        runner = Runner(loss, (True, False), count=8, settings=DeviceSettings())
+        settings = DeviceSettings()
+        runner = Runner(loss, (True, False), "map", count=8, settings=settings)
         losses_M = runner(params_M, batch)
 
     Args:
       function: a pure function of one member: ``function(*arguments, *shared)``.
       mapped: for each argument before the shared ones, whether it has the member axis.
+      execution: ``vmap``, ``map`` or ``loop``, whatever ``settings`` say.
       count: the largest number of members in a call.
-      settings: the execution, the devices, and the number of members at once.
+      settings: the devices, and the number of members at once.
       shared: arguments that are the same in every call. They are put on the devices
         once.
       at_once: the most members at once, unless ``settings`` give a number.
@@ -44,6 +45,7 @@ class Runner:
         self,
         function: Callable,
         mapped: Sequence[bool],
+        execution: str,
         *,
         count: int,
         settings: DeviceSettings,
@@ -56,10 +58,10 @@ class Runner:
         self._function, self._mapped = function, (*mapped, *(False for _ in shared))
         self._count, self._asked, self._advice = count, settings.member_chunk, advice
         self._most = min(count, at_once or count) if self._asked == "auto" else count
-        self._execution, _ = choose_execution(settings.execution, platform)
+        self._execution = execution
         self._devices = local[
             : choose_devices(
-                settings.devices, self._most, len(local), platform, self._execution
+                settings.devices, self._most, len(local), platform, execution
             )
         ]
         self._place = Placement(self._devices)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from normlab.analysis import measure
 from normlab.analysis.measure import measure_cell, measure_run
 from normlab.analysis.settings import AnalysisOptions
 from normlab.errors import UserError
@@ -123,6 +124,24 @@ def test_too_little_memory_is_one_line(copy, monkeypatch):
     monkeypatch.setattr(OverMembers, "__call__", full)
     with pytest.raises(UserError, match="out of memory with 3 at once.*--member_chunk"):
         measure_cell(copy, options("gradient_norm"), {}, silent)
+
+
+@pytest.mark.parametrize("conv, execution", [("auto", "vmap"), ("lax", "map")])
+def test_members_run_as_suits_the_form_of_the_convolutions(
+    conv, execution, copy, monkeypatch
+):
+    made = []
+
+    class Seen(measure.Runner):
+        def __init__(self, *args, **settings):
+            super().__init__(*args, **settings)
+            made.append(self._execution)
+
+    monkeypatch.setattr(measure, "Runner", Seen)
+    monkeypatch.setattr(measure, "platform_here", lambda: "gpu")
+    asked = dataclasses.replace(options("gradient_norm"), execution="auto", conv=conv)
+    measure_cell(copy, asked, {}, silent)
+    assert made == [execution]
 
 
 def test_quantities_about_norms_are_measured_where_there_are_some(tmp_path):

@@ -18,13 +18,14 @@ def weighed(x_2, weight, data):
     return {"sum": weight * x_2.sum() + data.sum(), "x": x_2}
 
 
-def make(count: int = 7, **settings) -> Runner:
-    words = {"execution": "vmap", "devices": "1"} | settings
+def make(execution: str = "vmap", **settings) -> Runner:
+    words = {"devices": "1"} | settings
     data = np.ones(3, np.float32)
     return Runner(
         weighed,
         (True, False),
-        count=count,
+        execution,
+        count=7,
         settings=DeviceSettings(**words),
         shared=(data,),
     )
@@ -62,8 +63,8 @@ def test_as_many_at_once_as_fit(free, size, monkeypatch):
 
 def test_at_most_so_many_at_once_unless_a_number_is_asked_for():
     def of(chunk: str) -> int:
-        settings = DeviceSettings(execution="vmap", devices="1", member_chunk=chunk)
-        run = Runner(jnp.sin, (True,), count=100, settings=settings, at_once=32)
+        settings = DeviceSettings(devices="1", member_chunk=chunk)
+        run = Runner(jnp.sin, (True,), "vmap", count=100, settings=settings, at_once=32)
         return run.size(np.zeros((100, 2), np.float32))
 
     assert (of("auto"), of("50")) == (25, 50)
