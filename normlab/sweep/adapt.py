@@ -44,14 +44,18 @@ def as_before(plan: CellPlan, record: dict, options: RunOptions) -> CellPlan:
     The member chunk and the devices depend on what is free at the start, and a
     different choice would change the rest of the run by rounding. If the earlier choice
     is not available any more, the plan is not changed, and the log says so. Nor is it
-    changed if that start ended before the way was decided.
+    changed if that start ended before the way was decided, or if its way was another
+    one: its times and its member chunk say nothing about this one.
 
     Raises:
       UserError: the source of a plugin has changed since that start.
     """
     check_plugins(record, plan.cell.config)
-    plan = _same_way(plan, record, options)
-    if record.get("execution") != plan.execution:
+    way = _way_before(record)
+    if way is None:
+        return plan
+    plan = _same_way(plan, way, options)
+    if way != plan.way:
         return plan
     kept = _TIMES[True] in record
     stored = record.get(_TIMES[kept])
@@ -87,26 +91,32 @@ def as_before(plan: CellPlan, record: dict, options: RunOptions) -> CellPlan:
     return before
 
 
-def _same_way(plan: CellPlan, record: dict, options: RunOptions) -> CellPlan:
-    """The plan with the way of the record, where the options leave it open."""
-    platform = platform_here()
-    known = record.get("execution")
-    if known not in EXECUTIONS or options.execution not in ("auto", known):
-        return plan
+def _way_before(record: dict) -> Way | None:
+    """The way of the earlier start; None if it had none that is known."""
+    execution = record.get("execution")
+    if execution not in EXECUTIONS:
+        return None
     # Runs of an earlier revision have no record of the form.
-    conv = record.get("conv", choose_conv(known, platform))
-    if conv not in CONV_FORMS or options.conv not in ("auto", conv):
+    conv = record.get("conv", choose_conv(execution, platform_here()))
+    return Way(execution, conv) if conv in CONV_FORMS else None
+
+
+def _same_way(plan: CellPlan, way: Way, options: RunOptions) -> CellPlan:
+    """The plan with ``way``, where the options leave it open."""
+    if options.execution not in ("auto", way.execution):
         return plan
-    if options.conv == "auto" and not suits(conv, platform):
+    if options.conv not in ("auto", way.conv):
+        return plan
+    platform = platform_here()
+    if options.conv == "auto" and not suits(way.conv, platform):
         log.warning(
             "%s was trained by %s, which is slow on a %s; it goes on by %s",
             plan.name,
-            Way(known, conv),
+            way,
             platform,
             plan.way,
         )
         return plan
-    way = Way(known, conv)
     return plan if plan.again is None or way == plan.way else plan.again(way)
 
 

@@ -148,8 +148,14 @@ def test_a_resumed_cell_keeps_its_way(tmp_path, monkeypatch):
     assert as_before(plan, record, settings).way == RULE
     # What the flags say counts more.
     asked = dataclasses.replace(settings, execution="map", conv="patches")
+    asked = dataclasses.replace(asked, member_chunk="auto")
     _, plan = plan_of(asked)
-    assert as_before(plan, record, asked).way == Way("map", "patches")
+    assert plan.way == Way("map", "patches")
+    # The times and the member chunk of another form do not.
+    record |= {"conv": "direct", "member_chunk": 1, "timed": {str(RULE): 1.0}}
+    assert plan.member_chunk > 1 and as_before(plan, record, asked) is plan
+    same = as_before(plan, record | {"conv": "patches"}, asked)
+    assert same.member_chunk == 1 and same.times == {RULE: 1.0}
 
 
 @pytest.mark.parametrize(
