@@ -17,6 +17,7 @@ import socket
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -255,7 +256,9 @@ def _key(cell: Cell, options: RunOptions) -> dict[str, Any]:
         "member_chunk": options.member_chunk,
         "ways": [options.execution, options.conv],
         "versions": versions() | {"driver": _client().platform_version},
-        "members": len(cell.members),
+        "call_steps": options.call_steps,
+        # Neighbours of one seed may share their images.
+        "seeds": [len(list(some)) for _, some in groupby(m.seed for m in cell.members)],
         "config": {name: config[name] for name in dict.fromkeys(names)},
     }
 

@@ -282,6 +282,19 @@ def test_kept_times_count_only_among_the_ways_that_are_allowed(tmp_path):
         assert ways.remembered(plan.cell, settings, folder) == {}
 
 
+def test_kept_times_are_those_of_the_same_program(tmp_path):
+    """Members that share a seed are another program, and so are longer calls."""
+    settings = options(tmp_path)
+    _, plan = plan_of(settings, lr=(1e-3, 1e-2, 1e-1), num_seeds=1)
+    _, other = plan_of(settings, lr=(1e-3,), num_seeds=3)
+    assert len(plan.cell.members) == len(other.cell.members) == 3
+    ways.remember(plan.cell, settings, tmp_path, {RULE: 1.0})
+    assert ways.remembered(plan.cell, settings, tmp_path) == {RULE: 1.0}
+    assert ways.remembered(other.cell, settings, tmp_path) == {}
+    longer = dataclasses.replace(settings, call_steps=4)
+    assert ways.remembered(plan.cell, longer, tmp_path) == {}
+
+
 def test_kept_times_end_with_the_versions(tmp_path, monkeypatch):
     settings = options(tmp_path)
     _, plan = plan_of(settings)
