@@ -236,17 +236,17 @@ def run(
 ) -> None:
     """Parses ``argv`` into ``values``, calls ``main(values)`` and exits.
 
+    A wrong flag, a missing flagfile, an unexpected word or a `UserError` from ``main``
+    prints one line on standard error and exits with status 1. SIGTERM and SIGINT print
+    one line and exit with 128 + the signal's number. If standard output is closed (for
+    example by ``| head``), the command exits silently with 128 + SIGPIPE.
+
     Args:
       main: the command. It returns the exit status (None is 0).
       values: flags defined with ``flag_values=values``.
       program: the module's name, for messages (``normlab.sweep``).
       doc: the text above the flags in ``--help``.
       argv: the words after the program's name; ``sys.argv[1:]`` by default.
-
-    A wrong flag, a missing flagfile, an unexpected word or a `UserError` from ``main``
-    prints one line on standard error and exits with status 1. SIGTERM and SIGINT print
-    one line and exit with 128 + the signal's number. If standard output is closed (for
-    example by ``| head``), the command exits silently with 128 + SIGPIPE.
     """
     _degrade()
     _define_common(values)

@@ -51,13 +51,13 @@ WIDEST = 3.0
 class Statements(NamedTuple):
     """p-values (twice one-sided) of what can be said about a claim or a part.
 
+    Each is a float, or an array over samples (`Rule.statements`).
+
     Attributes:
       supports: of the claim. Where the claim is that a number can be one more of ours,
         0 if this is not rejected, and 1 otherwise: no p-value.
       contradicts: of its opposite.
       equivalent: of a difference within the margin of its unit.
-
-    Each is a float, or an array over samples (`Rule.statements`).
     """
 
     supports: Any

@@ -54,6 +54,11 @@ def nan_is_a_result() -> Iterator[None]:
 class OverMembers:
     """``function`` of one member, over a leading member axis of some arguments.
 
+    The program is compiled once, at the first call; later calls must have the same
+    shapes. After that, ``compiled`` is the program (None before) and
+    ``compile_seconds`` the time it took. If JAX is `debugging`, JAX compiles the
+    function itself. It can then run it operation by operation, from the same arguments.
+
     Args:
       function: a pure function of one member.
       mapped: for each argument, whether it has the member axis (else it is shared).
@@ -65,11 +70,6 @@ class OverMembers:
         for long. That changes no bits of results.
       block: if above 1, the ``function`` is of so many members at once, and has the
         member axis itself. The execution is ``vmap``, over the blocks.
-
-    The program is compiled once, at the first call; later calls must have the same
-    shapes. After that, ``compiled`` is the program (None before) and
-    ``compile_seconds`` the time it took. If JAX is `debugging`, JAX compiles the
-    function itself. It can then run it operation by operation, from the same arguments.
     """
 
     def __init__(

@@ -26,6 +26,9 @@ class Runner:
         runner = Runner(loss, (True, False), "map", count=8, settings=settings)
         losses_M = runner(params_M, batch)
 
+    The program is compiled once, at the first call. Later calls must have the same
+    shapes, except for the number of members.
+
     Args:
       function: a pure function of one member: ``function(*arguments, *shared)``.
       mapped: for each argument before the shared ones, whether it has the member axis.
@@ -36,9 +39,6 @@ class Runner:
         once.
       at_once: the most members at once, unless ``settings`` give a number.
       advice: how to use less memory, for the error message if it runs out.
-
-    The program is compiled once, at the first call. Later calls must have the same
-    shapes, except for the number of members.
     """
 
     def __init__(

@@ -78,6 +78,7 @@ class Way(NamedTuple):
     """How members are run.
 
     Attributes:
+      execution: ``vmap``, ``map`` or ``loop``.
       conv: the form of the convolutions.
       at_once: members on the devices at once; 0: as many as fit in memory.
     """

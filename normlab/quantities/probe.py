@@ -110,6 +110,10 @@ def probe(
       computed them. It saves one gradient: four etas then cost four gradients, and
       five without it.
 
+    Quantities of norm layers (``identities``, ``activation_moments`` and so on) find
+    Linen's norm layers themselves. In any other framework the network calls its norm
+    layers through `normlab.tap`.
+
     Args:
       loss: ``loss(params, batch)`` or ``loss(params, batch, aux)``, a scalar.
       names: quantities, of `normlab.quantities.QUANTITIES`.
@@ -133,10 +137,6 @@ def probe(
       samples: random vectors for a Hessian's trace and density.
       channels, bins: which channels' activations are measured, and the bins of their
         histograms.
-
-    Quantities of norm layers (``identities``, ``activation_moments`` and so on) find
-    Linen's norm layers themselves. In any other framework the network calls its norm
-    layers through `normlab.tap`.
 
     Raises:
       UserError: a quantity is unknown or a setting is out of its range; and, when the

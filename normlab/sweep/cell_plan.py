@@ -36,9 +36,15 @@ class CellPlan:
     """A cell, and how its members will be executed.
 
     Attributes:
+      name: what tells it from the other cells of the sweep.
+      dataset: with the cell's training images only.
       build: makes its program, which is large.
       footprint: the memory of one member. It may be that of a similar cell which needs
         more.
+      execution: ``vmap``, ``map`` or ``loop``.
+      member_chunk: members on all devices at once.
+      member_chunk_why: the reason for this number.
+      devices: how many devices share them.
       conv: the form of the convolutions.
       times: the times by which the way was chosen, if it was.
       remembered: whether they are those of an earlier cell.

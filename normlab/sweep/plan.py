@@ -130,12 +130,12 @@ def make_plan(
     comes; the first cells that are traced show every value of every axis, so most
     mistakes are found here.
 
+    It compiles only if a bound on a cell's memory excludes members. Then the compiler
+    measures the memory.
+
     Args:
       only: the ids of the cells to plan, at least one; all by default.
       before: the configurations that ``config`` extends, the first one first.
-
-    It compiles only if a bound on a cell's memory excludes members. Then the compiler
-    measures the memory.
 
     Raises:
       UserError: anything that would stop a cell from running.
