@@ -27,13 +27,13 @@ from jax.experimental import topologies
 from normlab.bench.images import SHAPED_LIKE, random_images
 from normlab.bench.ways.timed import make_cell
 from normlab.errors import UserError
-from normlab.members.way import Way
 from normlab.models import SHARING, backend
 from normlab.run_options import RunOptions
 from normlab.settings.devices import CONV_FORMS
 from normlab.sweep.cell_plan import Planner
 from normlab.train.optimizers import values_of
 from normlab.train.program import data_arrays
+from normlab.train.way import Way
 
 _KIND = "NVIDIA H100 80GB HBM3"
 # What the driver says of the card, and the rate of large copies that was measured.

@@ -19,7 +19,7 @@ from normlab.cell import Cell
 from normlab.config import SweepConfig
 from normlab.errors import UserError
 from normlab.flagfiles import write
-from normlab.members.way import choose_way, platform_here
+from normlab.members.platform import platform_here
 from normlab.norms import NORMS
 from normlab.run_options import RunOptions
 from normlab.store import RunPaths, path
@@ -32,6 +32,7 @@ from normlab.sweep.plan import sweep_cells
 from normlab.sweep.population import Population
 from normlab.train.program import build_program, data_arrays, to_device
 from normlab.train.state import TrainState
+from normlab.train.way import choose_way
 
 
 class Source(NamedTuple):

@@ -16,9 +16,9 @@ from normlab.data import Dataset
 from normlab.data.batches import batch_indices
 from normlab.errors import UserError
 from normlab.members.over import nan_is_a_result
+from normlab.members.platform import platform_here
 from normlab.members.progress import CountProgress
 from normlab.members.runner import Runner
-from normlab.members.way import choose_way, platform_here
 from normlab.quantities import QUANTITIES, Site, needs
 from normlab.settings import ProbeSettings
 from normlab.store.layout import CellPaths, RunPaths
@@ -32,6 +32,7 @@ from normlab.train.measure import Snapshot, askable
 from normlab.train.optimizers import values_of
 from normlab.train.program import build_measure, data_arrays
 from normlab.train.schedules import make_rate
+from normlab.train.way import choose_way
 
 MeasuredMembers = dict[str, dict[str, np.ndarray]]
 

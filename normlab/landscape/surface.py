@@ -10,14 +10,15 @@ from normlab.data import Dataset
 from normlab.landscape.settings import LandscapeConfig
 from normlab.landscape.slices import Slice, statistics_at
 from normlab.members.over import nan_is_a_result
+from normlab.members.platform import platform_here
 from normlab.members.runner import Runner
-from normlab.members.way import choose_way, platform_here
 from normlab.norms import NORMS
 from normlab.quantities.directions import combine
 from normlab.train.evaluate import make_evaluate
 from normlab.train.network import build_network
 from normlab.train.precision import products_in
 from normlab.train.program import data_arrays
+from normlab.train.way import choose_way
 
 # Maximum points per tile: the work that a kill can lose, and the progress interval.
 _TILE = 32

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from normlab.members.placement import Placement
+from normlab.members.platform import platform_here
 from normlab.settings.devices import EXECUTIONS
 
 # XLA's options for a CPU program that runs for a moment.
@@ -17,7 +18,7 @@ _BRIEFLY: dict[str, Any] = {"xla_backend_optimization_level": 1}
 
 def init_execution() -> str:
     """The execution of a function that runs once; on a CPU, map compiles fastest."""
-    return "map" if jax.local_devices()[0].platform == "cpu" else "vmap"
+    return "map" if platform_here() == "cpu" else "vmap"
 
 
 def debugging() -> bool:
@@ -93,7 +94,7 @@ class OverMembers:
         )
         self._donate, self._placement = tuple(donate), placement
         self.block = block
-        cpu = jax.local_devices()[0].platform == "cpu"
+        cpu = platform_here() == "cpu"
         self._options: dict[str, Any] = _BRIEFLY if brief and cpu else {}
         self.compiled: Any = None
         self.compile_seconds = 0.0

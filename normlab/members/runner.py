@@ -16,6 +16,7 @@ from normlab.members.memory import (
 )
 from normlab.members.over import OverMembers
 from normlab.members.placement import Placement, choose_devices, padded
+from normlab.members.platform import platform_here
 from normlab.settings import DeviceSettings
 
 
@@ -54,16 +55,14 @@ class Runner:
         advice: str = "a smaller --member_chunk needs less",
     ):
         local = jax.local_devices()
-        platform = local[0].platform
         self._function, self._mapped = function, (*mapped, *(False for _ in shared))
         self._count, self._asked, self._advice = count, settings.member_chunk, advice
         self._most = min(count, at_once or count) if self._asked == "auto" else count
         self._execution = execution
-        self._devices = local[
-            : choose_devices(
-                settings.devices, self._most, len(local), platform, execution
-            )
-        ]
+        some = choose_devices(
+            settings.devices, self._most, len(local), platform_here(), execution
+        )
+        self._devices = local[:some]
         self._place = Placement(self._devices)
         self._free = available_bytes(self._devices) - self._copies(shared)
         self._shared = tuple(self._place.share(tree) for tree in shared)

@@ -1,6 +1,6 @@
 """What programs are compiled for."""
 
-import jax
+from normlab.members.platform import platform_here
 
 
 def is_cpu() -> bool:
@@ -8,4 +8,4 @@ def is_cpu() -> bool:
 
     Read when a program is traced; ``experiments/gpu/bytes.py`` replaces it.
     """
-    return jax.default_backend() == "cpu"
+    return platform_here() == "cpu"

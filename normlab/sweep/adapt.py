@@ -8,12 +8,13 @@ import jax
 
 from normlab.errors import UserError
 from normlab.members.memory import available_bytes, is_out_of_memory
-from normlab.members.way import Way, choose_conv, platform_here, suits
+from normlab.members.platform import platform_here
 from normlab.run_options import RunOptions
 from normlab.settings.devices import CONV_FORMS, EXECUTIONS
 from normlab.store.provenance import check_plugins, plugins_of
 from normlab.sweep.cell_plan import CellPlan
 from normlab.sweep.ways import read_times
+from normlab.train.way import Way, choose_conv, suits
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +133,7 @@ def narrower(plan: CellPlan, error: Exception) -> CellPlan:
     devices, each = plan.devices, -(-plan.member_chunk // plan.devices)
     if each > 1:
         return dataclasses.replace(plan, member_chunk=devices * -(-each // 2))
-    if devices > 1 and jax.local_devices()[0].platform == "cpu":
+    if devices > 1 and platform_here() == "cpu":
         # A CPU's cores share its memory. With fewer GPUs, each would be just as full.
         devices = -(-devices // 2)
         return dataclasses.replace(plan, member_chunk=devices, devices=devices)

@@ -18,7 +18,7 @@ from normlab.members.memory import (
     compiled_bytes,
     working_bytes,
 )
-from normlab.members.way import Way, choose_way, platform_here
+from normlab.members.platform import platform_here
 from normlab.models import widest
 from normlab.run_options import RunOptions
 from normlab.sweep.backend import cache_folder
@@ -28,6 +28,7 @@ from normlab.sweep.kinds import by_kind, kind_of
 from normlab.sweep.room import check_fits, choose_room
 from normlab.sweep.ways import Times, best_of, is_open, remembered, told
 from normlab.train.program import Program, build_program, cut_of, data_arrays
+from normlab.train.way import Way, choose_way
 from normlab.words import counted
 
 
@@ -42,8 +43,7 @@ class CellPlan:
       footprint: the memory of one member. It may be that of a similar cell which needs
         more.
       execution: ``vmap``, ``map`` or ``loop``.
-      member_chunk: members on all devices at once.
-      member_chunk_why: the reason for this number.
+      member_chunk, member_chunk_why: members on all devices at once, and the reason.
       devices: how many devices share them.
       conv: the form of the convolutions.
       times: the times by which the way was chosen, if it was.
@@ -267,10 +267,8 @@ class Planner:
             took = f" in {time.monotonic() - started:.1f} s"
         member_chunk, why = chosen(footprint)
         if stops and execution != "vmap" and auto and not took:
-            member_chunk, why = (
-                min(devices, members),
-                "auto: stopped members cost nothing",
-            )
+            member_chunk = min(devices, members)
+            why = "auto: stopped members cost nothing"
         why += took
         if 0 < way.at_once < member_chunk:
             member_chunk = way.at_once

@@ -2,7 +2,6 @@
 
 import dataclasses
 
-from normlab.members.way import Way
 from normlab.run_options import RunOptions
 from normlab.sweep.backend import cache_folder
 from normlab.sweep.cell_plan import CellPlan
@@ -20,6 +19,7 @@ from normlab.sweep.ways import (
     seconds_of,
     time_all,
 )
+from normlab.train.way import Way
 
 
 def decide(plan: CellPlan, options: RunOptions) -> tuple[CellPlan, Population]:

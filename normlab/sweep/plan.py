@@ -16,7 +16,7 @@ from normlab.cell import Cell
 from normlab.config import SweepConfig
 from normlab.data import Dataset
 from normlab.errors import UserError
-from normlab.members.way import platform_here
+from normlab.members.platform import platform_here
 from normlab.run_options import RunOptions
 from normlab.store.provenance import check_names
 from normlab.sweep.cell_plan import CellPlan, Later, Planner

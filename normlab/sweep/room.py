@@ -5,6 +5,7 @@ import jax
 from normlab.errors import UserError
 from normlab.members.memory import available_bytes
 from normlab.members.placement import choose_devices
+from normlab.members.platform import platform_here
 from normlab.run_options import RunOptions
 
 # The share of the free memory for the copies of the data, one for each core.
@@ -30,15 +31,12 @@ def choose_room(
 ) -> tuple[int, int]:
     """(devices that share the members, bytes free on them after the data's copies)."""
     local = jax.local_devices()
-    cpu = local[0].platform == "cpu"
-    most = len(local)
-    if cpu and options.devices == "auto":
+    platform, most = platform_here(), len(local)
+    if platform == "cpu" and options.devices == "auto":
         # Each core's copy of the data takes memory that all cores share.
         free_bytes = _COPIES_SHARE * available_bytes(local, options.deterministic)
         most = min(most, max(1, int(free_bytes / max(data_bytes, 1))))
-    devices = choose_devices(
-        options.devices, members, most, local[0].platform, execution
-    )
+    devices = choose_devices(options.devices, members, most, platform, execution)
     free = available_bytes(local[:devices], options.deterministic)
     free -= devices * data_bytes
     return devices, max(free, 0)

@@ -27,11 +27,12 @@ from normlab.cell import Cell
 from normlab.errors import UserError, one_line
 from normlab.members.over import debugging
 from normlab.members.placement import cores, padded
-from normlab.members.way import Way, candidates, platform_here
+from normlab.members.platform import platform_here
 from normlab.run_options import RunOptions
 from normlab.settings import NetworkSettings, NormSettings, named
 from normlab.store.layout import read_json, write_json
 from normlab.store.provenance import device, versions
+from normlab.train.way import Way, candidates
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from normlab.bench.machine import Machine
 from normlab.bench.ways import __main__ as command
 from normlab.bench.ways.timed import Timed, make_cell, time_ways
 from normlab.flags import define, run
-from normlab.members.way import candidates
 from normlab.run_options import RunOptions
+from normlab.train.way import candidates
 
 MS = {"map with direct": [5.0, 4.0, 9.0], "vmap with patches": [4.0, 6.0, 3.0]}
 TIMED = Timed("map with direct", "vmap with patches", MS, dict.fromkeys(MS, 1.5), 1000)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from normlab.members.over import OverMembers
-from normlab.members.way import choose_execution
 from normlab.run_options import RunOptions
 from normlab.settings.devices import EXECUTIONS
 from normlab.store.layout import CellPaths
@@ -128,9 +127,3 @@ def test_blocks_of_members_have_an_axis_only_if_there_are_several(members):
 def test_an_unknown_execution():
     with pytest.raises(ValueError, match="execution must be one of"):
         OverMembers(jnp.sin, (True,), "pmap")
-
-
-def test_auto_is_told_by_the_platform_and_a_wish_is_granted():
-    assert choose_execution("auto", "cpu")[0] == "map"
-    assert choose_execution("auto", "gpu")[0] == "vmap"
-    assert choose_execution("loop", "gpu") == ("loop", "as requested")

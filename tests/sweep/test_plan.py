@@ -81,7 +81,7 @@ def test_no_batch_needs_more_than_its_plan_says(norm, accumulate):
     planned = Planner(cells, cells, datasets, options)
     needed = {}
     for cell in cells:
-        alone = Planner([cell], [cell], datasets, options).plan(cell)
+        alone = Planner((cell,), [cell], datasets, options).plan(cell)
         needed[cell.config.batch_size] = alone.footprint.working
         assert planned.plan(cell).footprint.working >= alone.footprint.working
     assert list(needed.values()) != sorted(needed.values())

@@ -8,9 +8,7 @@ from types import SimpleNamespace
 import jax
 import pytest
 
-from normlab.errors import UserError
 from normlab.members.placement import cores
-from normlab.members.way import Way, candidates, choose_way, platform_here
 from normlab.models import CONVS
 from normlab.run_options import RunOptions
 from normlab.settings.devices import CONV_FORMS
@@ -23,6 +21,7 @@ from normlab.sweep.adapt import as_before, execution_record
 from normlab.sweep.execute import run_cell
 from normlab.sweep.plan import make_plan
 from normlab.sweep.quiet import Spent, is_quiet, spent
+from normlab.train.way import Way, candidates
 from tests import tiny
 
 RULE = Way("map", "direct")
@@ -312,68 +311,6 @@ def test_damaged_times_are_none(stored):
     assert ways.read_times(stored) == {}
 
 
-def test_members_that_run_one_after_another_share_nothing():
-    with pytest.raises(UserError, match="--conv=shared.*--execution=vmap"):
-        choose_way("auto", "shared", "cpu")
-    with pytest.raises(UserError, match="under loop"):
-        choose_way("loop", "shared", "gpu")
-    assert choose_way("vmap", "shared", "cpu")[0] == Way("vmap", "shared")
-    assert choose_way("auto", "shared", "gpu")[0] == Way("vmap", "shared")
-
-
-def test_what_suits_a_gpu_depends_on_the_widest_layer():
-    """As it was measured on an H100 (docs/speed.md)."""
-    assert choose_way("auto", "auto", "gpu", 64)[0] == Way("vmap", "pallas")
-    assert choose_way("auto", "auto", "gpu", 512)[0] == Way("map", "lax")
-    assert choose_way("vmap", "auto", "gpu", 512)[0] == Way("vmap", "patches")
-    assert choose_way("auto", "patches", "gpu", 64)[0] == Way("vmap", "patches")
-    # A network of one's own, or without convolutions.
-    assert choose_way("auto", "auto", "gpu")[0] == Way("vmap", "patches")
-    assert choose_way("auto", "auto", "gpu without Triton", 64)[0].conv == "patches"
-
-
-@pytest.mark.parametrize("conv", ["auto", *CONV_FORMS])
-@pytest.mark.parametrize("execution", ["auto", "vmap", "map"])
-@pytest.mark.parametrize("platform", ["cpu", "gpu", "gpu without Triton"])
-def test_the_way_without_timing_is_a_candidate(platform, execution, conv):
-    """Otherwise what is remembered of it could not be used.
-
-    If there is none, it is what was asked for.
-    """
-    ways = candidates(execution, conv, platform)
-    alone = execution == "map" or (execution == "auto" and platform == "cpu")
-    for channels in (0, 64, 512):
-        if conv == "shared" and alone:
-            with pytest.raises(UserError, match="members share nothing"):
-                choose_way(execution, conv, platform, channels)
-            continue
-        way, _ = choose_way(execution, conv, platform, channels)
-        if ways:
-            assert way in ways
-        else:
-            assert conv != "auto" and way.conv == conv
-            assert execution in ("auto", way.execution)
-        slow = way.execution == "vmap" and way.conv in ("direct", "lax")
-        assert not slow or (execution, conv) == way[:2]  # both were asked for
-
-
-@pytest.mark.parametrize(
-    "platform, capability, expected",
-    [
-        ("cpu", None, "cpu"),
-        ("gpu", "9.0", "gpu"),
-        ("gpu", "7.5", "gpu without Triton"),
-        ("gpu", "gfx90a", "gpu without Triton"),
-        ("gpu", None, "gpu without Triton"),
-    ],
-)
-def test_old_gpus_have_no_triton(platform, capability, expected, monkeypatch):
-    known = {} if capability is None else {"compute_capability": capability}
-    device = SimpleNamespace(platform=platform, **known)
-    monkeypatch.setattr(jax, "local_devices", lambda: [device])
-    assert platform_here() == expected
-
-
 def test_a_cell_of_a_cpu_goes_on_as_it_suits_a_gpu(tmp_path, monkeypatch, caplog):
     settings = options(tmp_path)
     record = execution_record(plan_of(settings)[1])
@@ -497,9 +434,3 @@ def test_moving_the_states_counts_as_often_as_it_happens(monkeypatch):
     assert ways.seconds_in_turns(lambda *_: None, 100) == pytest.approx(0.11)
     assert ways.seconds_in_turns(lambda *_: None, 1) == pytest.approx(1.1)
     assert ways.seconds_of(lambda *_: None, 100) == pytest.approx(1.1)
-
-
-def test_a_way_reads_as_it_is_written():
-    for way in (RULE, OTHER, OTHER._replace(at_once=16)):
-        assert Way.read(str(way)) == way
-    assert str(OTHER._replace(at_once=16)) == "vmap of 16 with patches"

@@ -3,7 +3,7 @@
     python -m normlab.bench.conv --batch_size=50 --members=1,4
 
 For each shape, it times the output and both gradients. The forms alternate, and one
-loop uses all cores. `normlab.members.way.choose_conv` chooses the form for a sweep. In
+loop uses all cores. `normlab.train.way.choose_conv` chooses the form for a sweep. In
 a sweep, "direct" still uses patches for thin kernels; this benchmark does not.
 """
 

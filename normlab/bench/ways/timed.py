@@ -11,7 +11,6 @@ from normlab.bench.images import SHAPED_LIKE
 from normlab.cell import Cell
 from normlab.config import SweepConfig
 from normlab.data import Dataset
-from normlab.members.way import Way
 from normlab.run_options import RunOptions
 from normlab.store.provenance import check_names
 from normlab.sweep.cell_plan import CellPlan, Planner
@@ -20,6 +19,7 @@ from normlab.sweep.grid import expand
 from normlab.sweep.populate import make_population
 from normlab.sweep.population import Population
 from normlab.sweep.ways import best_of, half_at_once, time_all
+from normlab.train.way import Way
 
 
 @dataclass(frozen=True)

@@ -7,28 +7,12 @@ member's parameters and activations in a CPU's cache.
 
 from typing import NamedTuple
 
-import jax
-
 from normlab.errors import UserError
 
 # With more channels in its widest layer, one network fills a GPU (docs/speed.md).
 _NARROW = 64
-# Kernels in Triton need this compute capability of an NVIDIA GPU.
-_TRITON = 8.0
 # Forms for one member at a time: of all at once they are slow grouped convolutions.
 _ALONE = ("direct", "lax")
-
-
-def platform_here() -> str:
-    """``cpu``, ``gpu``, or ``gpu without Triton``, on which no Pallas kernel runs."""
-    device = jax.local_devices()[0]
-    if device.platform != "gpu":
-        return device.platform
-    try:
-        new = float(device.compute_capability) >= _TRITON
-    except (AttributeError, ValueError):  # not NVIDIA's, and not tried
-        new = False
-    return "gpu" if new else "gpu without Triton"
 
 
 def choose_execution(
@@ -37,7 +21,7 @@ def choose_execution(
     """(execution, the reason): ``asked``, or for ``auto`` what suits ``platform``.
 
     Args:
-      platform: as `platform_here` says it.
+      platform: as `normlab.members.platform` says it.
       channels: those of the network's widest layer; 0 if unknown.
       conv: the form of the convolutions that is asked for.
     """
@@ -58,7 +42,7 @@ def choose_conv(execution: str, platform: str, channels: int = 0) -> str:
     The primitive becomes a grouped convolution if kernels are mapped over members.
 
     Args:
-      platform: as `platform_here` says it.
+      platform: as `normlab.members.platform` says it.
       channels: those of the network's widest layer; 0 if unknown.
     """
     if execution == "vmap":
