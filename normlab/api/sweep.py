@@ -20,7 +20,7 @@ from normlab.store.provenance import session
 from normlab.store.run import open_run
 from normlab.sweep.attempt import Outcome
 from normlab.sweep.engines import Work, open_engine, part
-from normlab.sweep.grid import names_of
+from normlab.sweep.grid import names_of, plan_size
 from normlab.sweep.plan import sweep_cells
 from normlab.sweep.rows import OnEval
 from normlab.sweep.status import cell_state
@@ -76,12 +76,15 @@ def train(
         return "planned"
     work = Work(config, options, cells, selected, before, on_eval, stream, verbose)
     with open_engine(work) as engine:
+        left = _incomplete(paths, selected)
+        done = [cell for cell in selected if cell.id not in left]
         say(engine.plan)
+        if done:
+            say(f"trained already: {counted(plan_size(done)[0], 'network')}")
         say(f"out: {paths.root}")
         if options.dry_run:
             return "planned"
         lines = [*write(config), f"--out={paths.root}"]
-        left = _incomplete(paths, selected)
         stamp = session(engine.device) if left else None
         open_run(paths, config, cells, lines, stamp, before)
         if before:

@@ -218,7 +218,7 @@ def _members(config: SweepConfig, cell_config: CellConfig) -> tuple[Member, ...]
     return tuple(Member(**dict(zip(names, point, strict=True))) for point in points)
 
 
-def plan_size(cells: tuple[Cell, ...]) -> tuple[int, int]:
+def plan_size(cells: Sequence[Cell]) -> tuple[int, int]:
     """(members, member-steps) of all cells together."""
     members = sum(len(cell.members) for cell in cells)
     return members, sum(cell.member_steps for cell in cells)

@@ -236,6 +236,18 @@ def test_a_plan_writes_nothing(tmp_path, capsys):
     assert not run.path.exists() and "nothing is stored" in repr(run)
 
 
+def test_a_plan_says_what_is_trained_already(tmp_path, capsys):
+    small.run(tmp_path / "run", norm="none", steps=1)
+    more = {"num_seeds": 3, "extend": True, "dry_run": True, "progress": True}
+    small.run(tmp_path / "run", steps=1, **more)
+    said = capsys.readouterr().out
+    assert "plan: 12 networks (members) in 3 programs (cells)" in said
+    assert "\ntrained already: 4 networks\nout: " in said
+    # Their rest is not trained yet.
+    small.run(tmp_path / "run", norm="none", **more)
+    assert "already" not in capsys.readouterr().out
+
+
 def test_a_part_of_the_cells(tmp_path, capsys, whole):
     run = small.run(tmp_path / "run", shard="0/2", progress=True)
     assert capsys.readouterr().out.endswith("\n1 of 2 cells complete, 1 waiting, 50%\n")
