@@ -27,6 +27,13 @@ def write_package(folder: Path) -> None:
         path.write_text(text, encoding="utf-8")
 
 
+def data_code() -> str:
+    """The Python of "Your own data"."""
+    section = PAGE.read_text(encoding="utf-8").split("\n## Your own data\n")[1]
+    section = section.split("\n## ")[0]
+    return "\n".join(re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL))
+
+
 def commands() -> list[list[str]]:
     """The words of the commands on the page, after ``python -m``."""
     found = _COMMAND.findall(PAGE.read_text(encoding="utf-8"))

@@ -2,9 +2,10 @@
 
 import sys
 
+import numpy as np
 import pytest
 
-from normlab import plugins
+from normlab import data, plugins
 from normlab.registry import REGISTRIES
 from normlab.store import RunPaths, load
 from normlab.store.layout import read_json
@@ -79,3 +80,14 @@ def test_a_sweep_and_what_reads_it(tmp_path):
     run("normlab.analysis", *allow, f"--quantities={names['quantities']}", "--every=2")
     said = run(*sweep, "--batch_size=5")
     assert "complete: nothing is left to run" in said
+
+
+def test_the_data():
+    found: dict = {}
+    exec(printed.data_code(), found)
+    dataset = data.load("npz:my_data.npz")
+    assert dataset.train_x.shape == (500, 16, 16, 1) and len(dataset.test_y) == 100
+    assert dataset.classes == ("cat", "dog", "bird")
+    items = [(np.zeros((3, 8, 6)), np.int64(i)) for i in range(2)]  # like tensors
+    images, labels = found["arrays"](items)
+    assert images.shape == (2, 8, 6, 3) and labels.tolist() == [0, 1]

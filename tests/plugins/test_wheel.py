@@ -79,7 +79,7 @@ def test_the_page_runs_as_printed(python, tmp_path):
     assert {k: [*v] for k, v in sweep["plugins"].items()} == {
         setting: [name] for setting, name in printed.NAMES.items()
     }
-    assert "RMSNorm" in (tmp_path / "page/index.html").read_text(encoding="utf-8")
+    assert "RMSNorm" in (tmp_path / "page_own/index.html").read_text(encoding="utf-8")
     again = run([python, "-m", *printed.commands()[0]], tmp_path)
     assert "complete: nothing is left to run" in again
     figures = {path.name for path in (tmp_path / "runs/own/figures").glob("*.png")}
