@@ -15,6 +15,7 @@ import jax
 
 from normlab.models import conv_direct, conv_patches
 from normlab.models.adopted import adopt
+from normlab.models.conv_front import like_lax
 from normlab.models.deep_linear import DeepLinear
 from normlab.models.init import INITS, Init
 from normlab.models.resnet import resnet20, resnet56
@@ -74,7 +75,7 @@ def _pallas(*args: Any, **options: Any) -> jax.Array:
 # "pallas" is a GPU kernel for such programs.
 CONVS: dict[str, Callable[..., jax.Array]] = {
     "patches": conv_patches.conv_general_dilated,
-    "shared": conv_patches.of_shared_images,
+    "shared": like_lax(conv_patches.of_shared_images),
     "direct": conv_direct.conv_general_dilated,
     "forward": partial(conv_direct.conv_general_dilated, thin=_THIN_FORWARD),
     "pallas": _pallas,

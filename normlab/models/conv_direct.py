@@ -9,16 +9,14 @@ patch matrix is needed, which would be nine times the size of the images.
 Kernels must not be mapped over members: that would be a slow grouped convolution.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from normlab.models import conv_patches
-from normlab.models.conv_patches import resolve_pads
+from normlab.models.conv_front import Pads, like_lax, needs_no_patches
 
-Pads = tuple[tuple[int, int], tuple[int, int]]
 _NUMBERS = ("NHWC", "HWIO", "NHWC")
 
 
@@ -56,44 +54,30 @@ def _backward(pads, precision, residuals, g_NHWO):
 _direct.defvjp(_forward, _backward)
 
 
-def without_patches(
-    lhs: jax.Array, rhs: jax.Array, strides: Sequence[int], padding, **_
-) -> jax.Array:
-    """The direct form of a convolution with stride 1, even if patches are faster."""
-    return _direct(lhs, rhs, resolve_pads(lhs, rhs, strides, padding), None)
-
-
-def _suits(
-    _,
+def _or_patches(
+    lhs: jax.Array,
     rhs: jax.Array,
-    strides: Sequence[int],
+    strides: tuple[int, int],
     pads: Pads,
     precision: Any,
+    preferred_element_type: Any,
     thin: int = conv_patches.THIN,
-) -> bool:
-    """Whether the direct form is defined, and is faster than patches.
+) -> jax.Array:
+    """The direct form where it is defined (stride 1) and faster, else patches.
 
-    A 1x1 kernel is a matrix product already. A kernel with few entries per output is
-    faster in patches of two outputs (`conv_patches`).
+    A kernel with fewer than ``thin`` entries per output is faster in patches of two
+    outputs (`conv_patches`).
     """
-    sizes = rhs.shape[:2]
-    within = all(
-        max(pad) < size for pad, size in zip(pads, sizes, strict=True)
-    )  # otherwise the backward pass would need negative padding
-    return (
-        tuple(strides) == (1, 1)
-        and within
-        and max(sizes) > 1
+    if (
+        strides == (1, 1)
+        and needs_no_patches(lhs, rhs, pads, preferred_element_type)
         and not conv_patches.is_thin(rhs, thin)
+    ):
+        return _direct(lhs, rhs, pads, precision)
+    return conv_patches.some_at_once(
+        lhs, rhs, strides, pads, precision, preferred_element_type
     )
 
 
-# Like `conv_patches.conv_general_dilated`, without patches. Where this form is not
-# defined or not faster (strides, thin or 1x1 kernels), patches are used. Kernels with
-# fewer than ``thin`` entries per output are thin. It supports reverse mode, and forward
-# over reverse.
-conv_general_dilated = conv_patches.or_patches(
-    lambda lhs, rhs, _, pads, precision: _direct(lhs, rhs, pads, precision),
-    _suits,
-    conv_patches.in_parts,
-)
+# It supports reverse mode, and forward over reverse.
+conv_general_dilated = like_lax(_or_patches)

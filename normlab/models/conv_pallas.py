@@ -9,7 +9,6 @@ for tests. It supports reverse mode once. Second derivatives need another form.
 """
 
 import functools
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -18,9 +17,9 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 
 from normlab.models import backend, conv_patches
-from normlab.models.conv_cut import LEAST, Sizes, Tile
+from normlab.models.conv_front import Pads, like_lax, needs_no_patches, out_sizes
+from normlab.models.conv_tile import LEAST, Sizes, Tile
 
-Pads = tuple[tuple[int, int], tuple[int, int]]
 _DTYPES = (jnp.float32, jnp.bfloat16, jnp.float16)
 # The fastest of eighteen for the forward pass, and of thirty for the gradient, on an
 # H100 and the layers of small_cnn and ResNet-20 (docs/speed.md). Products in float32
@@ -148,7 +147,7 @@ def _is_full(x: jax.Array) -> bool:
 
 
 def _forward(x_NHWC: jax.Array, w_HWIO: jax.Array, s: Sizes) -> jax.Array:
-    t = s.cut(_FORWARD_FLOAT32 if _is_full(x_NHWC) else _FORWARD)
+    t = s.tile(_FORWARD_FLOAT32 if _is_full(x_NHWC) else _FORWARD)
     rows = pl.cdiv(s.pixels, t.pixels)
     y = _call(
         _forward_kernel,
@@ -164,7 +163,7 @@ def _forward(x_NHWC: jax.Array, w_HWIO: jax.Array, s: Sizes) -> jax.Array:
 
 
 def _kernel_gradient(x_NHWC: jax.Array, g_NHWO: jax.Array, s: Sizes) -> jax.Array:
-    t = s.cut(_GRADIENT)
+    t = s.tile(_GRADIENT)
     turns = pl.cdiv(s.entries, t.entries)
     together = min(turns, max(1, _SUMS // (t.entries * t.outputs)))
     groups, parts = pl.cdiv(turns, together), pl.cdiv(s.pixels, t.pixels * _BLOCKS)
@@ -188,23 +187,16 @@ def _kernel_gradient(x_NHWC: jax.Array, g_NHWO: jax.Array, s: Sizes) -> jax.Arra
 
 def _sizes(x_shape, w_shape, pads: Pads, strides: tuple[int, int]) -> Sizes:
     n, height, width, inputs = x_shape
-    kernel = tuple(w_shape[:2])
-    rows, columns = (
-        (size + sum(pad) - k) // stride + 1
-        for size, pad, k, stride in zip(
-            (height, width), pads, kernel, strides, strict=True
-        )
-    )
     return Sizes(
         n=n,
         height=height,
         width=width,
         inputs=inputs,
-        kernel=kernel,
+        kernel=tuple(w_shape[:2]),
         before=(pads[0][0], pads[1][0]),
         stride=strides,
         dilation=(1, 1),
-        out=(rows, columns),
+        out=out_sizes(x_shape, w_shape, strides, pads),
         outputs=w_shape[-1],
     )
 
@@ -247,31 +239,26 @@ def _is_power(channels: int) -> bool:
     return channels >= LEAST and channels & (channels - 1) == 0
 
 
-def _suits(
-    lhs: jax.Array, rhs: jax.Array, strides: Sequence[int], pads: Pads, precision: Any
-) -> bool:
-    """Whether the kernel is defined: for channels that are powers of 2.
+def _or_patches(
+    lhs: jax.Array,
+    rhs: jax.Array,
+    strides: tuple[int, int],
+    pads: Pads,
+    precision: Any,
+    preferred_element_type: Any,
+) -> jax.Array:
+    """The GPU kernel for channels that are powers of 2, else patches.
 
     Images may have less than 16. It sums in float32, which is too little for float64.
     """
-    sizes, (inputs, outputs) = rhs.shape[:2], rhs.shape[2:]
-    within = all(max(pad) < size for pad, size in zip(pads, sizes, strict=True))
-    padded = (n + sum(pad) for n, pad in zip(lhs.shape[1:3], pads, strict=True))
-    some = lhs.size > 0 and all(
-        n >= size for n, size in zip(padded, sizes, strict=True)
-    )
+    inputs, outputs = rhs.shape[2:]
     channels = _is_power(outputs) and (inputs < LEAST or _is_power(inputs))
     plain = precision is None and lhs.dtype in _DTYPES
-    return plain and channels and within and some and max(sizes) > 1
+    if plain and channels and needs_no_patches(lhs, rhs, pads, preferred_element_type):
+        return _conv(lhs, rhs, pads, strides)
+    return conv_patches.of_shared_images(
+        lhs, rhs, strides, pads, precision, preferred_element_type
+    )
 
 
-def _of(lhs, rhs, strides: Sequence[int], pads: Pads, precision: None) -> jax.Array:
-    return _conv(lhs, rhs, pads, tuple(strides))
-
-
-# Like `conv_patches.conv_general_dilated`, by a GPU kernel. Where the kernel is not
-# defined (1x1 kernels, channels that are no power of 2, float64, a precision), patches
-# are used.
-conv_general_dilated = conv_patches.or_patches(
-    _of, _suits, conv_patches.of_shared_images
-)
+conv_general_dilated = like_lax(_or_patches)

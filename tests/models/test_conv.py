@@ -106,6 +106,61 @@ def test_equals_the_primitive_in_value_and_gradients(case):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=5e-5)
 
 
+# The shape of images, that of a kernel, strides, padding.
+UNUSUAL = [
+    ((2, 4, 5, 3), (2, 4, 3, 16), (1, 1), "SAME_LOWER"),  # thin
+    ((2, 4, 6, 16), (4, 3, 16, 16), (1, 1), "same_lower"),
+    ((2, 5, 6, 16), (3, 3, 16, 16), (2, 2), "same"),
+    ((2, 5, 4, 16), (3, 2, 16, 16), (2, 1), "valid"),
+    ((1, 1, 1, 16), (3, 3, 16, 16), (1, 1), "SAME"),
+    # Outputs are empty: images are smaller than the kernel, or there are none.
+    ((1, 1, 1, 16), (3, 3, 16, 16), (1, 1), "VALID"),
+    ((1, 1, 1, 2), (3, 3, 2, 4), (1, 1), "VALID"),
+    ((2, 2, 6, 2), (5, 3, 2, 4), (2, 3), [(1, 0), (0, 0)]),
+    ((0, 4, 4, 16), (3, 3, 16, 16), (1, 1), "SAME"),
+    ((1, 0, 4, 2), (3, 3, 2, 4), (2, 2), "SAME"),
+    ((1, 4, 4, 2), (3, 3, 2, 0), (1, 1), "SAME"),
+    # Sums of nothing.
+    ((1, 4, 4, 0), (3, 3, 0, 4), (1, 1), "SAME"),
+    ((1, 0, 4, 2), (3, 3, 2, 4), (1, 1), [(2, 1), (1, 1)]),
+]
+
+
+@pytest.mark.parametrize("images, kernel, strides, padding", UNUSUAL)
+def test_unusual_padding_and_sizes_are_those_of_the_primitive(
+    images, kernel, strides, padding
+):
+    random = np.random.default_rng(0)
+    x = random.normal(size=images).astype("float32")
+    w = random.normal(size=kernel).astype("float32")
+
+    @quick
+    def value_and_gradients(x, w):
+        def of(conv):
+            def one(x, w):
+                return conv(x, w, strides, padding, dimension_numbers=NUMBERS)
+
+            y, vjp = jax.vjp(one, x, w)
+            return (y, *vjp(jnp.cos(y)))
+
+        with jax.default_matmul_precision("highest"):
+            return {form: of(conv) for form, conv in CONVS.items()}
+
+    found = value_and_gradients(x, w)
+    for form in CONVS:
+        for a, b in zip(found[form], found["lax"], strict=True):
+            assert a.dtype == b.dtype and a.shape == b.shape, form
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=2e-4, err_msg=form)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+@pytest.mark.parametrize("asked", [None, "float32"])
+def test_empty_outputs_have_the_dtype_that_is_asked_for(conv, dtype, asked):
+    x, w = jnp.ones((1, 1, 1, 2), dtype), jnp.ones((3, 3, 2, 4), dtype)
+    y = conv(x, w, (1, 1), "VALID", preferred_element_type=asked)
+    assert y.shape == (1, 0, 0, 4) and y.dtype == (asked or dtype)
+
+
 def test_direct_convolves_wide_kernels_of_stride_one_forward_and_back():
     """Always in the order of axes that a CPU has a fast loop for."""
     x, w, strides, padding = CASES[-5]
@@ -227,8 +282,18 @@ def test_what_it_cannot_do_raises(wrong, message, conv):
     x, w = jnp.ones((1, 4, 4, 2)), jnp.ones((3, 3, 2, 2))
     with pytest.raises(ValueError, match=message):
         conv(x, w, (1, 1), "SAME", **wrong)
-    with pytest.raises(ValueError, match="two spatial axes"):
-        conv(jnp.ones((1, 4, 2)), w, (1, 1), "SAME")
+
+
+def test_arguments_of_the_wrong_kind_raise(conv):
+    w = jnp.ones((3, 3, 2, 2))
+    for wrong in (jnp.ones((1, 4, 2)), jnp.ones((1, 4, 4, 1))):
+        with pytest.raises(ValueError, match="two spatial axes.*channels of the ima"):
+            conv(wrong, w, (1, 1), "SAME")
+    x = jnp.ones((1, 4, 4, 2))
+    with pytest.raises(ValueError, match=r"negative.*-1"):
+        conv(x, w, (1, 1), [(1, 1), (-1, 1)])
+    with pytest.raises(RuntimeError, match="'SAME_LOWER', got upper"):  # lax's own
+        conv(x, w, (1, 1), "upper")
 
 
 def test_dilations_of_one_are_no_dilation(conv):

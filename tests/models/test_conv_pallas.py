@@ -143,7 +143,7 @@ def test_only_pixels_that_exist_are_read(monkeypatch, inputs, strides, dilation)
     )
     sizes = sizes._replace(dilation=(dilation, dilation))
     assert strides > 1 or sizes.pixels == 90
-    tile = sizes.cut(conv_pallas._FORWARD)
+    tile = sizes.tile(conv_pallas._FORWARD)
     assert tile.pixels == 64  # of 90, the last block has 26
     for first in range(0, sizes.pixels, 64):
         for turn in range(-(-sizes.entries // tile.entries)):

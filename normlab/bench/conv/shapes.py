@@ -3,13 +3,13 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from normlab.models import CONVS
-from normlab.models.conv_direct import without_patches
+from normlab.models import CONVS, conv_direct
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ SHAPES: dict[str, Shape] = {
 
 
 # Each by itself: a sweep's "direct" and "forward" leave thin kernels to patches.
-FORMS = {**CONVS, "direct": without_patches}
+FORMS = {**CONVS, "direct": partial(conv_direct.conv_general_dilated, thin=0)}
 del FORMS["forward"], FORMS["shared"]
 
 

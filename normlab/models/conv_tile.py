@@ -1,4 +1,4 @@
-"""The sizes of a convolution, and how a GPU kernel cuts it into programs."""
+"""The sizes of a convolution, and how a GPU kernel divides it among programs."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ LEAST = 16
 
 
 class Tile(NamedTuple):
-    """How the work is cut into programs of the GPU.
+    """How the work is divided among programs of the GPU.
 
     Attributes:
       pixels, entries, outputs: pixels, entries of a patch, and output channels of one
@@ -50,8 +50,9 @@ class Sizes(NamedTuple):
         """Entries of a patch."""
         return self.kernel[0] * self.kernel[1] * self.inputs
 
-    def cut(self, tile: Tile) -> Tile:
-        """The tile for these sizes, which may be smaller."""
+    def tile(self, largest: Tile) -> Tile:
+        """The tile for these sizes, which may be smaller than ``largest``."""
         some = self.inputs if self.inputs >= LEAST else self.entries
-        entries = min(tile.entries, max(LEAST, pl.next_power_of_2(some)))
-        return tile._replace(entries=entries, outputs=min(self.outputs, tile.outputs))
+        entries = min(largest.entries, max(LEAST, pl.next_power_of_2(some)))
+        outputs = min(self.outputs, largest.outputs)
+        return largest._replace(entries=entries, outputs=outputs)
