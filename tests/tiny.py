@@ -19,7 +19,7 @@ from normlab.cell import Cell, CellConfig, Member
 from normlab.config import SweepConfig
 from normlab.data import DATASETS, Dataset
 from normlab.members.memory import Footprint
-from normlab.models import CONVS, INITS, MODELS, Init
+from normlab.models import CONVS, INITS, MODELS, Entry, Init
 from normlab.models.pool import max_pool_relu
 from normlab.sweep.cell_plan import CellPlan
 from normlab.train.network import Network, build_network
@@ -95,6 +95,10 @@ class TinyNet(nn.Module):
         )(x)
 
 
+# As if its widest convolution was not known.
+TINY = Entry(TinyNet, widest=0)
+
+
 def dataset(train: int = 24, test: int = 10, side: int = 6, seed: int = 0) -> Dataset:
     """Random images of one channel whose label is told by their brightness."""
     random = np.random.default_rng(seed)
@@ -166,14 +170,14 @@ def program(
     config: CellConfig, data: Dataset | None = None, conv: str = "patches"
 ) -> Program:
     """The program of a cell; it may name the model ``tiny`` and the init ``quick``."""
-    with mock.patch.dict(MODELS, tiny=TinyNet), mock.patch.dict(INITS, quick=QUICK):
+    with mock.patch.dict(MODELS, tiny=TINY), mock.patch.dict(INITS, quick=QUICK):
         data = dataset() if data is None else data
         return build_program(config, data, conv=conv)
 
 
 def network(config: CellConfig) -> Network:
     """The network of a cell of the tiny model."""
-    with mock.patch.dict(MODELS, tiny=TinyNet), mock.patch.dict(INITS, quick=QUICK):
+    with mock.patch.dict(MODELS, tiny=TINY), mock.patch.dict(INITS, quick=QUICK):
         return build_network(config, dataset())
 
 
@@ -229,7 +233,7 @@ class Silent:
 def models() -> tuple[Any, ...]:
     """Patches that make ``tiny`` a model and a dataset, and ``quick`` an init."""
     return (
-        mock.patch.dict(MODELS, tiny=TinyNet),
+        mock.patch.dict(MODELS, tiny=TINY),
         mock.patch.dict(INITS, quick=QUICK),
         mock.patch.dict(DATASETS, tiny=lambda folder: dataset()),
     )

@@ -1,8 +1,7 @@
 """Networks by name. Each takes its norm as a field and never knows which norm it is.
 
 A model is a `normlab.models.model.Model`, or any Linen module with the same fields and
-the same call. To add one, write a file here, and a line in `MODELS`. If it names its
-norms ``last_of_block`` or ``dense``, add its name to `LAYERS` as well. A network in a
+the same call. To add one, write a file here, and an `Entry` in `MODELS`. A network in a
 package of one's own is named by a flag (`normlab.models.adopted`).
 """
 
@@ -17,6 +16,7 @@ from normlab.models import conv_direct, conv_patches
 from normlab.models.adopted import adopt
 from normlab.models.conv_front import like_lax
 from normlab.models.deep_linear import DeepLinear
+from normlab.models.entry import Entry
 from normlab.models.init import INITS, Init
 from normlab.models.resnet import resnet20, resnet56
 from normlab.models.small_cnn import SmallCNN
@@ -24,38 +24,32 @@ from normlab.models.vgg import vgg11, vgg16
 from normlab.registry import Registry
 from normlab.width import channels
 
-MODELS: Registry[Callable[..., nn.Module]] = Registry(
+_BLOCKS = frozenset({"zero_last_scale"})
+
+MODELS = Registry(
     "model",
     {
-        "small_cnn": SmallCNN,
-        "vgg11": vgg11,
-        "vgg16": vgg16,
-        "resnet20": resnet20,
-        "resnet56": resnet56,
-        "deep_linear": DeepLinear,
+        "small_cnn": Entry(SmallCNN, 32, frozenset({"norm_dense"})),
+        "vgg11": Entry(vgg11, 512),
+        "vgg16": Entry(vgg16, 512),
+        "resnet20": Entry(resnet20, 64, _BLOCKS),
+        "resnet56": Entry(resnet56, 64, _BLOCKS),
+        "deep_linear": Entry(DeepLinear, 0),
     },
     adopt,
 )
 
 # Settings of norms that concern one layer -> the models that have such a layer.
 LAYERS: dict[str, tuple[str, ...]] = {
-    "zero_last_scale": ("resnet20", "resnet56"),
-    "norm_dense": ("small_cnn",),
-}
-
-# Model -> the channels of its widest convolution, at a width of 1.
-_WIDEST = {
-    "small_cnn": 32,
-    "vgg11": 512,
-    "vgg16": 512,
-    "resnet20": 64,
-    "resnet56": 64,
+    setting: tuple(name for name, entry in MODELS.items() if setting in entry.reads)
+    for setting in sorted({x for entry in MODELS.values() for x in entry.reads})
 }
 
 
 def widest(name: str, width: float) -> int:
     """The channels of a model's widest convolution; 0 if that is not known here."""
-    return channels(_WIDEST[name], width) if name in _WIDEST else 0
+    entry = MODELS.get(name)
+    return channels(entry.widest, width) if entry and entry.widest else 0
 
 
 # In a forward pass alone, patches are only faster for a first layer's few channels.
@@ -113,7 +107,7 @@ def make_model(
     Raises:
       UserError: ``name`` or ``init`` is unknown; the message lists the known ones.
     """
-    return MODELS.find(name)(
+    return MODELS.find(name).make(
         norm=norm,
         initializers=INITS.find(init),
         classes=classes,
@@ -129,6 +123,7 @@ __all__ = [
     "LAYERS",
     "MODELS",
     "SHARING",
+    "Entry",
     "Init",
     "differentiable",
     "make_model",

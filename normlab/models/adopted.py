@@ -10,12 +10,13 @@ import jax
 import jax.numpy as jnp
 
 from normlab.errors import UserError
+from normlab.models.entry import Entry
 from normlab.models.init import INITS
 from normlab.models.model import Model
 from normlab.plugins import accepted, calling
 
 
-def adopt(found: Any, name: str) -> Callable[..., nn.Module]:
+def adopt(found: Any, name: str) -> Entry:
     """The entry of a plugin.
 
     Args:
@@ -30,7 +31,7 @@ def adopt(found: Any, name: str) -> Callable[..., nn.Module]:
     """
     says = f"--model={name}"
     if inspect.isclass(found) and issubclass(found, Model):
-        return found
+        return Entry(found, widest=0)
     if not callable(found) or isinstance(found, nn.Module):
         raise UserError(
             f"{says}: a model is a class of flax.linen modules, or a function that "
@@ -41,7 +42,7 @@ def adopt(found: Any, name: str) -> Callable[..., nn.Module]:
             f"{says}: {found.__name__} is not a class of flax.linen modules"
         )
     accepted(found, dict.fromkeys(_FIELDS), says)
-    return _Maker(cast(Any, found), name)
+    return Entry(_Maker(cast(Any, found), name), widest=0)
 
 
 _FIELDS = ("norm", "initializers", "classes", "width", "conv", "dtype")

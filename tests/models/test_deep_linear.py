@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from normlab.models import MODELS, make_model
+from normlab.models import MODELS, Entry, make_model
 from normlab.models.deep_linear import DeepLinear
 from normlab.norms import make_norm
 from normlab.train.losses import LOSSES
@@ -18,7 +18,7 @@ from normlab.train.step import make_loss
 
 def build(norm="none", classes=3, width=1.0, depth: int | None = None) -> Any:
     own = DeepLinear if depth is None else partial(DeepLinear, depth=depth)
-    with mock.patch.dict(MODELS, deep_linear=own):
+    with mock.patch.dict(MODELS, deep_linear=Entry(own, widest=0)):
         return make_model(
             "deep_linear",
             norm=make_norm(norm),

@@ -30,8 +30,14 @@ def kinds_of_layers(name: str) -> set[str]:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_layers_that_a_model_is_said_to_have(name):
-    said = {NAMED[option] for option, models in LAYERS.items() if name in models}
-    assert kinds_of_layers(name) == said
+    assert kinds_of_layers(name) == {NAMED[option] for option in MODELS[name].reads}
+
+
+def test_the_models_that_have_a_layer():
+    assert LAYERS == {
+        "norm_dense": ("small_cnn",),
+        "zero_last_scale": ("resnet20", "resnet56"),
+    }
 
 
 @pytest.mark.parametrize("width", [0.25, 1.0])

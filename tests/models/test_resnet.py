@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from normlab.errors import UserError
-from normlab.models import CONVS, INITS, MODELS, make_model
+from normlab.models import CONVS, INITS, MODELS, Entry, make_model
 from normlab.models.resnet import ResNet
 from normlab.norms import NORMS, make_norm
 from normlab.norms.taps import Record, watching
@@ -30,7 +30,7 @@ def norm_of(kind, **options):
 def build(name, norm: Any = "none", classes=10, **options) -> Any:
     """A model; ``resnet8``, of one block a stage, is quick to compile."""
     made = norm_of(norm) if isinstance(norm, str) else norm
-    short = {name: partial(ResNet, blocks=BLOCKS[name]) for name in BLOCKS}
+    short = {name: Entry(partial(ResNet, blocks=n), 64) for name, n in BLOCKS.items()}
     # So are its random numbers.
     with mock.patch.dict(MODELS, short), mock.patch.dict(INITS, quick=QUICK):
         return make_model(name, norm=made, init="quick", classes=classes, **options)

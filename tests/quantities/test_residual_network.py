@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from normlab.models import INITS, MODELS
+from normlab.models import INITS, MODELS, Entry
 from normlab.models.resnet import ResNet
 from normlab.train.measure import Snapshot
 from normlab.train.network import build_network
@@ -24,7 +24,8 @@ LAYERS = tuple(f"{kind}{i}" for i in range(1, 8) for kind in ("conv", "norm"))
 @pytest.fixture(autouse=True)
 def resnet8():
     """A block a stage, and random numbers that are quick to compile."""
-    own = mock.patch.dict(MODELS, resnet8=functools.partial(ResNet, blocks=1))
+    entry = Entry(functools.partial(ResNet, blocks=1), widest=64)
+    own = mock.patch.dict(MODELS, resnet8=entry)
     with own, mock.patch.dict(INITS, quick=tiny.QUICK):
         yield
 

@@ -55,7 +55,7 @@ LONGER = {"steps": "7"}
 @pytest.fixture(scope="module", autouse=True)
 def _tiny_models():
     with (
-        mock.patch.dict(MODELS, tiny=tiny.TinyNet),
+        mock.patch.dict(MODELS, tiny=tiny.TINY),
         mock.patch.dict(INITS, quick=tiny.QUICK),
         mock.patch.object(steps, "draw_all", lambda sources, folder: ([], [])),
     ):

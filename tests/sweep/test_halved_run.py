@@ -41,7 +41,7 @@ WORDS = (
 def test_no_figure_or_claim_takes_it_for_a_full_run(tmp_path, capsys, caplog):
     out = tmp_path / "run"
     with (
-        mock.patch.dict(MODELS, tiny=tiny.TinyNet),
+        mock.patch.dict(MODELS, tiny=tiny.TINY),
         mock.patch.dict(INITS, quick=tiny.QUICK),
     ):
         assert called(sweep.main, sweep.flag_values(), (*WORDS, f"--out={out}")) == 0
