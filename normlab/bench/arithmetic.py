@@ -7,10 +7,7 @@ import jax
 
 from normlab.models import make_model
 from normlab.norms import make_norm
-
-# How often a step moves the parameters: the optimizer reads and writes them and its
-# moments, and the gradient moves once, because it can be used where it is computed.
-_TIMES_MOVED = {"adam": 7, "momentum": 5}
+from normlab.train.optimizers import make_optimizer
 
 
 class LayerProducts(NamedTuple):
@@ -90,7 +87,21 @@ def step_bytes(
     of the batch count one byte per value. Activations are left out, because they could
     stay in a cache. If the share of the bandwidth is close to 1, only a different
     optimizer could be faster.
+
+    Raises:
+      UserError: the optimizer is unknown.
     """
-    return _TIMES_MOVED[optimizer] * parameter_bytes + batch_size * math.prod(
-        image_shape
-    )
+    images = batch_size * math.prod(image_shape)
+    return times_moved(optimizer) * parameter_bytes + images
+
+
+def times_moved(optimizer: str) -> int:
+    """How often a step moves a kernel.
+
+    The optimizer reads and writes it and its moments. The gradient moves once, because
+    it can be used where it is computed.
+    """
+    params = {"kernel": jax.ShapeDtypeStruct((8, 8), "float32")}
+    state = jax.eval_shape(make_optimizer(optimizer).init, params)
+    moments = sum(x.shape == (8, 8) for x in jax.tree.leaves(state))
+    return 1 + 2 * (1 + moments)

@@ -5,10 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from normlab.bench.arithmetic import layer_products, step_bytes, step_gflop
+from normlab.bench.arithmetic import layer_products, step_bytes, step_gflop, times_moved
 from normlab.members.memory import tree_bytes
 from normlab.models import make_model
 from normlab.norms import make_norm
+from normlab.train.optimizers import OPTIMIZERS
 from tests.bench.small import task
 
 
@@ -84,6 +85,13 @@ def test_bytes_of_a_step():
     assert step_bytes((32, 32, 3), 50, 4 * 532202) == 28 * 532202 + 50 * 3072
     momentum = step_bytes((32, 32, 3), 50, 4 * 532202, "momentum")
     assert momentum == 20 * 532202 + 50 * 3072
+
+
+def test_a_kernel_moves_with_the_moments_of_its_optimizer():
+    # Muon keeps a momentum for kernels; the rest is Adam's, and small.
+    moments = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2, "lion": 1, "rmsprop": 1}
+    moments["muon"] = 1
+    assert {name: (times_moved(name) - 3) / 2 for name in OPTIMIZERS} == moments
 
 
 def test_parameters_of_the_task_are_the_reports(dataset):

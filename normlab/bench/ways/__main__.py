@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from absl import flags
 
+from normlab.bench.arithmetic import step_bytes
 from normlab.bench.images import random_images
 from normlab.bench.machine import measure_machine
 from normlab.bench.settings import check_counts, check_out
@@ -71,13 +72,16 @@ class WaysConfig:
         )
 
 
-def text_of(timed: Timed, members: int, name: str, gbs: float, batch_size: int) -> str:
-    """What was measured, as some readable lines."""
+def text_of(timed: Timed, members: int, name: str, gbs: float, least: int) -> str:
+    """What was measured, as some readable lines.
+
+    Args:
+      gbs: the machine's bandwidth.
+      least: the least bytes that a step of all members moves.
+    """
     lines = [name]
     for way in sorted(timed.ms, key=timed.median):
         runs, middle = timed.ms[way], timed.median(way)
-        # Adam's least traffic: seven times the parameters, and the images as bytes.
-        least = members * (28 * timed.parameters + batch_size * 32 * 32 * 3)
         marks = [m for m, w in (("rule", timed.rule), ("auto", timed.auto)) if w == way]
         lines.append(
             f"  {way:<20} {middle:9.3f} [{min(runs):.3f}, {max(runs):.3f}] ms a step, "
@@ -114,7 +118,10 @@ def main(values: flags.FlagValues) -> int:
         name = (
             f"{model}, {norm}, {precision}, batch size {batch_size}, {members} members"
         )
-        text = text_of(timed, members, name, machine.bandwidth_gbs, batch_size)
+        least = members * step_bytes(
+            dataset.image_shape, batch_size, 4 * timed.parameters, config.optimizer
+        )
+        text = text_of(timed, members, name, machine.bandwidth_gbs, least)
         print(text, flush=True)
         results.append({"name": name, **dataclasses.asdict(timed)})
         if config.out:  # a run that is stopped keeps what it has
