@@ -12,13 +12,8 @@ input was read.
 
 import argparse
 import math
-import os
 import re
-
-os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["XLA_FLAGS"] = (
-    "--xla_gpu_autotune_level=0 --xla_gpu_enable_triton_gemm=false"
-)
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -53,16 +48,13 @@ runtime_version {{ major: 13 minor: 0 patch: 0 }}
 device_description_str: "{_KIND}"
 """
 _BANDWIDTH = 2.6e12
+_OPTIONS = {"xla_gpu_autotune_level": 0, "xla_gpu_enable_triton_gemm": False}
 _CALL_STEPS = 100
 _SIZES = {
-    "pred": 1,
-    "u8": 1,
-    "s8": 1,
-    "bf16": 2,
-    "f16": 2,
-    "f32": 4,
-    "s32": 4,
-    "u32": 4,
+    **dict.fromkeys(("pred", "u8", "s8"), 1),
+    **dict.fromkeys(("bf16", "f16", "u16", "s16"), 2),
+    **dict.fromkeys(("f32", "u32", "s32"), 4),
+    **dict.fromkeys(("f64", "u64", "s64"), 8),
 }
 _FREE = {"get-tuple-element", "tuple", "bitcast", "parameter", "constant", "while"}
 
@@ -118,20 +110,28 @@ def compiled_text(args: argparse.Namespace) -> str:
     jax.clear_caches()
     with jax.sharding.use_abstract_mesh(mesh):
         traced = jax.jit(function, donate_argnums=0).trace(*inputs)
-        return traced.lower(lowering_platforms=("cuda",)).compile().as_text() or ""
+        lowered = traced.lower(lowering_platforms=("cuda",))
+        return lowered.compile(_OPTIONS).as_text() or ""
 
 
 def bytes_of(shape: str) -> int:
-    """The bytes of all arrays in a shape as HLO writes it."""
+    """The bytes of all arrays in a shape as HLO writes it.
+
+    Raises:
+      KeyError: a dtype is not in `_SIZES`.
+    """
     total = 0
     for dtype, dims in re.findall(r"(\w+)\[([\d,]*)\]", shape):
         count = math.prod(int(dim) for dim in dims.split(",") if dim)
-        total += count * _SIZES.get(dtype, 0)
+        total += count * _SIZES[dtype]
     return total
 
 
 def operations(text: str) -> list[tuple[int, str, str]]:
-    """(bytes read and written, name, origin) of each operation of the step."""
+    """(bytes read and written, name, origin) of each operation of the step.
+
+    The step is the body of that loop which has most fusions. The largest come first.
+    """
     bodies: dict[str, list[str]] = {}
     lines: list[str] = []
     for line in text.splitlines():
@@ -166,8 +166,10 @@ def operations(text: str) -> list[tuple[int, str, str]]:
     return sorted(result, reverse=True)
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser()
+    parser.add_argument("--execution", default="vmap", choices=("vmap", "map"))
+    parser.add_argument("--conv", default="pallas", choices=CONV_FORMS)
     for name, value in [
         ("model", "small_cnn"),
         ("norm", "batch"),
@@ -175,14 +177,11 @@ def main() -> None:
         ("members", 64),
         ("precision", "tf32"),
         ("optimizer", "adam"),
-        ("execution", "vmap"),
-        ("conv", "pallas"),
         ("most", 20),
     ]:
         parser.add_argument(f"--{name}", default=value, type=type(value))
-    args = parser.parse_args()
-    if args.conv not in CONV_FORMS:
-        parser.error(f"--conv={args.conv}: known: {', '.join(CONV_FORMS)}")
+    args = parser.parse_args(argv)
+    jax.config.update("jax_platforms", "cpu")
     try:
         text = compiled_text(args)
     except UserError as error:

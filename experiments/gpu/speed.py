@@ -13,6 +13,7 @@ CPU.
 import argparse
 import dataclasses
 import functools
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -89,12 +90,12 @@ def rates(block: Block) -> str:
     )
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(ROWS))
     parser.add_argument("--out", type=Path, help="the folder of speed.json")
     parser.add_argument("--small", action="store_true", help="try it on a CPU")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     for name in args.rows:
         if name not in ROWS:
             parser.error(f"{name}: known: {', '.join(ROWS)}")
