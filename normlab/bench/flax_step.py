@@ -72,11 +72,12 @@ class State(NamedTuple):
 def make_step(task: Task) -> Callable:
     """``step(state, picked_B, images, labels) -> (state, loss)``, pure.
 
-    Raises:
-      NotImplementedError: the task is not the report's network with Adam in float32.
-
     ``picked_B`` (int32) picks the batch from ``images`` (float32 NHWC, standardised
     beforehand) and ``labels`` (int32).
+
+    Raises:
+      NotImplementedError: the task is not the report's network with Adam, or it is in
+        bfloat16.
     """
     config = task.config
     asked = config.model, config.optimizer, config.precision

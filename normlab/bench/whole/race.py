@@ -123,8 +123,12 @@ def race(
     """Runs all commands ``repeats`` times, alternating, each with a new folder.
 
     Args:
-      config: the experiment and the number of repeats.
+      racers: name -> how its command is run and its results are read.
+      repeats: the runs of each command.
       say: called with one line after every run.
+
+    Returns:
+      Name -> what was measured.
 
     Raises:
       UserError: a command failed; the message contains its last line of output.
