@@ -1,6 +1,7 @@
 """Differences that an axis of a run makes, paired by seed."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,25 +48,21 @@ def test_they_are_paired_by_seed(frame):
     assert list(found["lr"]) == [1e-3, 1e-2] * 2
     assert list(found["n"]) == [SEEDS] * 4
     final = final_rows(frame)
-    for row in found.itertuples():
-        at = (final["batch_size"] == row.batch_size) & (final["lr"] == row.lr)
+    for row in found.to_dict("records"):
+        at = (final["batch_size"] == row["batch_size"]) & (final["lr"] == row["lr"])
         group, none = (
             final[at & (final["norm"] == norm)].sort_values("seed")["test_accuracy"]
             for norm in ("group", "none")
         )
-        paired = stats.ttest_rel(group, none)
+        paired: Any = stats.ttest_rel(group, none)
+        alone: Any = stats.ttest_ind(group, none)
         interval = paired.confidence_interval(0.95)
-        wanted = (
-            paired.pvalue,
-            interval.low,
-            interval.high,
-            np.mean(group) - np.mean(none),
-        )
-        np.testing.assert_allclose(
-            [row.p, row.low, row.high, row.mean], wanted, rtol=1e-6
-        )
+        wanted = {"low": interval.low, "high": interval.high, "p": paired.pvalue}
+        wanted["mean"] = np.mean(group) - np.mean(none)
+        for name, value in wanted.items():
+            np.testing.assert_allclose(row[name], value, rtol=1e-6)
         # The pairs matter: without them, the shared noise hides the difference.
-        assert stats.ttest_ind(group, none).pvalue > 0.1 > 0.01 > row.p
+        assert alone.pvalue > 0.1 > 0.01 > row["p"]
 
 
 def test_the_other_direction_is_its_negative(frame):
