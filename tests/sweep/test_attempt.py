@@ -153,7 +153,8 @@ def test_a_signal_stops_a_cell_that_fails_then(paths, monkeypatch):
 def test_a_failed_cell_goes_on_from_where_it_failed(paths, monkeypatch):
     """With the members at once that it began with, as after a kill."""
     told(paths, monkeypatch, ZeroDivisionError())
-    record = read_json(paths.config) | {"execution": "map", "member_chunk": 1}
+    how = {"execution": "map", "conv": "patches", "member_chunk": 1}
+    record = read_json(paths.config) | how
     cell = tiny.cell(tiny.members(seeds=(0, 1)), norm="none", steps=2)
     write_cell(paths, cell, "failed", **{k: record[k] for k in _HOW})
     plan = tiny.plan(cell, execution="map")
@@ -162,4 +163,4 @@ def test_a_failed_cell_goes_on_from_where_it_failed(paths, monkeypatch):
     assert read_json(paths.config)["member_chunk"] == 1
 
 
-_HOW = ("execution", "member_chunk")
+_HOW = ("execution", "conv", "member_chunk")
