@@ -3,6 +3,6 @@
 #
 #   bash experiments/gpu/10_report_bn.sh
 #
-# new_report_bn: 120 members, 1.8 M member-steps: 5 minutes on an H100, 19 hours on two CPU cores
+# new_report_bn: 120 members, 1.8 M member-steps: 5 minutes on an H100, 6 hours on two CPU cores
 source "$(dirname "$0")/lib.sh"
 sweep new_report_bn report_bn --batch_size=50,100 "$NEW"
