@@ -13,9 +13,16 @@ folder=runs/gpu${SCALE:+_trial}
 OUT=${OUT:-$folder/thin} RUNS=${RUNS:-$folder/whole} DONE=${DONE:-experiments/results}
 [[ -z $SCALE ]] || DONE=$OUT
 PROCESSES=${PROCESSES:-1}
-# Without this, the first process takes most of a GPU's memory for itself.
-((PROCESSES == 1)) || export XLA_PYTHON_CLIENT_PREALLOCATE=false
-# Seeds that did not choose the rules.
+together=()
+if ((PROCESSES > 1)); then
+  # The processes share the GPU's memory. What one times says nothing of a GPU that it
+  # has for itself, so later commands must not find these times.
+  export XLA_PYTHON_CLIENT_PREALLOCATE=false
+  XLA_PYTHON_CLIENT_MEM_FRACTION=$(printf "0.%02d" $((90 / PROCESSES)))
+  export XLA_PYTHON_CLIENT_MEM_FRACTION
+  together=("--compilation_cache=$RUNS/cache")
+fi
+# Seeds that were not seen before most rules were set.
 NEW="--seed=100 --num_seeds=20"
 FEW="--seed=100 --num_seeds=5"
 left_over=""
@@ -37,7 +44,7 @@ put() {
 train() {
   local part parts=() failed=0
   for ((part = 0; part < PROCESSES; part++)); do
-    timeout --kill-after=30 "$2" "$PYTHON" -m normlab.sweep "${@:3}" \
+    timeout --kill-after=30 "$2" "$PYTHON" -m normlab.sweep "${@:3}" "${together[@]}" \
       --out="$RUNS/$1" --shard="$part/$PROCESSES" &
     parts+=($!)
   done

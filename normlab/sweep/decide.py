@@ -1,7 +1,9 @@
 """Chooses how a cell's members are run, by timing, before its training begins."""
 
 import dataclasses
+import logging
 
+from normlab.members.platform import platform_here
 from normlab.run_options import RunOptions
 from normlab.sweep.backend import cache_folder
 from normlab.sweep.cell_plan import CellPlan
@@ -21,12 +23,15 @@ from normlab.sweep.ways import (
 )
 from normlab.train.way import Way
 
+log = logging.getLogger(__name__)
+
 
 def decide(plan: CellPlan, options: RunOptions) -> tuple[CellPlan, Population]:
     """A plan whose way is settled, and its members, before their first step.
 
     If the way is open, and timing takes a small share of the training, it is the
-    fastest one. Otherwise it is that of ``plan``. While ways are timed, one copy of the
+    fastest one. Otherwise it is that of ``plan``, also if other programs kept the cores
+    of a CPU busy meanwhile. While ways are timed, one copy of the
     data is on the devices, and the members of one way.
     """
     population = make_population(plan, options)
@@ -57,6 +62,10 @@ def decide(plan: CellPlan, options: RunOptions) -> tuple[CellPlan, Population]:
     times = time_all({plan.way: seconds}, options, of_another, smaller, members)
     if is_quiet(before, spent()):
         remember(cell, options, cache_folder(options), times)
+    elif platform_here() == "cpu":
+        text = "%s: other programs use the cores, so times say nothing; it runs by %s"
+        log.warning(text, plan.name, plan.way)
+        return plan, make_population(plan, options)
     best = dataclasses.replace(plans[best_of(times)], times=times, is_open=False)
     return best, make_population(best, options)
 

@@ -249,10 +249,25 @@ def test_one_copy_of_the_data_is_alive_while_ways_are_timed(tmp_path, monkeypatc
     assert copies() == before
 
 
-def test_times_of_a_busy_machine_are_not_kept(tmp_path, monkeypatch):
+def test_on_a_busy_cpu_the_rule_counts(tmp_path, monkeypatch, caplog):
+    """A sweep once took a way of 13 ms for one of 5, because others ran meanwhile."""
     faked(monkeypatch, {RULE: 1.0, OTHER: 0.5})
     settings = options(tmp_path)
     monkeypatch.setattr(deciding, "is_quiet", lambda *_: False)
+    record, _, _ = trained(plan_of(settings)[1], settings, tmp_path / "run")
+    assert f"{record['execution']} with {record['conv']}" == str(RULE)
+    assert "timed" not in record and plan_of(settings)[1].is_open
+    assert f"other programs use the cores, so times say nothing; it runs by {RULE}" in (
+        caplog.text
+    )
+
+
+def test_what_others_do_on_the_cores_says_nothing_of_a_gpu(tmp_path, monkeypatch):
+    """So its times count, but they are not kept."""
+    faked(monkeypatch, {RULE: 1.0, OTHER: 0.5})
+    settings = options(tmp_path)
+    monkeypatch.setattr(deciding, "is_quiet", lambda *_: False)
+    monkeypatch.setattr(deciding, "platform_here", lambda: "gpu")
     record, _, _ = trained(plan_of(settings)[1], settings, tmp_path / "run")
     assert record["execution"] == "vmap" and "timed" in record
     assert plan_of(settings)[1].is_open
