@@ -22,6 +22,7 @@ from jax.experimental import topologies
 from normlab.bench.images import SHAPED_LIKE, random_images
 from normlab.bench.ways.timed import make_cell
 from normlab.errors import UserError
+from normlab.members.over import OverMembers
 from normlab.models import SHARING, backend
 from normlab.run_options import RunOptions
 from normlab.settings.devices import CONV_FORMS
@@ -85,17 +86,11 @@ def compiled_text(args: argparse.Namespace) -> str:
         },
     )
 
-    def one_after_another(state, indices, count, data):
-        return jax.lax.map(
-            lambda one: program.call(*one, count, data), (state, indices)
-        )
-
-    if args.execution == "map":
-        function = one_after_another
-    elif args.conv in SHARING:
+    if args.execution == "vmap" and args.conv in SHARING:
         function = program.call_of_seed
     else:
-        function = jax.vmap(program.call, in_axes=(0, 0, None, None))
+        mapped = (True, True, False, False)
+        function = OverMembers(program.call, mapped, args.execution).batched()
     topology = topologies.get_topology_desc(
         "h100", platform="cuda", target_config=_H100, topology="1x1x1"
     )

@@ -107,7 +107,7 @@ class OverMembers:
     def _compile(self, args) -> Any:
         if self.compiled is None:
             start = time.perf_counter()
-            function = self._batched()
+            function = self.batched()
             if self._placement is not None and self._execution != "loop":
                 function = self._placement.over_devices(function, self._mapped)
             if debugging():
@@ -118,7 +118,8 @@ class OverMembers:
             self.compile_seconds = time.perf_counter() - start
         return self.compiled
 
-    def _batched(self) -> Callable:
+    def batched(self) -> Callable:
+        """The function of all members, before it is compiled."""
         if self._execution == "loop":
             return self._function
         if self._execution == "vmap":

@@ -120,7 +120,7 @@ def test_blocks_of_members_have_an_axis_only_if_there_are_several(members):
     blocks = x.reshape(-1, 3, 4)
     expected = (blocks * blocks.mean(1, keepdims=True)).reshape(x.shape)
     np.testing.assert_array_equal(found, expected)
-    traced = str(jax.make_jaxpr(over._batched())(x))
+    traced = str(jax.make_jaxpr(over.batched())(x))
     assert ("[1,3,4]" in traced, "[2,3,4]" in traced) == (False, members == 6)
 
 
