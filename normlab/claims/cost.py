@@ -1,8 +1,8 @@
 """What training costs: an estimate, from a network's arithmetic and measured rates.
 
-The rates are those of one H100 and of two cores of a CPU from 2024 (docs/speed.md). They
-are for many members at once. An estimate may be off by a factor of two; older CPUs take
-up to three times as long.
+The rates are those of one H100 and of two cores of a new CPU (docs/speed.md). They are
+for many members at once. An estimate may be off by a factor of two; older CPUs take up
+to three times as long.
 """
 
 import numpy as np
