@@ -108,20 +108,36 @@ def of_equal_choice(
     """The tables, where best members are chosen among the same values on all sides.
 
     The best of four learning rates is better than the best of two. So a value counts if
-    all sides have it, seed by seed. Sides of another batch size have rates of their
-    own.
+    all sides have it, seed by seed. Sides of different batch sizes may have equal rates
+    or equal rates for each image of a batch (the linear rule): whichever leaves more.
     """
-    rows: dict[Any, dict[int, pd.MultiIndex]] = {}
-    for place, (side, table) in enumerate(zip(part.sides, tables, strict=True)):
-        if len(table) and side.across is not None and side.across[1] == BEST:
-            own = pd.MultiIndex.from_frame(table[[*keys, side.across[0]]])
-            rows.setdefault(side.where.get("batch_size"), {})[place] = own
-    found = list(tables)
-    for of_size in rows.values():
-        common = functools.reduce(lambda a, b: a.intersection(b), of_size.values())
-        for place, own in of_size.items():
-            found[place] = tables[place][own.isin(common)]
-    return found
+    places = [
+        place
+        for place, (side, table) in enumerate(zip(part.sides, tables, strict=True))
+        if len(table) and side.across is not None and side.across[1] == BEST
+    ]
+    if not places:
+        return tables
+
+    def shared(linear: bool) -> list[pd.DataFrame]:
+        rows = {p: _places(tables[p], keys, part.sides[p], linear) for p in places}
+        common = functools.reduce(lambda a, b: a.intersection(b), rows.values())
+        kept = {place: tables[place][own.isin(common)] for place, own in rows.items()}
+        return [kept.get(place, table) for place, table in enumerate(tables)]
+
+    return max(map(shared, (False, True)), key=lambda found: sum(map(len, found)))
+
+
+def _places(
+    table: pd.DataFrame, keys: list[str], side: Side, linear: bool
+) -> pd.MultiIndex:
+    """What tells the rows of a side apart, with the value that it chooses."""
+    assert side.across is not None
+    size = side.where.get("batch_size", 1) if linear else 1
+    value = (table[side.across[0]].astype(float) / size).map(
+        lambda x: float(f"{x:.6g}")
+    )
+    return pd.MultiIndex.from_frame(table[keys].assign(value=value))
 
 
 def _widest(shares: pd.Series) -> float:

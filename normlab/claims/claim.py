@@ -12,7 +12,7 @@ from normlab.claims.rules import Rule
 from normlab.claims.scale import Scale
 
 # Seeds that were run, and whose results were seen, before the rules were set.
-SEEN = frozenset(range(5))
+SEEN = frozenset(range(6))
 # (evidence, networks, statistics) -> values indexed by ``network``.
 Values = Callable[[Evidence, pd.Index, str], pd.Series]
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from normlab.cell import HYPERPARAMETERS, CellConfig
 from normlab.claims.best import Choice, choices, of_equal_choice, reduced
-from normlab.claims.claim import BEST, Part, Side
+from normlab.claims.claim import Part, Side
 from normlab.claims.evidence import Evidence
 from normlab.claims.measures import averaged
 from normlab.claims.rules import LEAST_SEEDS
@@ -89,13 +89,14 @@ def find(evidence: Evidence, part: Part) -> PartResult:
         _values(evidence, part, side, side_members, keys, order)
         for side, side_members in zip(part.sides, members, strict=True)
     ]
+    equal = of_equal_choice(part, sides, keys)
     tables = [
         reduced(table, keys, side, evidence)
-        for side, table in zip(
-            part.sides, of_equal_choice(part, sides, keys), strict=True
-        )
+        for side, table in zip(part.sides, equal, strict=True)
     ]
     missing = [s for s, t in zip(part.sides, tables, strict=True) if t.empty]
+    if missing and all(map(len, sides)) and not all(map(len, equal)):
+        return PartResult(_NOTHING, why="no value to choose from is on all sides")
     if missing:
         return PartResult(_NOTHING, missing=tuple(missing))
     setups = [dict(iter(table.groupby(shared, dropna=False))) for table in tables]
@@ -164,7 +165,7 @@ def _images_sd(part: Part, sides: list[pd.DataFrame], used: pd.DataFrame) -> flo
     for sign, side, table in zip(_SIGNS, part.sides, sides, strict=False):
         p = table["share"].clip(0, 100).mean() / 100
         sd = np.sqrt(p * (1 - p) / spec.rows)
-        is_range = side.across is not None and side.across[1] != BEST
+        is_range = side.across is not None and side.across[1] is np.ptp
         added += sd * (sign > 0 or is_range)
         subtracted += sd * (sign < 0 or is_range)
     return 100 * float(np.hypot(added, subtracted))

@@ -72,7 +72,12 @@ def judge(claim: Claim, evidence: Evidence) -> list[Verdict]:
         missing=tuple(name for name in claim.needs if name in absent),
         runs=tuple(run for run in evidence.runs if run in used),
     )
-    row, *rows = (_at_scale(claim, one, results) for one in (row, *rows))
+    told = [result.choice.words for result in results]
+    told = told if single else ["", *told]
+    row, *rows = (
+        _at_scale(claim, one, results, words)
+        for one, words in zip((row, *rows), told, strict=False)
+    )
     row = _with_cost(claim, row, results)
     notes = [row.note, _seeds_words(claim, results), claim.remark]
     if not single and any(result.choice.by_test for result in results):
@@ -238,10 +243,12 @@ def _as_chosen(claim: Claim, row: Verdict) -> Verdict:
     return row._replace(words=f"{row.words}, {claim.chosen}")
 
 
-def _at_scale(claim: Claim, row: Verdict, results: Sequence[PartResult]) -> Verdict:
+def _at_scale(
+    claim: Claim, row: Verdict, results: Sequence[PartResult], chosen: str
+) -> Verdict:
     """The verdict, or that the networks of the claim are below its source's setting.
 
-    What the runs say stays (`Verdict.said`).
+    What the runs say stays (`Verdict.said`), and how the best was ``chosen``.
     """
     used = [result.members for result in results if len(result.members)]
     if claim.scale is None or not used or not row.n:
@@ -250,7 +257,8 @@ def _at_scale(claim: Claim, row: Verdict, results: Sequence[PartResult]) -> Verd
     if not lacking:
         return row
     words = f"{NOT_AT_SCALE}: {', '.join(lacking)}"
-    note = "" if row.is_part else claim.scale.note
+    scale = "" if row.is_part else claim.scale.note
+    note = " ".join(filter(None, (scale, chosen)))
     return row._replace(
         verdict=NOT_AT_SCALE,
         words=words,

@@ -134,7 +134,8 @@ def epochs_to(name: str, bound: float) -> Measure:
 def _where(rows: pd.DataFrame, name: str, bound: float, of: str) -> float:
     """The column ``of`` where a member's curve first reaches ``bound``; NaN if never.
 
-    Values between two evaluations are interpolated linearly.
+    Values between two evaluations are interpolated linearly. A curve that begins at the
+    bound or above has reached it at its first evaluation.
     """
     rows = rows[rows[name].notna()]
     found, values = rows[of].to_numpy(float), rows[name].to_numpy(float)
@@ -180,16 +181,20 @@ def gap_at(levels: Sequence[float]) -> Measure:
     """The gap where the training accuracy first reaches each level, on average.
 
     At the end, a network that trains slower has a smaller gap for this reason alone.
+    There is no value if a level is not reached, or is passed before the second
+    evaluation.
     """
     middle = _POINTS * float(np.mean(levels))
 
     def test(evidence: Evidence, networks: pd.Index, statistics: str) -> pd.Series:
         rows = evidence.rows(networks, statistics)
+        rows = rows[rows["train_accuracy"].notna()]
         found = {
             number: np.mean(
                 [_where(curve, "train_accuracy", x, "test_accuracy") for x in levels]
             )
             for number, curve in rows.groupby("network")
+            if curve["train_accuracy"].iloc[0] < min(levels)
         }
         return _POINTS * pd.Series(found, dtype=float)
 

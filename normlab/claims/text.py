@@ -32,9 +32,9 @@ rejected" (R1 to R7) is no finding that could be corrected: the report's number 
 in the prediction interval of one more of our seeds, and p is that of the opposite.
 "chosen to match": a setting was chosen on the same experiments, so the verdict is no
 test. "[asked: ...]" is what has to hold: a bound on the mean, or how many parts, of
-which the claim's row shows one. Every row says how long its networks were trained: the
+which the claim's row shows one. Rows of training curves say how long that was: the
 report trained for 20 epochs, so a verdict after 3 or 5 is about early training. "?"
-marks seeds that were seen before the rule was set (0 to 4, and those of earlier runs if
+marks seeds that were seen before the rule was set (0 to 5, and those of earlier runs if
 it has changed): such a verdict explores, also after Holm. "!" marks a verdict that a
 sign-flip test (six seeds or more) or a BCa bootstrap (five, for which it is too narrow)
 does not share, unless so few seeds could not tell. "~" marks a verdict on the test

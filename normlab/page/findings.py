@@ -11,6 +11,7 @@ _HIGHER_RATE = (
     "fewer steps to 70% training accuracy than batch norm at 1e-3, fewer than no norm "
     "at 1e-3, and a test accuracy at most 1 point below that of no norm"
 )
+_CORRELATED = "other groups (sequential, random or anti-correlated)"
 _OTHERS = "other groups that change as often (random or anti-correlated)"
 
 FINDINGS = (
@@ -210,14 +211,14 @@ FINDINGS = (
         (
             Point(
                 "F3",
-                f"groups of correlated channels train better than {_OTHERS} in all "
-                "four comparisons",
-                "in at least one of four comparisons, groups of correlated channels "
-                f"do not train better than {_OTHERS}",
-                f"groups of correlated channels train better than {_OTHERS} in all "
-                "four comparisons",
-                "in all four comparisons, groups of correlated channels train as well "
-                f"as {_OTHERS}",
+                f"groups of correlated channels train better than {_CORRELATED} in all "
+                "six comparisons",
+                "in at least one of six comparisons, groups of correlated channels "
+                f"do not train better than {_CORRELATED}",
+                f"groups of correlated channels train better than {_CORRELATED} in all "
+                "six comparisons",
+                "in all six comparisons, groups of correlated channels train as well "
+                f"as {_CORRELATED}",
             ),
             Point(
                 "C9h",

@@ -1,16 +1,19 @@
 """The best member of a seed is chosen on held-out images; the verdict says if not."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 import pytest
 
+from normlab.claims.best import BY_TEST
 from normlab.claims.claim import BEST, Claim, difference, level
 from normlab.claims.compare import find
 from normlab.claims.evidence import Evidence
 from normlab.claims.judge import judge
 from normlab.claims.measures import FINAL_TEST, FINAL_TRAIN
-from normlab.claims.rules import above
+from normlab.claims.rules import NOT_AT_SCALE, above
+from normlab.claims.scale import Scale
 from normlab.claims.settings import side
 from tests.claims.made import CIFAR, frame, run, spread
 
@@ -98,9 +101,33 @@ def test_the_best_is_of_rates_that_both_sides_have():
     assert find(nothing, part).values.empty
 
 
-def test_another_batch_size_has_rates_of_its_own():
-    small = made("batch", {1e-3: 0.6, 3e-3: 0.7}, batch_size=10)
-    large = made("batch", {1e-2: 0.8, 3e-2: 0.75})
-    evidence = Evidence({"r": run(*small, *large)})
+def test_batch_sizes_share_rates_as_they_are_or_by_the_linear_rule():
+    """In both cases the best of all rates of one side would be another one."""
     part = difference(FINAL_TEST, sized("batch", 10), sized("batch"), above(0))
-    assert find(evidence, part).values.mean() == pytest.approx(-10, abs=0.2)
+    small = made("batch", {1e-3: 0.6, 3e-3: 0.7}, batch_size=10)
+    large = made("batch", {1e-3: 0.8, 3e-3: 0.75, 1e-2: 0.9})
+    found = find(Evidence({"r": run(*small, *large)}), part)
+    assert found.values.mean() == pytest.approx(-10, abs=0.2)
+    # A fifth of the images, and a fifth of the rate.
+    small = made("batch", {2e-4: 0.6, 6e-4: 0.7}, batch_size=10)
+    found = find(Evidence({"r": run(*small, *large)}), part)
+    assert found.values.mean() == pytest.approx(-10, abs=0.2)
+    none = made("batch", {5e-2: 0.6, 7e-2: 0.7}, batch_size=10)
+    found = find(Evidence({"r": run(*none, *large)}), part)
+    assert found.values.empty and not found.missing
+    assert found.why == "no value to choose from is on all sides"
+
+
+def test_how_the_best_was_chosen_is_said_at_any_scale():
+    scale = Scale("a wide network", {"width": 2.0})
+    parts = (level(FINAL_TEST, SIDE, above(0)), level(FINAL_TRAIN, SIDE, above(0)))
+    own = Claim("X", "A sentence.", "a source", parts, scale)
+    rows = [
+        *judge(own, evidence()),
+        *judge(dataclasses.replace(own, parts=parts[:1]), evidence()),
+    ]
+    assert len(rows) == 4 and all(row.verdict == NOT_AT_SCALE for row in rows)
+    assert all(BY_TEST in row.note for row in rows)
+    assert all("5 of 5 best values lie at an end" in row.note for row in rows[1:])
+    chosen = judge(own, evidence(HELD_OUT))
+    assert not any(BY_TEST in row.note for row in chosen)

@@ -340,3 +340,6 @@ def test_the_gap_at_equal_training_accuracies():
     assert mean(evidence, alone) == pytest.approx(12.5, abs=1e-4)
     slow = Evidence({"r": run(frame("none", **CIFAR, **learning(0.6)))})
     assert find(slow, alone).values.empty  # it never reaches 90%
+    late = {"train": lambda s, at: 0.85 + 0.1 * at, "test": 0.7}
+    found = find(Evidence({"r": run(frame("none", **CIFAR, **late))}), alone)
+    assert found.values.empty  # where it reached 80% was not seen

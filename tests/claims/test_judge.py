@@ -210,11 +210,11 @@ def cells_of(size: int, seeds):
 
 
 def test_new_seeds_replace_those_that_chose_the_rules():
-    (found,) = judge(claim(gain(50)), evidence(range(9), b50=0.1))
-    assert found.exploratory and found.n == 9
     (found,) = judge(claim(gain(50)), evidence(range(10), b50=0.1))
+    assert found.exploratory and found.n == 10
+    (found,) = judge(claim(gain(50)), evidence(range(11), b50=0.1))
     assert not found.exploratory and found.n == 5
-    (found,) = judge(claim(gain(50)), evidence(range(5, 25), b50=0.1))
+    (found,) = judge(claim(gain(50)), evidence(range(6, 26), b50=0.1))
     assert not found.exploratory and found.n == 20
 
 

@@ -140,7 +140,7 @@ def test_a_clause_says_where_and_against_what_its_claim_was_tested(point):
         ),
         "C1tp": ("at rate 1e-3", "10, 50 (and|or) 100"),
         "C6p": ("1, 4 (and|or) 16",),
-        "F3": (r"\(random or anti-correlated\)",),
+        "F3": (r"\(sequential, random or anti-correlated\)",),
         "C9h": (r"\(random or anti-correlated\)",),
         "B10": ("its accuracies in E1, E3 and E4", "only after convolutions"),
     }
