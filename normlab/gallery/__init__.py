@@ -24,7 +24,7 @@ from normlab.store.layout import replacing, write_text
 PICTURES: dict[str, dict[str, str]] = {
     "Training": {
         "curves": "santurkar_vgg_cpu",
-        "lr_sensitivity": "postmortem_lr",
+        "lr_sensitivity": "confirm_lr",
         "batch_size": "postmortem_batch_size",
         "groups": "proper_gn",
         "gradient_norm": "report_gn",

@@ -1,4 +1,4 @@
-"""The ledger in ``experiments/results`` is what the code computes from the kept runs."""
+"""``experiments/results/ledger.txt`` is what follows from the kept runs."""
 
 from pathlib import Path
 
