@@ -39,7 +39,10 @@ FINDINGS = (
                 f"batch norm at rate 3e-3 meets three conditions: {_HIGHER_RATE}",
             ),
         ),
-        (("postmortem_lr", "lr_sensitivity"), ("cifar10_first", "lr_sensitivity")),
+        tuple(
+            (run, "lr_sensitivity")
+            for run in ("confirm_lr", "postmortem_lr", "cifar10_first")
+        ),
         ("C2b", "C2a", "C2ap", "H5"),
     ),
     Finding(
