@@ -14,6 +14,7 @@ from normlab.figures import FIGURES, METRICS
 from normlab.store import load
 from normlab.store.layout import read_json
 from tests.forked import Job, forked
+from tests.quick import WITHOUT_EMITTERS
 
 FLAGS = """\
 # Question: does everything work together?
@@ -31,9 +32,12 @@ FLAGS = """\
 --compilation_cache=compiled
 """
 # Compiling takes nearly all the time: less of it.
-QUICK = (
-    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
-    "--xla_cpu_use_fusion_emitters=false"
+QUICK = " ".join(
+    [
+        "--xla_backend_optimization_level=0",
+        "--xla_llvm_disable_expensive_passes=true",
+        *(f"--{name}=false" for name in WITHOUT_EMITTERS),
+    ]
 )
 OUT = "out put/résumé"
 # Of a run without probes, and without what some figures are about.
