@@ -153,8 +153,8 @@ class Run:
         Args:
           axis: an axis that the run varies. For ``norm``, values are labels such as
             "group (G=4)".
-          metric: as for `best`, by which the default is test accuracy, or test loss for
-            a regression.
+          metric: a metric of the evaluations, as for `best`. By default it is test
+            accuracy, or test loss for a regression.
 
         Raises:
           UserError: there is no such axis, value or metric.

@@ -8,7 +8,7 @@ such accuracy. Then the test accuracy chooses, and the verdict says so.
 import functools
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -62,31 +62,31 @@ def reduced(
     if side.across is None or table.empty:
         return table
     name, reduction = side.across
-    rows = _by(table, list(keys), side, name, reduction, evidence)
-    # A best value or a range over only some of the listed values is not comparable.
-    wanted = side.where.get(name)
-    return rows[rows["count"] == len(wanted)] if wanted else rows
-
-
-def _by(
-    table: pd.DataFrame,
-    keys: list[str],
-    side: Side,
-    name: str,
-    reduction: Any,
-    evidence: Evidence,
-) -> pd.DataFrame:
-    groups = table.groupby(keys, dropna=False, as_index=False)
-    if reduction != BEST:
-        return groups.agg(
+    if reduction == BEST:
+        rows = _best(table, list(keys), name, side.statistics, evidence)
+    else:
+        rows = table.groupby(list(keys), dropna=False, as_index=False).agg(
             value=("value", reduction),
             run=("run", "first"),
             lost=("lost", "sum"),
             count=("value", "size"),
             share=("share", _widest),
         )
+    # A best value or a range over only some of the listed values is not comparable.
+    wanted = side.where.get(name)
+    return rows[rows["count"] == len(wanted)] if wanted else rows
+
+
+def _best(
+    table: pd.DataFrame,
+    keys: list[str],
+    name: str,
+    statistics: str,
+    evidence: Evidence,
+) -> pd.DataFrame:
+    """The best member for each combination of ``keys``, over values of ``name``."""
     held_out, test = (
-        measure.of(evidence, table.index, side.statistics).reindex(table.index)
+        measure.of(evidence, table.index, statistics).reindex(table.index)
         for measure in (FINAL_VALIDATION, FINAL_TEST)
     )
     score = held_out.fillna(test).astype(float)

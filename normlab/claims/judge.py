@@ -72,11 +72,11 @@ def judge(claim: Claim, evidence: Evidence) -> list[Verdict]:
         missing=tuple(name for name in claim.needs if name in absent),
         runs=tuple(run for run in evidence.runs if run in used),
     )
-    told = [result.choice.words for result in results]
-    told = told if single else ["", *told]
+    chosen = [result.choice.words for result in results]
+    told = (chosen[0] if single else "", *chosen)
     row, *rows = (
         _at_scale(claim, one, results, words)
-        for one, words in zip((row, *rows), told, strict=False)
+        for one, words in zip((row, *rows), told, strict=True)
     )
     row = _with_cost(claim, row, results)
     notes = [row.note, _seeds_words(claim, results), claim.remark]

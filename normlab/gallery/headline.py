@@ -5,6 +5,7 @@ learning rates are those of claim H4, with its measure.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -80,21 +81,18 @@ def draw(table: pd.DataFrame) -> Figure:
         ax = figure.subplots()
         styles = looks(_NAMES)
         ends: dict[str, float] = {}
-        labels = {name: label for label, (_, name) in _NAMES.items()}
-        for i, (label, (_, name)) in enumerate(_NAMES.items()):
+        for i, label in enumerate(_NAMES):
             rows, color = table[table["label"] == label], styles[label]["color"]
             aside = rows["lr"] * _ASIDE ** (i - 1)
             ax.scatter(aside, rows["accuracy"], s=24, color=color, alpha=0.5, lw=0)
             medians = rows.groupby("lr")["accuracy"].median()
             marker = styles[label]["marker"]
             ax.plot(medians, color=color, marker=marker, linewidth=2.2, markersize=6)
-            ends[name] = float(medians.iloc[-1])
-        for name, place in apart(ends).items():
-            color = styles[labels[name]]["color"]
-            at = table["lr"].max() * _BESIDE, place
-            ax.text(
-                *at, name, color=color, fontsize=_FONT, fontweight="bold", va="center"
-            )
+            ends[label] = float(medians.iloc[-1])
+        bold: dict[str, Any] = {"fontsize": _FONT, "fontweight": "bold", "va": "center"}
+        for label, place in apart(ends).items():
+            at, name = table["lr"].max() * _BESIDE, _NAMES[label][1]
+            ax.text(at, place, name, color=styles[label]["color"], **bold)
         _axes(ax, table)
         rates = sorted(table["lr"].unique())
         for lr in rates[-_HIGH:]:
