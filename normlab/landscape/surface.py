@@ -12,8 +12,10 @@ from normlab.landscape.slices import Slice, statistics_at
 from normlab.members.over import nan_is_a_result
 from normlab.members.platform import platform_here
 from normlab.members.runner import Runner
+from normlab.models import forward_only
 from normlab.norms import NORMS
 from normlab.quantities.directions import combine
+from normlab.train.cut import alone
 from normlab.train.evaluate import make_evaluate
 from normlab.train.network import build_network
 from normlab.train.precision import products_in
@@ -22,10 +24,8 @@ from normlab.train.way import choose_way
 
 # Maximum points per tile: the work that a kill can lose, and the progress interval.
 _TILE = 32
-# Images per batch if batches do not change the result. The CPU value keeps activations
-# in a core's cache, the other value fills any other device.
-_BATCH = {"cpu": 25}
-_BATCH_ELSEWHERE = 500
+# Images per batch where batches do not change the result: enough to fill a GPU.
+_BATCH = 500
 
 LossesAndAccuracies = dict[tuple[str, str], tuple[np.ndarray, np.ndarray | None]]
 
@@ -57,19 +57,18 @@ class Surface:
         config: LandscapeConfig,
         total: int,
     ):
-        platform = platform_here()
-        way, _ = choose_way(config.execution, config.conv, platform)
-        forward = way.conv == "direct" and config.conv == "auto"
-        conv = "forward" if forward else way.conv
-        network = build_network(cell_config, dataset, conv=conv)
+        way, _ = choose_way(config.execution, config.conv, platform_here())
+        network = build_network(cell_config, dataset, conv=forward_only(way.conv))
+        asked = config.batch or cell_config.batch_size
         evaluates = {
             statistics: make_evaluate(
                 network.model,
                 network.scale,
-                batch_size=_batch(cell_config, config, statistics, platform),
+                batch_size=_BATCH if alone(cell_config, statistics) else asked,
                 statistics=statistics,
                 task=dataset.task,
                 noise=cell_config.noise_eval,
+                alone=alone(cell_config, statistics),
             )
             for statistics in statistics_of(cell_config.norm, config.statistics)
         }
@@ -127,12 +126,3 @@ class Surface:
         with nan_is_a_result(), np.errstate(over="ignore"):  # far from the point
             values = self._run(coordinates_N2.astype(np.float32), along)
         return {(split, name): values[split][name] for split, name in self._order}
-
-
-def _batch(
-    cell_config: CellConfig, config: LandscapeConfig, statistics: str, platform: str
-) -> int:
-    """Images per batch, which only matters for batch statistics."""
-    if statistics == "batch" and NORMS[cell_config.norm].running:
-        return config.batch or cell_config.batch_size
-    return _BATCH.get(platform, _BATCH_ELSEWHERE)

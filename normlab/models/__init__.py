@@ -86,6 +86,11 @@ def differentiable(conv: str) -> str:
     return "patches" if conv == "pallas" else conv
 
 
+def forward_only(conv: str) -> str:
+    """The form that stands in for ``conv`` where no derivatives are taken."""
+    return "forward" if conv == "direct" else conv
+
+
 def make_model(
     name: str,
     *,

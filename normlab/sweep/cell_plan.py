@@ -27,7 +27,8 @@ from normlab.sweep.grid import names_of
 from normlab.sweep.kinds import by_kind, kind_of
 from normlab.sweep.room import check_fits, choose_room
 from normlab.sweep.ways import Times, best_of, is_open, remembered, told
-from normlab.train.program import Program, build_program, cut_of, data_arrays
+from normlab.train.cut import cut_of
+from normlab.train.program import Program, build_program, data_arrays
 from normlab.train.way import Way, choose_way
 from normlab.words import counted
 

@@ -8,8 +8,12 @@ import jax
 import jax.numpy as jnp
 
 from normlab.errors import UserError
+from normlab.models import backend
 from normlab.train.losses import LOSSES, accuracy
 from normlab.words import counted
+
+# So many images at a time keep activations in the cache of a CPU's core.
+_IN_CACHE = 25
 
 
 def in_batches(values: jax.Array, batch_size: int) -> tuple[jax.Array, jax.Array]:
@@ -57,6 +61,7 @@ def make_evaluate(
     statistics: str,
     task: str = "classification",
     noise: bool = False,
+    alone: bool = False,
 ) -> Callable:
     """``evaluate(params, batch_stats, images, targets) -> (loss, accuracy)``.
 
@@ -66,16 +71,18 @@ def make_evaluate(
 
     Args:
       standardize: images -> float32.
-      batch_size: images at a time. Under "running" it changes no result.
+      batch_size: images at a time.
       statistics: ``"running"``, or ``"batch"`` for those of the evaluation batch.
       task: the dataset's task, a key of `normlab.train.losses.LOSSES`.
       noise: whether norms with noise add it here, too, the same in every evaluation.
+      alone: whether the output for an image depends on that image alone. Batches change
+        no result then, so on a CPU they are small.
     """
     task_loss = LOSSES[task]
 
     def evaluate(params, batch_stats, images, targets):
         n = images.shape[0]
-        size = min(batch_size, n)
+        size = min(_IN_CACHE if alone and backend.is_cpu() else batch_size, n)
         variables = {"params": params, "batch_stats": batch_stats}
         if statistics == "batch":
             check_last(model, standardize, variables, images, size)
@@ -86,8 +93,8 @@ def make_evaluate(
                 variables,
                 standardize(x_NHWC),
                 statistics=statistics,
-                # A mask costs norms time, so pass one only if there is padding.
-                mask=mask_N[:, None, None, None] if n % size else None,
+                # A mask costs norms time. Only other rows could notice the padding.
+                mask=None if alone or not n % size else mask_N[:, None, None, None],
                 rngs=noise_rngs(noise, number),
             )
             per_image = {"loss": task_loss.of_each(outputs_NK, targets)}

@@ -11,13 +11,13 @@ import numpy as np
 
 from normlab.cell import CellConfig
 from normlab.data import Dataset
-from normlab.models import differentiable, widest
-from normlab.models.parts import LEAST_OF_STEP, parts_of
+from normlab.models import differentiable, forward_only
 from normlab.norms import NORMS
 from normlab.quantities import Site
 from normlab.settings import ProbeSettings
 from normlab.train.call import make_call, of_one_seed
 from normlab.train.channels import make_channels
+from normlab.train.cut import alone, cut_of
 from normlab.train.door import check_network
 from normlab.train.evaluations import make_evaluations
 from normlab.train.measure import make_measure, make_probe, site_of
@@ -107,7 +107,11 @@ def build_program(
         accumulate=config.accumulate * cut_of(config, conv),
     )
     evaluate = make_evaluations(
-        network, config.eval_statistics, config.eval_batch_size, config.validation
+        build_network(config, dataset, conv=forward_only(conv)),
+        config.eval_statistics,
+        config.eval_batch_size,
+        config.validation,
+        alone=partial(alone, config),
     )
     in_precision = partial(products_in, config.precision)
     probe = channels = None
@@ -128,22 +132,6 @@ def build_program(
         probe=probe,
         channels=channels,
     )
-
-
-def cut_of(config: CellConfig, conv: str) -> int:
-    """In how many parts a batch is computed, so that a part stays in a CPU's cache.
-
-    That is 1 for a norm that reads the batch, and for a network or a norm of one's own,
-    which may read it. Otherwise the gradient is the same up to rounding.
-
-    Args:
-      conv: the form of the convolutions. Only with ``direct``, members run one after
-        another on a CPU.
-    """
-    known = widest(config.model, config.width) > 0
-    if conv != "direct" or not known or not NORMS[config.norm].by_example:
-        return 1
-    return parts_of(config.batch_size // config.accumulate, LEAST_OF_STEP)
 
 
 def build_measure(

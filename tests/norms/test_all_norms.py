@@ -217,7 +217,7 @@ def test_misspelt_statistics_are_refused(kind, x_NHWC):
 
 @pytest.mark.parametrize("kind", NORMS)
 def test_which_norms_read_other_examples(kind):
-    """`Entry.by_example` says it; training relies on it (`program.cut_of`)."""
+    """`Entry.by_example` says it; training relies on it (`cut.cut_of`)."""
     x = np.random.default_rng(0).normal(size=(4, 3, 3, 4)).astype("float32")
     other = np.concatenate([x[:1], 2 * x[1:] + 1])
     model = model_of(build(kind))

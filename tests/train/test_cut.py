@@ -8,7 +8,8 @@ import pytest
 from normlab.models import backend
 from normlab.models.parts import parts_of
 from normlab.train import program
-from normlab.train.program import build_program, cut_of, data_arrays
+from normlab.train.cut import alone, cut_of
+from normlab.train.program import build_program, data_arrays
 from tests import tiny
 from tests.marks import slow
 
@@ -83,3 +84,49 @@ def test_a_step_in_parts_is_the_step(norm, monkeypatch):
     )
     for found, whole_leaf in pairs:
         np.testing.assert_allclose(found, whole_leaf, atol=1e-6)
+
+
+# (norm, statistics, changes) -> whether the output for an image depends on it alone.
+ALONE = [
+    ("none", "batch", {}, True),
+    ("group", "running", {}, True),
+    ("batch", "running", {}, True),
+    ("batch", "batch", {}, False),
+    ("batch_noisy", "running", {}, True),
+    ("batch_noisy", "running", {"noise_eval": True}, False),
+    ("none", "running", {"model": "tiny"}, False),
+]
+
+
+@pytest.mark.parametrize("norm, statistics, changes, expected", ALONE)
+def test_who_depends_on_one_image_alone(norm, statistics, changes, expected):
+    assert alone(config_of(norm, 50, **changes), statistics) is expected
+
+
+@pytest.mark.parametrize("cpu", [True, False], ids=["cpu", "gpu"])
+@pytest.mark.parametrize("norm, statistics", [("batch", "running"), ("batch", "batch")])
+def test_an_evaluation_in_small_batches_is_the_evaluation(
+    norm, statistics, cpu, monkeypatch
+):
+    """Only where batches do not matter, only on a CPU, also with padding."""
+    monkeypatch.setattr(backend, "is_cpu", lambda: cpu)
+    dataset = tiny.dataset(train=64, test=60, side=8)
+    config = config_of(norm, 32, eval_batch_size=60, eval_statistics=(statistics,))
+    values = {"lr": jnp.float32(0.1), "weight_decay": jnp.float32(0.0)}
+    indices = jnp.arange(45)
+    data = {k: jnp.asarray(v) for k, v in data_arrays(dataset).items()}
+
+    def evaluated():
+        made = build_program(config, dataset, conv="direct")
+        state = made.init(jnp.int32(0), values)
+        text = str(jax.make_jaxpr(made.evaluate)(state, indices, data))
+        return text, made.evaluate(state, indices, data)
+
+    small, metrics = evaluated()
+    monkeypatch.setattr(program, "alone", lambda config, statistics: False)
+    whole, expected = evaluated()
+    cut = cpu and statistics == "running"
+    assert ("[25,8,8,1]" in small) is cut
+    assert "[60,8,8,1]" in whole and "[25,8,8,1]" not in whole
+    for name in expected:
+        np.testing.assert_allclose(metrics[name], expected[name], rtol=2e-6)
