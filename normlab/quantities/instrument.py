@@ -45,6 +45,8 @@ class Instrument:
 
     Attributes:
       loss: ``(params, batch[, aux])`` -> scalar.
+      slope: ``(params, batch, aux)`` -> (loss, its gradient), if the caller has a
+        faster way to them than `jax.value_and_grad`.
       settings: the settings of measurements.
       fixed: the losses that Hessians are of, by name, with the same arguments.
       chunk, where, layers: as in `normlab.probe`.
@@ -53,6 +55,7 @@ class Instrument:
     loss: Loss
     settings: ProbeSettings
     fixed: Mapping[str, Loss]
+    slope: Callable[..., tuple[Array, Any]] | None = None
     chunk: int | None = None
     where: Where | None = None
     layers: tuple[str, ...] | None = None
@@ -110,6 +113,15 @@ class Instrument:
             ]
             return jax.tree.unflatten(tree, mixed)
 
+        def loss(params: Params) -> Array:
+            return _value(self.loss, whole(params), given.batch, given.aux)
+
+        def slope(params: Params) -> tuple[Array, Params]:
+            if self.slope is None:
+                return jax.value_and_grad(loss)(params)
+            value, gradient = self.slope(whole(params), given.batch, given.aux)
+            return value, pick(gradient, "the gradient")
+
         def tapped(moves: Moves) -> tuple[Array, tuple[dict, dict]]:
             value, record = self._watched(given, moves)
             assert tuple(record.places) == site.norms
@@ -137,9 +149,7 @@ class Instrument:
             if given.next_params is None
             else pick(given.next_params, "next_params"),
             lr=None if given.lr is None else jnp.asarray(given.lr),
-            loss=lambda params: _value(
-                self.loss, whole(params), given.batch, given.aux
-            ),
+            slope=slope,
             tapped=tapped,
             fixed={name: fixed(loss) for name, loss in self.fixed.items()},
             key=given.key,

@@ -18,6 +18,7 @@ from normlab.settings import ProbeSettings
 # The parameters that are varied: the leaves of a pytree, in their order.
 Params = list[Array]
 Loss = Callable[[Params], Array]
+Slope = Callable[[Params], tuple[Array, Params]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +131,7 @@ class Point:
       next_params: theta_{t+1}, the next point of training; None if no quantity needs
         it.
       lr: the learning rate of step t, scalar; None if no quantity needs it.
-      loss: params -> the loss on the batch of step t.
+      slope: params -> the loss on the batch of step t, and its gradient.
       tapped: moves -> (that loss at theta_t, (inputs, outputs) of the norm layers),
         where ``moves`` are added to the inputs and outputs.
       fixed: statistics -> (params -> the loss over the same examples at every step).
@@ -145,7 +146,7 @@ class Point:
     params: Params
     next_params: Params | None
     lr: Array | None
-    loss: Loss
+    slope: Slope
     tapped: Callable[[Moves], tuple[Array, tuple[dict, dict]]]
     fixed: dict[str, Loss]
     key: Array
@@ -158,7 +159,7 @@ class Point:
         """L(theta) and its gradient g, computed once for all quantities."""
         if self.known is not None:
             return self.known
-        return jax.value_and_grad(self.loss)(self.params)
+        return self.slope(self.params)
 
     @property
     def gradient(self) -> Params:
@@ -176,7 +177,7 @@ class Point:
 
         def trial_step(eta: Array) -> Line:
             there = step_along(self.params, gradient, -eta * lr)
-            loss, other = jax.value_and_grad(self.loss)(there)
+            loss, other = self.slope(there)
             away = norm(jax.tree.map(jnp.subtract, gradient, other))
             length = norm(other)
             cosine = dot(gradient, other) / (size * length)

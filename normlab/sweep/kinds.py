@@ -45,8 +45,8 @@ def _part_sizes(part: int, batch: int) -> tuple[int, ...]:
         parts = parts_of(images, least)
         return images // parts if parts > 1 else 0
 
-    of_patches = [size(images, LEAST_OF_PATCHES) for images in (part, batch)]
-    return size(part, LEAST_OF_STEP), *of_patches
+    leasts = LEAST_OF_STEP, LEAST_OF_PATCHES
+    return tuple(size(images, least) for images in (part, batch) for least in leasts)
 
 
 def by_kind(cells: Iterable[Cell]) -> dict[tuple, Cell]:

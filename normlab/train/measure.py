@@ -17,7 +17,7 @@ from normlab.train.network import Network
 from normlab.train.optimizers import hyperparameters
 from normlab.train.schedules import Rate
 from normlab.train.state import TrainState, augment_key, noise_key, probe_key
-from normlab.train.step import make_loss
+from normlab.train.step import in_parts, make_loss
 
 Measured = dict[str, dict[str, jax.Array]]
 
@@ -88,7 +88,7 @@ def site_of(network: Network, settings: ProbeSettings) -> Site:
 
 
 def make_measure(
-    names: Sequence[str], site: Site, network: Network
+    names: Sequence[str], site: Site, network: Network, parts: int = 1
 ) -> Callable[..., Measured]:
     """``measure(snapshot, indices_B, data) -> {quantity: {field: array}}``, one member.
 
@@ -99,6 +99,8 @@ def make_measure(
     Args:
       names: the quantities.
       site: what `site_of` returned for the network.
+      parts: in how many parts a gradient is computed, see `in_parts`. They must not
+        change it.
 
     Raises:
       UserError: one of the quantities cannot be measured on this network.
@@ -106,10 +108,18 @@ def make_measure(
     check(names, site)
     size, training_loss = site.settings.probe_images, network.loss
     batch_loss = make_loss(network.model, training_loss)
+    loss_and_gradient = in_parts(
+        jax.value_and_grad(batch_loss, has_aux=True), parts, training_loss.reduction
+    )
 
     def loss(params: Any, batch: Any, aux: Any) -> jax.Array:
         batch_stats, noise = aux
         return batch_loss(params, batch_stats, *batch, noise)[0]
+
+    def slope(params: Any, batch: Any, aux: Any) -> tuple[jax.Array, Any]:
+        batch_stats, noise = aux
+        (value, _), gradient = loss_and_gradient(params, batch_stats, *batch, noise)
+        return value, gradient
 
     def fixed(statistics: str) -> Callable[..., jax.Array]:
         def of(params: Any, batch: Any, aux: Any) -> jax.Array:
@@ -122,6 +132,7 @@ def make_measure(
 
     instrument = Instrument(
         loss=loss,
+        slope=slope,
         settings=site.settings,
         fixed={name: fixed(name) for name in site.statistics},
     )

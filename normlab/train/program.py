@@ -1,7 +1,7 @@
 """Everything one member of a cell does, as pure functions."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -116,9 +116,9 @@ def build_program(
     in_precision = partial(products_in, config.precision)
     probe = channels = None
     if config.quantities:
-        seen = build_network(config, dataset, conv=differentiable(conv))
-        site = site_of(seen, config)
-        measure = make_measure(config.quantities, site, seen)
+        site, measure = _site_and_measure(
+            config, dataset, config.quantities, config, conv
+        )
         measured = make_probe(config.quantities, measure, step, rate)
         probe = Probe(site, in_precision(measured))
     if NORMS[config.norm].assigned:
@@ -149,8 +149,21 @@ def build_measure(
     Raises:
       UserError: one of the quantities cannot be measured on this cell.
     """
-    network = build_network(config, dataset, conv=differentiable(conv))
+    network = build_network(config, dataset, conv=conv)
     check_network(network, len(dataset.classes), names)
-    site = site_of(network, settings)
-    measure = make_measure(names, site, network)
+    site, measure = _site_and_measure(config, dataset, names, settings, conv)
     return site, products_in(config.precision, measure)
+
+
+def _site_and_measure(
+    config: CellConfig,
+    dataset: Dataset,
+    names: Sequence[str],
+    settings: ProbeSettings,
+    conv: str,
+) -> tuple[Site, Callable]:
+    network = build_network(config, dataset, conv=differentiable(conv))
+    site = site_of(network, settings)
+    # A measurement takes the whole batch, however many parts a step takes it in.
+    parts = cut_of(replace(config, accumulate=1), conv)
+    return site, make_measure(names, site, network, parts)

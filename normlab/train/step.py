@@ -75,8 +75,7 @@ def make_step(
     right = loss.right
     loss_and_gradient = jax.value_and_grad(make_loss(model, loss), has_aux=True)
     update = make_update(tx, rate)
-    if accumulate > 1:
-        loss_and_gradient = in_parts(loss_and_gradient, accumulate, loss.reduction)
+    loss_and_gradient = in_parts(loss_and_gradient, accumulate, loss.reduction)
 
     def step(state: TrainState, batch: Batch):
         images, targets = batch
@@ -122,8 +121,10 @@ def in_parts(loss_and_gradient: Callable, parts: int, reduction: str) -> Callabl
     Args:
       loss_and_gradient: ``(params, batch_stats, x_NHWC, targets, noise_key) -> ((loss,
         (outputs, batch_stats)), gradient)``.
-      parts: a divisor of the batch size.
+      parts: a divisor of the batch size; 1 changes nothing.
     """
+    if parts == 1:
+        return loss_and_gradient
 
     def split(x: jax.Array) -> jax.Array:
         return x.reshape(parts, -1, *x.shape[1:])

@@ -146,7 +146,7 @@ def look(
         (at.layer.y, at.layer.scale, at.by_output, at.by_input)
         for at in norm_layers(point)
     ]
-    found = Seen(point.loss(point.params), layers, params)
+    found = Seen(point.loss_and_gradient[0], layers, params)
     if not whole:
         return found
     moved = {k: v + directions[k] for k, v in point.taps.by_before.items()}

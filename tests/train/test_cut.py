@@ -130,3 +130,29 @@ def test_an_evaluation_in_small_batches_is_the_evaluation(
     assert "[60,8,8,1]" in whole and "[25,8,8,1]" not in whole
     for name in expected:
         np.testing.assert_allclose(metrics[name], expected[name], rtol=2e-6)
+
+
+def test_a_measurement_in_parts_is_the_measurement(monkeypatch):
+    """Of the whole batch: its parts are not those that a step accumulates."""
+    names = "effective_smoothness", "gradient_lipschitz", "internal_covariate_shift"
+    dataset = tiny.dataset(train=64, side=8)
+    config = config_of("group", 60, 3, optimizer="sgd", quantities=names)
+    values = {"lr": 0.1, "momentum": 0.0, "weight_decay": 0.0}
+    values = {k: jnp.float32(v) for k, v in values.items()}
+    data = {k: jnp.asarray(v) for k, v in data_arrays(dataset).items()}
+
+    def measured():
+        made = build_program(config, dataset, conv="direct")
+        assert made.probe is not None
+        state = made.init(jnp.int32(0), values)
+        text = str(jax.make_jaxpr(made.probe.measure)(state, jnp.arange(60), data))
+        return text, jax.jit(made.probe.measure)(state, jnp.arange(60), data)
+
+    assert cut_of(config, "direct") == 1
+    cut, found = measured()
+    monkeypatch.setattr(program, "cut_of", lambda config, conv: 1)
+    whole, expected = measured()
+    assert "[30,8,8,1]" in cut and "[30,8,8,1]" not in whole
+    pairs = zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True)
+    for one, other in pairs:
+        np.testing.assert_allclose(one, other, rtol=2e-4, atol=1e-6)

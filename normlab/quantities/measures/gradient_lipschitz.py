@@ -1,6 +1,5 @@
 """The gradient's change per distance along the path that training takes."""
 
-import jax
 from jax import Array
 
 from normlab.quantities.point import Point
@@ -16,7 +15,7 @@ def measure(point: Point) -> dict[str, Array]:
     curvature along the step, at most the top eigenvalue. NaN where nothing moved.
     """
     assert point.next_params is not None  # registered as one that needs it
-    there = jax.grad(point.loss)(point.next_params)
+    _, there = point.slope(point.next_params)
     difference = norm(subtract(there, point.gradient))
     distance = norm(subtract(point.next_params, point.params))
     return {

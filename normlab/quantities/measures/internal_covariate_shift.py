@@ -28,7 +28,7 @@ def measure(point: Point) -> dict[str, Array]:
     def shifted(i: Array) -> tuple[Array, Array, Array]:
         pairs = enumerate(zip(after, point.params, strict=True))
         mixed = [jnp.where(number[j] < i, new, old) for j, (new, old) in pairs]
-        other = jax.grad(point.loss)(mixed)
+        _, other = point.slope(mixed)
         per_layer = [
             (norm(subtract(here, there)), dot(here, there), norm(there))
             for here, there in zip(
