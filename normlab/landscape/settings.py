@@ -88,8 +88,8 @@ class LandscapeConfig(DeviceSettings):
     )
     batch: int = flag(
         0,
-        "Number of images per batch for batch statistics; 0 is the batch size of "
-        "training.",
+        "Number of images per batch, where that may change the loss (batch statistics, "
+        "or a network of one's own); 0 is the batch size of training.",
         low=0,
     )
     name: str = flag("", "Name of the figures; landscape_<kind> by default.")

@@ -15,7 +15,7 @@ from normlab.members.runner import Runner
 from normlab.models import forward_only
 from normlab.norms import NORMS
 from normlab.quantities.directions import combine
-from normlab.train.cut import alone
+from normlab.train.cut import by_example
 from normlab.train.evaluate import make_evaluate
 from normlab.train.network import build_network
 from normlab.train.precision import products_in
@@ -64,13 +64,14 @@ class Surface:
             statistics: make_evaluate(
                 network.model,
                 network.scale,
-                batch_size=_BATCH if alone(cell_config, statistics) else asked,
+                batch_size=_BATCH if alone else asked,
                 statistics=statistics,
                 task=dataset.task,
                 noise=cell_config.noise_eval,
-                alone=alone(cell_config, statistics),
+                by_example=alone,
             )
             for statistics in statistics_of(cell_config.norm, config.statistics)
+            for alone in [by_example(cell_config, statistics)]
         }
 
         def at(coordinates_2: jax.Array, along: Slice, images: dict) -> dict:

@@ -131,6 +131,7 @@ __all__ = [
     "Entry",
     "Init",
     "differentiable",
+    "forward_only",
     "make_model",
     "widest",
 ]

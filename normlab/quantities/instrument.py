@@ -149,6 +149,7 @@ class Instrument:
             if given.next_params is None
             else pick(given.next_params, "next_params"),
             lr=None if given.lr is None else jnp.asarray(given.lr),
+            loss=loss,
             slope=slope,
             tapped=tapped,
             fixed={name: fixed(loss) for name, loss in self.fixed.items()},

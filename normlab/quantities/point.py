@@ -131,7 +131,8 @@ class Point:
       next_params: theta_{t+1}, the next point of training; None if no quantity needs
         it.
       lr: the learning rate of step t, scalar; None if no quantity needs it.
-      slope: params -> the loss on the batch of step t, and its gradient.
+      loss: params -> the loss on the batch of step t.
+      slope: params -> that loss and its gradient, in the fastest way.
       tapped: moves -> (that loss at theta_t, (inputs, outputs) of the norm layers),
         where ``moves`` are added to the inputs and outputs.
       fixed: statistics -> (params -> the loss over the same examples at every step).
@@ -146,6 +147,7 @@ class Point:
     params: Params
     next_params: Params | None
     lr: Array | None
+    loss: Loss
     slope: Slope
     tapped: Callable[[Moves], tuple[Array, tuple[dict, dict]]]
     fixed: dict[str, Loss]

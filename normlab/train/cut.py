@@ -6,18 +6,20 @@ from normlab.models.parts import LEAST_OF_STEP, parts_of
 from normlab.norms import NORMS
 
 
-def alone(config: CellConfig, statistics: str) -> bool:
-    """Whether the output for an image depends on that image alone.
+def by_example(config: CellConfig, statistics: str) -> bool:
+    """Whether the output for an image is known to depend on that image alone.
 
-    A network or a norm of one's own may read the batch. So does noise, which each
-    evaluation batch draws for itself.
+    A network or a norm of one's own may read the batch, also under running averages. So
+    does noise, which each evaluation batch draws for itself. Of a network without
+    convolutions it is not asked: its batches need no cache.
 
     Args:
       statistics: those that the network normalizes with, batch or running.
     """
     norm = NORMS[config.norm]
-    running = norm.running and statistics == "running" and not config.noise_eval
-    return widest(config.model, config.width) > 0 and (norm.by_example or running)
+    averages = config.norm in NORMS and norm.running and not config.noise_eval
+    read = statistics == "batch" or not averages
+    return widest(config.model, config.width) > 0 and (norm.by_example or not read)
 
 
 def cut_of(config: CellConfig, conv: str) -> int:
@@ -30,6 +32,6 @@ def cut_of(config: CellConfig, conv: str) -> int:
       conv: the form of the convolutions. Only with ``direct``, members run one after
         another on a CPU.
     """
-    if conv != "direct" or not alone(config, "batch"):
+    if conv != "direct" or not by_example(config, "batch"):
         return 1
     return parts_of(config.batch_size // config.accumulate, LEAST_OF_STEP)

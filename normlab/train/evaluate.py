@@ -61,7 +61,7 @@ def make_evaluate(
     statistics: str,
     task: str = "classification",
     noise: bool = False,
-    alone: bool = False,
+    by_example: bool = False,
 ) -> Callable:
     """``evaluate(params, batch_stats, images, targets) -> (loss, accuracy)``.
 
@@ -75,14 +75,15 @@ def make_evaluate(
       statistics: ``"running"``, or ``"batch"`` for those of the evaluation batch.
       task: the dataset's task, a key of `normlab.train.losses.LOSSES`.
       noise: whether norms with noise add it here, too, the same in every evaluation.
-      alone: whether the output for an image depends on that image alone. Batches change
-        no result then, so on a CPU they are small.
+      by_example: whether the output for an image depends on that image alone. Batches
+        change no result then, so on a CPU they are small.
     """
     task_loss = LOSSES[task]
 
     def evaluate(params, batch_stats, images, targets):
         n = images.shape[0]
-        size = min(_IN_CACHE if alone and backend.is_cpu() else batch_size, n)
+        in_cache = _IN_CACHE if by_example and backend.is_cpu() else n
+        size = min(batch_size, n, in_cache)
         variables = {"params": params, "batch_stats": batch_stats}
         if statistics == "batch":
             check_last(model, standardize, variables, images, size)
@@ -94,7 +95,9 @@ def make_evaluate(
                 standardize(x_NHWC),
                 statistics=statistics,
                 # A mask costs norms time. Only other rows could notice the padding.
-                mask=None if alone or not n % size else mask_N[:, None, None, None],
+                mask=None
+                if by_example or n % size == 0
+                else mask_N[:, None, None, None],
                 rngs=noise_rngs(noise, number),
             )
             per_image = {"loss": task_loss.of_each(outputs_NK, targets)}

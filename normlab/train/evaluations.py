@@ -15,9 +15,8 @@ def make_evaluations(
     network: Network,
     eval_statistics: Sequence[str],
     batch_size: int,
-    validation: int = 0,
-    *,
-    alone: Callable[[str], bool] = lambda statistics: False,
+    validation: int,
+    by_example: Callable[[str], bool],
 ) -> Callable[..., dict[str, jax.Array]]:
     """``evaluations(state, indices_E, data) -> metrics``, of one member.
 
@@ -33,7 +32,7 @@ def make_evaluations(
         averages are evaluated in one way only.
       batch_size: images at a time.
       validation: the number of images that are held out.
-      alone: statistics -> `make_evaluate`'s argument of this name.
+      by_example: statistics -> `make_evaluate`'s argument of this name.
     """
     noise = network.norm.options.noise_eval
     running = NORMS[network.norm.kind].running
@@ -46,7 +45,7 @@ def make_evaluations(
             statistics=statistics,
             task=network.task,
             noise=noise,
-            alone=alone(statistics),
+            by_example=by_example(statistics),
         )
 
     # Precise statistics take the place of running averages.

@@ -17,11 +17,11 @@ from normlab.quantities import Site
 from normlab.settings import ProbeSettings
 from normlab.train.call import make_call, of_one_seed
 from normlab.train.channels import make_channels
-from normlab.train.cut import alone, cut_of
+from normlab.train.cut import by_example, cut_of
 from normlab.train.door import check_network
 from normlab.train.evaluations import make_evaluations
 from normlab.train.measure import make_measure, make_probe, site_of
-from normlab.train.network import build_network
+from normlab.train.network import Network, build_model, build_network
 from normlab.train.optimizers import make_optimizer
 from normlab.train.precision import products_in
 from normlab.train.schedules import make_rate
@@ -107,18 +107,17 @@ def build_program(
         accumulate=config.accumulate * cut_of(config, conv),
     )
     evaluate = make_evaluations(
-        build_network(config, dataset, conv=forward_only(conv)),
+        _in_form(forward_only(conv), network, config, dataset),
         config.eval_statistics,
         config.eval_batch_size,
         config.validation,
-        alone=partial(alone, config),
+        partial(by_example, config),
     )
     in_precision = partial(products_in, config.precision)
     probe = channels = None
     if config.quantities:
-        site, measure = _site_and_measure(
-            config, dataset, config.quantities, config, conv
-        )
+        seen = _in_form(differentiable(conv), network, config, dataset)
+        site, measure = _site_and_measure(config, seen, config.quantities, config, conv)
         measured = make_probe(config.quantities, measure, step, rate)
         probe = Probe(site, in_precision(measured))
     if NORMS[config.norm].assigned:
@@ -149,20 +148,27 @@ def build_measure(
     Raises:
       UserError: one of the quantities cannot be measured on this cell.
     """
-    network = build_network(config, dataset, conv=conv)
+    network = build_network(config, dataset, conv=differentiable(conv))
     check_network(network, len(dataset.classes), names)
-    site, measure = _site_and_measure(config, dataset, names, settings, conv)
+    site, measure = _site_and_measure(config, network, names, settings, conv)
     return site, products_in(config.precision, measure)
+
+
+def _in_form(
+    conv: str, network: Network, config: CellConfig, dataset: Dataset
+) -> Network:
+    """The network with another form of the convolutions."""
+    model = build_model(config, len(dataset.classes), conv=conv)
+    return replace(network, model=model)
 
 
 def _site_and_measure(
     config: CellConfig,
-    dataset: Dataset,
+    network: Network,
     names: Sequence[str],
     settings: ProbeSettings,
     conv: str,
 ) -> tuple[Site, Callable]:
-    network = build_network(config, dataset, conv=differentiable(conv))
     site = site_of(network, settings)
     # A measurement takes the whole batch, however many parts a step takes it in.
     parts = cut_of(replace(config, accumulate=1), conv)

@@ -215,12 +215,16 @@ def test_misspelt_statistics_are_refused(kind, x_NHWC):
         model_of(build(kind)).init(jax.random.key(0), x_NHWC, statistics="train")
 
 
+@pytest.mark.parametrize("statistics", ["batch", "running"])
 @pytest.mark.parametrize("kind", NORMS)
-def test_which_norms_read_other_examples(kind):
-    """`Entry.by_example` says it; training relies on it (`cut.cut_of`)."""
+def test_which_norms_read_other_examples(kind, statistics):
+    """`normlab.train.cut` relies on it: no norm does under running averages."""
     x = np.random.default_rng(0).normal(size=(4, 3, 3, 4)).astype("float32")
     other = np.concatenate([x[:1], 2 * x[1:] + 1])
     model = model_of(build(kind))
     variables = model.init(jax.random.key(0), x, statistics="batch")
-    first, second = (applied(model, variables, one)[0] for one in (x, other))
-    assert np.allclose(first, second, atol=1e-5) == NORMS[kind].by_example
+    first, second = (
+        applied(model, variables, one, statistics)[0] for one in (x, other)
+    )
+    alone = NORMS[kind].by_example or statistics == "running"
+    assert np.allclose(first, second, atol=1e-5) == alone

@@ -61,18 +61,27 @@ def test_sizes_that_are_cut_into_parts_of_the_same_size_are_traced_as_one(traced
     assert all(isinstance(one, CellPlan) for one in plans)
 
 
+_PARTS = (49, 50, 64, 90, 97, 100, 128)
+
+
 @pytest.mark.parametrize(
-    "norm, accumulate", [("none", 1), ("none", 2), slow("batch", 1), slow("batch", 2)]
+    "norm, accumulate, sizes",
+    [
+        ("none", 1, _PARTS),
+        ("none", 2, _PARTS),
+        ("none", 3, (20, 21)),  # a probe takes 30 of 60 images at a time, and 21 of 63
+        slow("batch", 1, _PARTS),
+        slow("batch", 2, _PARTS),
+    ],
 )
-def test_no_batch_needs_more_than_its_plan_says(norm, accumulate):
+def test_no_batch_needs_more_than_its_plan_says(norm, accumulate, sizes):
     """Also if the larger batch needs less, because it is computed in parts."""
-    sizes = tuple(accumulate * n for n in (49, 50, 64, 90, 97, 100, 128))
     config = tiny.sweep_config(
         norm=(norm,),
-        batch_size=sizes,
+        batch_size=tuple(accumulate * part for part in sizes),
         accumulate=(accumulate,),
         train_size=(260,),
-        quantities=("gradient_norm",),
+        quantities=("effective_smoothness",),
         probe_every=3,
     )
     options = RunOptions(execution="map", conv="direct", call_steps=2)

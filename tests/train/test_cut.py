@@ -4,11 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 
+from normlab import plugins
 from normlab.models import backend
 from normlab.models.parts import parts_of
 from normlab.train import program
-from normlab.train.cut import alone, cut_of
+from normlab.train.cut import by_example, cut_of
 from normlab.train.program import build_program, data_arrays
 from tests import tiny
 from tests.marks import slow
@@ -95,12 +97,23 @@ ALONE = [
     ("batch_noisy", "running", {}, True),
     ("batch_noisy", "running", {"noise_eval": True}, False),
     ("none", "running", {"model": "tiny"}, False),
+    (f"{__name__}:Centred", "running", {}, False),
 ]
+
+
+class Centred(nn.Module):
+    """A norm of one's own that has running averages, and does not use them."""
+
+    norm_momentum: float = 0.9
+
+    def __call__(self, x, *, statistics="batch"):
+        return x - x.mean(0)
 
 
 @pytest.mark.parametrize("norm, statistics, changes, expected", ALONE)
 def test_who_depends_on_one_image_alone(norm, statistics, changes, expected):
-    assert alone(config_of(norm, 50, **changes), statistics) is expected
+    plugins.allow([norm])
+    assert by_example(config_of(norm, 50, **changes), statistics) is expected
 
 
 @pytest.mark.parametrize("cpu", [True, False], ids=["cpu", "gpu"])
@@ -110,8 +123,8 @@ def test_an_evaluation_in_small_batches_is_the_evaluation(
 ):
     """Only where batches do not matter, only on a CPU, also with padding."""
     monkeypatch.setattr(backend, "is_cpu", lambda: cpu)
-    dataset = tiny.dataset(train=64, test=60, side=8)
-    config = config_of(norm, 32, eval_batch_size=60, eval_statistics=(statistics,))
+    dataset = tiny.dataset(train=64, test=61, side=8)
+    config = config_of(norm, 32, eval_batch_size=40, eval_statistics=(statistics,))
     values = {"lr": jnp.float32(0.1), "weight_decay": jnp.float32(0.0)}
     indices = jnp.arange(45)
     data = {k: jnp.asarray(v) for k, v in data_arrays(dataset).items()}
@@ -123,13 +136,26 @@ def test_an_evaluation_in_small_batches_is_the_evaluation(
         return text, made.evaluate(state, indices, data)
 
     small, metrics = evaluated()
-    monkeypatch.setattr(program, "alone", lambda config, statistics: False)
+    monkeypatch.setattr(program, "by_example", lambda config, statistics: False)
     whole, expected = evaluated()
     cut = cpu and statistics == "running"
-    assert ("[25,8,8,1]" in small) is cut
-    assert "[60,8,8,1]" in whole and "[25,8,8,1]" not in whole
+    assert ("f32[25,8,8,1]" in small) is cut and ("f32[40,8,8,1]" in small) is not cut
+    assert "f32[40,8,8,1]" in whole and "f32[25,8,8,1]" not in whole
+    # The second layer needs no patches where there are no gradients.
+    assert "conv_general_dilated" in small
     for name in expected:
         np.testing.assert_allclose(metrics[name], expected[name], rtol=2e-6)
+
+
+def test_a_smaller_evaluation_batch_than_fits_the_cache_is_kept():
+    dataset = tiny.dataset(train=64, test=61, side=8)
+    made = build_program(config_of("none", 32, eval_batch_size=7), dataset)
+    state = made.init(
+        jnp.int32(0), {"lr": jnp.float32(0), "weight_decay": jnp.float32(0)}
+    )
+    data = {k: jnp.asarray(v) for k, v in data_arrays(dataset).items()}
+    text = str(jax.make_jaxpr(made.evaluate)(state, jnp.arange(45), data))
+    assert "f32[7,8,8,1]" in text
 
 
 def test_a_measurement_in_parts_is_the_measurement(monkeypatch):
