@@ -12,7 +12,6 @@ from normlab.landscape.slices import Slice, statistics_at
 from normlab.members.over import nan_is_a_result
 from normlab.members.platform import platform_here
 from normlab.members.runner import Runner
-from normlab.models import forward_only
 from normlab.norms import NORMS
 from normlab.quantities.directions import combine
 from normlab.train.cut import by_example
@@ -58,7 +57,7 @@ class Surface:
         total: int,
     ):
         way, _ = choose_way(config.execution, config.conv, platform_here())
-        network = build_network(cell_config, dataset, conv=forward_only(way.conv))
+        network = build_network(cell_config, dataset, conv=way.conv)
         asked = config.batch or cell_config.batch_size
         evaluates = {
             statistics: make_evaluate(

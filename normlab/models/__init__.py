@@ -6,7 +6,6 @@ package of one's own is named by a flag (`normlab.models.adopted`).
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -52,10 +51,6 @@ def widest(name: str, width: float) -> int:
     return channels(entry.widest, width) if entry and entry.widest else 0
 
 
-# In a forward pass alone, patches are only faster for a first layer's few channels.
-_THIN_FORWARD = 100
-
-
 def _pallas(*args: Any, **options: Any) -> jax.Array:
     from normlab.models import conv_pallas  # Pallas takes long to import
 
@@ -63,15 +58,13 @@ def _pallas(*args: Any, **options: Any) -> jax.Array:
 
 
 # Forms of the same function, each fast in another place: "patches" if kernels are
-# mapped over members, "direct" in a CPU's loops, "forward" in such loops without
-# gradients, and "lax" (the primitive) elsewhere. "shared" is "patches" for a program in
-# which members of a seed share their images (`normlab.train.call.of_one_seed`).
-# "pallas" is a GPU kernel for such programs.
+# mapped over members, "direct" in a CPU's loops, and "lax" (the primitive) elsewhere.
+# "shared" is "patches" for a program in which members of a seed share their images
+# (`normlab.train.call.of_one_seed`). "pallas" is a GPU kernel for such programs.
 CONVS: dict[str, Callable[..., jax.Array]] = {
     "patches": conv_patches.conv_general_dilated,
     "shared": like_lax(conv_patches.of_shared_images),
     "direct": conv_direct.conv_general_dilated,
-    "forward": partial(conv_direct.conv_general_dilated, thin=_THIN_FORWARD),
     "pallas": _pallas,
     "lax": jax.lax.conv_general_dilated,
 }
@@ -84,11 +77,6 @@ SHARING = ("shared", "pallas")
 def differentiable(conv: str) -> str:
     """The form that stands in for ``conv`` where second derivatives are taken."""
     return "patches" if conv == "pallas" else conv
-
-
-def forward_only(conv: str) -> str:
-    """The form that stands in for ``conv`` where no derivatives are taken."""
-    return "forward" if conv == "direct" else conv
 
 
 def make_model(
@@ -131,7 +119,6 @@ __all__ = [
     "Entry",
     "Init",
     "differentiable",
-    "forward_only",
     "make_model",
     "widest",
 ]

@@ -4,7 +4,8 @@ XLA's CPU backend has a fast convolution for NHWC images and HWIO kernels. It br
 other layouts into this form only outside of loops. Inside, the input gradient is 30
 times slower and the kernel gradient 100 times (jax issue 12868). Here all three are
 written as convolutions of NHWC images with HWIO kernels, so all three are fast. No
-patch matrix is needed, which would be nine times the size of the images.
+patch matrix is needed, which would be nine times the size of the images. Only a first
+layer, whose images have few channels, is faster with one.
 
 Kernels must not be mapped over members: that would be a slow grouped convolution.
 """
@@ -18,6 +19,11 @@ from normlab.models import conv_patches
 from normlab.models.conv_front import Pads, like_lax, needs_no_patches
 
 _NUMBERS = ("NHWC", "HWIO", "NHWC")
+# A kernel with fewer entries per output is left to patches.
+_THIN = 100
+# A kernel's gradient is summed over images with so many outputs at a time: together
+# with these, they stay in a core's cache (docs/speed.md).
+_OUTPUTS = 2560
 
 
 def _conv(x_NHWC: jax.Array, kernel_HWIO: jax.Array, pads: Pads, precision):
@@ -45,10 +51,48 @@ def _backward(pads, precision, residuals, g_NHWO):
     )
     turned_HWOI = jnp.flip(kernel_HWIO, (0, 1)).transpose(0, 1, 3, 2)
     dx_NHWC = _conv(g_NHWO, turned_HWOI, (rows, columns), precision)
-    # Kernel: channels are the images, examples their channels, g is the kernel.
-    x_CHWN, g_HWNO = x_NHWC.transpose(3, 1, 2, 0), g_NHWO.transpose(1, 2, 0, 3)
-    dk_IHWO = _conv(x_CHWN, g_HWNO, pads, precision)
-    return dx_NHWC, dk_IHWO.transpose(1, 2, 0, 3)
+    return dx_NHWC, _kernel_gradient(x_NHWC, g_NHWO, pads, precision)
+
+
+def _kernel_gradient(x_NHWC, g_NHWO, pads: Pads, precision) -> jax.Array:
+    """The gradient for the kernel, (H, W, I, O), from that for the outputs."""
+
+    def of_some(x_NHWC: jax.Array, g_NHWO: jax.Array) -> jax.Array:
+        # Channels are the images, examples their channels, g is the kernel.
+        x_CHWN, g_HWNO = x_NHWC.transpose(3, 1, 2, 0), g_NHWO.transpose(1, 2, 0, 3)
+        return _conv(x_CHWN, g_HWNO, pads, precision).transpose(1, 2, 0, 3)
+
+    # Without the barrier, XLA would make x a second time, and turned, which is slow.
+    x_NHWC = jax.lax.optimization_barrier(x_NHWC)
+    images, rows, columns, _ = g_NHWO.shape
+    at_once = images_at_once(images, rows * columns)
+    if at_once == images:
+        return of_some(x_NHWC, g_NHWO)
+
+    def split(values: jax.Array) -> jax.Array:
+        return values.reshape(-1, at_once, *values.shape[1:])
+
+    def add(total_HWIO, some):
+        return total_HWIO + of_some(*some), None
+
+    some = split(x_NHWC), split(g_NHWO)
+    start = jax.eval_shape(of_some, *(values[0] for values in some))
+    total, _ = jax.lax.scan(add, jnp.zeros(start.shape, start.dtype), some)
+    return total
+
+
+def images_at_once(images: int, outputs: int) -> int:
+    """Of how many images the kernel's gradient is computed at a time.
+
+    That is the largest even divisor that the cache allows, or all of them if there is
+    none: the convolution is slow with an odd number.
+
+    Args:
+      outputs: the pixels of an image's outputs.
+    """
+    most = min(images, _OUTPUTS // outputs)
+    even = range(most - most % 2, 0, -2)
+    return next((size for size in even if images % size == 0), images)
 
 
 _direct.defvjp(_forward, _backward)
@@ -61,12 +105,11 @@ def _or_patches(
     pads: Pads,
     precision: Any,
     preferred_element_type: Any,
-    thin: int = conv_patches.THIN,
+    thin: int = _THIN,
 ) -> jax.Array:
     """The direct form where it is defined (stride 1) and faster, else patches.
 
-    A kernel with fewer than ``thin`` entries per output is faster in patches of two
-    outputs (`conv_patches`).
+    A kernel with fewer than ``thin`` entries per output is faster in patches.
     """
     if (
         strides == (1, 1)

@@ -13,16 +13,16 @@ import jax
 import jax.numpy as jnp
 
 from normlab.models.conv_front import Pads, like_lax, out_sizes
-from normlab.models.parts import LEAST_OF_PATCHES, parts_of
+from normlab.models.parts import OF_PATCHES, parts_of
 
 # A kernel with fewer entries per output is too thin for efficient matrix products. Two
 # neighbouring outputs are then computed by one row of a wider matrix.
-THIN = 200
+_THIN = 200
 # Images have at most so many channels.
 _COLOURS = 4
 
 
-def is_thin(kernel_HWIO: jax.Array, entries: int = THIN) -> bool:
+def is_thin(kernel_HWIO: jax.Array, entries: int = _THIN) -> bool:
     """Whether it is faster to compute two neighbouring outputs together."""
     height, width, channels, _ = kernel_HWIO.shape
     return width > 1 and height * width * channels < entries
@@ -131,7 +131,7 @@ def some_at_once(lhs: jax.Array, rhs: jax.Array, *args: Any) -> jax.Array:
     def of_some(x_NHWC: jax.Array) -> jax.Array:
         return all_at_once(x_NHWC, rhs, *args)
 
-    parts = parts_of(lhs.shape[0], LEAST_OF_PATCHES)
+    parts = parts_of(lhs.shape[0], OF_PATCHES)
     if parts == 1:
         return of_some(lhs)
     x = lhs.reshape(parts, -1, *lhs.shape[1:])

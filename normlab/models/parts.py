@@ -2,20 +2,21 @@
 
 from normlab.models import backend
 
-# Parts have so many examples.
-_SIZES = range(32, 15, -1)
-# Smaller batches gain nothing: from a step in parts, and from patches in parts.
-LEAST_OF_STEP, LEAST_OF_PATCHES = 50, 64
+# How many examples a part may have: of a step, and of a layer's patches. They are even,
+# because gradients of kernels are slow with an odd number of images.
+OF_STEP, OF_PATCHES = range(64, 31, -2), range(32, 15, -2)
+# Smaller batches gain nothing.
+_LEAST = 64
 
 
-def parts_of(examples: int, least: int) -> int:
+def parts_of(examples: int, sizes: range) -> int:
     """In how many equal parts a batch is computed; 1 if it has no such parts.
 
     On a GPU that is always 1.
 
     Args:
-      least: smaller batches are not cut.
+      sizes: the sizes that a part may have, the best one first.
     """
-    if examples < least or not backend.is_cpu():
+    if examples < _LEAST or not backend.is_cpu():
         return 1
-    return next((examples // size for size in _SIZES if examples % size == 0), 1)
+    return next((examples // size for size in sizes if examples % size == 0), 1)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from normlab.cell import Cell
-from normlab.models.parts import LEAST_OF_PATCHES, LEAST_OF_STEP, parts_of
+from normlab.models.parts import OF_PATCHES, OF_STEP, parts_of
 
 # Lengths of a training. They change no shape and no bound.
 _LENGTHS = ("steps", "eval_every", "probe_every")
@@ -41,12 +41,12 @@ def _part_sizes(part: int, batch: int) -> tuple[int, ...]:
       batch: those of which a probe does.
     """
 
-    def size(images: int, least: int) -> int:
-        parts = parts_of(images, least)
+    def size(images: int, sizes: range) -> int:
+        parts = parts_of(images, sizes)
         return images // parts if parts > 1 else 0
 
-    leasts = LEAST_OF_STEP, LEAST_OF_PATCHES
-    return tuple(size(images, least) for images in (part, batch) for least in leasts)
+    both, cuts = (part, batch), (OF_STEP, OF_PATCHES)
+    return tuple(size(images, sizes) for images in both for sizes in cuts)
 
 
 def by_kind(cells: Iterable[Cell]) -> dict[tuple, Cell]:

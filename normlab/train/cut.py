@@ -2,7 +2,7 @@
 
 from normlab.cell import CellConfig
 from normlab.models import widest
-from normlab.models.parts import LEAST_OF_STEP, parts_of
+from normlab.models.parts import OF_STEP, parts_of
 from normlab.norms import NORMS
 
 
@@ -34,4 +34,4 @@ def cut_of(config: CellConfig, conv: str) -> int:
     """
     if conv != "direct" or not by_example(config, "batch"):
         return 1
-    return parts_of(config.batch_size // config.accumulate, LEAST_OF_STEP)
+    return parts_of(config.batch_size // config.accumulate, OF_STEP)

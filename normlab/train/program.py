@@ -11,7 +11,7 @@ import numpy as np
 
 from normlab.cell import CellConfig
 from normlab.data import Dataset
-from normlab.models import differentiable, forward_only
+from normlab.models import differentiable
 from normlab.norms import NORMS
 from normlab.quantities import Site
 from normlab.settings import ProbeSettings
@@ -107,7 +107,7 @@ def build_program(
         accumulate=config.accumulate * cut_of(config, conv),
     )
     evaluate = make_evaluations(
-        _in_form(forward_only(conv), network, config, dataset),
+        network,
         config.eval_statistics,
         config.eval_batch_size,
         config.validation,

@@ -10,12 +10,13 @@ from jax.test_util import check_grads
 
 from normlab.models import CONVS
 from normlab.models.conv_direct import conv_general_dilated as direct
+from normlab.models.conv_direct import images_at_once
 from normlab.models.conv_patches import conv_general_dilated
-from normlab.models.parts import parts_of
+from normlab.models.parts import OF_PATCHES, parts_of
 from tests.quick import quick
 
 NUMBERS = ("NHWC", "HWIO", "NHWC")
-OURS = ("patches", "direct", "forward")
+OURS = ("patches", "direct")
 
 
 def lax_conv(x_NHWC, kernel_HWIO, strides, padding):
@@ -180,25 +181,75 @@ def test_direct_convolves_wide_kernels_of_stride_one_forward_and_back():
         assert "conv_general_dilated" not in text
 
 
-@pytest.mark.parametrize(("channels", "patches"), [(3, True), (16, False)])
-def test_a_forward_pass_leaves_patches_to_the_first_layer(channels, patches):
+@pytest.mark.parametrize(("channels", "patches"), [(3, True), (12, False)])
+def test_direct_leaves_a_first_layer_to_patches(channels, patches):
     x = jnp.zeros((2, 4, 4, channels))
     w = jnp.zeros((3, 3, channels, 2))
-    text = primitives(lambda x, w: CONVS["forward"](x, w, (1, 1), "SAME"), x, w)
+    text = primitives(lambda x, w: direct(x, w, (1, 1), "SAME"), x, w)
     assert ("conv_general_dilated[" not in text) == patches
-    # In training both are patches.
-    assert "conv_general_dilated[" not in primitives(
-        lambda x, w: direct(x, w, (1, 1), "SAME"), x, w
-    )
 
 
-@pytest.mark.parametrize("images, parts", [(64, 2), (66, 3), (75, 3), (67, 1), (50, 1)])
+# Images, rows and columns -> of how many images a kernel's gradient is taken at a time.
+AT_ONCE = [
+    (50, 16, 16, 10),
+    (100, 16, 16, 10),
+    (32, 16, 16, 8),
+    (64, 32, 32, 2),
+    (48, 8, 8, 24),
+    (24, 8, 8, 24),  # all fit
+    (512, 4, 4, 128),
+    (25, 16, 16, 25),  # odd
+    (6, 60, 60, 6),  # two would not fit
+    (2, 1, 1, 2),
+    (1, 1, 1, 1),
+]
+
+
+@pytest.mark.parametrize("images, rows, columns, expected", AT_ONCE)
+def test_images_of_a_kernels_gradient_stay_in_the_cache(
+    images, rows, columns, expected
+):
+    assert images_at_once(images, rows * columns) == expected
+    x = jax.ShapeDtypeStruct((images, rows, columns, 12), "float32")
+    w = jax.ShapeDtypeStruct((3, 3, 12, 2), "float32")
+    text = primitives(jax.grad(lambda w, x: direct(x, w, (1, 1), "SAME").sum()), w, x)
+    assert ("scan[" in text) == (expected < images)
+    assert f"f32[{rows},{columns},{expected},2]" in text
+
+
+def test_a_kernels_gradient_by_some_images_is_that_by_all():
+    """And so is its derivative: some of the summands would not do."""
+    random = np.random.default_rng(3)
+    x, t = random.normal(size=(2, 20, 16, 16, 12)).astype("float32")
+    w = random.normal(size=(3, 3, 12, 2)).astype("float32")
+    assert images_at_once(20, 256) == 10
+
+    @jax.jit
+    def found(x, w, t):
+        def of(conv):
+            def gradient(x):
+                return jax.grad(lambda w: jnp.sin(conv(x, w, (1, 1), "SAME")).sum())(w)
+
+            return (gradient(x), *jax.jvp(gradient, (x,), (t,)))
+
+        return of(direct), of(lax_conv), of(lambda *a: direct(a[0][:10], *a[1:]))
+
+    with jax.default_matmul_precision("highest"):
+        ours, expected, half = found(x, w, t)
+    for a, b, c in zip(ours, expected, half, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-3 * np.std(b))
+        assert np.std(b - c) > 0.3 * np.std(b)
+
+
+@pytest.mark.parametrize(
+    "images, parts", [(64, 2), (66, 3), (100, 5), (75, 1), (50, 1)]
+)
 def test_patches_of_many_images_are_made_in_parts(images, parts):
     """In a CPU's loops, so that they stay in the cache; all derivatives are those."""
     random = np.random.default_rng(0)
     x = random.normal(size=(images, 4, 4, 2)).astype("float32")
     w = random.normal(size=(3, 3, 2, 3)).astype("float32")
-    assert parts_of(images, 64) == parts
+    assert parts_of(images, OF_PATCHES) == parts
 
     def of(conv):
         def loss(x, w):

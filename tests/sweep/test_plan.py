@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from normlab.config import SweepConfig
-from normlab.data import data_dir, load
 from normlab.errors import UserError
 from normlab.members.memory import Footprint
 from normlab.members.over import OverMembers
@@ -54,14 +53,14 @@ def test_many_cells_are_traced_as_few(traced):
 
 
 def test_sizes_that_are_cut_into_parts_of_the_same_size_are_traced_as_one(traced):
-    sizes = (97, 49, 64, 128, 53, 32, 96)
-    config = tiny.sweep_config(norm=("none",), batch_size=sizes, train_size=(128,))
+    sizes = (97, 49, 256, 128, 53, 48, 32)
+    config = tiny.sweep_config(norm=("none",), batch_size=sizes, train_size=(256,))
     plans = make_plan(config, OPTIONS).cells
-    assert traced == [("none", 97), ("none", 128)]
+    assert traced == [("none", 97), ("none", 256)]
     assert all(isinstance(one, CellPlan) for one in plans)
 
 
-_PARTS = (49, 50, 64, 90, 97, 100, 128)
+_PARTS = (49, 50, 64, 90, 99, 100, 128)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +68,7 @@ _PARTS = (49, 50, 64, 90, 97, 100, 128)
     [
         ("none", 1, _PARTS),
         ("none", 2, _PARTS),
-        ("none", 3, (20, 21)),  # a probe takes 30 of 60 images at a time, and 21 of 63
+        ("none", 3, (31, 32)),  # a probe takes 93 images at a time, and 48 of 96
         slow("batch", 1, _PARTS),
         slow("batch", 2, _PARTS),
     ],
@@ -86,7 +85,7 @@ def test_no_batch_needs_more_than_its_plan_says(norm, accumulate, sizes):
     )
     options = RunOptions(execution="map", conv="direct", call_steps=2)
     cells = sweep_cells(config, options)
-    datasets = {"digits": load("digits", data_dir(None))}
+    datasets = {"digits": tiny.dataset(train=300, side=16)}
     planned = Planner(cells, cells, datasets, options)
     needed = {}
     for cell in cells:

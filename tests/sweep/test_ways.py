@@ -93,7 +93,7 @@ def faked(monkeypatch, times):
 
 
 def test_every_form_is_one_of_the_models():
-    assert set(CONV_FORMS) == set(CONVS) - {"forward"}
+    assert set(CONV_FORMS) == set(CONVS)
 
 
 def test_every_way_is_timed_and_the_fastest_recorded(tmp_path):

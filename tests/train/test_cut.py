@@ -8,21 +8,21 @@ from flax import linen as nn
 
 from normlab import plugins
 from normlab.models import backend
-from normlab.models.parts import parts_of
+from normlab.models.parts import OF_PATCHES, parts_of
 from normlab.train import program
 from normlab.train.cut import by_example, cut_of
 from normlab.train.program import build_program, data_arrays
 from tests import tiny
 from tests.marks import slow
 
-# Those of batch 100 on a CPU take a quarter less time in parts (docs/speed.md).
 CUTS = [
-    ("none", "direct", 100, 1, 4),
-    ("group", "direct", 128, 1, 4),
-    ("group", "direct", 50, 1, 2),
-    ("none", "direct", 49, 1, 1),  # a small batch
-    ("none", "direct", 53, 1, 1),  # no divisor
-    ("none", "direct", 100, 2, 2),  # of each part that the user asked for
+    ("none", "direct", 100, 1, 2),
+    ("group", "direct", 128, 1, 2),
+    ("group", "direct", 256, 1, 4),
+    ("none", "direct", 50, 1, 1),  # a small batch
+    ("none", "direct", 106, 1, 1),  # no divisor
+    ("none", "direct", 98, 1, 1),  # no even divisor
+    ("none", "direct", 200, 2, 2),  # of each part that the user asked for
     ("batch", "direct", 100, 1, 1),
     ("batch_noisy", "direct", 100, 1, 1),
     ("none", "patches", 100, 1, 1),  # all members at once
@@ -51,7 +51,7 @@ def test_only_a_cpu_cuts(monkeypatch):
     monkeypatch.setattr(backend, "is_cpu", lambda: False)
     for norm, conv, batch_size, accumulate, _ in CUTS:
         assert cut_of(config_of(norm, batch_size, accumulate), conv) == 1
-    assert parts_of(128, 64) == 1  # patches
+    assert parts_of(128, OF_PATCHES) == 1
 
 
 def test_a_network_of_ones_own_may_read_the_batch():
@@ -62,10 +62,10 @@ def test_a_network_of_ones_own_may_read_the_batch():
 def test_a_step_in_parts_is_the_step(norm, monkeypatch):
     """Loss, accuracy, norm of the gradient and parameters, up to rounding."""
     dataset = tiny.dataset(train=64, side=8)
-    config = config_of(norm, 60, optimizer="sgd")
+    config = config_of(norm, 96, optimizer="sgd")
     values = {"lr": 0.1, "momentum": 0.0, "weight_decay": 0.0}
     values = {k: jnp.float32(v) for k, v in values.items()}
-    indices = np.arange(120, dtype="int32").reshape(2, 60) % 64
+    indices = np.arange(192, dtype="int32").reshape(2, 96) % 64
     data = {k: jnp.asarray(v) for k, v in data_arrays(dataset).items()}
 
     def trained():
@@ -78,7 +78,7 @@ def test_a_step_in_parts_is_the_step(norm, monkeypatch):
     cut, (state, metrics) = trained()
     monkeypatch.setattr(program, "cut_of", lambda config, conv: 1)
     whole, (expected, other) = trained()
-    assert "[30,8,8,1]" in cut and "[30,8,8,1]" not in whole
+    assert "[48,8,8,1]" in cut and "[48,8,8,1]" not in whole
     for name in metrics:
         np.testing.assert_allclose(metrics[name], other[name], rtol=2e-6, err_msg=name)
     pairs = zip(
@@ -162,7 +162,7 @@ def test_a_measurement_in_parts_is_the_measurement(monkeypatch):
     """Of the whole batch: its parts are not those that a step accumulates."""
     names = "effective_smoothness", "gradient_lipschitz", "internal_covariate_shift"
     dataset = tiny.dataset(train=64, side=8)
-    config = config_of("group", 60, 3, optimizer="sgd", quantities=names)
+    config = config_of("group", 96, 3, optimizer="sgd", quantities=names)
     values = {"lr": 0.1, "momentum": 0.0, "weight_decay": 0.0}
     values = {k: jnp.float32(v) for k, v in values.items()}
     data = {k: jnp.asarray(v) for k, v in data_arrays(dataset).items()}
@@ -171,14 +171,14 @@ def test_a_measurement_in_parts_is_the_measurement(monkeypatch):
         made = build_program(config, dataset, conv="direct")
         assert made.probe is not None
         state = made.init(jnp.int32(0), values)
-        text = str(jax.make_jaxpr(made.probe.measure)(state, jnp.arange(60), data))
-        return text, jax.jit(made.probe.measure)(state, jnp.arange(60), data)
+        text = str(jax.make_jaxpr(made.probe.measure)(state, jnp.arange(96) % 64, data))
+        return text, jax.jit(made.probe.measure)(state, jnp.arange(96) % 64, data)
 
     assert cut_of(config, "direct") == 1
     cut, found = measured()
     monkeypatch.setattr(program, "cut_of", lambda config, conv: 1)
     whole, expected = measured()
-    assert "[30,8,8,1]" in cut and "[30,8,8,1]" not in whole
+    assert "[48,8,8,1]" in cut and "[48,8,8,1]" not in whole
     pairs = zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True)
     for one, other in pairs:
         np.testing.assert_allclose(one, other, rtol=2e-4, atol=1e-6)

@@ -46,9 +46,9 @@ SHAPES: dict[str, Shape] = {
 }
 
 
-# Each by itself: a sweep's "direct" and "forward" leave thin kernels to patches.
+# Each by itself: a sweep's "direct" leaves thin kernels to patches.
 FORMS = {**CONVS, "direct": partial(conv_direct.conv_general_dilated, thin=0)}
-del FORMS["forward"], FORMS["shared"]
+del FORMS["shared"]
 
 
 def make_loop(form: str, shape: Shape, batch_size: int, members: int) -> Callable:
