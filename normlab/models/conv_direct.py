@@ -10,6 +10,7 @@ layer, whose images have few channels, is faster with one.
 Kernels must not be mapped over members: that would be a slow grouped convolution.
 """
 
+import math
 from typing import Any
 
 import jax
@@ -21,9 +22,9 @@ from normlab.models.conv_front import Pads, like_lax, needs_no_patches
 _NUMBERS = ("NHWC", "HWIO", "NHWC")
 # A kernel with fewer entries per output is left to patches.
 _THIN = 100
-# A kernel's gradient is summed over images with so many outputs at a time: together
-# with these, they stay in a core's cache (docs/speed.md).
-_OUTPUTS = 2560
+# One turn of a kernel's gradient takes images with so many output pixels in all. Up to
+# 64 channels, they and their gradients then fit in a core's cache (docs/speed.md).
+_PIXELS = 2560
 
 
 def _conv(x_NHWC: jax.Array, kernel_HWIO: jax.Array, pads: Pads, precision):
@@ -51,13 +52,13 @@ def _backward(pads, precision, residuals, g_NHWO):
     )
     turned_HWOI = jnp.flip(kernel_HWIO, (0, 1)).transpose(0, 1, 3, 2)
     dx_NHWC = _conv(g_NHWO, turned_HWOI, (rows, columns), precision)
-    return dx_NHWC, _kernel_gradient(x_NHWC, g_NHWO, pads, precision)
+    return dx_NHWC, _kernel_gradient(x_NHWC, g_NHWO, kernel_HWIO, pads, precision)
 
 
-def _kernel_gradient(x_NHWC, g_NHWO, pads: Pads, precision) -> jax.Array:
-    """The gradient for the kernel, (H, W, I, O), from that for the outputs."""
+def _kernel_gradient(x_NHWC, g_NHWO, kernel_HWIO, pads: Pads, precision) -> jax.Array:
+    """The gradient for the kernel from that for the outputs, some images a turn."""
 
-    def of_some(x_NHWC: jax.Array, g_NHWO: jax.Array) -> jax.Array:
+    def gradient_of(x_NHWC: jax.Array, g_NHWO: jax.Array) -> jax.Array:
         # Channels are the images, examples their channels, g is the kernel.
         x_CHWN, g_HWNO = x_NHWC.transpose(3, 1, 2, 0), g_NHWO.transpose(1, 2, 0, 3)
         return _conv(x_CHWN, g_HWNO, pads, precision).transpose(1, 2, 0, 3)
@@ -65,34 +66,35 @@ def _kernel_gradient(x_NHWC, g_NHWO, pads: Pads, precision) -> jax.Array:
     # Without the barrier, XLA would make x a second time, and turned, which is slow.
     x_NHWC = jax.lax.optimization_barrier(x_NHWC)
     images, rows, columns, _ = g_NHWO.shape
-    at_once = images_at_once(images, rows * columns)
-    if at_once == images:
-        return of_some(x_NHWC, g_NHWO)
+    each = images_a_turn(images, rows * columns)
+    if each == images:
+        return gradient_of(x_NHWC, g_NHWO)
 
     def split(values: jax.Array) -> jax.Array:
-        return values.reshape(-1, at_once, *values.shape[1:])
+        return values.reshape(-1, each, *values.shape[1:])
 
-    def add(total_HWIO, some):
-        return total_HWIO + of_some(*some), None
+    dtype = jnp.promote_types(kernel_HWIO.dtype, jnp.float32)
 
-    some = split(x_NHWC), split(g_NHWO)
-    start = jax.eval_shape(of_some, *(values[0] for values in some))
-    total, _ = jax.lax.scan(add, jnp.zeros(start.shape, start.dtype), some)
-    return total
+    def add(total_HWIO, turn):
+        return total_HWIO + gradient_of(*turn).astype(dtype), None
+
+    start = jnp.zeros(kernel_HWIO.shape, dtype)
+    total, _ = jax.lax.scan(add, start, (split(x_NHWC), split(g_NHWO)))
+    return total.astype(kernel_HWIO.dtype)
 
 
-def images_at_once(images: int, outputs: int) -> int:
-    """Of how many images the kernel's gradient is computed at a time.
+def images_a_turn(images: int, pixels: int) -> int:
+    """The number of images in a turn of a kernel's gradient.
 
-    That is the largest even divisor that the cache allows, or all of them if there is
-    none: the convolution is slow with an odd number.
+    It is the largest even divisor of ``images`` that the cache allows. If there is
+    none, one turn takes all images: the convolution is slow with an odd number.
 
     Args:
-      outputs: the pixels of an image's outputs.
+      pixels: those of an image's outputs.
     """
-    most = min(images, _OUTPUTS // outputs)
-    even = range(most - most % 2, 0, -2)
-    return next((size for size in even if images % size == 0), images)
+    most = min(images, max(2, _PIXELS // pixels))
+    sizes = range(most - most % 2, 0, -2)
+    return next((size for size in sizes if images % size == 0), images)
 
 
 _direct.defvjp(_forward, _backward)
@@ -114,7 +116,7 @@ def _or_patches(
     if (
         strides == (1, 1)
         and needs_no_patches(lhs, rhs, pads, preferred_element_type)
-        and not conv_patches.is_thin(rhs, thin)
+        and math.prod(rhs.shape[:3]) >= thin
     ):
         return _direct(lhs, rhs, pads, precision)
     return conv_patches.some_at_once(

@@ -22,10 +22,10 @@ _THIN = 200
 _COLOURS = 4
 
 
-def is_thin(kernel_HWIO: jax.Array, entries: int = _THIN) -> bool:
+def is_thin(kernel_HWIO: jax.Array) -> bool:
     """Whether it is faster to compute two neighbouring outputs together."""
     height, width, channels, _ = kernel_HWIO.shape
-    return width > 1 and height * width * channels < entries
+    return width > 1 and height * width * channels < _THIN
 
 
 def _row_windows(x_NHWC: jax.Array, width: int, step: int, count: int) -> jax.Array:
