@@ -95,6 +95,20 @@ def test_no_batch_needs_more_than_its_plan_says(norm, accumulate, sizes):
     assert list(needed.values()) != sorted(needed.values())
 
 
+def test_a_larger_batch_needs_more_whatever_the_turns_of_its_gradients():
+    """Of 48 and 60 images there are several a turn; of 49 and 61 all, of 62 two."""
+    config = tiny.sweep_config(
+        norm=("none",), batch_size=(48, 49, 60, 61, 62), train_size=(100,)
+    )
+    options = RunOptions(execution="map", conv="direct", call_steps=2)
+    datasets = {"digits": tiny.dataset(train=100, side=16)}
+    needed = [
+        Planner((cell,), [cell], datasets, options).plan(cell).footprint.working
+        for cell in sweep_cells(config, options)
+    ]
+    assert needed == sorted(needed)
+
+
 def test_a_cell_that_the_bound_of_its_kind_excludes_is_traced_itself(
     traced, monkeypatch
 ):
