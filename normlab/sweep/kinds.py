@@ -17,9 +17,8 @@ def kind_of(cell: Cell) -> tuple:
     size of the batch: the largest needs the most memory. (The turns of a kernel's
     gradient depend on the size, too. That changed the order of 60 and 61 images in a
     VGG, by 0.1%.) That is not so of batches that are cut into parts of different sizes,
-    so these are kinds of their own. So is a part
-    of a batch that has one image, because some norms refuse it, and a number that is
-    zero, which often switches something off.
+    so these are kinds of their own. So is a part of a batch that has one image, because
+    some norms refuse it, and a number that is zero, which often switches something off.
     """
     config: dict[str, Any] = vars(cell.config)
     part = config["batch_size"] // config["accumulate"]
