@@ -116,7 +116,8 @@ def build_program(
     in_precision = partial(products_in, config.precision)
     probe = channels = None
     if config.quantities:
-        seen = _in_form(differentiable(conv), network, config, dataset)
+        twice = build_model(config, len(dataset.classes), conv=differentiable(conv))
+        seen = replace(network, model=twice)
         site, measure = _site_and_measure(config, seen, config.quantities, config, conv)
         measured = make_probe(config.quantities, measure, step, rate)
         probe = Probe(site, in_precision(measured))
@@ -152,14 +153,6 @@ def build_measure(
     check_network(network, len(dataset.classes), names)
     site, measure = _site_and_measure(config, network, names, settings, conv)
     return site, products_in(config.precision, measure)
-
-
-def _in_form(
-    conv: str, network: Network, config: CellConfig, dataset: Dataset
-) -> Network:
-    """The network with another form of the convolutions."""
-    model = build_model(config, len(dataset.classes), conv=conv)
-    return replace(network, model=model)
 
 
 def _site_and_measure(
