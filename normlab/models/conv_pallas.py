@@ -2,13 +2,16 @@
 
 Each block of output pixels gathers its inputs tap by tap and multiplies them with the
 kernel of that tap, so the patches exist only in registers. Both gradients are of the
-same kind. Under vmap, members become an axis of the grid.
+same kind. Under vmap, members become an axis of the grid. If they see the same images,
+a few of them share what a block has gathered.
 
 It is written in Pallas, for Triton. On a CPU it is interpreted, which is slow and only
 for tests. It supports reverse mode once. Second derivatives need another form.
 """
 
 import functools
+import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -18,6 +21,7 @@ from jax.experimental.pallas import triton
 
 from normlab.models import backend, conv_patches
 from normlab.models.conv_front import Pads, like_lax, needs_no_patches, out_sizes
+from normlab.models.conv_kernels import BLOCKS, forward_kernel, gradient_kernel
 from normlab.models.conv_tile import LEAST, Sizes, Tile
 
 _DTYPES = (jnp.float32, jnp.bfloat16, jnp.float16)
@@ -28,102 +32,8 @@ _FORWARD = Tile(64, 32, 64, 3)
 _FORWARD_FLOAT32 = Tile(128, 32, 64, 3)
 _GRADIENT = Tile(32, 32, 64, 3)
 _WARPS = 2
-# A program for kernel gradients sums over so many blocks of pixels, and keeps at most
-# so many sums. The results of programs are then added.
-_BLOCKS, _SUMS = 16, 4608
-
-
-def _split(number: jax.Array, size: int) -> tuple[jax.Array, jax.Array]:
-    """``number // size`` and ``number % size``, for numbers that are not negative.
-
-    The operators would also treat negative ones, in every block.
-    """
-    divisor = jnp.full_like(number, size)
-    return jax.lax.div(number, divisor), jax.lax.rem(number, divisor)
-
-
-def _entries(turn: Any, s: Sizes, t: Tile) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """(entries, their tap or taps, their channels) of the product number ``turn``."""
-    inside = jnp.arange(t.entries)
-    turn = jnp.asarray(turn, jnp.int32)
-    if s.inputs >= LEAST:  # all of one tap
-        tap, part = _split(turn, s.inputs // t.entries)
-        channels = part * t.entries + inside
-        return tap * s.inputs + channels, tap, channels
-    entries = turn * t.entries + inside
-    return entries, *_split(entries, s.inputs)
-
-
-def _gathered(x_ref, first, turn, s: Sizes, t: Tile) -> jax.Array:
-    """(pixels, entries): what the outputs from ``first`` on see."""
-    entries, tap, channels = _entries(turn, s, t)
-    pixel = first + jnp.arange(t.pixels)
-    image, place = _split(pixel, s.out[0] * s.out[1])
-    inside = jnp.broadcast_to((pixel < s.pixels)[:, None], (t.pixels, entries.size))
-    if s.inputs < LEAST:
-        inside &= (entries < s.entries)[None, :]
-    source = image[:, None]
-    shifts = _split(tap[None, :] if tap.ndim else tap, s.kernel[1])
-    for axis, (outward, shift) in enumerate(
-        zip(_split(place, s.out[1]), shifts, strict=True)
-    ):
-        size = (s.height, s.width)[axis]
-        at = outward[:, None] * s.stride[axis] + shift - s.before[axis]
-        inside &= at >= 0
-        if s.dilation[axis] > 1:
-            at, between = _split(at, s.dilation[axis])
-            inside &= between == 0
-        inside &= at < size
-        source = source * size + at
-    return triton.load(
-        x_ref.at[jnp.where(inside, source, 0), channels[None, :]], mask=inside, other=0
-    )
-
-
-def _forward_kernel(x_ref, w_ref, y_ref, *, s: Sizes, t: Tile):
-    first, out = pl.program_id(0) * t.pixels, pl.program_id(1) * t.outputs
-    features = out + jnp.arange(t.outputs)
-
-    def add(turn, total):
-        x = _gathered(x_ref, first, turn, s, t)
-        entries, *_ = _entries(turn, s, t)
-        real = jnp.broadcast_to((entries < s.entries)[:, None], (t.entries, t.outputs))
-        at = w_ref.at[entries[:, None], features[None, :]]
-        w = triton.load(at, mask=real, other=0)
-        return total + jnp.dot(x, w, preferred_element_type=jnp.float32)
-
-    total = jnp.zeros((t.pixels, t.outputs), jnp.float32)
-    total = jax.lax.fori_loop(0, pl.cdiv(s.entries, t.entries), add, total)
-    y_ref[...] = total.astype(y_ref.dtype)
-
-
-def _gradient_kernel(x_ref, g_ref, d_ref, *, s: Sizes, t: Tile):
-    together = d_ref.shape[0]
-    turns = [pl.program_id(0) * together + i for i in range(together)]
-    features = pl.program_id(1) * t.outputs + jnp.arange(t.outputs)
-    start = pl.program_id(2) * _BLOCKS
-
-    def add(block, totals):
-        first = (start + block) * t.pixels
-        pixel = first + jnp.arange(t.pixels)
-        seen = pixel < s.pixels
-        mask = jnp.broadcast_to(seen[:, None], (t.pixels, t.outputs))
-        pixel = jnp.where(seen, pixel, 0)
-        g = triton.load(g_ref.at[pixel[:, None], features[None, :]], mask=mask, other=0)
-
-        # g is turned once for all entries. Turning every x instead is slower.
-        def product(turn):
-            x = _gathered(x_ref, first, turn, s, t)
-            return jnp.dot(g.T, x, preferred_element_type=jnp.float32)
-
-        return [
-            total + product(turn) for total, turn in zip(totals, turns, strict=True)
-        ]
-
-    zero = jnp.zeros((t.outputs, t.entries), jnp.float32)
-    totals = jax.lax.fori_loop(0, _BLOCKS, add, [zero] * together)
-    for i, total in enumerate(totals):
-        d_ref[i] = total
+# So many sums are kept in a program's registers, of so many members at most.
+_SUMS, _MEMBERS = 4608, 4
 
 
 def _call(kernel: Any, s: Sizes, t: Tile, out, grid, out_specs, *args) -> jax.Array:
@@ -146,43 +56,80 @@ def _is_full(x: jax.Array) -> bool:
     return x.dtype == jnp.float32 and asked in ("float32", "highest")
 
 
-def _forward(x_NHWC: jax.Array, w_HWIO: jax.Array, s: Sizes) -> jax.Array:
-    t = s.tile(_FORWARD_FLOAT32 if _is_full(x_NHWC) else _FORWARD)
-    rows = pl.cdiv(s.pixels, t.pixels)
-    y = _call(
-        _forward_kernel,
+def _sharing(members: int, sums: int) -> int:
+    """How many members a program takes, each with ``sums`` sums."""
+    return math.gcd(members, max(1, min(_MEMBERS, _SUMS // sums)))
+
+
+def _of_member(function: Callable, x_NHWC, other, s: Sizes) -> jax.Array:
+    """``function(x_NHWC, other[None], s)[0]``.
+
+    ``function`` takes ``other`` with an axis of members, and its result has one. Under
+    vmap over members of the same images, it is called once for all of them.
+    """
+
+    def alone(x_NHWC, other):
+        return function(x_NHWC, other[None], s)[0]
+
+    @jax.custom_batching.custom_vmap
+    def one(x_NHWC, other):
+        return alone(x_NHWC, other)
+
+    @one.def_vmap
+    def _(_, is_mapped, x_NHWC, other):
+        if is_mapped == [False, True]:
+            return function(x_NHWC, other, s), True
+        axes = [0 if mapped else None for mapped in is_mapped]
+        return jax.vmap(alone, axes)(x_NHWC, other), True
+
+    return one(x_NHWC, other)
+
+
+def _forward(x_NHWC: jax.Array, w_MHWIO: jax.Array, s: Sizes) -> jax.Array:
+    is_full = _is_full(x_NHWC)
+    t = s.tile(_FORWARD_FLOAT32 if is_full else _FORWARD)
+    members, rows = len(w_MHWIO), pl.cdiv(s.pixels, t.pixels)
+    # In float32, most of the work is in the products, which nothing shares.
+    sharing = 1 if is_full else _sharing(members, t.pixels * t.outputs)
+    y_MPO = _call(
+        forward_kernel,
         s,
         t,
-        jax.ShapeDtypeStruct((rows * t.pixels, s.outputs), x_NHWC.dtype),
-        (rows, s.outputs // t.outputs),
-        pl.BlockSpec((t.pixels, t.outputs), lambda i, j: (i, j)),
+        jax.ShapeDtypeStruct((members, rows * t.pixels, s.outputs), x_NHWC.dtype),
+        (rows, s.outputs // t.outputs, members // sharing),
+        pl.BlockSpec((sharing, t.pixels, t.outputs), lambda i, j, k: (k, i, j)),
         x_NHWC.reshape(-1, s.inputs),
-        w_HWIO.reshape(-1, s.outputs),
+        w_MHWIO.reshape(members, -1, s.outputs),
     )
-    return y[: s.pixels].reshape(s.n, *s.out, s.outputs)
+    return y_MPO[:, : s.pixels].reshape(members, s.n, *s.out, s.outputs)
 
 
-def _kernel_gradient(x_NHWC: jax.Array, g_NHWO: jax.Array, s: Sizes) -> jax.Array:
+def _kernel_gradient(x_NHWC: jax.Array, g_MNHWO: jax.Array, s: Sizes) -> jax.Array:
     t = s.tile(_GRADIENT)
-    turns = pl.cdiv(s.entries, t.entries)
+    members, turns = len(g_MNHWO), pl.cdiv(s.entries, t.entries)
     together = min(turns, max(1, _SUMS // (t.entries * t.outputs)))
-    groups, parts = pl.cdiv(turns, together), pl.cdiv(s.pixels, t.pixels * _BLOCKS)
+    groups, parts = (
+        pl.cdiv(turns, together),
+        pl.cdiv(s.pixels, t.pixels * BLOCKS),
+    )
+    sharing = _sharing(members, together * t.entries * t.outputs)
     sums = _call(
-        _gradient_kernel,
+        gradient_kernel,
         s,
         t,
         jax.ShapeDtypeStruct(
-            (parts, groups * together, s.outputs, t.entries), jnp.float32
+            (parts, members, groups * together, s.outputs, t.entries), jnp.float32
         ),
-        (groups, s.outputs // t.outputs, parts),
+        (groups, s.outputs // t.outputs, parts, members // sharing),
         pl.BlockSpec(
-            (None, together, t.outputs, t.entries), lambda i, j, k: (k, i, j, 0)
+            (None, sharing, together, t.outputs, t.entries),
+            lambda i, j, k, m: (k, m, i, j, 0),
         ),
         x_NHWC.reshape(-1, s.inputs),
-        g_NHWO.reshape(-1, s.outputs),
+        g_MNHWO.reshape(members, -1, s.outputs),
     )
-    sums_EO = sums.sum(0).swapaxes(1, 2).reshape(-1, s.outputs)[: s.entries]
-    return sums_EO.reshape(*s.kernel, s.inputs, s.outputs)
+    sums_MEO = sums.sum(0).swapaxes(2, 3).reshape(members, -1, s.outputs)
+    return sums_MEO[:, : s.entries].reshape(members, *s.kernel, s.inputs, s.outputs)
 
 
 def _sizes(x_shape, w_shape, pads: Pads, strides: tuple[int, int]) -> Sizes:
@@ -203,7 +150,8 @@ def _sizes(x_shape, w_shape, pads: Pads, strides: tuple[int, int]) -> Sizes:
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _conv(x_NHWC, w_HWIO, pads: Pads, strides: tuple[int, int]):
-    return _forward(x_NHWC, w_HWIO, _sizes(x_NHWC.shape, w_HWIO.shape, pads, strides))
+    s = _sizes(x_NHWC.shape, w_HWIO.shape, pads, strides)
+    return _of_member(_forward, x_NHWC, w_HWIO, s)
 
 
 def _saved(x_NHWC, w_HWIO, pads: Pads, strides: tuple[int, int]):
@@ -213,7 +161,7 @@ def _saved(x_NHWC, w_HWIO, pads: Pads, strides: tuple[int, int]):
 def _backward(pads: Pads, strides: tuple[int, int], saved, g_NHWO):
     x_NHWC, w_HWIO = saved
     s = _sizes(x_NHWC.shape, w_HWIO.shape, pads, strides)
-    dw_HWIO = _kernel_gradient(x_NHWC, g_NHWO, s).astype(w_HWIO.dtype)
+    dw_HWIO = _of_member(_kernel_gradient, x_NHWC, g_NHWO, s).astype(w_HWIO.dtype)
     # Every pixel collects from its outputs, through the reversed kernel.
     back = s._replace(
         height=s.out[0],
@@ -228,7 +176,7 @@ def _backward(pads: Pads, strides: tuple[int, int], saved, g_NHWO):
     turned_HWOI = jnp.flip(w_HWIO, (0, 1)).transpose(0, 1, 3, 2)
     missing = back.outputs - s.inputs
     turned_HWOI = jnp.pad(turned_HWOI, ((0, 0), (0, 0), (0, 0), (0, missing)))
-    dx_NHWC = _forward(g_NHWO, turned_HWOI, back)[..., : s.inputs]
+    dx_NHWC = _of_member(_forward, g_NHWO, turned_HWOI, back)[..., : s.inputs]
     return dx_NHWC, dw_HWIO
 
 

@@ -1,12 +1,13 @@
 """The GPU kernel of the convolution, interpreted, against the primitive."""
 
+import re
 from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
 
-from normlab.models import CONVS, conv_pallas, differentiable
+from normlab.models import CONVS, conv_kernels, conv_pallas, differentiable
 from normlab.models.conv_pallas import conv_general_dilated
 from normlab.settings.devices import CONV_FORMS
 from tests.marks import slow
@@ -71,24 +72,74 @@ def test_images_and_strides(inputs, outputs, kernel, strides, padding):
 
 
 def check_members(x, w, padding, strides=(1, 1)):
+    text = check(jax.vmap, x, w, padding, strides)
+    assert text.count("pallas_call[") == 3 and "conv_general_dilated[" not in text
+
+
+def check(mapped, x, w, padding, strides=(1, 1), conv=ours, atol=2e-6):
+    """Outputs and gradients equal the primitive's. Returns ours as text."""
+
     def of_members(conv):
         def one(x, w):
             return conv(x, w, padding, strides)
 
         @jax.jit
         def both(x, w):
-            y, vjp = jax.vjp(jax.vmap(one), x, w)
+            y, vjp = jax.vjp(mapped(one), x, w)
             return (y, *vjp(np.cos(np.arange(y.size, dtype="f")).reshape(y.shape)))
 
         return both
 
-    text = str(jax.make_jaxpr(of_members(ours))(x, w))
-    assert text.count("pallas_call[") == 3 and "conv_general_dilated[" not in text
     for found, expected in zip(
-        of_members(ours)(x, w), of_members(lax_conv)(x, w), strict=True
+        of_members(conv)(x, w), of_members(lax_conv)(x, w), strict=True
     ):
         scale = np.abs(expected).max()
-        np.testing.assert_allclose(found / scale, expected / scale, atol=2e-6)
+        np.testing.assert_allclose(found / scale, expected / scale, atol=atol)
+    return str(jax.make_jaxpr(of_members(conv))(x, w))
+
+
+def programs(text):
+    """The grid of each kernel: the forward pass, the kernel's gradient, the images'."""
+    return [
+        tuple(map(int, sizes.split(", ")))
+        for sizes in re.findall(r"grid=\(([^)]*)\)", text)
+    ]
+
+
+def rounded(x, w, padding, strides):
+    """As on a GPU whose products round their inputs; a CPU's do not."""
+    with jax.default_matmul_precision("tensorfloat32"):
+        return conv_general_dilated(x, w, strides, padding)
+
+
+@pytest.mark.parametrize("members, sharing", [(8, 4), (6, 2), slow(5, 1)])
+def test_members_of_the_same_images_share_what_is_gathered(members, sharing):
+    random = np.random.default_rng(0)
+    x = random.normal(size=(2, 7, 6, 3)).astype("float32")
+    w = random.normal(size=(members, 3, 3, 3, 16)).astype("float32")
+    shared = lambda one: jax.vmap(one, (None, 0))  # noqa: E731
+    grids = programs(check(shared, x, w, "SAME", conv=rounded))
+    assert grids[:2] == [(2, 1, members // sharing), (1, 1, 1, members // sharing)]
+    # The gradient of the images is a convolution of what differs among the members.
+    assert grids[2] == (members, 2, 1, 1)
+    # Nothing is left to share in the products of a forward pass in float32.
+    full = programs(check(shared, x, w, "SAME"))
+    assert full[0] == (1, 1, members) and full[1] == grids[1]
+
+
+def test_seeds_have_images_of_their_own():
+    random = np.random.default_rng(0)
+    x = random.normal(size=(2, 2, 5, 6, 3)).astype("float32")
+    w = random.normal(size=(2, 4, 3, 3, 3, 16)).astype("float32")
+    seeds = lambda one: jax.vmap(jax.vmap(one, (None, 0)))  # noqa: E731
+    assert programs(check(seeds, x, w, "SAME", conv=rounded))[0] == (2, 1, 1, 1)
+
+
+def test_a_kernel_may_be_the_one_that_is_shared():
+    random = np.random.default_rng(0)
+    x = random.normal(size=(2, 2, 5, 6, 16)).astype("float32")
+    w = random.normal(size=(3, 3, 16, 32)).astype("float32")
+    check(lambda one: jax.vmap(one, (0, None)), x, w, "SAME")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +187,7 @@ def test_only_pixels_that_exist_are_read(monkeypatch, inputs, strides, dilation)
         read.extend(zip(rows[mask], channels[mask], strict=True))
         return np.zeros(mask.shape)
 
-    monkeypatch.setattr(conv_pallas, "triton", SimpleNamespace(load=load))
+    monkeypatch.setattr(conv_kernels, "triton", SimpleNamespace(load=load))
     x_ref, pads = SimpleNamespace(at=IndexOf()), ((1, 1), (1, 1))
     sizes = conv_pallas._sizes(
         (3, 5, 6, inputs), (3, 3, inputs, 16), pads, (strides, strides)
@@ -147,7 +198,7 @@ def test_only_pixels_that_exist_are_read(monkeypatch, inputs, strides, dilation)
     assert tile.pixels == 64  # of 90, the last block has 26
     for first in range(0, sizes.pixels, 64):
         for turn in range(-(-sizes.entries // tile.entries)):
-            conv_pallas._gathered(x_ref, first, turn, sizes, tile)
+            conv_kernels.gathered(x_ref, first, turn, sizes, tile)
     pixels, channels = map(set, zip(*read, strict=True))
     assert channels == set(range(inputs))
     # With zeros between its pixels, the last ones of an image are outside.
