@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from normlab.models import backend
 
@@ -72,7 +73,8 @@ def _keep_bytes(x_NHWC):
 
 def _from_bytes(maxima, g):
     _, h, w, _ = g.shape
-    bits = jnp.arange(4, dtype=jnp.uint8).reshape(1, 1, 2, 1, 2, 1)
+    # A constant of the program: else a step on a GPU makes it each time.
+    bits = np.arange(4, dtype=np.uint8).reshape(1, 1, 2, 1, 2, 1)
     own = jnp.broadcast_to(bits, (1, h, 2, w, 2, 1)).reshape(1, 2 * h, 2 * w, 1)
     is_maximum = (_spread(maxima) >> own & 1) > 0
     return (jnp.where(is_maximum, _spread(_shared(g, maxima)), 0),)

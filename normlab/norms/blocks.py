@@ -72,8 +72,10 @@ def cut(
 
         def near(x: Array) -> Array:
             sample = _sample(x, axes)
-            (result,) = total((sample,))
-            return result * (x.size / (sample.size * size)) if sample.size else result
+            share = x.size / (max(sample.size, 1) * size)
+            # Before the sum: after it, a GPU would start a loop for one product.
+            (result,) = total((sample * share,))
+            return result
 
         return Blocks(mean, near, seen)
 

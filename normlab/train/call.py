@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from normlab.metrics import STEP_METRICS
 from normlab.train.state import TrainState
@@ -32,19 +33,18 @@ def make_call(step: Step, names: Sequence[str] = STEP_METRICS) -> Callable:
     def call(state: TrainState, indices_KB, count, data: dict):
         images, targets = data["train_x"], data["train_y"]
         call_steps = indices_KB.shape[0]
-        empty = {name: jnp.zeros((call_steps,), jnp.float32) for name in names}
+        # One array of all metrics, because each would be a write of its own.
+        empty = jnp.zeros((call_steps, len(names)), jnp.float32)
 
         def body(k, carry):
-            state, metrics = carry
+            state, table = carry
             picked_B = indices_KB[k]
-            state, step_metrics = step(state, (images[picked_B], targets[picked_B]))
-            metrics = {
-                name: values.at[k].set(step_metrics[name])
-                for name, values in metrics.items()
-            }
-            return state, metrics
+            state, metrics = step(state, (images[picked_B], targets[picked_B]))
+            row = jnp.stack([metrics[name] for name in names]).astype(jnp.float32)
+            return state, lax.dynamic_update_index_in_dim(table, row, k, 0)
 
-        return jax.lax.fori_loop(0, count, body, (state, empty))
+        state, table = lax.fori_loop(0, count, body, (state, empty))
+        return state, dict(zip(names, table.T, strict=True))
 
     return call
 

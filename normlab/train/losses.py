@@ -1,5 +1,6 @@
 """The loss of a batch's outputs, by the dataset's task."""
 
+import functools
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
@@ -31,11 +32,23 @@ class Loss(NamedTuple):
         return total / count if self.reduction == "mean" else total
 
 
-def cross_entropy(logits_NK: jax.Array, labels_N: jax.Array) -> jax.Array:
-    """Cross-entropy in nats; ``labels_N`` are whole numbers of any type."""
-    return optax.softmax_cross_entropy_with_integer_labels(
-        logits_NK, labels_N.astype(jnp.int32)
+def cross_entropy(
+    logits_NK: jax.Array, labels_N: jax.Array, smoothing: float = 0.0
+) -> jax.Array:
+    """Cross-entropy in nats; ``labels_N`` are whole numbers of any type.
+
+    With ``smoothing`` s > 0, the label's distribution is ``(1 - s) label + s / K``
+    (Szegedy et al. 2016, section 7).
+    """
+    # optax.softmax_cross_entropy_with_integer_labels picks the label's logit, and the
+    # gradient of that is a scatter, which is no part of any other loop.
+    classes = logits_NK.shape[-1]
+    label_NK = jax.nn.one_hot(
+        labels_N.astype(jnp.int32), classes, dtype=logits_NK.dtype
     )
+    if smoothing:
+        label_NK = optax.smooth_labels(label_NK, smoothing)
+    return optax.safe_softmax_cross_entropy(logits_NK, label_NK)
 
 
 def is_argmax(logits_NK: jax.Array, labels_N: jax.Array) -> jax.Array:
@@ -73,21 +86,14 @@ LOSSES: dict[str, Loss] = {
 def training_loss(task: str, label_smoothing: float = 0.0) -> Loss:
     """The loss that training minimises, and that quantities measure.
 
-    It is the task's loss. ``label_smoothing`` > 0 replaces the label's distribution by
-    ``(1 - s) label + s / K`` (Szegedy et al. 2016, section 7).
+    It is the task's loss.
 
     Args:
       task: a key of `LOSSES`; without labels, it cannot be smoothed.
-      label_smoothing: s, from 0 to below 1.
+      label_smoothing: from 0 to below 1, see `cross_entropy`.
     """
     loss = LOSSES[task]
     if not label_smoothing:
         return loss
-
-    def smoothed(logits_NK: jax.Array, labels_N: jax.Array) -> jax.Array:
-        one_hot_NK = jax.nn.one_hot(labels_N.astype(jnp.int32), logits_NK.shape[-1])
-        return optax.softmax_cross_entropy(
-            logits_NK, optax.smooth_labels(one_hot_NK, label_smoothing)
-        )
-
+    smoothed = functools.partial(cross_entropy, smoothing=label_smoothing)
     return loss._replace(of_each=smoothed)
