@@ -24,6 +24,17 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
+def pace_words(rate: float, left: float) -> list[str]:
+    """How many member-steps a second, and how long ``left`` of them take.
+
+    Nothing if the rate is 0.
+    """
+    if not rate:
+        return []
+    number = f"{rate:.0f}" if rate >= 10 else f"{rate:.2g}"
+    return [f"{number} member-steps/s", f"{clock(left / rate)} left"]
+
+
 def default_stream() -> TextIO:
     """Standard error; in a notebook standard output, which is not shown in red."""
     return sys.stdout if _IN_NOTEBOOK else sys.stderr
@@ -69,9 +80,10 @@ class SweepProgress:
         self._done = self._skipped = 0
         self._name, self._steps, self._step, self._members = "", 0, 0, 0
         self._open = False
-        self._started = self._last = time.monotonic()
-        # Seconds: of all cells, and of the current one.
-        self._compiling = self._compiling_it = 0.0
+        self._started = self._last = self._begun = time.monotonic()
+        # The step at which the current cell began, the seconds of compiling it, and
+        # those of them that were before it began, if it began again.
+        self._first, self._compiling, self._compiled = 0, 0.0, 0.0
         self._bar = open_bar(self._stream, total)
 
     def skip(self, member_steps: int) -> None:
@@ -95,6 +107,8 @@ class SweepProgress:
             self._skip(step * members)
         self._open = True
         self._name, self._steps, self._step, self._members = name, steps, step, members
+        self._first, self._begun = step, time.monotonic()
+        self._compiled = self._compiling
         if step:
             self.note(f"{name}: continues from step {step} of {steps}")
 
@@ -115,7 +129,6 @@ class SweepProgress:
     def compiled(self, seconds: float) -> None:
         """A program of the current cell was compiled. The pace leaves that time out."""
         self._compiling += seconds
-        self._compiling_it += seconds
 
     def advance(self, steps: int, losses_M: np.ndarray) -> None:
         """``steps`` more steps of the current cell; its members' latest losses."""
@@ -131,13 +144,15 @@ class SweepProgress:
         elif time.monotonic() - self._last >= _LINE_SECONDS:
             self._last = time.monotonic()
             words = f"cell {cell} {self._name}, step {step}, median loss {loss}"
-            self.note(f"{words}, {self._pace()}")
+            self.note(", ".join((words, *self._pace())))
 
-    def _pace(self) -> str:
-        spent = time.monotonic() - self._started - self._compiling
-        rate = self._done / max(spent, 1e-9)
+    def _pace(self) -> list[str]:
+        """The pace of the current cell. Cells may differ, and others are not known."""
+        compiling = self._compiling - self._compiled
+        spent = time.monotonic() - self._begun - compiling
+        done = (self._step - self._first) * self._members
         left = self._total - self._skipped - self._done
-        return f"{rate:.0f} member-steps/s, {clock(left / max(rate, 1e-9))} left"
+        return pace_words(done / max(spent, 1e-9), left)
 
     def chose(self, text: str) -> None:
         """How a cell is run was chosen by timing."""
@@ -154,10 +169,10 @@ class SweepProgress:
         """The current cell is finished. The line that says so ends with ``notes``."""
         self._open = False
         seconds = clock(time.monotonic() - self._started)
-        compiled = f"compiled in {self._compiling_it:.1f} s"
-        known = [compiled] if self._compiling_it else []
+        compiled = f"compiled in {self._compiling:.1f} s"
+        known = [compiled] if self._compiling else []
         words = ", ".join((f"{seconds} since the start", *known, *notes))
-        self._compiling_it = 0.0
+        self._compiling = 0.0
         self.note(f"{self._name}: done ({words})")
 
     def give_up(self, member_steps: int, text: str) -> None:
@@ -171,7 +186,7 @@ class SweepProgress:
             self._skip((self._steps - self._step) * self._members)
         else:
             self.skip(member_steps)
-        self._open, self._compiling_it = False, 0.0
+        self._open, self._compiling = False, 0.0
         self.note(text)
 
     def close(self) -> None:

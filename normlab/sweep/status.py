@@ -12,7 +12,7 @@ from normlab.store.layout import CellPaths, RunPaths, exists, numbered, read_jso
 from normlab.store.load import cell_ids
 from normlab.store.lock import is_held
 from normlab.store.run import cell_of, read_record
-from normlab.sweep.progress import clock
+from normlab.sweep.progress import pace_words
 from normlab.words import counted
 
 STATES = ("complete", "running", "interrupted", "failed", "damaged", "waiting")
@@ -139,19 +139,12 @@ def describe_cell(cell: CellStatus) -> str:
     if cell.state == "complete":
         words = [f"{counted(cell.members, 'member')}, {counted(cell.steps, 'step')}"]
     elif cell.state == "running":
-        words = [where or "starting", *_pace(cell.pace, cell.left), cell.reason]
+        words = [where or "starting", *pace_words(cell.pace, cell.left), cell.reason]
     elif cell.state == "interrupted":
         words = [f"continues from {where}", cell.reason]
     elif cell.state in ("failed", "damaged"):
         words = [cell.reason]
     return ", ".join(word for word in words if word)
-
-
-def _pace(pace: float, left: float) -> list[str]:
-    if not pace:
-        return []
-    rate = f"{pace:.0f}" if pace >= 10 else f"{pace:.2g}"
-    return [f"{rate} member-steps/s", f"{clock(left / pace)} left"]
 
 
 def total(cells: Sequence[CellStatus]) -> str:
@@ -166,7 +159,7 @@ def total(cells: Sequence[CellStatus]) -> str:
         all_steps *= len(cells) / len(known)
         words.append(f"{100 * done / max(all_steps, 1):.0f}%")
         pace = sum(cell.pace for cell in cells if cell.state == "running")
-        words += _pace(pace, all_steps - done)
+        words += pace_words(pace, all_steps - done)
     return ", ".join(words)
 
 

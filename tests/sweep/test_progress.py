@@ -126,3 +126,29 @@ def test_the_pace_leaves_compiling_out(clock):
     bar.end()
     assert "none: done (0:50 since the start, compiled in 40.0 s)" in stream.getvalue()
     assert "1 member-steps/s, 1:30 left" in stream.getvalue()
+
+
+def test_the_pace_is_that_of_the_current_cell(clock):
+    """A wide network trains slower than the narrow one before it."""
+    stream = io.StringIO()
+    bar = SweepProgress(200, 2, stream)
+    for name, seconds in (("narrow", 50), ("wide", 400)):
+        bar.begin(name, 100, 0, 1)
+        clock[0] += 7
+        bar.compiled(7.0)
+        clock[0] += seconds
+        bar.advance(50, LOSSES)
+        clock[0] += 1
+        if name == "wide":  # it did not end, and begins again with fewer members
+            bar.begin(name, 100, 50, 1)
+            clock[0] += 3
+            bar.compiled(3.0)
+            clock[0] += 1000
+        bar.advance(50, LOSSES)
+        bar.end()
+    paces = re.findall(r"([\d.]+) member-steps/s, (\S+) left", stream.getvalue())
+    assert paces == [("1", "2:30"), ("0.12", "6:40"), ("0.05", "0:00")]
+
+
+def test_a_first_moment_has_no_pace():
+    assert progress.pace_words(0.0, 100) == []
