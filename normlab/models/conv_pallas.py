@@ -10,7 +10,6 @@ for tests. It supports reverse mode once. Second derivatives need another form.
 """
 
 import functools
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -57,8 +56,9 @@ def _is_full(x: jax.Array) -> bool:
 
 
 def _sharing(members: int, sums: int) -> int:
-    """How many members a program takes, each with ``sums`` sums."""
-    return math.gcd(members, max(1, min(_MEMBERS, _SUMS // sums)))
+    """How many members a program takes, each with ``sums`` sums: a divisor of all."""
+    most = max(1, min(_MEMBERS, _SUMS // sums))
+    return next(n for n in range(most, 0, -1) if members % n == 0)
 
 
 def _of_member(function: Callable, x_NHWC, other, s: Sizes) -> jax.Array:
@@ -68,8 +68,16 @@ def _of_member(function: Callable, x_NHWC, other, s: Sizes) -> jax.Array:
     vmap over members of the same images, it is called once for all of them.
     """
 
+    config: Any = jax.config
+    precision = config.jax_default_matmul_precision
+
+    def of_all(x_NHWC, others):
+        # The rule below may be called where another precision holds.
+        with jax.default_matmul_precision(precision):
+            return function(x_NHWC, others, s)
+
     def alone(x_NHWC, other):
-        return function(x_NHWC, other[None], s)[0]
+        return of_all(x_NHWC, other[None])[0]
 
     @jax.custom_batching.custom_vmap
     def one(x_NHWC, other):
@@ -78,7 +86,7 @@ def _of_member(function: Callable, x_NHWC, other, s: Sizes) -> jax.Array:
     @one.def_vmap
     def _(_, is_mapped, x_NHWC, other):
         if is_mapped == [False, True]:
-            return function(x_NHWC, other, s), True
+            return of_all(x_NHWC, other), True
         axes = [0 if mapped else None for mapped in is_mapped]
         return jax.vmap(alone, axes)(x_NHWC, other), True
 

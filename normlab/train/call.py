@@ -33,7 +33,7 @@ def make_call(step: Step, names: Sequence[str] = STEP_METRICS) -> Callable:
     def call(state: TrainState, indices_KB, count, data: dict):
         images, targets = data["train_x"], data["train_y"]
         call_steps = indices_KB.shape[0]
-        # One array of all metrics, because each would be a write of its own.
+        # One array for all metrics: one write a step instead of one for each.
         empty = jnp.zeros((call_steps, len(names)), jnp.float32)
 
         def body(k, carry):

@@ -33,22 +33,23 @@ class Loss(NamedTuple):
 
 
 def cross_entropy(
-    logits_NK: jax.Array, labels_N: jax.Array, smoothing: float = 0.0
+    logits_NK: jax.Array, labels_N: jax.Array, label_smoothing: float = 0.0
 ) -> jax.Array:
-    """Cross-entropy in nats; ``labels_N`` are whole numbers of any type.
+    """Cross-entropy in nats: (N, K), (N,) -> (N,) of the logits' dtype.
 
-    With ``smoothing`` s > 0, the label's distribution is ``(1 - s) label + s / K``
-    (Szegedy et al. 2016, section 7).
+    ``labels_N`` are whole numbers of any type, from 0 to K - 1; the loss of any other
+    is NaN. With ``label_smoothing`` s, from 0 to below 1, the label's distribution is
+    ``(1 - s) label + s / K`` (Szegedy et al. 2016, section 7).
     """
-    # optax.softmax_cross_entropy_with_integer_labels picks the label's logit, and the
-    # gradient of that is a scatter, which is no part of any other loop.
-    classes = logits_NK.shape[-1]
-    label_NK = jax.nn.one_hot(
-        labels_N.astype(jnp.int32), classes, dtype=logits_NK.dtype
-    )
-    if smoothing:
-        label_NK = optax.smooth_labels(label_NK, smoothing)
-    return optax.safe_softmax_cross_entropy(logits_NK, label_NK)
+    # optax.softmax_cross_entropy_with_integer_labels picks the label's logit. The
+    # gradient of that is a scatter, which XLA fuses with nothing.
+    classes, dtype = logits_NK.shape[-1], logits_NK.dtype
+    label_NK = jax.nn.one_hot(labels_N.astype(jnp.int32), classes, dtype=dtype)
+    is_class_N = label_NK.any(-1)
+    if label_smoothing:
+        label_NK = optax.smooth_labels(label_NK, label_smoothing)
+    losses_N = optax.safe_softmax_cross_entropy(logits_NK, label_NK)
+    return jnp.where(is_class_N, losses_N, jnp.nan)
 
 
 def is_argmax(logits_NK: jax.Array, labels_N: jax.Array) -> jax.Array:
@@ -86,7 +87,7 @@ LOSSES: dict[str, Loss] = {
 def training_loss(task: str, label_smoothing: float = 0.0) -> Loss:
     """The loss that training minimises, and that quantities measure.
 
-    It is the task's loss.
+    It is the task's loss, of smoothed labels if ``label_smoothing`` is above 0.
 
     Args:
       task: a key of `LOSSES`; without labels, it cannot be smoothed.
@@ -95,5 +96,5 @@ def training_loss(task: str, label_smoothing: float = 0.0) -> Loss:
     loss = LOSSES[task]
     if not label_smoothing:
         return loss
-    smoothed = functools.partial(cross_entropy, smoothing=label_smoothing)
+    smoothed = functools.partial(cross_entropy, label_smoothing=label_smoothing)
     return loss._replace(of_each=smoothed)

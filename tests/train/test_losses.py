@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from normlab import data
@@ -32,6 +33,23 @@ def test_cross_entropy_in_nats():
     right = jax.jit(loss.right)(OUTPUTS, labels)
     np.testing.assert_array_equal(right, OUTPUTS.argmax(-1) == labels)
     assert 0 < np.sum(right) < 5
+
+
+def test_the_gradient_of_cross_entropy_is_no_scatter():
+    labels = np.array([0, 2, 1, 1, 0])
+
+    def text(of_each):
+        return str(
+            jax.make_jaxpr(jax.grad(lambda z: of_each(z, labels).sum()))(OUTPUTS)
+        )
+
+    assert "scatter" in text(optax.softmax_cross_entropy_with_integer_labels)
+    assert "scatter" not in text(LOSSES["classification"].of_each)
+
+
+def test_a_label_of_no_class_has_no_loss():
+    found = LOSSES["classification"].of_each(OUTPUTS, np.array([0, 3, -1, 2, 1]))
+    np.testing.assert_array_equal(np.isnan(found), [False, True, True, False, False])
 
 
 def test_squared_error_is_summed_over_outputs_and_examples():
