@@ -61,18 +61,20 @@ def _sharing(members: int, sums: int) -> int:
     return next(n for n in range(most, 0, -1) if members % n == 0)
 
 
-def _of_member(function: Callable, x_NHWC, other, s: Sizes) -> jax.Array:
+def _of_member(
+    function: Callable, x_NHWC: jax.Array, other: jax.Array, s: Sizes, precision: Any
+) -> jax.Array:
     """``function(x_NHWC, other[None], s)[0]``.
 
     ``function`` takes ``other`` with an axis of members, and its result has one. Under
     vmap over members of the same images, it is called once for all of them.
+
+    Args:
+      other: the member's kernel, or the gradient of its outputs.
+      precision: of products. JAX may call this where another default holds.
     """
 
-    config: Any = jax.config
-    precision = config.jax_default_matmul_precision
-
     def of_all(x_NHWC, others):
-        # The rule below may be called where another precision holds.
         with jax.default_matmul_precision(precision):
             return function(x_NHWC, others, s)
 
@@ -156,20 +158,20 @@ def _sizes(x_shape, w_shape, pads: Pads, strides: tuple[int, int]) -> Sizes:
     )
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _conv(x_NHWC, w_HWIO, pads: Pads, strides: tuple[int, int]):
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def _conv(x_NHWC, w_HWIO, pads: Pads, strides: tuple[int, int], precision: Any):
     s = _sizes(x_NHWC.shape, w_HWIO.shape, pads, strides)
-    return _of_member(_forward, x_NHWC, w_HWIO, s)
+    return _of_member(_forward, x_NHWC, w_HWIO, s, precision)
 
 
-def _saved(x_NHWC, w_HWIO, pads: Pads, strides: tuple[int, int]):
-    return _conv(x_NHWC, w_HWIO, pads, strides), (x_NHWC, w_HWIO)
+def _saved(x_NHWC, w_HWIO, pads: Pads, strides: tuple[int, int], precision: Any):
+    return _conv(x_NHWC, w_HWIO, pads, strides, precision), (x_NHWC, w_HWIO)
 
 
-def _backward(pads: Pads, strides: tuple[int, int], saved, g_NHWO):
+def _backward(pads: Pads, strides: tuple[int, int], precision: Any, saved, g_NHWO):
     x_NHWC, w_HWIO = saved
     s = _sizes(x_NHWC.shape, w_HWIO.shape, pads, strides)
-    dw_HWIO = _of_member(_kernel_gradient, x_NHWC, g_NHWO, s).astype(w_HWIO.dtype)
+    dw_HWIO = _of_member(_kernel_gradient, x_NHWC, g_NHWO, s, precision)
     # Every pixel collects from its outputs, through the reversed kernel.
     back = s._replace(
         height=s.out[0],
@@ -184,8 +186,8 @@ def _backward(pads: Pads, strides: tuple[int, int], saved, g_NHWO):
     turned_HWOI = jnp.flip(w_HWIO, (0, 1)).transpose(0, 1, 3, 2)
     missing = back.outputs - s.inputs
     turned_HWOI = jnp.pad(turned_HWOI, ((0, 0), (0, 0), (0, 0), (0, missing)))
-    dx_NHWC = _of_member(_forward, g_NHWO, turned_HWOI, back)[..., : s.inputs]
-    return dx_NHWC, dw_HWIO
+    dx_NHWC = _of_member(_forward, g_NHWO, turned_HWOI, back, precision)
+    return dx_NHWC[..., : s.inputs], dw_HWIO.astype(w_HWIO.dtype)
 
 
 _conv.defvjp(_saved, _backward)
@@ -211,7 +213,9 @@ def _or_patches(
     channels = _is_power(outputs) and (inputs < LEAST or _is_power(inputs))
     plain = precision is None and lhs.dtype in _DTYPES
     if plain and channels and needs_no_patches(lhs, rhs, pads, preferred_element_type):
-        return _conv(lhs, rhs, pads, strides)
+        config: Any = jax.config
+        asked = config.jax_default_matmul_precision
+        return _conv(lhs, rhs, pads, strides, asked)
     return conv_patches.of_shared_images(
         lhs, rhs, strides, pads, precision, preferred_element_type
     )
