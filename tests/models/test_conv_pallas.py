@@ -152,7 +152,7 @@ def test_the_precision_is_that_of_the_first_trace():
     assert sorted(found[0]) == sorted(found[1]) and (1, 1, 8) in found[0]
 
 
-@slow
+@pytest.mark.slow
 def test_large_shared_kernels():
     """Two parts of pixels, three turns of entries, and registers for two members."""
     random = np.random.default_rng(0)
