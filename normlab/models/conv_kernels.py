@@ -1,8 +1,9 @@
-"""The GPU kernels of a convolution, in Pallas for Triton.
+"""The GPU programs of a convolution, in Pallas for Triton.
 
-Arrays are (pixels, channels), kernels are (members, entries of a patch, outputs), and
-outputs are (members, pixels, channels). A program computes one block of its output. The
-members of a program see the same images, so what it gathers is for all of them.
+Images and gradients are (pixels, channels), weights (entries of a patch, outputs). What
+belongs to a member has a leading axis of members. Each program computes one block of a
+result, for some members that see the same images. So it gathers them once for all.
+Sums are float32.
 """
 
 from typing import Any
@@ -67,7 +68,12 @@ def gathered(x_ref, first, turn, s: Sizes, t: Tile) -> jax.Array:
 
 
 def forward_kernel(x_ref, w_ref, y_ref, *, s: Sizes, t: Tile) -> None:
-    """Writes ``t.pixels`` times ``t.outputs`` of the outputs of some members."""
+    """Writes outputs (members, ``t.pixels``, ``t.outputs``), in the images' dtype.
+
+    Args:
+      x_ref: all images.
+      w_ref: the weights of all members.
+    """
     first, out = pl.program_id(0) * t.pixels, pl.program_id(1) * t.outputs
     features = out + jnp.arange(t.outputs)
     sharing = y_ref.shape[0]
@@ -98,7 +104,9 @@ def forward_kernel(x_ref, w_ref, y_ref, *, s: Sizes, t: Tile) -> None:
 def gradient_kernel(x_ref, g_ref, d_ref, *, s: Sizes, t: Tile) -> None:
     """Writes (members, turns, outputs, entries): sums over ``BLOCKS`` blocks of pixels.
 
-    ``g_ref`` is the gradient of the outputs.
+    Args:
+      x_ref: all images.
+      g_ref: the gradients of the outputs of all members.
     """
     sharing, together = d_ref.shape[:2]
     turns = [pl.program_id(0) * together + i for i in range(together)]

@@ -81,9 +81,7 @@ def _of_member(
     def alone(x_NHWC, other):
         return of_all(x_NHWC, other[None])[0]
 
-    @jax.custom_batching.custom_vmap
-    def one(x_NHWC, other):
-        return alone(x_NHWC, other)
+    one = jax.custom_batching.custom_vmap(alone)
 
     @one.def_vmap
     def _(_, is_mapped, x_NHWC, other):
@@ -118,10 +116,7 @@ def _kernel_gradient(x_NHWC: jax.Array, g_MNHWO: jax.Array, s: Sizes) -> jax.Arr
     t = s.tile(_GRADIENT)
     members, turns = len(g_MNHWO), pl.cdiv(s.entries, t.entries)
     together = min(turns, max(1, _SUMS // (t.entries * t.outputs)))
-    groups, parts = (
-        pl.cdiv(turns, together),
-        pl.cdiv(s.pixels, t.pixels * BLOCKS),
-    )
+    groups, parts = pl.cdiv(turns, together), pl.cdiv(s.pixels, t.pixels * BLOCKS)
     sharing = _sharing(members, together * t.entries * t.outputs)
     sums = _call(
         gradient_kernel,

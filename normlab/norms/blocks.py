@@ -73,7 +73,7 @@ def cut(
         def near(x: Array) -> Array:
             sample = _sample(x, axes)
             share = x.size / (max(sample.size, 1) * size)
-            # Before the sum: after it, a GPU would start a loop for one product.
+            # Before the sum: after it, a GPU would launch a kernel for one product.
             (result,) = total((sample * share,))
             return result
 

@@ -12,6 +12,7 @@ from normlab.cell import Cell
 from normlab.errors import UserError
 from normlab.store.layout import write_json
 from normlab.sweep.execute import Progress
+from normlab.sweep.pace import Pace
 from normlab.sweep.population import Metrics
 
 # At most one heartbeat is written in this time.
@@ -31,25 +32,24 @@ class Heartbeat:
 
     def __init__(self, path: Path, progress: Progress | None = None):
         self._path, self._progress = path, progress
-        self._step = self._steps = self._members = self._first = 0
-        self._started = self._last = time.monotonic()
-        self._compiling = 0.0
+        self._step = self._steps = self._members = 0
+        self._last, self._pace = time.monotonic(), Pace()
 
     def begin(self, name: str, steps: int, step: int, members: int) -> None:
-        self._step, self._first = step, step
-        self._steps, self._members = steps, members
-        self._started, self._compiling = time.monotonic(), 0.0
+        self._step, self._steps, self._members = step, steps, members
+        self._pace = Pace()
         if self._progress is not None:
             self._progress.begin(name, steps, step, members)
         self._write()
 
     def compiled(self, seconds: float) -> None:
-        self._compiling += seconds
+        self._pace.leave_out(seconds)
         if self._progress is not None:
             self._progress.compiled(seconds)
 
     def advance(self, steps: int, losses_M: np.ndarray) -> None:
         self._step += steps
+        self._pace.advance(steps * self._members)
         if self._progress is not None:
             self._progress.advance(steps, losses_M)
         if time.monotonic() - self._last >= BEAT_SECONDS:
@@ -69,13 +69,11 @@ class Heartbeat:
 
     def _write(self) -> None:
         self._last = time.monotonic()
-        spent = self._last - self._started - self._compiling
-        done = (self._step - self._first) * self._members
         value = {
             "step": self._step,
             "steps": self._steps,
             "members": self._members,
-            "pace": done / spent if done and spent > 0 else 0.0,
+            "pace": self._pace.rate,
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "time": time.time(),

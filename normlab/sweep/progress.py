@@ -9,30 +9,13 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from normlab.cell import Cell
+from normlab.sweep.pace import Pace, clock, pace_words
 from normlab.sweep.rows import OnEval, evaluation_rows
 
 _LINE_SECONDS = 30.0
 _BAR = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}, {remaining} left"
 # Whether tqdm has found a notebook, and the package ipywidgets, when it was imported.
 _IN_NOTEBOOK = any(kind.__name__ == "tqdm_notebook" for kind in tqdm.__mro__)
-
-
-def clock(seconds: float) -> str:
-    """``1:23``, or ``1:02:03`` from an hour on."""
-    minutes, seconds = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
-
-
-def pace_words(rate: float, left: float) -> list[str]:
-    """How many member-steps a second, and how long ``left`` of them take.
-
-    Nothing if the rate is 0.
-    """
-    if not rate:
-        return []
-    number = f"{rate:.0f}" if rate >= 10 else f"{rate:.2g}"
-    return [f"{number} member-steps/s", f"{clock(left / rate)} left"]
 
 
 def default_stream() -> TextIO:
@@ -80,10 +63,9 @@ class SweepProgress:
         self._done = self._skipped = 0
         self._name, self._steps, self._step, self._members = "", 0, 0, 0
         self._open = False
-        self._started = self._last = self._begun = time.monotonic()
-        # The step at which the current cell began, the seconds of compiling it, and
-        # those of them that were before it began, if it began again.
-        self._first, self._compiling, self._compiled = 0, 0.0, 0.0
+        self._started = self._last = time.monotonic()
+        self._pace = Pace()
+        self._compiling = 0.0  # seconds, of the current cell
         self._bar = open_bar(self._stream, total)
 
     def skip(self, member_steps: int) -> None:
@@ -107,8 +89,7 @@ class SweepProgress:
             self._skip(step * members)
         self._open = True
         self._name, self._steps, self._step, self._members = name, steps, step, members
-        self._first, self._begun = step, time.monotonic()
-        self._compiled = self._compiling
+        self._pace = Pace()
         if step:
             self.note(f"{name}: continues from step {step} of {steps}")
 
@@ -129,11 +110,13 @@ class SweepProgress:
     def compiled(self, seconds: float) -> None:
         """A program of the current cell was compiled. The pace leaves that time out."""
         self._compiling += seconds
+        self._pace.leave_out(seconds)
 
     def advance(self, steps: int, losses_M: np.ndarray) -> None:
         """``steps`` more steps of the current cell; its members' latest losses."""
         self._step += steps
         self._done += steps * self._members
+        self._pace.advance(steps * self._members)
         finite = losses_M[np.isfinite(losses_M)]
         loss = f"{np.median(finite):.3f}" if finite.size else "not finite"
         cell, step = f"{self._cell}/{self._cells}", f"{self._step}/{self._steps}"
@@ -144,15 +127,9 @@ class SweepProgress:
         elif time.monotonic() - self._last >= _LINE_SECONDS:
             self._last = time.monotonic()
             words = f"cell {cell} {self._name}, step {step}, median loss {loss}"
-            self.note(", ".join((words, *self._pace())))
-
-    def _pace(self) -> list[str]:
-        """The pace of the current cell. Cells may differ, and others are not known."""
-        compiling = self._compiling - self._compiled
-        spent = time.monotonic() - self._begun - compiling
-        done = (self._step - self._first) * self._members
-        left = self._total - self._skipped - self._done
-        return pace_words(done / max(spent, 1e-9), left)
+            # At the current cell's pace: cells may differ, and others are not known.
+            left = self._total - self._skipped - self._done
+            self.note(", ".join((words, *pace_words(self._pace.rate, left))))
 
     def chose(self, text: str) -> None:
         """How a cell is run was chosen by timing."""

@@ -12,7 +12,7 @@ from normlab.store.layout import CellPaths, RunPaths, exists, numbered, read_jso
 from normlab.store.load import cell_ids
 from normlab.store.lock import is_held
 from normlab.store.run import cell_of, read_record
-from normlab.sweep.progress import pace_words
+from normlab.sweep.pace import pace_words
 from normlab.words import counted
 
 STATES = ("complete", "running", "interrupted", "failed", "damaged", "waiting")

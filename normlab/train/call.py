@@ -26,8 +26,8 @@ def make_call(step: Step, names: Sequence[str] = STEP_METRICS) -> Callable:
 
     Returns:
       A function of one member. ``indices_KB`` (int32) picks the images of each
-      step from ``train_x`` (N, H, W, C; uint8) and ``train_y`` (N). Each metric has
-      shape (K,); entries from ``count`` on are not measured.
+      step from ``train_x`` (N, H, W, C; uint8) and ``train_y`` (N). Each metric is
+      float32 (K,); entries from ``count`` on are not measured.
     """
 
     def call(state: TrainState, indices_KB, count, data: dict):
