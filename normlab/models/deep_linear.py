@@ -37,15 +37,20 @@ class DeepLinear(Model):
 
         Each example is one input vector. Its entries are the channels of the norms.
         """
-        x_N11D = x_NHWC.reshape(x_NHWC.shape[0], 1, 1, -1)  # four axes, as masks have
-        features = channels(x_N11D.shape[-1], self.width)
+        # Ten features fill no vector register of a CPU, but the examples of a batch do.
+        # So they are the last axis, and the norms get a view of it.
+        x_DN = x_NHWC.reshape(x_NHWC.shape[0], -1).T
+        features = channels(x_DN.shape[0], self.width)
         for i in range(1, self.depth):
-            x_N11D = nn.Dense(
-                features,
+            x_DN = nn.Einsum(
+                (x_DN.shape[0], features),
+                "dn,dk->kn",
                 use_bias=False,
                 kernel_init=self.initializers.kernel,
                 dtype=self.dtype,
                 name=f"dense{i}",
-            )(x_N11D)
+            )(x_DN)
+            x_N11D = x_DN[None, None].transpose(3, 0, 1, 2)
             x_N11D = self.normed(x_N11D, i, statistics=statistics, mask=mask)
-        return self.outputs(x_N11D[:, 0, 0], self.depth, use_bias=False)
+            x_DN = x_N11D.transpose(1, 2, 3, 0)[0, 0]
+        return self.outputs(x_DN.T, self.depth, use_bias=False)
