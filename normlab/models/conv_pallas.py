@@ -50,9 +50,13 @@ def _call(kernel: Any, s: Sizes, t: Tile, out, grid, out_specs, *args) -> jax.Ar
 
 def _is_full(x: jax.Array) -> bool:
     """Whether products of ``x`` are computed in float32, without rounding it."""
+    return x.dtype == jnp.float32 and _precision() in ("float32", "highest")
+
+
+def _precision() -> Any:
+    """The precision of products that holds where this is called."""
     config: Any = jax.config
-    asked = config.jax_default_matmul_precision
-    return x.dtype == jnp.float32 and asked in ("float32", "highest")
+    return config.jax_default_matmul_precision
 
 
 def _sharing(members: int, sums: int) -> int:
@@ -208,9 +212,7 @@ def _or_patches(
     channels = _is_power(outputs) and (inputs < LEAST or _is_power(inputs))
     plain = precision is None and lhs.dtype in _DTYPES
     if plain and channels and needs_no_patches(lhs, rhs, pads, preferred_element_type):
-        config: Any = jax.config
-        asked = config.jax_default_matmul_precision
-        return _conv(lhs, rhs, pads, strides, asked)
+        return _conv(lhs, rhs, pads, strides, _precision())
     return conv_patches.of_shared_images(
         lhs, rhs, strides, pads, precision, preferred_element_type
     )

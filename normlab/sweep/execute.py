@@ -142,8 +142,8 @@ class _CellRun:
         restoring = time.monotonic() - started - compiling
         first = saved = step
         members = len(self._plan.cell.members)
+        self._note_compile(0.0)  # the pace, which leaves it out, has not begun yet
         self._progress.begin(self._plan.name, self._config.steps, step, members)
-        self._note_compile(0.0)
         recorder = self._stops.recorder(step)
         points = path.PathRecorder(self._paths.path)
         self._probes = ProbeRecorder(self._paths)

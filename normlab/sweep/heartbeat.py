@@ -73,7 +73,7 @@ class Heartbeat:
             "step": self._step,
             "steps": self._steps,
             "members": self._members,
-            "pace": self._pace.rate,
+            "pace": self._pace.now,
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "time": time.time(),

@@ -10,15 +10,15 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
-def pace_words(rate: float, left: float) -> list[str]:
+def pace_words(pace: float, left: float) -> list[str]:
     """How many member-steps a second, and how long ``left`` of them take.
 
-    Nothing if the rate is 0.
+    Nothing if the pace is 0.
     """
-    if not rate:
+    if not pace:
         return []
-    number = f"{rate:.0f}" if rate >= 10 else f"{rate:.2g}"
-    return [f"{number} member-steps/s", f"{clock(left / rate)} left"]
+    number = f"{pace:.0f}" if pace >= 10 else f"{pace:.2g}"
+    return [f"{number} member-steps/s", f"{clock(left / pace)} left"]
 
 
 class Pace:
@@ -36,7 +36,7 @@ class Pace:
         self._begun += seconds
 
     @property
-    def rate(self) -> float:
+    def now(self) -> float:
         """Member-steps a second; 0 if it is not known yet."""
         spent = time.monotonic() - self._begun
         return self._done / spent if spent > 0 else 0.0

@@ -129,7 +129,7 @@ class SweepProgress:
             words = f"cell {cell} {self._name}, step {step}, median loss {loss}"
             # At the current cell's pace: cells may differ, and others are not known.
             left = self._total - self._skipped - self._done
-            self.note(", ".join((words, *pace_words(self._pace.rate, left))))
+            self.note(", ".join((words, *pace_words(self._pace.now, left))))
 
     def chose(self, text: str) -> None:
         """How a cell is run was chosen by timing."""

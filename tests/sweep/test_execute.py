@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import shutil
+import time
 
 import jax
 import jax.numpy as jnp
@@ -207,6 +208,27 @@ def test_stopped_before_the_last_word(expected, tmp_path, monkeypatch):
     run_cell(PLAN, paths, OPTIONS, progress)
     assert progress.calls == 0
     assert_same(everything(paths), expected)
+
+
+def test_the_pace_has_no_time_from_before_it_began(tmp_path):
+    """`init` is compiled before a cell begins: the pace does not leave that out again."""
+
+    class Watched(tiny.Silent):
+        began = left_out = 0.0
+
+        def begin(self, name, steps, step, members):
+            self.began, self.left_out = time.monotonic(), 0.0
+
+        def compiled(self, seconds):
+            self.left_out += seconds
+
+        def advance(self, steps, losses_M):
+            super().advance(steps, losses_M)
+            assert self.left_out < time.monotonic() - self.began
+
+    progress = Watched()
+    run_cell(PLAN, CellPaths(tmp_path), OPTIONS, progress)
+    assert progress.calls and progress.left_out > 0
 
 
 def break_largest(folder):

@@ -36,6 +36,12 @@ def test_it_says_where_the_cell_is(tmp_path, clock):
     assert second["step"] == 25
     assert second["pace"] == pytest.approx(5 * 4 / 10)  # compiling is no pace
     assert second["time"] >= first["time"]
+    clock[0] += 1000
+    beat.begin("batch", 100, 25, 4)  # it ran out of memory, and begins again
+    assert read_json(path)["pace"] == 0
+    clock[0] += 10
+    beat.advance(5, LOSSES)
+    assert read_json(path)["pace"] == pytest.approx(5 * 4 / 10)
 
 
 def test_it_is_written_rarely(tmp_path, clock):

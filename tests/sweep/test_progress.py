@@ -139,7 +139,7 @@ def test_the_pace_is_that_of_the_current_cell(clock):
         clock[0] += seconds
         bar.advance(50, LOSSES)
         clock[0] += 1
-        if name == "wide":  # it did not end, and begins again with fewer members
+        if name == "wide":  # it ran out of memory, and begins again
             bar.begin(name, 100, 50, 1)
             clock[0] += 3
             bar.compiled(3.0)
