@@ -148,9 +148,12 @@ def test_the_precision_is_that_of_the_first_trace():
     x, w = np.ones((1, 12, 12, 3), "float32"), np.ones((8, 3, 3, 3, 16), "float32")
     jitted = lambda one: jax.vmap(jax.jit(one), (None, 0))  # noqa: E731
     plain = lambda one: jax.vmap(one, (None, 0))  # noqa: E731
-    found = [programs(check(mapped, x, w, "SAME")) for mapped in (jitted, plain)]
-    assert sorted(found[0]) == sorted(found[1])
+    texts = [check(mapped, x, w, "SAME") for mapped in (jitted, plain)]
+    for text in texts:
+        assert set(re.findall(r"precision=\(?([\w.]+)", text)) == {"Precision.HIGHEST"}
     # Of 144 pixels, 128 are a program's in float32. It takes 64 of them in others.
+    found = [programs(text) for text in texts]
+    assert sorted(found[0]) == sorted(found[1])
     assert found[1][0] == (2, 1, 8) and found[1][2] == (8, 2, 1, 1)
     assert programs(check(plain, x, w, "SAME", conv=rounded))[2] == (8, 3, 1, 1)
 
