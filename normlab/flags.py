@@ -18,6 +18,7 @@ from absl import flags
 
 from normlab import plugins, usage
 from normlab.errors import UserError, did_you_mean, one_line
+from normlab.flag_values import ITEMS, ListOf, One
 from normlab.flagfiles import expand
 from normlab.flagfiles import write as write  # what `read` reads
 from normlab.interrupt import Stopped, at_end, raising
@@ -26,55 +27,7 @@ from normlab.serialize import item_type
 from normlab.settings import declared, grouped
 from normlab.words import check_path, check_text
 
-
-class ListOf(flags.ListParser):
-    """A comma-separated list of one type: ``--lr=1e-4,1e-3``.
-
-    A later list replaces an earlier one completely (absl's ``DEFINE_multi_*`` would
-    append), so the command line can override a flagfile.
-
-    Args:
-      item: converts text to one value.
-      noun: what messages call a value.
-      empty: whether the list may be empty.
-    """
-
-    def __init__(self, item: Callable[[str], Any], noun: str, empty: bool = False):
-        super().__init__()
-        self._item, self._noun, self._empty = item, noun, empty
-
-    def parse(self, argument) -> list:
-        if isinstance(argument, list | tuple):
-            return list(argument)
-        values = []
-        for text in super().parse(argument):
-            try:
-                values.append(self._item(text))
-            except ValueError:
-                raise ValueError(f"{text!r} is not {self._noun}") from None
-        if not values and not self._empty:
-            raise ValueError("it needs at least one value")
-        return values
-
-
-def _boolean(text: str) -> bool:
-    if text.lower() not in ("true", "false"):
-        raise ValueError(text)
-    return text.lower() == "true"
-
-
-_ITEMS: dict[type, tuple[Callable[[str], Any], str]] = {
-    str: (str, "a word"),
-    int: (int, "a whole number"),
-    float: (float, "a number"),
-    bool: (_boolean, "true or false"),
-}
-_SCALARS = {
-    str: flags.DEFINE_string,
-    int: flags.DEFINE_integer,
-    float: flags.DEFINE_float,
-    bool: flags.DEFINE_boolean,
-}
+_SCALARS = {str: flags.DEFINE_string, bool: flags.DEFINE_boolean}
 
 
 def defined(*kinds: type) -> flags.FlagValues:
@@ -92,15 +45,24 @@ def define(kind: type, values: flags.FlagValues) -> None:
         setting, default = declared(spec), cast(Any, spec.default)
         if is_list:
             flags.DEFINE(
-                ListOf(*_ITEMS[item], empty=not default),
+                ListOf(*ITEMS[item], empty=not default),
                 spec.name,
                 list(default),
                 setting.text,
                 flag_values=values,
                 serializer=flags.ListSerializer(","),
             )
-        else:
+        elif item in _SCALARS:
             _SCALARS[item](spec.name, default, setting.text, flag_values=values)
+        else:
+            flags.DEFINE(
+                One(*ITEMS[item]),
+                spec.name,
+                default,
+                setting.text,
+                flag_values=values,
+                serializer=flags.ArgumentSerializer(),
+            )
         cast(Any, values[spec.name]).group = group
 
 

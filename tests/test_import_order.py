@@ -23,6 +23,7 @@ ORDER = (
     "config",
     "run_options",
     "words",
+    "flag_values",
     "flagfiles",
     "usage",
     "flags",
@@ -89,7 +90,7 @@ def faults(module: str, source: str) -> list[str]:
     is_main = module.endswith("__main__")
     own = part(module)
     wrong = []
-    if imports("absl", names) and not (is_main or own == "flags"):
+    if imports("absl", names) and not (is_main or own in ("flags", "flag_values")):
         wrong.append(f"{module} imports absl")
     if imports("flax", names) and own == "quantities":
         wrong.append(f"{module} imports flax")

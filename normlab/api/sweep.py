@@ -1,6 +1,6 @@
 """What a sweep does, without a command line: train the cells, then draw the figures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -17,6 +17,7 @@ from normlab.store.extend import configs_before, move_cells
 from normlab.store.layout import exists, write_text
 from normlab.store.lock import only_writer
 from normlab.store.provenance import session
+from normlab.store.reopen import new_record, reopened
 from normlab.store.run import open_run
 from normlab.sweep.attempt import Outcome
 from normlab.sweep.engines import Work, open_engine, part
@@ -67,6 +68,9 @@ def train(
         check_installed()  # before the run, not after it
     before = configs_before(paths, config, options.extend)
     cells = sweep_cells(config, options, before)
+    refusal = _refusal(paths, config, cells, before)
+    if refusal is not None and not options.dry_run:
+        raise refusal
     selected = part(cells, *options.part())
     if not selected:
         say(
@@ -79,9 +83,10 @@ def train(
         left = _incomplete(paths, selected)
         done = [cell for cell in selected if cell.id not in left]
         say(engine.plan)
-        if done:
+        # Cells of another configuration may have the same ids.
+        if done and refusal is None:
             say(f"trained already: {counted(plan_size(done)[0], 'network')}")
-        say(f"out: {paths.root}")
+        say(f"out: {paths.root}" if refusal is None else str(refusal))
         if options.dry_run:
             return "planned"
         lines = [*write(config), f"--out={paths.root}"]
@@ -97,6 +102,20 @@ def train(
         outcomes = engine.run(paths) if left else []
     _check(outcomes, cells)
     return "unfinished" if _incomplete(paths, cells) else "trained"
+
+
+def _refusal(
+    paths: RunPaths,
+    config: SweepConfig,
+    cells: tuple[Cell, ...],
+    before: Sequence[SweepConfig],
+) -> UserError | None:
+    """Why the run directory cannot be used for this sweep; None if it can."""
+    try:
+        reopened(paths, new_record(config, cells, before))
+    except UserError as error:
+        return error
+    return None
 
 
 def is_complete(config: SweepConfig, options: RunOptions, paths: RunPaths) -> bool:

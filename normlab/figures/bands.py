@@ -16,8 +16,8 @@ from normlab.figures import reference
 from normlab.figures.colours import looks
 from normlab.figures.fitting import CHARACTERS, columns_for, text_scale
 from normlab.figures.headings import caption
-from normlab.figures.messages import listed, short
-from normlab.figures.panels import GREY, dashed, grid, legend, shown
+from normlab.figures.messages import listed
+from normlab.figures.panels import dashed, grid, legend, say_beyond, shown
 from normlab.figures.paper import current
 from normlab.figures.scales import accuracy_axis, log_axis, usual, whole_steps
 from normlab.figures.style import band, style
@@ -144,7 +144,7 @@ def draw(table: pd.DataFrame, measures: Sequence[str]) -> Figure:
             # The other axes of the row share its scale.
             log_axis([ax_row[0]], _to_show(rows))
             for ax, point in zip(ax_row, points, strict=True):
-                _say_beyond(ax, rows[rows["point"] == point])
+                say_beyond(ax, rows[rows["point"] == point])
         ax_row[0].set_ylabel(LABELS[measure].format(unit=table["unit"].iloc[0]))
     for ax, point in zip(axes[0], points, strict=True):
         ax.set_title(point)
@@ -234,16 +234,6 @@ def _to_show(rows: pd.DataFrame) -> np.ndarray:
     values = np.concatenate(every)
     values = values[np.isfinite(values) & (values > 0)]
     return values.clip(kept.min() / _FAR, kept.max() * _FAR)
-
-
-def _say_beyond(ax: Axes, rows: pd.DataFrame) -> None:
-    """Says how high the curves of a panel go, if they leave it."""
-    highest = rows["median"][np.isfinite(rows["median"])].max()
-    if highest > ax.get_ylim()[1]:
-        place: Any = {"transform": ax.transAxes, "ha": "right", "va": "top"}
-        place |= {"bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1}}
-        text = f"up to {short(highest)}"
-        ax.text(0.99, 0.97, text, fontsize="small", color=GREY, **place)
 
 
 def _of_trial_steps(table: pd.DataFrame) -> str:

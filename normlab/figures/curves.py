@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from normlab.figures.messages import highest, last_rows
-from normlab.figures.panels import apart, legend, lines
+from normlab.figures.panels import apart, legend, lines, say_beyond
 from normlab.figures.scales import log_axis
 from normlab.figures.style import style
 from normlab.figures.tables import (
@@ -85,6 +85,8 @@ def draw(table: pd.DataFrame) -> Figure:
         log_axis(row, losses["median"])
         low, high = row[0].get_ylim()
         row[0].set_ylim(low, min(high, _loss_limits(losses)[1]))
+    for (metric, point), ax in axes.items():
+        say_beyond(ax, table[(table["metric"] == metric) & (table["point"] == point)])
     legend(figure)
     return figure
 

@@ -7,6 +7,7 @@ include the parameters of the norms.
 import pandas as pd
 from matplotlib.figure import Figure
 
+from normlab.figures.failed import failed
 from normlab.figures.messages import medians
 from normlab.figures.panels import apart, legend, lines
 from normlab.figures.scales import log_axis
@@ -26,6 +27,8 @@ from normlab.figures.tables import (
 def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     """The table for `draw`: one row per (setting, point, epoch).
 
+    ``trains`` is false where at least half of the networks diverged or are at chance.
+
     Because single steps have spikes, each member's gradient norms are first replaced by
     medians over bins of ``steps_averaged`` steps. Bins of a long training are whole
     epochs. Within an epoch the gradient changes, because the images of its end were
@@ -41,12 +44,19 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
     table = over_seeds(bins, keys, "gradient_norm")
     table = with_lost(table, bins, "gradient_norm", frame, "epoch")
     check_curves(table)
+    why = failed(frame)
+    names = zip(table["setting"], table["point"], strict=True)
+    table["trains"] = [(str(a), str(b)) not in why for a, b in names]
     return with_origin(table.assign(metric="gradient_norm"), frame)
 
 
 def _says(table: pd.DataFrame) -> str:
-    """Each setting's median, at the point where the settings differ most."""
+    """Each setting's median, at the point where the settings differ most.
+
+    Settings that do not train there are not compared: small gradients are no result.
+    """
     ours = table[(table["source"] == RUN) & (table["median"] > 0)]
+    ours = ours[ours["trains"]] if ours["trains"].any() else ours
     what = "Median gradient norm over training"
     if ours["point"].nunique() > 1 and ours["setting"].nunique() > 1:
         typical = ours.groupby(["point", "setting"], sort=False)["median"].median()

@@ -21,6 +21,7 @@ from normlab.figures.fitting import (
     text_scale,
 )
 from normlab.figures.headings import caption
+from normlab.figures.messages import short
 from normlab.figures.paper import current
 from normlab.figures.scales import accuracy_axis, whole_steps
 from normlab.figures.style import band
@@ -236,3 +237,17 @@ def legend(figure: Figure) -> None:
             loc="outside lower center",
             ncols=math.ceil(len(handles) / rows),
         )
+
+
+def say_beyond(ax: Axes, rows: pd.DataFrame) -> None:
+    """Says how high the curves of a panel go, if they leave it.
+
+    Args:
+      rows: the rows of a table that the panel shows.
+    """
+    highest = rows["median"][np.isfinite(rows["median"])].max()
+    if highest > ax.get_ylim()[1]:
+        place: Any = {"transform": ax.transAxes, "ha": "right", "va": "top"}
+        place |= {"bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1}}
+        text = f"up to {short(highest)}"
+        ax.text(0.99, 0.97, text, fontsize="small", color=GREY, **place)

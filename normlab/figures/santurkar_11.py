@@ -99,7 +99,7 @@ def draw(table: pd.DataFrame) -> Figure:
     for ax, setting in zip(axes[0], settings, strict=True):
         ax.set_title(setting)
     for ax in axes[-1]:
-        ax.set_xlabel("length of the trial step η")
+        ax.set_xlabel("length of the trial step η (times the gradient)")
     bar = figure.colorbar(
         ScalarMappable(Normalize(0, 1), SCALE),
         ax=axes,

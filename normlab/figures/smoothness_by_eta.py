@@ -76,7 +76,8 @@ def draw(table: pd.DataFrame) -> Figure:
     levels = 2 / smoothness.loc[smoothness["lr"] > 0, "lr"]
     for metric, more in (("beta", levels), ("norm_ratio", [])):
         row = [ax for (name, _), ax in axes.items() if name == metric]
-        log_axis(row, [*table.loc[table["metric"] == metric, "median"], *more])
+        seen = table.loc[table["metric"] == metric, ["median", "low", "high"]]
+        log_axis(row, [*np.ravel(seen), *more])
     return figure
 
 

@@ -6,7 +6,6 @@ there overlap. A setting is not compared if half of its networks diverged or gue
 sentence names them, even if it has nothing else to say.
 """
 
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -30,7 +29,7 @@ from normlab.statistics.finals import place_text
 _OTHER = {
     "median", "low", "high", "n", "coverage", "source", "diverged", "where", "unit",
     "steps_averaged", "line", "experiment", "panel", "eta_from", "eta_to", "time",
-    "failed", "early",
+    "failed", "early", "trains",
 }  # fmt: skip
 _ACROSS = ("epoch", "step")
 _NONE: Failed = {}
@@ -86,7 +85,7 @@ def seen(
     counts = rows["early"].eq("") & trains
     ends, when = _reduced(rows[counts], metric, compared)
     text = _farthest(ends, compared, metric or name, when)
-    others = f"{_lost(lost, rows, compared)}{_aside(rows[~counts], compared)}"
+    others = f"{_lost(lost, rows, compared)}{_aside(rows, ~counts, compared)}"
     if not text and others and len(ends) == 1:
         said = told(ends.iloc[0], compared, metric)
         text = f"The {when}{quantity(metric or name)} is {said}."
@@ -208,15 +207,22 @@ def _lost(rows: pd.DataFrame, finite: pd.DataFrame, compared: str) -> str:
     return f" No finite value: {named}." if named else ""
 
 
-def _aside(rows: pd.DataFrame, compared: str) -> str:
-    """Which settings are not compared, and why."""
-    once = rows.drop_duplicates([compared, *_spots(rows, compared)])
+def _aside(rows: pd.DataFrame, out: pd.Series, compared: str) -> str:
+    """Which settings, those of the rows ``out``, are not compared, where and why."""
+    spots = _spots(rows, compared)
+    once = rows[out].drop_duplicates([compared, *spots])
     reasons = once["failed"].where(once["failed"] != "", once["early"])
-    pairs = zip(once.iterrows(), reasons, strict=True)
-    counts = Counter((with_words(compared, row), why) for (_, row), why in pairs)
+    places: dict[tuple[str, str], list[str]] = {}
+    for (_, row), why in zip(once.iterrows(), reasons, strict=True):
+        where = where_words(spots, tuple(row[spots]), rows)
+        places.setdefault((with_words(compared, row), why), []).append(where)
+
+    def told_where(found: list[str]) -> str:
+        return f", in {len(found)} places" if len(found) > 1 else f" {found[0]}"
+
     said = ", ".join(
-        f"{name} ({why}{f', in {count} places' if count > 1 else ''})"
-        for (name, why), count in counts.items()
+        f"{name} ({f'{why}{told_where(found)}'.strip()})"
+        for (name, why), found in places.items()
     )
     return f" Not compared: {said}." if said else ""
 

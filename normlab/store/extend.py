@@ -11,7 +11,8 @@ from normlab.errors import Unwritable, UserError
 from normlab.serialize import from_dict, to_json
 from normlab.store.layout import RunPaths, exists, read_json
 from normlab.store.lock import only_writer
-from normlab.store.run import differing, read_cell, read_record, write_cell
+from normlab.store.reopen import differing
+from normlab.store.run import read_cell, read_record, write_cell
 
 
 def configs_before(

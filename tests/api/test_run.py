@@ -12,6 +12,7 @@ import pytest
 import normlab
 from normlab.api import call
 from normlab.api import sweep as layer
+from normlab.errors import UserError
 from normlab.store import RunPaths, load
 from normlab.store.layout import read_json
 from normlab.store.run import cell_status
@@ -188,7 +189,7 @@ def test_a_complete_run_is_not_planned_again(whole, monkeypatch, capsys):
 
 
 def test_another_configuration_is_refused(whole):
-    with pytest.raises(normlab.UserError, match="--lr: .*choose another --out"):
+    with pytest.raises(UserError, match="--lr: .*choose another --out"):
         small.run(whole.path, lr=0.5)
 
 
@@ -210,7 +211,7 @@ def test_cells_that_fail(tmp_path, monkeypatch, whole):
 
     with monkeypatch.context() as patch:
         patch.setattr(attempt, "run_cell", breaks)
-        with pytest.raises(normlab.UserError) as caught:
+        with pytest.raises(UserError) as caught:
             small.run(tmp_path / "run")
     assert str(caught.value) == (
         "1 of 2 cells failed: batch: ZeroDivisionError: by zero. After fixing this, "
@@ -248,6 +249,20 @@ def test_a_plan_says_what_is_trained_already(tmp_path, capsys):
     assert "already" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("other", [{"num_seeds": 3}, {"seed": 7}, {"lr": 0.5}])
+def test_a_plan_tells_of_a_run_of_another_configuration(tmp_path, capsys, other):
+    """Its cells have the same names, so they would pass for trained ones."""
+    small.run(tmp_path / "run", norm="none", steps=1)
+    asked = {"norm": "none", "steps": 1, "progress": True, **other}
+    with pytest.raises(UserError, match="has another configuration"):
+        small.run(tmp_path / "run", **asked)
+    assert capsys.readouterr().out == ""
+    small.run(tmp_path / "run", dry_run=True, **asked)
+    said = capsys.readouterr().out
+    assert "already" not in said and "out: " not in said
+    assert "has another configuration" in said
+
+
 def test_a_part_of_the_cells(tmp_path, capsys, whole):
     run = small.run(tmp_path / "run", shard="0/2", progress=True)
     assert capsys.readouterr().out.endswith("\n1 of 2 cells complete, 1 waiting, 50%\n")
@@ -276,7 +291,7 @@ def test_the_default_folder(monkeypatch, tmp_path):
     ],
 )
 def test_a_wrong_callback(given, message, tmp_path):
-    with pytest.raises(normlab.UserError) as caught:
+    with pytest.raises(UserError) as caught:
         small.run(tmp_path / "run", **given)
     assert str(caught.value) == message and not (tmp_path / "run").exists()
 

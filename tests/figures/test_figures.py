@@ -443,6 +443,9 @@ def test_one_diverging_rate_does_not_hide_the_others(tmp_path):
     write_run(tmp_path, norms(), loss=loss)
     _, figure = drawn("curves", load(tmp_path))
     assert figure.axes[0].get_ylim()[1] < 10
+    texts = [[text.get_text() for text in ax.texts] for ax in figure.axes]
+    cut = [ax.get_title() == "lr 0.01" for ax in figure.axes]
+    assert any(cut) and texts == [["up to 1.0e+30"] * one for one in cut]
 
 
 @pytest.mark.faults

@@ -236,6 +236,7 @@ def test_the_gradient_norm_is_told_where_it_differs_most():
         for setting, value in zip(("none", "batch"), values, strict=True)
     ]
     table = pd.DataFrame(rows, columns=["point", "setting", "median"])
+    table["trains"] = True
     says = gradient_norm._says(table.assign(source=RUN, epoch=1.0))
     assert says == (
         "Median gradient norm over training at lr 1, where it differs most: none 0.1, "
@@ -243,3 +244,7 @@ def test_the_gradient_norm_is_told_where_it_differs_most():
     )
     one = gradient_norm._says(table.head(2).assign(source=RUN, epoch=1.0))
     assert one == "Median gradient norm over training: none 2, batch 1"
+    # At chance, gradients are small: no result.
+    table["trains"] = [True, True, False, True]
+    says = gradient_norm._says(table.assign(source=RUN, epoch=1.0))
+    assert says.endswith("at lr 0.1, where it differs most: none 2, batch 1")

@@ -200,6 +200,17 @@ def test_both_readings_of_the_smoothness_are_marked(vgg):
         assert any(len(y) and np.allclose(y, 2 / lr) for y in levels)
 
 
+def test_the_axis_of_the_smoothness_shows_its_intervals(vgg):
+    table = tables_of(vgg, "smoothness_by_eta")
+    wide = table.assign(low=table["low"].where(table["metric"] != "beta", 1e-6))
+
+    def lowest(table):
+        axes = FIGURES["smoothness_by_eta"].draw(table).axes
+        return min(ax.get_ylim()[0] for ax in axes if ax.get_yscale() == "log")
+
+    assert lowest(wide) <= 1e-6 < lowest(table)
+
+
 def test_the_penalty(vgg):
     table = one(tables_of(vgg, "penalty"), source="run", setting="batch", step=10)
     low = one(vgg.table("loss_range"), **WHERE).set_index("seed")["low"]

@@ -175,14 +175,14 @@ def test_a_setting_that_does_not_train_is_never_the_best():
     assert "0.075 without a norm" in seen(table)
     text = seen(table, failed=CHANCE)
     assert "is 0.6 with batch and 0.375 with group (G=4)." in text
-    assert text.endswith(" Not compared: without a norm (at chance).")
+    assert text.endswith(" (at chance at a learning rate of 0.1).")
     # An accuracy at chance is a result.
     text = seen(rows("test_accuracy", FAR), failed=CHANCE)
     assert "to 0.100 [0.090, 0.110] without a norm (at chance)." in text
     most = {("batch", "lr 0.1"): "diverged"}  # and the seeds that are left do best
     text = seen(rows("test_accuracy", FAR), failed=most)
     assert "is 0.500 [0.490, 0.510] with group (G=4) and 0.100" in text
-    assert text.endswith(" Not compared: with batch (diverged).")
+    assert text.endswith(" with batch (diverged at a learning rate of 0.1).")
     two = {k: v for k, v in FAR.items() if k[1] == "lr 0.1" and k[0] != "batch"}
     text = seen(rows("batch_loss", two), failed=CHANCE)
     assert text.startswith("The median over training of the batch loss is 0.375 with g")

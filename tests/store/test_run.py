@@ -10,7 +10,7 @@ from normlab.config import SweepConfig
 from normlab.errors import UserError
 from normlab.flags import write
 from normlab.settings import earlier
-from normlab.store import run
+from normlab.store import reopen, run
 from normlab.store.layout import RunPaths, read_json, write_json
 from normlab.store.run import cell_status, open_run, read_cell, write_cell
 from tests.store.handmade import make_cell
@@ -32,7 +32,7 @@ def paths(tmp_path) -> RunPaths:
 def test_a_new_run(paths):
     start(paths, {"started": "first"})
     record = read_json(paths.sweep)
-    assert record["format"] == run.FORMAT
+    assert record["format"] == reopen.FORMAT
     assert record["config"]["lr"] == [0.001]
     assert record["cells"] == [cell.id for cell in CELLS]
     assert record["sessions"] == [{"started": "first"}]

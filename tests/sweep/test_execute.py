@@ -211,7 +211,7 @@ def test_stopped_before_the_last_word(expected, tmp_path, monkeypatch):
 
 
 def test_the_pace_has_no_time_from_before_it_began(tmp_path):
-    """`init` is compiled before a cell begins: the pace does not leave that out again."""
+    """`init` is compiled before, so the pace does not leave that out."""
 
     class Watched(tiny.Silent):
         began = left_out = 0.0
