@@ -211,7 +211,7 @@ def test_stopped_before_the_last_word(expected, tmp_path, monkeypatch):
 
 
 def test_the_pace_has_no_time_from_before_it_began(tmp_path, monkeypatch):
-    """What was compiled before is reported before, so the pace does not leave it out."""
+    """What was compiled before is told before: the pace does not leave it out."""
     monkeypatch.setattr(Population, "compile_seconds", property(lambda _: 100.0))
     told: list[Any] = []
 
