@@ -6,41 +6,12 @@ from typing import Any
 from absl import flags
 
 
-class ListOf(flags.ListParser):
-    """A comma-separated list of one type: ``--lr=1e-4,1e-3``.
-
-    A later list replaces an earlier one completely (absl's ``DEFINE_multi_*`` would
-    append), so the command line can override a flagfile.
-
-    Args:
-      item: converts text to one value.
-      noun: what messages call a value.
-      empty: whether the list may be empty.
-    """
-
-    def __init__(self, item: Callable[[str], Any], noun: str, empty: bool = False):
-        super().__init__()
-        self._item, self._noun, self._empty = item, noun, empty
-
-    def parse(self, argument) -> list:
-        if isinstance(argument, list | tuple):
-            return list(argument)
-        values = []
-        for text in super().parse(argument):
-            try:
-                values.append(self._item(text))
-            except ValueError:
-                raise ValueError(f"{text!r} is not {self._noun}") from None
-        if not values and not self._empty:
-            raise ValueError("it needs at least one value")
-        return values
-
-
 class One(flags.ArgumentParser):
     """A single value. Python's own message for a wrong one speaks of its types.
 
     Args:
-      item, noun: as for `ListOf`.
+      item: converts text to one value.
+      noun: what messages call a value.
     """
 
     def __init__(self, item: Callable[[str], Any], noun: str):
@@ -54,6 +25,30 @@ class One(flags.ArgumentParser):
             return self._item(argument)
         except ValueError:
             raise ValueError(f"{argument!r} is not {self._noun}") from None
+
+
+class ListOf(flags.ListParser):
+    """A comma-separated list of one type: ``--lr=1e-4,1e-3``.
+
+    A later list replaces an earlier one completely (absl's ``DEFINE_multi_*`` would
+    append), so the command line can override a flagfile.
+
+    Args:
+      item, noun: as for `One`.
+      empty: whether the list may be empty.
+    """
+
+    def __init__(self, item: Callable[[str], Any], noun: str, empty: bool = False):
+        super().__init__()
+        self._one, self._empty = One(item, noun), empty
+
+    def parse(self, argument) -> list:
+        if isinstance(argument, list | tuple):
+            return list(argument)
+        values = [self._one.parse(text) for text in super().parse(argument)]
+        if not values and not self._empty:
+            raise ValueError("it needs at least one value")
+        return values
 
 
 def _boolean(text: str) -> bool:

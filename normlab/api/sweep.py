@@ -83,10 +83,12 @@ def train(
         left = _incomplete(paths, selected)
         done = [cell for cell in selected if cell.id not in left]
         say(engine.plan)
-        # Cells of another configuration may have the same ids.
-        if done and refusal is None:
+        if refusal is not None:  # cells of another run may have the same ids
+            say(str(refusal))
+            return "planned"
+        if done:
             say(f"trained already: {counted(plan_size(done)[0], 'network')}")
-        say(f"out: {paths.root}" if refusal is None else str(refusal))
+        say(f"out: {paths.root}")
         if options.dry_run:
             return "planned"
         lines = [*write(config), f"--out={paths.root}"]

@@ -217,14 +217,12 @@ def _aside(rows: pd.DataFrame, out: pd.Series, compared: str) -> str:
         where = where_words(spots, tuple(row[spots]), rows)
         places.setdefault((with_words(compared, row), why), []).append(where)
 
-    def told_where(found: list[str]) -> str:
-        return f", in {len(found)} places" if len(found) > 1 else f" {found[0]}"
-
-    said = ", ".join(
-        f"{name} ({f'{why}{told_where(found)}'.strip()})"
-        for (name, why), found in places.items()
-    )
-    return f" Not compared: {said}." if said else ""
+    said = []
+    for (name, why), found in places.items():
+        many = len(found) > 1
+        where = f", in {len(found)} places" if many else f" {found[0]}".rstrip()
+        said.append(f"{name} ({why}{where})")
+    return f" Not compared: {', '.join(said)}." if said else ""
 
 
 def _farthest(rows: pd.DataFrame, compared: str, metric: str, when: str) -> str:

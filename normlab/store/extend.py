@@ -1,17 +1,16 @@
 """Runs that were extended: what they were before, and where their cells go on."""
 
 import dataclasses
-import json
 import os
 from collections.abc import Sequence
 
 from normlab.cell import Cell
 from normlab.config import SweepConfig
 from normlab.errors import Unwritable, UserError
-from normlab.serialize import from_dict, to_json
+from normlab.serialize import from_dict
 from normlab.store.layout import RunPaths, exists, read_json
 from normlab.store.lock import only_writer
-from normlab.store.reopen import differing
+from normlab.store.reopen import as_json, differing
 from normlab.store.run import read_cell, read_record, write_cell
 
 
@@ -33,7 +32,7 @@ def configs_before(
         return ()
     try:
         record = read_json(paths.sweep)
-        other = differing(record, json.loads(to_json(config)))
+        other = differing(record, as_json(config))
     except (UserError, KeyError, TypeError):
         return ()
     if other and not extend:

@@ -30,7 +30,7 @@ def new_record(
     """
     new = {
         "format": FORMAT,
-        "config": _as_json(config),
+        "config": as_json(config),
         "cells": [cell.id for cell in cells],
         "sessions": [],
     }
@@ -38,11 +38,12 @@ def new_record(
     new |= {"plugins": plugins} if plugins else {}
     new |= {"adopted": True} if adopted else {}
     if before:
-        new["extended"] = [_as_json(one) for one in before]
+        new["extended"] = [as_json(one) for one in before]
     return new
 
 
-def _as_json(config: SweepConfig) -> dict[str, Any]:
+def as_json(config: SweepConfig) -> dict[str, Any]:
+    """A configuration as ``sweep.json`` stores it."""
     return json.loads(to_json(config))
 
 

@@ -12,7 +12,6 @@ import pytest
 import normlab
 from normlab.api import call
 from normlab.api import sweep as layer
-from normlab.errors import UserError
 from normlab.store import RunPaths, load
 from normlab.store.layout import read_json
 from normlab.store.run import cell_status
@@ -189,7 +188,7 @@ def test_a_complete_run_is_not_planned_again(whole, monkeypatch, capsys):
 
 
 def test_another_configuration_is_refused(whole):
-    with pytest.raises(UserError, match="--lr: .*choose another --out"):
+    with pytest.raises(normlab.UserError, match="--lr: .*choose another --out"):
         small.run(whole.path, lr=0.5)
 
 
@@ -211,7 +210,7 @@ def test_cells_that_fail(tmp_path, monkeypatch, whole):
 
     with monkeypatch.context() as patch:
         patch.setattr(attempt, "run_cell", breaks)
-        with pytest.raises(UserError) as caught:
+        with pytest.raises(normlab.UserError) as caught:
             small.run(tmp_path / "run")
     assert str(caught.value) == (
         "1 of 2 cells failed: batch: ZeroDivisionError: by zero. After fixing this, "
@@ -254,7 +253,7 @@ def test_a_plan_tells_of_a_run_of_another_configuration(tmp_path, capsys, other)
     """Its cells have the same names, so they would pass for trained ones."""
     small.run(tmp_path / "run", norm="none", steps=1)
     asked = {"norm": "none", "steps": 1, "progress": True, **other}
-    with pytest.raises(UserError, match="has another configuration"):
+    with pytest.raises(normlab.UserError, match="has another configuration"):
         small.run(tmp_path / "run", **asked)
     assert capsys.readouterr().out == ""
     small.run(tmp_path / "run", dry_run=True, **asked)
@@ -291,7 +290,7 @@ def test_the_default_folder(monkeypatch, tmp_path):
     ],
 )
 def test_a_wrong_callback(given, message, tmp_path):
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(normlab.UserError) as caught:
         small.run(tmp_path / "run", **given)
     assert str(caught.value) == message and not (tmp_path / "run").exists()
 
