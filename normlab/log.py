@@ -153,7 +153,7 @@ class Log:
             raise UserError(f"{name} needs the metrics of a run; a log has none")
         tables = [self._whole(quantity) for quantity in drawing.reads]
         table = drawing.tabulate(*tables)
-        table = table.assign(unit=self._unit) if "unit" in table else table
+        table = table.assign(loss_unit=self._unit) if "loss_unit" in table else table
         return shown_inline(drawing.draw(table))
 
     def beside(self, *others: "Log") -> "Log":

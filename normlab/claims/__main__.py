@@ -8,6 +8,7 @@ from absl import flags as absl_flags
 from normlab import flags
 from normlab.claims import ledger, to_table
 from normlab.claims.text import none_reached, reaches, reading, sums, table
+from normlab.store.layout import check_writable, write_text
 from normlab.words import path_of
 
 
@@ -30,17 +31,18 @@ def main(values: absl_flags.FlagValues) -> None:
     """Prints the ledger, and writes it if ``--out`` is given.
 
     Raises:
-      UserError: a run does not exist, or cannot be read.
+      UserError: a run does not exist, or cannot be read; or the file cannot be written.
     """
+    path = path_of(values.out) if values.out else None
+    if path:
+        check_writable(path.parent)  # before a minute of judging
     verdicts = ledger(values.run)
     if values.run and not reaches(verdicts):
         print(none_reached(verdicts, len(values.run)))
     else:
         print("\n".join([reading(), "", *table(verdicts), *sums(verdicts)]))
-    if values.out:
-        path = path_of(values.out)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        to_table(verdicts).to_csv(path, index=False)
+    if path:
+        write_text(path, to_table(verdicts).to_csv(index=False))
         print(f"ledger: {path}")
 
 

@@ -145,7 +145,7 @@ def draw(table: pd.DataFrame, measures: Sequence[str]) -> Figure:
             log_axis([ax_row[0]], _to_show(rows))
             for ax, point in zip(ax_row, points, strict=True):
                 say_beyond(ax, rows[rows["point"] == point])
-        ax_row[0].set_ylabel(LABELS[measure].format(unit=table["unit"].iloc[0]))
+        ax_row[0].set_ylabel(LABELS[measure].format(unit=table["loss_unit"].iloc[0]))
     for ax, point in zip(axes[0], points, strict=True):
         ax.set_title(point)
     for ax in axes[-1]:
@@ -215,7 +215,7 @@ def _says(table: pd.DataFrame, point: str) -> str:
         return ""
     found = _by_setting(table, ends["high"] - ends["low"])
     rows = table[(table["point"] == point) & (table["source"] == RUN)]
-    unit = str(rows["unit"].iloc[0]) if len(rows) else ""
+    unit = str(rows["loss_unit"].iloc[0]) if len(rows) else ""
     # `normlab.Log` may know neither the unit nor the learning rate.
     known = ", ".join(filter(None, (unit if unit != "loss" else "", point)))
     where = f" ({known})" if known else ""

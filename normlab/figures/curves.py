@@ -60,7 +60,7 @@ def draw(table: pd.DataFrame) -> Figure:
     Crosses mark where seeds diverged.
     """
     score = "test_loss" if (table["metric"] == "test_loss").any() else "test_accuracy"
-    unit = table["unit"].iloc[0]
+    unit = table["loss_unit"].iloc[0]
     final = last_rows(table[table["metric"] == score], "epoch")
     table = apart(table)
     losses = table[table["metric"] == "batch_loss"]

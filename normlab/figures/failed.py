@@ -40,6 +40,11 @@ def failed(frame: pd.DataFrame) -> Failed:
     }
 
 
+def at_chance(frame: pd.DataFrame) -> set[tuple[str, str]]:
+    """The (setting, point) of which most networks guess (`failed`)."""
+    return {row for row, why in failed(frame).items() if why == AT_CHANCE}
+
+
 def _guesses(frame: pd.DataFrame, last: pd.DataFrame) -> np.ndarray:
     """Which networks are at chance at their end, on test images and in training.
 

@@ -53,10 +53,10 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 def _says(table: pd.DataFrame) -> str:
     """Each setting's median, at the point where the settings differ most.
 
-    Settings that do not train there are not compared: small gradients are no result.
+    Settings that do not train are left out: small gradients are no result.
     """
     ours = table[(table["source"] == RUN) & (table["median"] > 0)]
-    ours = ours[ours["trains"]] if ours["trains"].any() else ours
+    table = ours = ours[ours["trains"]] if ours["trains"].any() else ours
     what = "Median gradient norm over training"
     if ours["point"].nunique() > 1 and ours["setting"].nunique() > 1:
         typical = ours.groupby(["point", "setting"], sort=False)["median"].median()
@@ -72,7 +72,7 @@ def draw(table: pd.DataFrame) -> Figure:
     """One column per learning rate, all with the same axis."""
     says = _says(table)
     table = apart(table)
-    unit = f"{table['unit'].iloc[0]} per unit of θ"
+    unit = f"{table['loss_unit'].iloc[0]} per unit of θ"
     rows = {"gradient_norm": f"gradient norm, l2\n({unit})"}
     what = "; ".join(filter(None, [averages("medians of", table), "θ: all parameters"]))
     figure, axes = lines(

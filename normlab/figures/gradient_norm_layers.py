@@ -31,7 +31,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 def draw(table: pd.DataFrame) -> Figure:
     """One row per layer and one column per learning rate, all with the same axis."""
     table = apart(table)
-    unit = table["unit"].iloc[0]
+    unit = table["loss_unit"].iloc[0]
     layers = dict.fromkeys(table["layer"])
     rows = {layer: f"{layer}: |g|\n({unit}/θ)" for layer in layers}
     figure, axes = lines(table, row="layer", ylabels=rows, sharey=True, says=_SAYS)

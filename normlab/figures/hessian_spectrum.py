@@ -142,7 +142,7 @@ def draw(table: pd.DataFrame) -> Figure:
     for ax, point in zip(axes[0], columns, strict=True):
         ax.set_title(point)
     for ax in axes[-1]:
-        ax.set_xlabel(f"eigenvalue ({table['unit'].iloc[0]}/θ²)")
+        ax.set_xlabel(f"eigenvalue ({table['loss_unit'].iloc[0]}/θ²)")
     steps = " or ".join(number(step) for step in sorted(table["step"].unique()))
     shown = left_out(columns, points)
     seeds = f"mean over {counted(int(table['n'].max()), 'seed')}, each thin"

@@ -63,7 +63,7 @@ def tabulate(loss_range: pd.DataFrame, parameter_norm: pd.DataFrame) -> pd.DataF
 def draw(table: pd.DataFrame) -> Figure:
     """The loss on top, the loss with the penalty below, all with the same axis."""
     table = apart(table)
-    unit = table["unit"].iloc[0]
+    unit = table["loss_unit"].iloc[0]
     rows = {name: label.format(unit=unit) for name, label in _ROWS.items()}
     figure, axes = lines(table, row="metric", ylabels=rows, sharey=True, says=_SAYS)
     log_axis(list(axes.values()), table["median"])

@@ -90,7 +90,7 @@ def draw(table: pd.DataFrame) -> Figure:
                 ax.plot(line["length"], line["median"], color=color, linewidth=0.8)
             if mine.empty:
                 ax.text(0.5, 0.4, "not\npublished", transform=ax.transAxes, ha="center")
-        label = f"|g - g'| ({table['unit'].iloc[0]}/θ)"
+        label = f"|g - g'| ({table['loss_unit'].iloc[0]}/θ)"
         theirs = f"{label}\n{source}\n(to step {_PAPERS_LAST})"
         ax_row[0].set_ylabel(label if source == RUN else theirs)
     log_axis([axes[0, 0]], table["median"])

@@ -44,7 +44,7 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 @style()
 def draw(table: pd.DataFrame) -> Figure:
     """Draws how the steps of earlier layers change a layer's gradient."""
-    unit = table["unit"].iloc[0]
+    unit = table["loss_unit"].iloc[0]
     rows = {name: label.format(unit=unit) for name, label in _ROWS.items()}
     cosines = table[table["metric"] == "cosine"]
     says = medians(

@@ -90,7 +90,7 @@ def _sparse(frame: pd.DataFrame) -> pd.DataFrame:
 @style()
 def draw(table: pd.DataFrame) -> Figure:
     """One row of panels per metric, with logarithmic axes for losses."""
-    unit = table["unit"].iloc[0]
+    unit = table["loss_unit"].iloc[0]
     rows = {
         k: v.format(unit=unit) for k, v in _ROWS.items() if k in set(table["metric"])
     }

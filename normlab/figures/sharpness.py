@@ -63,7 +63,7 @@ def draw(table: pd.DataFrame) -> Figure:
 
     The edge is marked only in the row of the training loss.
     """
-    unit, statistics = table["unit"].iloc[0], set(table["statistics"])
+    unit, statistics = table["loss_unit"].iloc[0], set(table["statistics"])
     rows = {k: text.format(unit=unit) for k, text in _ROWS.items() if k in statistics}
     last = last_rows(table[table["statistics"] == "batch"], "step")
     says = medians(last, "Largest eigenvalue of the Hessian at the end")

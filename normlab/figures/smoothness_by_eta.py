@@ -53,7 +53,7 @@ def draw(table: pd.DataFrame) -> Figure:
     """One column per learning rate: the smoothness on top, its components below."""
     says = _says(table[table["metric"] == "beta"])
     table = apart(table)
-    unit = table["unit"].iloc[0]
+    unit = table["loss_unit"].iloc[0]
     rows = {name: label.format(unit=unit) for name, label in _ROWS.items()}
     figure, axes = lines(
         table,

@@ -11,7 +11,7 @@ A figure's table is tidy. In addition to its own columns, it has:
 - ``source``: `RUN`, or one of `PUBLISHED` for a published curve.
 - ``run``: with several runs, the name of the run, which ``setting`` then contains too
   (`with_runs`); empty for a published curve.
-- ``where``: dataset, model and batch size; ``unit``: the unit of the loss.
+- ``where``: dataset, model and batch size; ``loss_unit``: nats or squared error.
 """
 
 import functools
@@ -107,7 +107,7 @@ def is_regression(frame: pd.DataFrame) -> pd.Series:
 
 
 def with_origin(table: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
-    """``table`` with the columns ``where`` and ``unit``, from the run's ``frame``.
+    """``table`` with the columns ``where`` and ``loss_unit``, from the run's ``frame``.
 
     Raises:
       NotDrawn: the table is empty. `DivergedEarly` if members diverged.
@@ -118,7 +118,7 @@ def with_origin(table: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
             "the run has no finite values for it"
         )
     units = is_regression(frame).map({True: "squared error", False: "nats"})
-    return table.assign(where=place_of(frame), unit=" or ".join(units.unique()))
+    return table.assign(where=place_of(frame), loss_unit=" or ".join(units.unique()))
 
 
 def of_images(table: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:

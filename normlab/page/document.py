@@ -29,7 +29,7 @@ from normlab.page.sections import (
     grouped,
     read_section,
 )
-from normlab.store.layout import each_once, write_text
+from normlab.store.layout import check_writable, each_once, write_text
 from normlab.store.provenance import now, revision
 from normlab.words import counted
 
@@ -68,6 +68,7 @@ def write(
     """
     path = folder / FILE
     is_page(path)  # before minutes of drawing
+    check_writable(folder)
     place = files.Inside() if self_contained else files.Beside(path)
     write_text(path, render(runs, processes, place, say))
     return path

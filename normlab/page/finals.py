@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from normlab.cell import HYPERPARAMETERS
+from normlab.figures.failed import AT_CHANCE, at_chance
 from normlab.grouping import GROUPINGS
 from normlab.settings.phrases import joined, label_phrases
 from normlab.statistics.digits import interval_text, plain
@@ -29,7 +30,7 @@ class Final(NamedTuple):
     Attributes:
       text: the median with its interval.
       note: what the table's caption does not say of it: fewer seeds than others have,
-        networks that diverged.
+        networks that diverged or are at chance.
       best: whether it is the best value of its row, of several.
     """
 
@@ -75,6 +76,7 @@ def read_finals(frame: pd.DataFrame) -> Finals:
     ranks = scores.assign(place=place_text(scores))
     chosen = best(ranks, higher)[["setting", "place"]]
     top = chosen.merge(placed, on=["setting", "place"])
+    guesses = at_chance(frame)
     winners = {(row["setting"], row["place"]) for _, row in top.iterrows()}
     columns = list(dict.fromkeys(placed["place"]))
     grid: dict[str, list[Final | None]] = {}
@@ -83,7 +85,7 @@ def read_finals(frame: pd.DataFrame) -> Finals:
         key = (row["setting"], row["place"])
         at[columns.index(key[1])] = Final(
             _text(row, metric),
-            _note(row, int(table["n"].max())),
+            _note(row, int(table["n"].max()), (row["setting"], key[1]) in guesses),
             key in winners and len(columns) > 1,
         )
     axis, heads = column_heads(columns)
@@ -160,11 +162,12 @@ def column_heads(columns: Sequence[str]) -> tuple[str, list[str]]:
     return name, [", ".join(value for _, value in each) for each in parts]
 
 
-def _note(row: pd.Series, most: int) -> str:
+def _note(row: pd.Series, most: int, guesses: bool) -> str:
     """What a caption that tells of ``most`` seeds does not say of a value."""
     n, diverged = int(row["n"]), int(row["diverged"])
-    few, lost = n < most, diverged > 0
-    return ", ".join([f"n = {n}"] * few + [f"{diverged} diverged"] * lost)
+    said = {f"n = {n}": n < most, f"{diverged} diverged": diverged > 0}
+    said[AT_CHANCE] = guesses
+    return ", ".join(words for words, holds in said.items() if holds)
 
 
 def _bare(words: str) -> str:

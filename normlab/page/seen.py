@@ -27,9 +27,9 @@ from normlab.statistics.finals import place_text
 
 # Columns that hold neither a value nor a place where values are compared.
 _OTHER = {
-    "median", "low", "high", "n", "coverage", "source", "diverged", "where", "unit",
-    "steps_averaged", "line", "experiment", "panel", "eta_from", "eta_to", "time",
-    "failed", "early", "trains",
+    "median", "low", "high", "n", "coverage", "source", "diverged", "where",
+    "loss_unit", "steps_averaged", "line", "experiment", "panel", "eta_from", "eta_to",
+    "time", "failed", "early", "trains",
 }  # fmt: skip
 _ACROSS = ("epoch", "step")
 _NONE: Failed = {}

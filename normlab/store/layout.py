@@ -22,6 +22,7 @@ import hashlib
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,6 +195,23 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def check_writable(folder: Path) -> None:
+    """Makes a folder, before long work whose result goes there.
+
+    Raises:
+      Unwritable (a UserError): it is a file, or nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        # Of a file in the place of a folder, the system says "File exists".
+        blocked = isinstance(error, FileExistsError | NotADirectoryError)
+        reason = "a file is in its place" if blocked else error.strerror or error
+        raise Unwritable(f"cannot write to the folder {folder}: {reason}") from error
 
 
 def _sync_folder(folder: Path) -> None:

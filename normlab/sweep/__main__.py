@@ -19,7 +19,7 @@ from absl import flags
 from normlab import commands
 from normlab.api.sweep import FINISHED, draw, export, train
 from normlab.config import SweepConfig
-from normlab.figures.failed import AT_CHANCE, failed
+from normlab.figures.failed import at_chance
 from normlab.flagfiles import flagfile_of
 from normlab.flags import defined, read, run
 from normlab.run_options import RunOptions
@@ -36,8 +36,8 @@ def _print_summary(frame: pd.DataFrame) -> pd.DataFrame:
     """Prints the table of final values, and returns it."""
     metric = main_metric(frame)
     table = summarize(frame, metric)
-    guesses = {row for row, why in failed(frame).items() if why == AT_CHANCE}
-    print(text_table(table, metric, shutil.get_terminal_size().columns, guesses))
+    width = shutil.get_terminal_size().columns
+    print(text_table(table, metric, width, at_chance(frame)))
     return table
 
 

@@ -424,6 +424,16 @@ def call(capsys, *words) -> tuple[int, str, str]:
     return status, *capsys.readouterr()
 
 
+def test_a_table_that_cannot_be_written_is_found_before_the_work(
+    capsys, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(__main__, "ledger", lambda runs: pytest.fail("it works on"))
+    (tmp_path / "file").touch()
+    status, out, err = call(capsys, f"--out={tmp_path / 'file' / 'ledger.csv'}")
+    assert status == 1 and out == "" and err.count("\n") == 1
+    assert f"{tmp_path / 'file'}: a file is in its place" in err
+
+
 def test_the_command(capsys, tmp_path):
     path = tmp_path / "new" / "ledger.csv"
     status, out, _ = call(capsys, f"--out={path}")

@@ -248,3 +248,5 @@ def test_the_gradient_norm_is_told_where_it_differs_most():
     table["trains"] = [True, True, False, True]
     says = gradient_norm._says(table.assign(source=RUN, epoch=1.0))
     assert says.endswith("at lr 0.1, where it differs most: none 2, batch 1")
+    one = gradient_norm._says(table.tail(2).assign(source=RUN, epoch=1.0))
+    assert one == "Median gradient norm over training: batch 9"

@@ -50,6 +50,18 @@ def test_a_page_is_replaced_and_another_file_is_not(
         assert document.is_page(page)
 
 
+def test_a_file_in_place_of_the_folder_is_found_before_the_work(
+    plain, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(document, "ledger", lambda runs: pytest.fail("it works on"))
+    (tmp_path / "page").touch()
+    for extra in ((), ("--self_contained",)):
+        words = (f"--run={plain}", f"--out={tmp_path / 'page'}", *extra)
+        status, out, err = call(capsys, *words)
+        assert status == 1 and out == "" and err.count("\n") == 1
+        assert f"{tmp_path / 'page'}: a file is in its place" in err
+
+
 def test_it_tells_of_every_run(plain, tmp_path, capsys, monkeypatch):
     no_figures(monkeypatch)
     write_run(tmp_path / "other", [make_cell()])

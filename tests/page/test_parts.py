@@ -376,5 +376,12 @@ def test_a_value_tells_only_what_the_caption_does_not(tmp_path):
         "none": ["n = 2", "n = 2, 1 diverged"],
     }
     assert found.each == "norm"
+    mixed = make_cell(dataset="cifar10"), make_cell(dataset="cifar10", norm="none")
+    guessing = frame_of(
+        tmp_path / "c", *mixed, score=lambda member, _: 0.9 if member.lr < 1e-2 else 0.1
+    )
+    found = read_finals(guessing)
+    for row in found.rows.values():
+        assert [value and value.note for value in row] == ["", "at chance"]
     more = (make_cell(), make_cell(batch_size=50))
     assert read_finals(frame_of(tmp_path / "b", *more)).each == "row"

@@ -9,6 +9,7 @@ import pytest
 from normlab.errors import UserError
 from normlab.store.layout import (
     RunPaths,
+    check_writable,
     exists,
     is_temporary,
     numbered,
@@ -80,6 +81,15 @@ def test_a_file_in_place_of_the_folder(tmp_path):
     (tmp_path / "folder").write_text("a file")
     with pytest.raises(UserError, match=r"cannot write .*folder/file\.txt: "):
         write_text(tmp_path / "folder" / "file.txt", "x")
+    for name in ("folder", "folder/below"):
+        with pytest.raises(UserError, match=f"{name}: a file is in its place"):
+            check_writable(tmp_path / name)
+
+
+def test_a_folder_that_can_be_written_is_made_and_stays_empty(tmp_path):
+    for _ in range(2):
+        check_writable(tmp_path / "new" / "folder")
+        assert names(tmp_path / "new" / "folder") == set()
 
 
 def test_json(tmp_path):
