@@ -58,7 +58,8 @@ def load_quantity(
         a file is damaged or missing.
     """
     frames, absent = [], []
-    for paths in begun_cells(RunPaths.at(run)):
+    cells = list(begun_cells(RunPaths.at(run)))
+    for paths in cells:
         table, cell = read_quantity(paths, name), read_cell(paths)
         if table is not None:
             table = table if part is None else part(table).reset_index(drop=True)
@@ -72,11 +73,12 @@ def load_quantity(
         )
     if not frames:
         names = ", ".join(measured(run)) or "none"
-        raise UserError(
-            f"{name} was not measured in {run} (measured: {names});"
-            f" python -m normlab.analysis --run={run} --quantities={name} measures it "
-            "from a stored path"
-        )
+        if any(paths.path.is_dir() for paths in cells):
+            command = f"python -m normlab.analysis --run={run} --quantities={name}"
+            how = f"{command} measures it from the stored path"
+        else:
+            how = f"a new run with --quantities={name} measures it"
+        raise UserError(f"{name} was not measured in {run} (measured: {names}); {how}")
     return pd.concat(frames, ignore_index=True)
 
 
@@ -105,7 +107,7 @@ def measured(run: str | Path) -> tuple[str, ...]:
     Raises:
       UserError: ``run`` is not a run directory.
     """
-    cells = begun_cells(RunPaths.at(run))
+    cells = list(begun_cells(RunPaths.at(run)))
     return tuple(sorted({name for paths in cells for name in measured_names(paths)}))
 
 

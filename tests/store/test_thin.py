@@ -88,7 +88,10 @@ def test_quantities_come_along_or_those_that_are_named(tmp_path):
     pd.testing.assert_frame_equal(load_quantity(everything.root, "one"), expected)
     some = thin(run.root, tmp_path / "some", ["two"])
     assert len(load_quantity(some.root, "two")) == 6
-    with pytest.raises(UserError, match="one was not measured"):
+    with pytest.raises(UserError, match="one was not measured .*; a new run with"):
+        load_quantity(some.root, "one")
+    some.cell(CELLS[0].id).path.mkdir()
+    with pytest.raises(UserError, match="normlab.analysis .* from the stored path"):
         load_quantity(some.root, "one")
 
 
