@@ -5,7 +5,15 @@ from typing import Any
 
 from normlab.claims import along_path as path
 from normlab.claims import measures as m
-from normlab.claims.claim import Claim, Measure, Part, Side, difference, level
+from normlab.claims.claim import (
+    SEEN,
+    Claim,
+    Measure,
+    Part,
+    Side,
+    difference,
+    level,
+)
 from normlab.claims.rules import (
     Rule,
     above,
@@ -26,6 +34,9 @@ _CHANCE = 15.0
 _COSINE = 0.05
 # The largest ratio of losses that counts as "better".
 _BETTER = 0.9
+# These seeds left SF10 and SF5l undecided. If more are added for this reason, the added
+# ones decide alone.
+_SEEN = SEEN | frozenset(range(100, 120)) | frozenset(range(200, 267))
 _LINEAR: dict[str, Any] = {"dataset": "gaussian_uniform", "model": "deep_linear"}
 
 
@@ -172,6 +183,7 @@ FIGURES = (
             )
         ),
         scale=LINEAR,
+        seen=_SEEN,
         remark="The parts are panels (a), (b) and (c). As in the paper, trial steps "
         "range from 0.01 to 30 times the learning rate.",
         name="The loss is smoother (linear)",
@@ -206,6 +218,7 @@ FIGURES = (
             ),
         ),
         scale=LINEAR,
+        seen=_SEEN,
         remark="Better means a final loss at least 10% lower. In the paper, it is 80% "
         "lower.",
         name="L1 beats batch norm (linear)",

@@ -69,8 +69,8 @@ def lp_batch_norm(
     x = jnp.asarray(x, jnp.promote_types(jnp.result_type(x), jnp.float32))
     x, axes = tame(x, mask), tuple(range(x.ndim - 1))
     blocks = cut(x.shape, axes, None, mask, None, None)
-    # Two passes, as in `functional`. y does not depend on the shift, so no derivative
-    # flows through it.
+    # The shift is the mean itself: that of a sample, as in `functional`, is not faster
+    # here. y does not depend on it, so no derivative flows through it.
     (shift,) = blocks.mean(lax.stop_gradient(x))
     d = x - shift
     if p == "inf":
