@@ -106,10 +106,17 @@ def corrected(
     A claim has two hypotheses in its family: that its effect has the other sign, and
     that it is at least the margin. Without runs, their p-values are 1. That a number
     can be one more of ours is no rejection, so nothing remains of it to correct.
+
+    Seeds that chose a rule may give p-values that are too small, and each that Holm's
+    method rejects makes it easier for the next. So a verdict on new seeds is corrected
+    as if exploratory claims had no runs.
     """
     tested = [k for k, claim in enumerate(claims) if not claim.exact]
-    p = [(judged[k][0].p, judged[k][0].p_no_difference) for k in tested]
-    adjusted = holm(np.nan_to_num(np.ravel(p), nan=1.0)).reshape(-1, 2)
+    each = [judged[k][0] for k in tested]
+    p = np.nan_to_num([(row.p, row.p_no_difference) for row in each], nan=1.0)
+    explores = np.array([[row.exploratory] * 2 for row in each], bool)
+    of_all, of_new = (holm(x.ravel()) for x in (p, np.where(explores, 1.0, p)))
+    adjusted = np.where(explores.ravel(), of_all, of_new).reshape(-1, 2)
     for k, both in zip(tested, adjusted, strict=True):
         row, *parts = judged[k]
         if math.isnan(row.p) or row.verdict == NOT_REJECTED:

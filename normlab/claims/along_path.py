@@ -262,10 +262,3 @@ SCALING_RESIDUAL = _over_layers(
     "possible value, maximum over layers and steps",
     "relative",
 )
-ALIGNED = _over_layers(
-    "curvature_identities",
-    "alignment_share",
-    "mean",
-    "share of blocks whose curvature the norm lowers, mean over layers and steps",
-    "share",
-)

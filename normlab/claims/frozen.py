@@ -20,7 +20,7 @@ chooses best rates among those of both sides (W1 to W6), compares groups with co
 that change equally often (C9h, F3), asks for the gap at equal training accuracies (H6),
 and for the training accuracy of which the report speaks (B10b). 6 counts the seeds that
 left SF10, SF5l and B1l undecided as seen, so that seeds added for this reason decide
-alone. Results on the seeds
+alone, and drops S4.2s, which nobody had claimed. Results on the seeds
 that a claim's ``seen`` lists were known before.
 """
 

@@ -123,7 +123,7 @@ def _combined(
     found = together(claim, each)
     rule = claim.parts[0].rule
     verdict = rule.verdict(found)
-    row = rows[_shown(verdict, each, rows)]
+    row = rows[_shown(claim, verdict, each, rows)]
     own = [checked(*pair) for pair in zip(claim.parts, values, strict=True)]
     other = _verdict_of(claim, own)
     drawn = [
@@ -150,13 +150,14 @@ def _verdict_of(claim: Claim, each: Sequence[Statements | None]) -> str | None:
 
 def together(claim: Claim, each: Sequence[Statements]) -> Statements:
     """The statements about a claim that needs all or most of its parts."""
-    supports, contradicts, alike = np.array(each).T
-    wanted = hold(claim, len(each))
-    return Statements(
-        at_least(supports, wanted),
-        at_least(contradicts, len(each) - wanted + 1),
-        at_least(alike, len(each)),
-    )
+    pairs = zip(np.array(each).T, _numbers(claim, len(each)), strict=True)
+    return Statements(*(at_least(p, number) for p, number in pairs))
+
+
+def _numbers(claim: Claim, parts: int) -> tuple[int, int, int]:
+    """Of how many parts each of the `Statements` has to be true."""
+    wanted = hold(claim, parts)
+    return wanted, parts - wanted + 1, parts
 
 
 def _can_tell(claim: Claim, n: int, verdict: str) -> bool:
@@ -170,16 +171,18 @@ def _can_tell(claim: Claim, n: int, verdict: str) -> bool:
     return together(claim, [least] * len(claim.parts))[_COLUMN[verdict]] <= ALPHA
 
 
-def _shown(verdict: str, each: Sequence[Statements], rows: list[Verdict]) -> int:
-    """The part that decides: the weakest of those that must hold, or the strongest.
+def _shown(
+    claim: Claim, verdict: str, each: Sequence[Statements], rows: list[Verdict]
+) -> int:
+    """The part that decides: the weakest of as many as the verdict needs.
 
     Where nothing was rejected, it is the part that is nearest to it.
     """
     column = _COLUMN.get(verdict, 0)
     measured = [k for k, row in enumerate(rows) if row.n] or [0]
-    strongest = column == _COLUMN[CONTRADICTED]
     order = sorted(measured, key=lambda k: each[k][column])
-    return order[0] if strongest else order[-1]
+    number = _numbers(claim, len(each))[column]
+    return order[min(number, len(order)) - 1]
 
 
 def _counts(claim: Claim, rows: list[Verdict], shown: Verdict) -> str:

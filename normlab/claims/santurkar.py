@@ -23,7 +23,7 @@ from normlab.claims.rules import (
     identity,
     within,
 )
-from normlab.claims.scale import IMAGES, LINEAR, VGG
+from normlab.claims.scale import LINEAR, VGG
 from normlab.claims.settings import EXACT, layers_of, side, vgg
 
 _PAPER = "Santurkar et al. 2018, {}"
@@ -261,18 +261,8 @@ THEOREMS = (
         "Batch norm changes the curvature along the gradient by a known term.",
         _PAPER.format("Theorem 4.2; docs/theory.md, (14)"),
         (level(path.CURVATURE_ERROR, layers_of("batch"), identity(EXACT)),),
-        remark="S4.2s tests whether the term lowers the curvature.",
+        remark="The paper leaves open whether the term lowers the curvature.",
         name="The curvature formula holds",
-    ),
-    Claim(
-        "S4.2s",
-        "Batch norm lowers the curvature along the gradient, because the gradient is "
-        "aligned with the activations.",
-        _PAPER.format("Theorem 4.2; the paper leaves the sign of the term open"),
-        (level(path.ALIGNED, layers_of("batch"), above(0.5)),),
-        scale=IMAGES,
-        remark="Tested as: the curvature is lower in most blocks.",
-        name="Batch norm lowers curvature",
     ),
     Claim(
         "S4.5",

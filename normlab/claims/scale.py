@@ -101,7 +101,3 @@ RESNET = Scale(
         "epochs": 10.0,
     },
 )
-IMAGES = Scale(
-    "a VGG on CIFAR-10",
-    {"dataset": ("cifar10",), "model": ("vgg11", "vgg16")},
-)

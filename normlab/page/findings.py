@@ -148,7 +148,7 @@ FINDINGS = (
             ),
         ),
         (("santurkar_vgg_cpu", "santurkar_4"), ("smoothness_digits", "santurkar_4")),
-        ("H1", "H2", "H3", "SF1", "SF10", "S4.2s", "C10", "C10p"),
+        ("H1", "H2", "H3", "SF1", "SF10", "C10", "C10p"),
     ),
     Finding(
         "batches",

@@ -70,12 +70,6 @@ THEORY = Finding(
             "Theorem 4.1 of Santurkar et al. holds as printed, with 1/√m, in every "
             "network",
         ),
-        Point(
-            "S4.2s",
-            "batch norm lowers the curvature along the gradient in most blocks",
-            "batch norm does not lower the curvature along the gradient in most blocks",
-            "batch norm lowers the curvature along the gradient in most blocks",
-        ),
     ),
     (("smoothness_digits", "identity_slack"),),
     ("F4", "S4.1c", "S4.1g", "S4.2", "S4.5"),

@@ -40,7 +40,7 @@ def test_the_ledger_is_whole():
     wanted |= {f"R{k}" for k in range(1, 8)} | {f"SF{k}" for k in range(1, 6)}
     wanted |= {f"W{k}" for k in range(1, 8)} | {"B1", "B1l", "B1t", "B2", "B2p", "B6"}
     wanted |= {"B10", "B10a", "B10b", "B10c", "E11", "E11d", "H6d"}
-    wanted |= {"S4.1", "S4.1c", "S4.1g", "S4.2", "S4.2s", "S4.5"}
+    wanted |= {"S4.1", "S4.1c", "S4.1g", "S4.2", "S4.5"}
     wanted |= {"SF3d", "SF4g", "SF5d", "SF5l", "SF10"}
     assert set(CLAIMS) == wanted
 
@@ -403,6 +403,27 @@ def test_the_correction_is_for_all_claims_of_a_family():
     assert kept.adjusted == "" and math.isnan(kept.p_adjusted)
     alone = corrected(family[:1], [judge(family[0], evidence)])[0][0]
     assert alone.p_adjusted == pytest.approx(2 * first.p)
+
+
+def test_seeds_that_were_seen_make_room_for_no_verdict_on_new_ones():
+    """Of three claims, one on seen seeds has the smallest p-value."""
+    family = [CLAIMS[name] for name in ("C1t", "C2a", "C11")]
+    p, explores = (1e-6, 0.009, 0.009), (True, False, True)
+
+    def made(claim, p, exploratory) -> list[Verdict]:
+        row, *_ = judge(claim, Evidence({}))
+        return [row._replace(verdict=S, n=5, p=p, exploratory=exploratory)]
+
+    rows = corrected(family, list(map(made, family, p, explores)))
+    seen, new, other = [row for (row,) in rows]
+    assert seen.p_adjusted == pytest.approx(6 * 1e-6) and seen.adjusted == S
+    assert new.p_adjusted == pytest.approx(6 * 0.009) and new.adjusted == U
+    assert other.p_adjusted == pytest.approx(5 * 0.009) and other.adjusted == S
+    # Among new seeds, Holm's method steps down.
+    rows = corrected(
+        family, [made(c, x, False) for c, x in zip(family, p, strict=True)]
+    )
+    assert rows[1][0].p_adjusted == pytest.approx(5 * 0.009)
 
 
 def test_no_claim_is_in_two_families():

@@ -167,18 +167,20 @@ def test_the_p_value_of_several_parts():
 
 
 @pytest.mark.parametrize(
-    ("gains", "verdict"),
+    ("gains", "verdict", "shown"),
     [
-        ({"b50": 0.1, "b10": 0.2, "b5": -0.1}, S),
-        ({"b50": -0.1, "b10": -0.2, "b5": 0.1}, C),
-        ({"b50": 0.1, "b10": 0.0, "b5": -0.1}, U),
+        ({"b50": 0.1, "b10": 0.2, "b5": -0.1}, S, "X.1"),
+        ({"b50": -0.1, "b10": -0.2, "b5": 0.1}, C, "X.1"),
+        ({"b50": 0.1, "b10": 0.0, "b5": -0.1}, U, "X.2"),
     ],
 )
-def test_most_parts(gains, verdict):
+def test_most_parts(gains, verdict, shown):
     own = claim(gain(50), gain(10), gain(5), test="most")
     whole, *parts = judge(own, evidence(**gains))
     assert whole.verdict == verdict
-    assert whole.statistic in {row.statistic for row in parts}
+    assert f"shows {shown}." in whole.note
+    (same,) = (row for row in parts if row.id == shown)
+    assert whole.estimate == same.estimate
 
 
 def test_pooled_parts():

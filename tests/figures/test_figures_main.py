@@ -43,7 +43,7 @@ def test_some_into_another_folder(run, capsys, tmp_path, quick):
         (["--run={run}", "--figures=curve"], "unknown figure 'curve'; known: curves,"),
         (["--figures=curve"], "pass --run=RUN"),
         (["--run={run}", "--figures=penalty"], "--figures=penalty: loss_range was not"),
-        (["--run={run}", "--figures=penalty"], "python -m normlab.analysis --run="),
+        (["--run={run}", "--figures=penalty"], "; a new run with --quan"),
         (["--run={run}", "--figures=santurkar_1"], "it shows a VGG (--model=vgg16)"),
         (["--run={run}/cells"], "is not a run directory"),
         (["--run={run}", "--out={run}/flags.txt"], "flags.txt"),
