@@ -16,7 +16,7 @@ def test_every_rule_is_as_it_was_frozen():
     assert stored == {name: frozen.digest(claim) for name, claim in CLAIMS.items()}
 
 
-def test_the_digest_is_of_all_that_judges():
+def test_the_digest_is_of_all_that_a_rule_declares():
     claim = CLAIMS["C2b"]
     part = claim.parts[0]
     side = part.sides[0]
