@@ -81,10 +81,14 @@ def own_scripts(claim: Claim, side: Side) -> list[str]:
 
 def needed() -> dict[str, tuple[str, ...]]:
     """Claim -> the scripts of its sides, if there are some for each of them."""
-    found = {}
+    found, known = {}, {}
     for name, claim in CLAIMS.items():
-        sides = [side for part in claim.parts for side in part.sides]
-        each = [own_scripts(claim, side) for side in sides]
+        each = []
+        for side in (side for part in claim.parts for side in part.sides):
+            key = repr((claim.scale, side.flagfile, side.where))
+            if key not in known:
+                known[key] = own_scripts(claim, side)
+            each.append(known[key])
         if all(each):
             found[name] = tuple(sorted(set().union(*each)))
     return found
