@@ -119,8 +119,9 @@ class Claim:
       test: how the parts decide.
       chosen: words for every verdict on the claim, if settings were chosen to match
         what it is about. Then its verdict is no test.
-      seen: the seeds whose results were seen before the rule was set, or was changed. A
-        verdict on them explores. Five or more other seeds replace them.
+      seen: the seeds whose results were seen before the rule was set or changed, or had
+        left the claim undecided. A verdict on them explores. Five or more other seeds
+        replace them.
       remark: a note for readers of the verdict.
       name: what it says in a few words, for plots. "Redone" is the report's experiment
         as it should have been run.

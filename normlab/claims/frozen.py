@@ -19,8 +19,8 @@ as not trained on. 5 matches losses at the measurement itself (SF4, SF4g, H1, H2
 chooses best rates among those of both sides (W1 to W6), compares groups with controls
 that change equally often (C9h, F3), asks for the gap at equal training accuracies (H6),
 and for the training accuracy of which the report speaks (B10b). 6 counts the seeds that
-left SF10, SF5l and B1l undecided as seen, so that seeds added for this reason decide
-alone, and drops S4.2s, which nobody had claimed. Results on the seeds
+left SF3d, SF10, SF5l and B1l undecided as seen, so that seeds added for this reason
+decide alone, and drops S4.2s, which nobody had claimed. Results on the seeds
 that a claim's ``seen`` lists were known before.
 """
 

@@ -34,8 +34,9 @@ in the prediction interval of one more of our seeds, and p is that of the opposi
 test. "[asked: ...]" is what has to hold: a bound on the mean, or how many parts, of
 which the claim's row shows one. Rows of training curves say how long that was: the
 report trained for 20 epochs, so a verdict after 3 or 5 is about early training. "?"
-marks seeds that were seen before the rule was set (0 to 5, and those of earlier runs if
-it has changed): such a verdict explores, also after Holm. "!" marks a verdict that a
+marks seeds that were seen before: 0 to 5, those of earlier runs if the rule has
+changed, and those that had left the claim undecided if more were added or are to be.
+Such a verdict explores, also after Holm. "!" marks a verdict that a
 sign-flip test (six seeds or more) or a BCa bootstrap (five, for which it is too narrow)
 does not share, unless so few seeds could not tell. "~" marks a verdict on the test
 set that may not hold for other test images: an upper bound of their sampling error
