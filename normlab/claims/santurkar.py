@@ -34,8 +34,8 @@ _CHANCE = 15.0
 _COSINE = 0.05
 # The largest ratio of losses that counts as "better".
 _BETTER = 0.9
-# The first of these seeds left SF3d undecided, and all of them left SF10 and SF5l so. If
-# more are added for this reason, the added ones decide alone.
+# The first of these seeds left SF3d undecided, and all of them left SF10 and SF5l so.
+# Seeds that are added for this reason decide alone.
 _FIRST = SEEN | frozenset(range(100, 120))
 _SEEN = _FIRST | frozenset(range(200, 267))
 _LINEAR: dict[str, Any] = {"dataset": "gaussian_uniform", "model": "deep_linear"}
