@@ -68,8 +68,8 @@ def expected(test: str, gains: np.ndarray) -> np.ndarray:
 
     def p(shift: float, alternative: str) -> np.ndarray:
         """The p-values of every store, ordered by size."""
-        found = stats.ttest_1samp(gains + shift, 0, -1, alternative=alternative)
-        return 2 * np.sort(found.pvalue, axis=1)
+        _, found = stats.ttest_1samp(gains + shift, 0, -1, alternative=alternative)
+        return 2 * np.sort(found, axis=1)
 
     parts = gains.shape[1]
     most = 2 if test == "most" else parts  # so many of the parts have to hold
