@@ -1,6 +1,7 @@
 """Claims of several parts on made-up stores, whose parts share a baseline and seeds."""
 
 import importlib
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -68,8 +69,8 @@ def expected(test: str, gains: np.ndarray) -> np.ndarray:
 
     def p(shift: float, alternative: str) -> np.ndarray:
         """The p-values of every store, ordered by size."""
-        _, found = stats.ttest_1samp(gains + shift, 0, -1, alternative=alternative)
-        return 2 * np.sort(found, axis=1)
+        found: Any = stats.ttest_1samp(gains + shift, 0, -1, alternative=alternative)
+        return 2 * np.sort(found.pvalue, axis=1)
 
     parts = gains.shape[1]
     most = 2 if test == "most" else parts  # so many of the parts have to hold
