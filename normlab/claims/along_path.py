@@ -130,7 +130,7 @@ def _regular(rows: pd.DataFrame) -> pd.Series:
 def _over_layers(
     quantity: str, field: str, statistic: str, words: str, unit: str
 ) -> Measure:
-    """The largest, smallest or mean value over layers and steps."""
+    """The largest or smallest value over layers and steps."""
 
     def value(rows: pd.DataFrame) -> pd.Series:
         return rows[field].astype(float).groupby(rows["network"]).agg(statistic)

@@ -123,7 +123,7 @@ def _combined(
     found = together(claim, each)
     rule = claim.parts[0].rule
     verdict = rule.verdict(found)
-    row = rows[_shown(claim, verdict, each, rows)]
+    row = rows[_shown(claim, verdict, found, each, rows)]
     own = [checked(*pair) for pair in zip(claim.parts, values, strict=True)]
     other = _verdict_of(claim, own)
     drawn = [
@@ -172,13 +172,18 @@ def _can_tell(claim: Claim, n: int, verdict: str) -> bool:
 
 
 def _shown(
-    claim: Claim, verdict: str, each: Sequence[Statements], rows: list[Verdict]
+    claim: Claim,
+    verdict: str,
+    found: Statements,
+    each: Sequence[Statements],
+    rows: list[Verdict],
 ) -> int:
     """The part that decides: the weakest of as many as the verdict needs.
 
-    Where nothing was rejected, it is the part that is nearest to it.
+    Where nothing was rejected, it is the part that is missing for what is nearest.
     """
-    column = _COLUMN.get(verdict, 0)
+    nearest = int(found.contradicts < found.supports)
+    column = _COLUMN.get(verdict, nearest)
     measured = [k for k, row in enumerate(rows) if row.n] or [0]
     order = sorted(measured, key=lambda k: each[k][column])
     number = _numbers(claim, len(each))[column]

@@ -27,7 +27,8 @@ _READING = """How to read this. A claim is followed by its parts, and the words 
 row are below it. Values are means over n seeds with 95% intervals (Student's t on
 differences paired by seed; geometric means for ratios). A claim has one test. p is
 twice the one-sided p-value of its verdict. "after Holm" is the verdict after Holm's
-correction within its family. "no difference" follows from two one-sided tests. "not
+correction within its family; on new seeds, exploratory claims count there as claims
+without runs. "no difference" follows from two one-sided tests. "not
 rejected" (R1 to R7) is no finding that could be corrected: the report's number lies
 in the prediction interval of one more of our seeds, and p is that of the opposite.
 "chosen to match": a setting was chosen on the same experiments, so the verdict is no

@@ -41,7 +41,7 @@ def failed(frame: pd.DataFrame) -> Failed:
 
 
 def at_chance(frame: pd.DataFrame) -> set[tuple[str, str]]:
-    """The (setting, point) of which most networks guess (`failed`)."""
+    """The (setting, point) of which half do not train, mostly because they guess."""
     return {row for row, why in failed(frame).items() if why == AT_CHANCE}
 
 

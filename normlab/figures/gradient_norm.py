@@ -53,18 +53,24 @@ def tabulate(frame: pd.DataFrame) -> pd.DataFrame:
 def _says(table: pd.DataFrame) -> str:
     """Each setting's median, at the point where the settings differ most.
 
-    Settings that do not train are left out: small gradients are no result.
+    Settings that do not train are left out: small gradients are no result. So are
+    points where a single setting trains, and nothing is said if all are such.
     """
-    ours = table[(table["source"] == RUN) & (table["median"] > 0)]
-    table = ours = ours[ours["trains"]] if ours["trains"].any() else ours
+    drawn = table[(table["source"] == RUN) & (table["median"] > 0)]
+    ours = drawn[drawn["trains"]] if drawn["trains"].any() else drawn
     what = "Median gradient norm over training"
-    if ours["point"].nunique() > 1 and ours["setting"].nunique() > 1:
+    if drawn["point"].nunique() > 1 and drawn["setting"].nunique() > 1:
+        many = ours.groupby("point", sort=False)["setting"].transform("nunique") > 1
+        ours = ours[many]
+        if ours.empty:
+            return ""
         typical = ours.groupby(["point", "setting"], sort=False)["median"].median()
         at = typical.groupby("point", sort=False)
         point = (at.max() / at.min()).idxmax()
-        what = f"{what} at {point}, where it differs most"
-        table = ours[ours["point"] == point]
-    return medians(table, what)
+        most = ", where it differs most" * (ours["point"].nunique() > 1)
+        what = f"{what} at {point}{most}"
+        ours = ours[ours["point"] == point]
+    return medians(ours, what)
 
 
 @style()

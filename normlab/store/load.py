@@ -107,7 +107,7 @@ def measured(run: str | Path) -> tuple[str, ...]:
     Raises:
       UserError: ``run`` is not a run directory.
     """
-    cells = list(begun_cells(RunPaths.at(run)))
+    cells = begun_cells(RunPaths.at(run))
     return tuple(sorted({name for paths in cells for name in measured_names(paths)}))
 
 

@@ -453,6 +453,8 @@ def test_a_table_that_cannot_be_written_is_found_before_the_work(
     status, out, err = call(capsys, f"--out={tmp_path / 'file' / 'ledger.csv'}")
     assert status == 1 and out == "" and err.count("\n") == 1
     assert f"{tmp_path / 'file'}: a file is in its place" in err
+    status, out, err = call(capsys, f"--out={tmp_path}")
+    assert status == 1 and out == "" and f"{tmp_path} is a folder" in err
 
 
 def test_the_command(capsys, tmp_path):

@@ -107,5 +107,19 @@ def test_too_few_true_parts_are_seldom_enough(test, effects, n, monkeypatch):
     np.testing.assert_array_equal(found, expected(test, gains))
     assert 0 < np.mean(found == S) < RARE
     enough = (9, 9, 9) if test == "all" else (9, 9, 0)
-    share = np.mean(expected(test, differences(enough, n)) == S)
-    assert share > 0.8  # with as many as it needs, it is supported
+    found = verdicts(test, differences(enough, n), monkeypatch)
+    assert np.mean(found == S) > 0.8  # with as many as it needs, it is supported
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("test", ["all", "most"])
+def test_no_difference_needs_all_parts(test, monkeypatch):
+    """With a spread far below the margin of one point."""
+    alike = 0.15 * differences((0, 0, 0), 12)
+    found = verdicts(test, alike, monkeypatch)
+    np.testing.assert_array_equal(found, expected(test, alike))
+    assert np.mean(found == N) > 0.9
+    apart = 0.15 * differences((0, 0, 60), 12)
+    found = verdicts(test, apart, monkeypatch)
+    np.testing.assert_array_equal(found, expected(test, apart))
+    assert N not in found

@@ -247,6 +247,9 @@ def test_the_gradient_norm_is_told_where_it_differs_most():
     # At chance, gradients are small: no result.
     table["trains"] = [True, True, False, True]
     says = gradient_norm._says(table.assign(source=RUN, epoch=1.0))
-    assert says.endswith("at lr 0.1, where it differs most: none 2, batch 1")
+    assert says.endswith("at lr 0.1: none 2, batch 1")
+    table["trains"] = [True, False, False, True]  # nowhere two
+    assert gradient_norm._says(table.assign(source=RUN, epoch=1.0)) == ""
+    table["trains"] = [True, True, False, True]
     one = gradient_norm._says(table.tail(2).assign(source=RUN, epoch=1.0))
     assert one == "Median gradient norm over training: batch 9"
