@@ -166,6 +166,14 @@ def test_the_p_value_of_several_parts():
     assert whole.p == pytest.approx(2 * min(part.p for part in parts))
 
 
+def test_the_row_of_an_undecided_claim_shows_the_part_of_its_p_value():
+    """Both parts are nearer to being false, the first more than the second."""
+    own = evidence(noise=0.01, b50=-0.013, b10=-0.011)
+    whole, first, second = judge(claim(gain(50), gain(10)), own)
+    assert whole.verdict == U and first.p < second.p
+    assert whole.p == pytest.approx(2 * first.p) and "shows X.1." in whole.note
+
+
 @pytest.mark.parametrize(
     ("gains", "verdict", "shown"),
     [
