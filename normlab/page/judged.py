@@ -136,9 +136,7 @@ def _details(verdict: Verdict) -> dict[str, str]:
     found["Check"] = verdict.check
     found["Other test images"] = _images(verdict)
     if verdict.exploratory:
-        found["Seeds"] = (
-            "some were seen before the rule was set, so this verdict explores"
-        )
+        found["Seeds"] = "some had been seen before, so this verdict explores"
     found["Would be decided by"] = verdict.cost
     found["On a GPU"] = verdict.scripts
     found["Version of the rule"] = "" if verdict.is_part else verdict.version

@@ -145,7 +145,7 @@ def _limits(rows: Sequence[Judged]) -> str:
     their = "its" if exploring == 1 else "their"
     return (
         f"{counted(exploring, 'verdict')} {_be(exploring)} exploratory: {their} seeds "
-        "were seen when the rules were set."
+        "had been seen before."
     )
 
 

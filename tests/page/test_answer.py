@@ -365,7 +365,7 @@ def test_how_sure_all_verdicts_are():
         "After correction for testing many, 1 stays so. 1 claim has no verdict, "
         "because its networks are smaller, or trained for less time, than the source's."
     )
-    explores = "1 verdict is exploratory: its seeds were seen when the rules were set."
+    explores = "1 verdict is exploratory: its seeds had been seen before."
     assert found.text == f"{tests} {explores}"
     assert found.counts == {
         "supported": 1, "contradicted": 1, "undecided": 1, "not at its scale": 1,

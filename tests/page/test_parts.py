@@ -195,7 +195,7 @@ def test_the_test_of_a_claim_is_told():
         "After Holm's correction": "undecided (p 0.25)",
         "Check": "agrees",
         "Other test images": "differs, undecided: at most [-1.000, 2.000] nats",
-        "Seeds": "some were seen before the rule was set, so this verdict explores",
+        "Seeds": "some had been seen before, so this verdict explores",
         "Would be decided by": "12 new seeds (0.3 M member-steps: 2 hours on two CPU "
         "cores, 20 s on an H100)",
         "On a GPU": "experiments/gpu/: 10_report_bn, 11_report_bn_more",
