@@ -113,10 +113,11 @@ def corrected(
     """
     tested = [k for k, claim in enumerate(claims) if not claim.exact]
     each = [judged[k][0] for k in tested]
-    p = np.nan_to_num([(row.p, row.p_no_difference) for row in each], nan=1.0)
-    explores = np.array([[row.exploratory] * 2 for row in each], bool)
-    of_all, of_new = (holm(x.ravel()) for x in (p, np.where(explores, 1.0, p)))
-    adjusted = np.where(explores.ravel(), of_all, of_new).reshape(-1, 2)
+    p = np.ravel([(row.p, row.p_no_difference) for row in each])
+    p = np.nan_to_num(p, nan=1.0)
+    explores = np.repeat([row.exploratory for row in each], 2).astype(bool)
+    of_new = holm(np.where(explores, 1.0, p))
+    adjusted = np.where(explores, holm(p), of_new).reshape(-1, 2)
     for k, both in zip(tested, adjusted, strict=True):
         row, *parts = judged[k]
         if math.isnan(row.p) or row.verdict == NOT_REJECTED:

@@ -8,7 +8,6 @@ from absl import flags as absl_flags
 from normlab import flags
 from normlab.claims import ledger, to_table
 from normlab.claims.text import none_reached, reaches, reading, sums, table
-from normlab.errors import UserError
 from normlab.store.layout import check_writable, write_text
 from normlab.words import path_of
 
@@ -35,10 +34,8 @@ def main(values: absl_flags.FlagValues) -> None:
       UserError: a run does not exist, or cannot be read; or the file cannot be written.
     """
     path = path_of(values.out) if values.out else None
-    if path:  # before a minute of judging
-        if path.is_dir():
-            raise UserError(f"{path} is a folder; --out is the name of a file")
-        check_writable(path.parent)
+    if path:
+        check_writable(path)  # before a minute of judging
     verdicts = ledger(values.run)
     if values.run and not reaches(verdicts):
         print(none_reached(verdicts, len(values.run)))

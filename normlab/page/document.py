@@ -68,7 +68,7 @@ def write(
     """
     path = folder / FILE
     is_page(path)  # before minutes of drawing
-    check_writable(folder)
+    check_writable(path)
     place = files.Inside() if self_contained else files.Beside(path)
     write_text(path, render(runs, processes, place, say))
     return path

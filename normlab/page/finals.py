@@ -85,7 +85,7 @@ def read_finals(frame: pd.DataFrame) -> Finals:
         key = (row["setting"], row["place"])
         at[columns.index(key[1])] = Final(
             _text(row, metric),
-            _note(row, int(table["n"].max()), (row["setting"], key[1]) in guesses),
+            _note(row, int(table["n"].max()), key in guesses),
             key in winners and len(columns) > 1,
         )
     axis, heads = column_heads(columns)

@@ -197,21 +197,24 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def check_writable(folder: Path) -> None:
-    """Makes a folder, before long work whose result goes there.
+def check_writable(path: Path) -> None:
+    """That a file can be written, before long work for it. Its folder is made.
 
     Raises:
-      Unwritable (a UserError): it is a file, or nothing can be written there.
+      Unwritable (a UserError): it is a folder, or a file is in the place of its folder,
+        or nothing can be written there.
     """
+    if path.is_dir():
+        raise Unwritable(f"{path} is a folder, in the place of a file to write")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
         # Of a file in the place of a folder, the system says "File exists".
         blocked = isinstance(error, FileExistsError | NotADirectoryError)
         reason = "a file is in its place" if blocked else error.strerror or error
-        raise Unwritable(f"cannot write to the folder {folder}: {reason}") from error
+        raise Unwritable(f"cannot write to {path.parent}: {reason}") from error
 
 
 def _sync_folder(folder: Path) -> None:

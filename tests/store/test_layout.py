@@ -83,12 +83,15 @@ def test_a_file_in_place_of_the_folder(tmp_path):
         write_text(tmp_path / "folder" / "file.txt", "x")
     for name in ("folder", "folder/below"):
         with pytest.raises(UserError, match=f"{name}: a file is in its place"):
-            check_writable(tmp_path / name)
+            check_writable(tmp_path / name / "file.txt")
+    (tmp_path / "file.txt").mkdir()
+    with pytest.raises(UserError, match=r"file\.txt is a folder"):
+        check_writable(tmp_path / "file.txt")
 
 
 def test_a_folder_that_can_be_written_is_made_and_stays_empty(tmp_path):
     for _ in range(2):
-        check_writable(tmp_path / "new" / "folder")
+        check_writable(tmp_path / "new" / "folder" / "file.txt")
         assert names(tmp_path / "new" / "folder") == set()
 
 
